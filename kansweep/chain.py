@@ -1,0 +1,239 @@
+"""One batch of chains: train, extend the grid, train, ..., yielding the results of every grid size.
+
+Chains of a batch differ only in the seed and run as replicas of one tensor computation. What goes
+wrong is a result with a status, never an exception: a replica that fails alone is the only one
+marked, and its next grid starts cold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kansweep.data import Data, sample
+from kansweep.kan import KAN, concatenate, edges
+from kansweep.solvers import Outcome, Problem, Shape, Solver
+from kansweep.targets import Target
+
+OK, DIVERGED, FAILED = "ok", "diverged", "failed"
+REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to train: the seeds and grid sizes of chains that share everything else."""
+
+    target: Target
+    n_train: int
+    n_test: int
+    seeds: tuple[int, ...]
+    grid_sizes: tuple[int, ...]
+    width: tuple[int, ...]
+    k: int
+    base: bool
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a cell's training stands, as medians over the replicas still in it."""
+
+    n_train: int
+    grid_size: int
+    replicas: int
+    step: int
+    train_rmse: float
+    test_rmse: float
+    reg: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one cell ended; without a KAN where there is none to keep."""
+
+    seed: int
+    grid_size: int
+    status: str
+    stop_reason: str
+    seconds: float
+    started_at: datetime
+    device: str
+    n_params: int | None = None
+    train_rmse: float | None = None
+    test_rmse: float | None = None
+    test_median_error: float | None = None
+    reg: float | None = None
+    steps: int | None = None
+    grad_norm: float | None = None
+    error: str | None = None
+    kan: KAN | None = None
+
+
+Report = Callable[[Progress], None]
+
+
+def train(
+    batch: Batch, solver: Solver, nets: Sequence[KAN | None], report: Report
+) -> Iterator[list[Result]]:
+    """Train every grid size in turn; ``nets`` are one-replica KANs to extend, None to start cold.
+
+    Yields one list a grid size, a result a seed in the order of ``batch.seeds``.
+    """
+    nets = list(nets)
+    clock = time.perf_counter()
+    data = _sample(batch)
+    for grid_size in batch.grid_sizes:
+        started_at = datetime.now(UTC)
+        results = _cell(batch, solver, nets, data, grid_size, report)
+        now = time.perf_counter()
+        share, clock = (now - clock) / len(batch.seeds), now
+        yield [replace(result, seconds=share, started_at=started_at) for result in results]
+        nets = [result.kan if result.status == OK else None for result in results]
+
+
+def _sample(batch: Batch) -> Data:
+    return sample(
+        batch.target,
+        batch.n_train,
+        batch.n_test,
+        batch.seeds,
+        dtype=getattr(torch, batch.dtype),
+        device=batch.device,
+    )
+
+
+def _cell(
+    batch: Batch,
+    solver: Solver,
+    nets: list[KAN | None],
+    data: Data,
+    grid_size: int,
+    report: Report,
+) -> list[Result]:
+    """All replicas at one grid size; where that raises, each alone, so that only one is lost."""
+    try:
+        return _trained(batch, solver, nets, data, grid_size, report)
+    except Exception as error:
+        if len(nets) == 1:
+            return [_failure(batch, grid_size, error)]
+    alone = []
+    for r, seed in enumerate(batch.seeds):
+        one, part = replace(batch, seeds=(seed,)), data[torch.tensor([r], device=data.x_train.device)]
+        alone += _cell(one, solver, [nets[r]], part, grid_size, report)
+    return alone
+
+
+def _trained(
+    batch: Batch,
+    solver: Solver,
+    nets: list[KAN | None],
+    data: Data,
+    grid_size: int,
+    report: Report,
+) -> list[Result]:
+    shape = Shape(batch.width, batch.k, grid_size, batch.base)
+    problem = Problem(data.x_train, data.y_train, batch.target.domain, batch.seeds)
+    kan = _begin(solver, shape, problem, nets)
+    outcome = solver.solve(kan, problem, _observer(batch, data, grid_size, report))
+    return _results(batch, outcome, data)
+
+
+def _begin(solver: Solver, shape: Shape, problem: Problem, nets: list[KAN | None]) -> KAN:
+    """Every replica at the new grid size: extended where there is something to extend."""
+    cold = [r for r, net in enumerate(nets) if net is None]
+    begun: dict[int, KAN] = {
+        r: net.refined(shape.grid_size) for r, net in enumerate(nets) if net is not None
+    }
+    if cold:
+        index = torch.tensor(cold, device=problem.x.device)
+        started = solver.start(shape, problem[index])
+        begun |= {r: started[i : i + 1] for i, r in enumerate(cold)}
+    return concatenate([begun[r] for r in range(len(nets))])
+
+
+def _observer(batch: Batch, data: Data, grid_size: int, report: Report) -> Callable[..., None]:
+    last = time.perf_counter()
+
+    def observe(step: int, kan: KAN, replicas: Tensor) -> None:
+        nonlocal last
+        if time.perf_counter() - last < REPORT_EVERY:
+            return
+        part = data[replicas]
+        train_rmse, test_rmse = rmse(kan, part.x_train, part.y_train), rmse(kan, part.x_test, part.y_test)
+        medians = (float(value.median()) for value in (train_rmse, test_rmse, reg(kan, part.x_train)))
+        report(Progress(batch.n_train, grid_size, len(replicas), step, *medians))
+        last = time.perf_counter()
+
+    return observe
+
+
+def _results(batch: Batch, outcome: Outcome, data: Data) -> list[Result]:
+    kan = outcome.kan
+    columns = {
+        "train_rmse": rmse(kan, data.x_train, data.y_train),
+        "test_rmse": rmse(kan, data.x_test, data.y_test),
+        "test_median_error": (kan(data.x_test) - data.y_test).abs().flatten(1).median(1).values,
+        "reg": reg(kan, data.x_train),
+        "grad_norm": outcome.grad_norm,
+    }
+    numbers = {name: value.tolist() for name, value in columns.items()}
+    results = []
+    for r, seed in enumerate(batch.seeds):
+        finite = np.isfinite([numbers["train_rmse"][r], numbers["test_rmse"][r]]).all()
+        results.append(
+            Result(
+                seed,
+                kan.grid_size,
+                OK if finite else DIVERGED,
+                outcome.stop_reason[r],
+                seconds=0.0,
+                started_at=datetime.now(UTC),
+                device=str(data.x_train.device),
+                n_params=kan.n_params,
+                steps=outcome.steps[r],
+                kan=kan[r : r + 1],
+                **{name: values[r] for name, values in numbers.items()},
+            )
+        )
+    return results
+
+
+def _failure(batch: Batch, grid_size: int, error: Exception) -> Result:
+    return Result(
+        batch.seeds[0],
+        grid_size,
+        FAILED,
+        "exception",
+        seconds=0.0,
+        started_at=datetime.now(UTC),
+        device=batch.device,
+        error=f"{type(error).__name__}: {error}",
+    )
+
+
+def rmse(kan: KAN, x: Tensor, y: Tensor) -> Tensor:
+    """Root mean squared error of each replica, (R,)."""
+    return (kan(x) - y).square().mean((1, 2)).sqrt()
+
+
+def reg(kan: KAN, x: Tensor) -> Tensor:
+    """The example's figure of regularity, recorded and not optimised, (R,).
+
+    With v the edges' mean |output| over their grid's width and p = v / sum v, each layer adds
+    sum v - 2 sum p log2(p + 1e-4): pykan's L1 and entropy terms with its default factors.
+    """
+    total = x.new_zeros(kan.n_replicas)
+    for layer in kan.layers:
+        out = edges(layer, x, kan.k)  # (R, n, I, O)
+        v = (out.abs().mean(1) / (layer.upper - layer.lower)[..., None]).flatten(1)
+        p = v / v.sum(1, keepdim=True)
+        total = total + v.sum(1) - 2 * (p * torch.log2(p + 1e-4)).sum(1)
+        x = out.sum(2)
+    return total

@@ -1,0 +1,99 @@
+"""What a value may be: in words, as a test, and in the sentence that refuses it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from typing import Any
+
+
+class ConfigError(ValueError):
+    """What cannot be run as configured: the key, what it must be and what it was."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, in words and as a test; ``options`` where it is one of a few words."""
+
+    must: str
+    holds: Callable[[Any], bool]
+    options: tuple[str, ...] = ()
+
+    def refusal(self, key: str, value: Any) -> ConfigError:
+        hint = did_you_mean(value, self.options) if isinstance(value, str) else ""
+        return ConfigError(f"`{key}` must be {self.must}; got {_shown(value)}.{hint}")
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """A sentence that names the option a misspelt word was probably meant to be, or nothing."""
+    close = get_close_matches(word, list(options), n=1)
+    return f" Did you mean `{close[0]}`?" if close else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    return "null" if value is None else repr(value)
+
+
+def _is_int(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least  # to isinstance, True is an int
+
+
+def _are_ints(values: Any, least: int) -> bool:
+    return isinstance(values, tuple) and all(_is_int(value, least) for value in values)
+
+
+def _are_distinct(values: Any) -> bool:
+    return 0 < len(values) == len(set(values))
+
+
+def one_of(*options: str) -> Rule:
+    *rest, last = options
+    must = f"{', '.join(rest)} or {last}" if rest else last
+    return Rule(must, lambda value: value in options, options)
+
+
+def matching(must: str, pattern: str) -> Rule:
+    return Rule(must, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value)))
+
+
+def optional(rule: Rule) -> Rule:
+    return Rule(f"{rule.must}, or null", lambda value: value is None or rule.holds(value))
+
+
+TEXT = matching("a text that is not empty", r".+")
+NAME = matching(
+    "1 to 200 letters, digits and . _ - = , (and not dots alone)",
+    r"(?!\.+$)[A-Za-z0-9._=,-]{1,200}",
+)
+FLAG = Rule("true or false", lambda value: isinstance(value, bool))
+COUNT = Rule("an integer, 1 or more", lambda value: _is_int(value, 1))
+COUNT_OR_ZERO = Rule("an integer, 0 or more", lambda value: _is_int(value, 0))
+POSITIVE = Rule(
+    "a positive number",
+    lambda value: type(value) in (int, float) and isfinite(value) and value > 0,
+)
+SEEDS = Rule(
+    "an integer, 1 or more, or a list of distinct integers, 0 or more",
+    lambda value: _is_int(value, 1) or (_are_ints(value, 0) and _are_distinct(value)),
+)
+COUNTS = Rule("a list of positive integers", lambda values: _are_ints(values, 1))
+DISTINCT = Rule(
+    "a list of positive integers without repeats",
+    lambda values: _are_ints(values, 1) and _are_distinct(values),
+)
+ASCENDING = Rule(
+    "a list of positive integers, in ascending order without repeats",
+    lambda values: DISTINCT.holds(values) and list(values) == sorted(values),
+)
+
+
+def some_of(*options: str) -> Rule:
+    return Rule(
+        f"a list of one or more of {', '.join(options)}, without repeats",
+        lambda values: _are_distinct(values) and set(values) <= set(options),
+    )

@@ -1,0 +1,355 @@
+"""The command line: ``kansweep run``, ``show``, ``plot``; the only place that prints or exits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import env_override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from kansweep import __version__, config
+from kansweep.checks import ConfigError, did_you_mean
+from kansweep.config import PlotConfig, RunConfig, Schema, ShowConfig
+
+if TYPE_CHECKING:  # imported by the commands, so that help and refusals come at once
+    from tqdm import tqdm
+
+    from kansweep import chain
+    from kansweep.store import Store
+    from kansweep.sweep import Plan
+
+OK, FAILED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+HELP = """\
+kansweep trains Kolmogorov-Arnold networks over data sizes, grid sizes and seeds,
+and fits and draws their scaling laws.
+
+Usage: kansweep COMMAND [key=value ...]
+
+  run   train what is not trained yet
+  show  the matrix as a table: what is done, waiting and failed
+  plot  fit the laws, print them and draw them
+
+kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
+Tab completion in bash: eval "$(kansweep -sc install=bash)"
+"""
+
+COMMAND_HELP = {
+    "run": """\
+Train one KAN for every data size, grid size and seed; what is already trained is kept.
+
+Usage: kansweep run [key=value ...] [--multirun] [--cfg job] [--config-dir FOLDER]
+
+  kansweep run
+  kansweep run data=product model.hidden=[2] grid.sizes=[3,5,10,20,50] name=product
+  kansweep run data.sizes=[1000,3000] seeds=10
+  kansweep run experiment=example8_lbfgs
+  kansweep run --multirun model.k=1,2,3     one sweep for each value
+""",
+    "show": """\
+Show a sweep's median test RMSE by data size and grid size, and what is waiting or failed.
+
+Usage: kansweep show [key=value ...]
+""",
+    "plot": """\
+Fit the law of every curve of a sweep, print the exponents and draw the figures.
+
+Usage: kansweep plot [key=value ...]
+""",
+}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: an interruption with an exit status of its own."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
+def main() -> int:
+    """Do what the arguments say and return the exit status."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _dispatch(sys.argv[1:])
+    except ConfigError as error:
+        return _refuse(error)
+    except Terminated:
+        return TERMINATED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _refuse(error: Exception) -> int:
+    print(f"kansweep: {error}", file=sys.stderr)
+    return REFUSED
+
+
+def _dispatch(arguments: list[str]) -> int:
+    match arguments:
+        case ["--help" | "-h", *_]:
+            print(HELP, end="")
+        case ["--version", *_]:
+            print(f"kansweep {__version__}")
+        case ["-sc" | "--shell-completion", *_]:
+            _complete(arguments)
+        case [command, *rest] if command in COMMANDS:
+            return max((_perform(command, job) for job in _compose(command, rest)), default=OK)
+        case [word, *_]:
+            hint = did_you_mean(word, COMMANDS)
+            raise ConfigError(
+                f"There is no command `{word}`; there is {', '.join(COMMANDS)}.{hint}"
+            )
+        case _:
+            print(HELP, end="", file=sys.stderr)
+            return REFUSED
+    return OK
+
+
+def _perform(command: str, job: Schema) -> int:
+    from kansweep.store import StoreError
+
+    try:
+        return COMMANDS[command](job)
+    except (ConfigError, StoreError) as error:
+        return _refuse(error)
+
+
+def _complete(arguments: list[str]) -> None:
+    """Answer the shell: a command's name first, then what Hydra completes for that command."""
+    line = os.environ.get("COMP_LINE")
+    if line is None:  # not a question but the installation of the completion
+        _compose("run", arguments)
+        return
+    word = re.match(r"\s*\S+\s+(\S+)\s", line)
+    if word is None:
+        print(*COMMANDS)
+    elif word[1] in COMMANDS:
+        point = int(os.environ.get("COMP_POINT", len(line)))
+        shorter = {
+            "COMP_LINE": line[: word.start(1)] + line[word.end() :],
+            "COMP_POINT": str(max(word.start(1), point - len(word[1]) - 1)),
+        }
+        with env_override(shorter):
+            _compose(word[1], arguments)
+
+
+def _compose(command: str, arguments: list[str]) -> list[Schema]:
+    """Let Hydra read the arguments: one checked configuration, or with --multirun one a job."""
+    jobs: list[tuple[DictConfig, list[str]]] = []
+
+    def collect(composed: DictConfig) -> None:
+        overrides = OmegaConf.to_container(HydraConfig.get().overrides.task)
+        jobs.append((composed, cast(list[str], overrides)))
+
+    if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
+        argparse.ArgumentParser._check_help = lambda *_: None
+    schema, argv = config.SCHEMAS[command], sys.argv
+    # argparse wants its options before all overrides
+    sys.argv = ["kansweep", *sorted(arguments, key=lambda word: "=" in word and word[0] != "-")]
+    try:
+        with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
+            _register(command, scratch)
+            primary = "config" if command == "run" else command
+            hydra.main(str(config.config_dir()), primary, version_base="1.3")(collect)()
+    except SystemExit as exit:
+        raise SystemExit(REFUSED if exit.code else OK) from None
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        raise ConfigError(config.explain(error, schema)) from error
+    finally:
+        sys.argv = argv
+    shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
+    return [
+        _named(config.load(composed, schema), [word for word in overrides if word not in shared])
+        for composed, overrides in jobs
+    ]
+
+
+def _named(job: Schema, axes: list[str]) -> Schema:
+    """The job under a name that says what tells it from the other jobs of a multirun."""
+    axes = [axis for axis in axes if not axis.startswith("name=")]
+    if not isinstance(job, RunConfig) or not axes:
+        return job
+    name = re.sub(r"[^A-Za-z0-9._=,-]", "", ",".join([job.name, *axes]))
+    return replace(job, name=name)
+
+
+def _register(command: str, scratch: str) -> None:
+    """Give Hydra what the primary configurations build on."""
+    config.register()
+    node = {  # Hydra leaves no trace: a sweep's folder belongs to kansweep
+        "run": {"dir": "."},
+        "sweep": {"dir": scratch, "subdir": "."},
+        "output_subdir": None,
+        "job": {"chdir": False},
+        "hydra_logging": {"root": None},
+        "job_logging": {"root": None},
+        "help": {"app_name": f"kansweep {command}", "template": _help(command)},
+    }
+    ConfigStore.instance().store(group="hydra/kansweep", name="hydra", node=node)
+
+
+def _help(command: str) -> str:
+    rows = []
+    for key, item in config.keys(config.SCHEMAS[command]).items():
+        default = json.dumps(item.default, separators=(",", ":")).replace('"', "")
+        if not key.endswith(".name"):  # a choice, listed below
+            rows.append(f"  {f'{key}={default}':<33} {item.metadata['meaning']}\n")
+    choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
+    return f"{COMMAND_HELP[command]}\nKeys and their defaults\n\n{''.join(rows)}{choices}"
+
+
+class Progress:
+    """The runner's observer: one bar over the cells, silent where stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.bar: tqdm[Any] | None = None
+
+    def started(self, total: int, cached: int) -> None:
+        from tqdm import tqdm
+
+        self.done = cached
+        self.bar = tqdm(
+            total=total, initial=cached, unit="cell", disable=None, dynamic_ncols=True, miniters=0
+        )
+
+    def progress(self, now: chain.Progress) -> None:
+        if self.bar is not None:
+            self.bar.set_postfix_str(
+                f"n={now.n_train} G={now.grid_size} train {now.train_rmse:.2e}"
+                f" test {now.test_rmse:.2e} reg {now.reg:.2f}",
+                refresh=False,
+            )
+            self.bar.update(0)
+
+    def finished(self, row: Mapping[str, Any]) -> None:
+        self.done += 1
+        if self.bar is not None:
+            self.bar.update()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _run(job: RunConfig) -> int:
+    from kansweep import sweep
+    from kansweep.store import Store
+
+    plan = sweep.plan(job)
+    store = Store(Path(job.outputs) / job.name)
+
+    from kansweep import runner
+
+    runner.check_device(job)
+    store.open(plan)
+    try:
+        with closing(Progress()) as progress:
+            summary = runner.run(plan, store, job, progress)
+    except KeyboardInterrupt:
+        print(
+            f"Interrupted: {progress.done} of {len(plan.cells)} cells are done and kept."
+            f" Go on with: {_again()}",
+            file=sys.stderr,
+        )
+        raise
+    print(
+        f"{job.name}: {summary.total} cells, {summary.cached} of them kept, {summary.done} trained,"
+        f" {len(summary.failed)} failed; {summary.seconds:.1f} s"
+    )
+    print(f"Results: {store.results_path}")
+    print(f"Next: kansweep plot{_selection(job)}")
+    return _tell_failures(summary.failed) if summary.failed else OK
+
+
+def _tell_failures(rows: Sequence[Mapping[str, Any]], most: int = 10) -> int:
+    for row in rows[:most]:
+        cell = f"n_train={row['n_train']} seed={row['seed']} grid_size={row['grid_size']}"
+        why = row["error"] if row["status"] == "failed" else row["stop_reason"]
+        print(f"Failed: {cell}: {row['status']}, {why}", file=sys.stderr)
+    if len(rows) > most:
+        print(f"Failed: {len(rows) - most} more", file=sys.stderr)
+    print(f"Try them again with: {_again('run.mode=retry')}", file=sys.stderr)
+    return FAILED
+
+
+def _again(*words: str) -> str:
+    """The command that was typed, but with these words instead of its ``run.mode``."""
+    typed = [word for word in sys.argv[1:] if not word.startswith("run.mode=")]
+    return shlex.join(["kansweep", *typed, *words])
+
+
+def _selection(job: RunConfig) -> str:
+    """The arguments that lead another command to this sweep, none where they are the defaults."""
+    chosen = {"name": job.name, "outputs": job.outputs}
+    words = [
+        f'{key}="{value}"' if re.search(r"[^\w./-]", value) else f"{key}={value}"
+        for key, value in chosen.items()
+        if value != getattr(RunConfig, key)
+    ]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def _stored(job: ShowConfig | PlotConfig) -> tuple[Store, Plan]:
+    """The sweep that was named, or else the latest."""
+    from kansweep import sweep
+    from kansweep.store import Store, latest
+
+    outputs = Path(job.outputs)
+    name = job.name or latest(outputs)
+    if name is None:
+        raise ConfigError(f"There is no sweep in {outputs}; `kansweep run` makes one.")
+    store = Store(outputs / name)
+    return store, sweep.plan(config.from_record(store.read_config()))
+
+
+def _show(job: ShowConfig) -> int:
+    store, plan = _stored(job)
+
+    from kansweep import table
+
+    print(table.FORMATS[job.format](table.matrix(store.overview(plan))))
+    return OK
+
+
+def _plot(job: PlotConfig) -> int:
+    import matplotlib
+
+    from kansweep import law, plot
+
+    store, plan = _stored(job)
+    results = store.results(cell.key for cell in plan.cells)
+    if results.empty:
+        raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
+    laws = law.fit_laws(results)
+    print(law.format_laws(laws, law.classify(results)))
+    written = [store.write_laws(laws)]
+    for name, figure in plot.draw(results, laws).items():
+        with matplotlib.rc_context(plot.SAVE_STYLE):
+            written += [store.write_figure(name, kind, figure) for kind in job.plot.formats]
+    print("", *written, sep="\n")
+    return OK
+
+
+COMMANDS: dict[str, Callable[[Any], int]] = {"run": _run, "show": _show, "plot": _plot}

@@ -1,0 +1,271 @@
+"""What a user may configure: dataclass schemas, their checks, and how Hydra learns of them.
+
+The schemas hold the defaults, which the YAML files in ``configs/`` overlay. A key stands in one
+line: its type, default, rule (for the checks and their messages) and meaning (for ``--help``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, cast
+
+from hydra.core.config_store import ConfigStore
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
+
+from kansweep import checks
+from kansweep.checks import ConfigError as ConfigError
+from kansweep.checks import Rule, did_you_mean, one_of
+
+
+def _key(default: Any, rule: Rule, meaning: str) -> Any:
+    return field(default=default, metadata={"rule": rule, "meaning": meaning})
+
+
+@dataclass
+class Schema:
+    """Part of a configuration; it checks its keys when it is made, and its lists become tuples."""
+
+    prefix: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for item in _own_keys(type(self)):
+            value = getattr(self, item.name)
+            if isinstance(value, list):
+                value = tuple(value)
+                setattr(self, item.name, value)
+            rule: Rule = item.metadata["rule"]
+            if not rule.holds(value):
+                raise rule.refusal(self.prefix + item.name, value)
+
+
+def _own_keys(schema: type[Schema]) -> list[Field[Any]]:
+    return [item for item in fields(schema) if "rule" in item.metadata]
+
+
+@dataclass
+class DataConfig(Schema):
+    prefix: ClassVar[str] = "data."
+    name: str = _key("exp_sin", checks.TEXT, "the function to learn")
+    sizes: tuple[int, ...] = _key(
+        (100, 300, 1000, 3000),
+        checks.DISTINCT,
+        "training points; the larger sets contain the smaller",
+    )
+    n_test: int = _key(10000, checks.COUNT, "test points, the same for all sizes of a seed")
+
+    def __post_init__(self) -> None:
+        from kansweep.targets import TARGETS
+
+        super().__post_init__()
+        known = one_of(*TARGETS)
+        if not known.holds(self.name):
+            raise known.refusal("data.name", self.name)
+
+
+@dataclass
+class GridConfig(Schema):
+    prefix: ClassVar[str] = "grid."
+    sizes: tuple[int, ...] = _key(
+        (5, 10, 20, 50, 100), checks.ASCENDING, "grid intervals; each extends the one before"
+    )
+
+
+@dataclass
+class ModelConfig(Schema):
+    prefix: ClassVar[str] = "model."
+    name: str = _key("kan", one_of("kan"), "the kind of model")
+    hidden: tuple[int, ...] | None = _key(
+        None, checks.optional(checks.COUNTS), "hidden widths; null: what suits the target"
+    )
+    k: int = _key(3, checks.COUNT, "the splines' order; 3 is cubic")
+    base: str = _key("none", one_of("none", "silu"), "a function added to every spline")
+
+
+@dataclass
+class SolverConfig(Schema):
+    """What ``solver=...`` chooses; ``name`` says which of ``SOLVERS`` it is."""
+
+    prefix: ClassVar[str] = "solver."
+    name: str = MISSING
+
+
+_SOLVER = one_of("lm", "lbfgs")
+
+
+@dataclass
+class LMConfig(SolverConfig):
+    name: str = _key("lm", _SOLVER, "the method")
+    start: str = _key("auto", one_of("auto", "additive", "random"), "lm: the first grid's start")
+    restarts: int = _key(8, checks.COUNT_OR_ZERO, "lm: random starts beside it")
+    max_steps: int = _key(200, checks.COUNT, "lm: most steps a grid")
+    penalty: float = _key(1.0, checks.POSITIVE, "lm: weight of the roughness penalty")
+    tolerance: float = _key(1e-6, checks.POSITIVE, "lm: relative decrease at which it stops")
+
+
+@dataclass
+class LBFGSConfig(SolverConfig):
+    name: str = _key("lbfgs", _SOLVER, "the method")
+    steps: int = _key(50, checks.COUNT, "lbfgs: steps a grid, of at most 20 iterations")
+
+
+SOLVERS: dict[str, type[SolverConfig]] = {"lm": LMConfig, "lbfgs": LBFGSConfig}
+
+
+@dataclass
+class EngineConfig(Schema):
+    prefix: ClassVar[str] = "engine."
+    name: str = _key("serial", one_of("serial"), "where chains are trained")
+
+
+@dataclass
+class RunModeConfig(Schema):
+    prefix: ClassVar[str] = "run."
+    mode: str = _key(
+        "cached",
+        one_of("cached", "retry", "force"),
+        "cached: what is missing; retry: what failed too; force: all",
+    )
+    fail_fast: bool = _key(False, checks.FLAG, "stop at the first cell that fails")
+
+
+@dataclass
+class RunConfig(Schema):
+    """``kansweep run``: one sweep. ``seeds`` is a tuple once checked."""
+
+    name: str = _key("example8", checks.NAME, "the sweep's folder below `outputs`")
+    outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
+    seeds: Any = _key(5, checks.SEEDS, "a number n, meaning 0 to n-1, or a list")
+    device: str = _key(
+        "cpu", checks.matching("cpu, cuda or cuda:N", r"cpu|cuda(:\d+)?"), "cpu, cuda or cuda:N"
+    )
+    dtype: str = _key("float64", one_of("float64", "float32"), "float64 or float32")
+    data: DataConfig = field(default_factory=DataConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    solver: SolverConfig = field(default_factory=LMConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    run: RunModeConfig = field(default_factory=RunModeConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.seeds, int):
+            self.seeds = tuple(range(self.seeds))
+
+
+@dataclass
+class ShowConfig(Schema):
+    """``kansweep show``."""
+
+    name: str | None = _key(None, checks.optional(checks.NAME), "the sweep; null: the latest")
+    outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
+    format: str = _key(
+        "table", one_of("table", "markdown", "csv", "json"), "table, markdown, csv or json"
+    )
+
+
+@dataclass
+class FigureConfig(Schema):
+    prefix: ClassVar[str] = "plot."
+    formats: tuple[str, ...] = _key(
+        ("png", "svg"), checks.some_of("png", "svg", "pdf"), "out of png, svg and pdf"
+    )
+
+
+@dataclass
+class PlotConfig(Schema):
+    """``kansweep plot``."""
+
+    name: str | None = _key(None, checks.optional(checks.NAME), "the sweep; null: the latest")
+    outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
+    plot: FigureConfig = field(default_factory=FigureConfig)
+
+
+SCHEMAS: dict[str, type[Schema]] = {"run": RunConfig, "show": ShowConfig, "plot": PlotConfig}
+AnySchema = TypeVar("AnySchema", bound=Schema)
+
+
+def keys(schema: type[Schema]) -> dict[str, Field[Any]]:
+    """Every key below a schema under its full name, those of all solvers included."""
+    found = {schema.prefix + item.name: item for item in _own_keys(schema)}
+    for item in fields(schema):
+        sections = SOLVERS.values() if item.name == "solver" else [item.default_factory]
+        for section in sections:
+            if is_dataclass(section):
+                found |= keys(cast(type[Schema], section))
+    return found
+
+
+def config_dir() -> Path:
+    """The YAML files' folder: in the package where it was installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def register() -> None:
+    """Give Hydra the schemas that the YAML files begin from."""
+    for name, schema in {**SCHEMAS, **SOLVERS}.items():
+        node = OmegaConf.structured(schema)
+        if schema is RunConfig:
+            node.solver = MISSING  # or the keys of the default solver would stay in every other
+        ConfigStore.instance().store(group="hydra/kansweep", name=name, node=node)
+
+
+def load(composed: DictConfig, schema: type[AnySchema]) -> AnySchema:
+    """Check what Hydra composed; a key that no schema has is refused, also where `+` added it."""
+    strict = OmegaConf.structured(schema)
+    try:
+        record: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        if schema is RunConfig:
+            strict.solver = SOLVERS.get(record.get("solver", {}).get("name"), LMConfig)
+        return cast(AnySchema, OmegaConf.to_object(OmegaConf.merge(strict, record)))
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, schema)) from error
+
+
+def from_record(record: Mapping[str, Any]) -> RunConfig:
+    """Read a sweep's stored configuration; a key that it lacks takes its default."""
+    return load(OmegaConf.create(dict(record)), RunConfig)
+
+
+def explain(error: Exception, schema: type[Schema]) -> str:
+    """What Hydra or OmegaConf found wrong with a configuration, in a sentence of ours."""
+    cause = error.__cause__ or error
+    known = keys(schema)
+    key = re.sub(r"\[\d+\]$", "", getattr(cause, "full_key", None) or "")
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        options = sorted(error.options)
+        hint = did_you_mean(choice, options)
+        return f"There is no {group}={choice}; there is {', '.join(options)}.{hint}"
+    if isinstance(error, OverrideParseException):
+        return f"`{error.override}` cannot be read; write key=value, as in data.sizes=[100,300]."
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        named = re.search(r"override '(.+)'", str(error))
+        return _unknown(named[1] if named else key, known)
+    if isinstance(cause, ValidationError):
+        if key in known:
+            return str(known[key].metadata["rule"].refusal(key, cause.value))
+        if inside := [name for name in known if name.startswith(f"{key}.")]:
+            return f"`{key}` holds other keys; set one of those, such as `{inside[0]}`."
+    if isinstance(cause, MissingMandatoryValue):
+        return f"`{key}` has no value."
+    return str(error).partition("\n    full_key")[0]
+
+
+def _unknown(key: str, known: Mapping[str, Any]) -> str:
+    if key in known:
+        owner = next(name for name, solver in SOLVERS.items() if key in keys(solver))
+        return f"`{key}` is a key of solver={owner}, which is not the solver chosen."
+    return f"There is no key `{key}`.{did_you_mean(key, known)}"

@@ -1,0 +1,119 @@
+"""The affine freedom of hidden nodes: their values are kept on [-1, 1], whatever theta does.
+
+A hidden value s may be replaced by u = (s - mid) / half if the next layer is told, because
+B-splines sum to one: the incoming coefficients take c -> (c - mid / I) / half exactly. Solvers
+use this to keep every hidden grid on the range of what reaches it, so that no coefficient is
+out of the data's reach and no penalty can be dodged by shrinking the scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kansweep import bspline
+from kansweep.jacobian import jacobian, sensitivities
+from kansweep.kan import KAN, Activation, Layer, edges
+
+
+def normalised(kan: KAN, x: Tensor) -> KAN:
+    """The KAN whose hidden values span [-1, 1] on the points x (R, n, I).
+
+    The same function up to the refit of the splines that leave a hidden node to its new range.
+    """
+    layers = list(kan.layers)
+    for index in range(len(layers) - 1):
+        s = edges(layers[index], x, kan.k).sum(2)  # (R, n, O)
+        mid, half = mid_and_half(s)
+        layers[index] = _rescale_outputs(layers[index], mid, half)
+        layers[index + 1] = _rescale_inputs(layers[index + 1], mid, half, kan.k)
+        x = (s - mid[:, None]) / half[:, None]
+    return replace(kan, layers=tuple(layers))
+
+
+def mid_and_half(s: Tensor) -> tuple[Tensor, Tensor]:
+    """Middle and half-width of the range over points: (R, n, O) -> (R, O) and (R, O)."""
+    low, high = s.amin(1), s.amax(1)
+    tiny = torch.finfo(s.dtype).tiny
+    return (high + low) / 2, ((high - low) / 2).clamp(min=tiny)
+
+
+def _rescale_outputs(layer: Layer, mid: Tensor, half: Tensor) -> Layer:
+    coef = (layer.coef - (mid / layer.n_inputs)[..., None, None]) / half[..., None, None]
+    base = None if layer.base is None else layer.base / half[..., None]
+    return replace(layer, coef=coef, base=base)
+
+
+def _rescale_inputs(layer: Layer, mid: Tensor, half: Tensor, k: int) -> Layer:
+    """Tell a layer that its input is now u, where it was mid + half u."""
+    ones = torch.ones_like(mid)
+    old = ((layer.lower - mid) / half, (layer.upper - mid) / half)
+    return replace(
+        layer,
+        coef=bspline.regrid(layer.coef, old, (-ones, ones), k),
+        lower=-ones,
+        upper=ones,
+        shift=layer.shift + layer.scale * mid,
+        scale=layer.scale * half,
+    )
+
+
+def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor, Tensor]:
+    """Low-rank part of the Jacobian that comes from hidden ranges moving with theta.
+
+    With the ranges (high, low) of all H hidden nodes as variables rho, the derivative of the
+    normalised KAN is J + U V^T: U = df/drho (R, M, n, 2H) and V = drho/dtheta (R, P, 2H). A range
+    is a value at one extreme point, so V needs the Jacobian of the first layers there only.
+    Third comes the derivative of the nodes' half-ranges (R, P, H).
+    """
+    outer = _range_sensitivity(kan, activations)
+    halves = []
+    inner = activations[0].x.new_zeros(kan.n_replicas, kan.n_params, 0)
+    for depth in range(1, len(kan.layers)):
+        head = KAN(kan.layers[:depth], kan.k)
+        s = activations[depth].x  # (R, n, O)
+        extremes = torch.cat([s.argmax(1), s.argmin(1)], dim=1)  # (R, 2O)
+        points = [_select(activation, extremes) for activation in activations[:depth]]
+        rows = _own_rows(head, points, kan.n_params)  # (R, P, 2O)
+        if depth > 1:
+            nodes = s.shape[2]
+            chain = _range_sensitivity(head, points)  # (R, O, 2O points, 2H')
+            own = torch.arange(2 * nodes, device=s.device)
+            rows = rows + inner @ chain[:, own % nodes, own].mT
+        inner = torch.cat([inner, rows], dim=2)
+        high, low = rows.chunk(2, dim=2)
+        halves.append((high - low) / 2)
+    return outer, inner, torch.cat(halves, dim=2)
+
+
+def _range_sensitivity(kan: KAN, activations: list[Activation]) -> Tensor:
+    """df/drho for the (high, low) of every hidden node at its normalised state: (R, M, n, 2H).
+
+    Only splines follow the range: silu sees the value before normalisation.
+    """
+    parts = []
+    for back, activation in zip(sensitivities(kan, activations)[1:], activations[1:], strict=True):
+        at_node = torch.einsum("rnmo,rnio->rnmi", back, activation.spline_slope)
+        u = activation.x[:, :, None]  # (R, n, 1, I)
+        parts += [-at_node * (1 + u) / 2, -at_node * (1 - u) / 2]
+    return torch.cat(parts, dim=3).permute(0, 2, 1, 3)
+
+
+def _own_rows(head: KAN, points: list[Activation], n_params: int) -> Tensor:
+    """Jacobian rows of node o at its own extreme points: (R, P, 2O)."""
+    part = jacobian(head, points)
+    nodes = head.width[-1]
+    own = torch.arange(2 * nodes, device=part.values.device)
+    values = part.values[:, own % nodes, :, own]  # (2O, R, nnz)
+    rows = values.new_zeros(head.n_replicas, n_params, 2 * nodes)
+    return rows.scatter_(1, part.columns, values.permute(1, 2, 0))
+
+
+def _select(activation: Activation, index: Tensor) -> Activation:
+    """The activation at chosen points: index (R, q)."""
+    replica = torch.arange(index.shape[0], device=index.device)[:, None]
+    fields = ("x", "interval", "basis", "silu", "slope", "spline_slope")
+    chosen = {f: getattr(activation, f) for f in fields}
+    return Activation(**{f: v if v is None else v[replica, index] for f, v in chosen.items()})

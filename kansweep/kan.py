@@ -1,0 +1,240 @@
+"""KANs: the coefficients of R replicas, their forward pass, and the pieces of its Jacobian.
+
+A layer adds one univariate function per edge,
+
+    s_o = sum_i  w_oi silu(shift_i + scale_i x_i)  +  sum_j c_oij B_ij(x_i),
+
+a B-spline on G intervals of [lower_i, upper_i] and, where the model has it, the silu base
+branch of the KAN paper (Liu et al., arXiv:2404.19756, eq. 2.10).
+
+Letters of shape comments, here and wherever tensors are handled:
+R replicas (independent KANs computed at once), n points, I inputs and O outputs of a layer,
+M outputs of the model, G grid size, K = G + k coefficients an edge, P trainable numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kansweep import bspline
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One KAN layer of R replicas; every edge that leaves an input shares that input's grid."""
+
+    coef: Tensor  # (R, O, I, K)
+    lower: Tensor  # (R, I)
+    upper: Tensor  # (R, I)
+    base: Tensor | None  # (R, O, I) weights of silu
+    shift: Tensor  # (R, I): silu sees shift + scale * x, the value before any normalisation
+    scale: Tensor  # (R, I)
+
+    @property
+    def n_inputs(self) -> int:
+        return self.coef.shape[2]
+
+    @property
+    def n_outputs(self) -> int:
+        return self.coef.shape[1]
+
+    def __getitem__(self, replicas: Tensor) -> Layer:
+        return replace(self, **{name: value[replicas] for name, value in _tensors(self)})
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What a layer computed at its inputs x (R, n, I), as its Jacobian needs it."""
+
+    x: Tensor  # (R, n, I)
+    interval: Tensor  # (R, n, I), the first coefficient that acts
+    basis: Tensor  # (R, n, I, k+1)
+    silu: Tensor | None  # (R, n, I)
+    slope: Tensor  # (R, n, I, O), derivative of each edge at its input
+    spline_slope: Tensor  # (R, n, I, O), the part of it that the grid's range moves
+
+
+@dataclass(frozen=True)
+class KAN:
+    """R Kolmogorov-Arnold networks of one shape, all of order ``k`` and one grid size."""
+
+    layers: tuple[Layer, ...]
+    k: int
+
+    @property
+    def grid_size(self) -> int:
+        return self.layers[0].coef.shape[-1] - self.k
+
+    @property
+    def width(self) -> tuple[int, ...]:
+        return (self.layers[0].n_inputs, *(layer.n_outputs for layer in self.layers))
+
+    @property
+    def n_replicas(self) -> int:
+        return self.layers[0].coef.shape[0]
+
+    @property
+    def n_params(self) -> int:
+        """Trainable numbers of one replica: edges x (G + k), plus one an edge with the base."""
+        return sum(part[0].numel() for layer in self.layers for part in _trainable(layer))
+
+    def __getitem__(self, replicas: Tensor) -> KAN:
+        """The replicas that an index or mask (R,) selects."""
+        return replace(self, layers=tuple(layer[replicas] for layer in self.layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, n, I) -> (R, n, M)."""
+        for layer in self.layers:
+            x = edges(layer, x, self.k).sum(2)
+        return x
+
+    __call__ = forward
+
+    def activations(self, x: Tensor) -> tuple[list[Activation], Tensor]:
+        """Forward pass that keeps what derivatives need: every layer's activation, and (R, n, M)."""
+        kept = []
+        for layer in self.layers:
+            activation, x = activate(layer, x, self.k)
+            kept.append(activation)
+        return kept, x
+
+    def theta(self) -> Tensor:
+        """All trainable numbers, (R, P): layer by layer, coefficients (O, I, K) then base (O, I)."""
+        return torch.cat([p.flatten(1) for layer in self.layers for p in _trainable(layer)], dim=1)
+
+    def with_theta(self, theta: Tensor) -> KAN:
+        """The KAN with other trainable numbers, (R, P), and everything else kept."""
+        sizes = [p[0].numel() for layer in self.layers for p in _trainable(layer)]
+        parts = iter(theta.split(sizes, dim=1))
+        layers = []
+        for layer in self.layers:
+            coef = next(parts).reshape(layer.coef.shape)
+            base = None if layer.base is None else next(parts).reshape(layer.base.shape)
+            layers.append(replace(layer, coef=coef, base=base))
+        return replace(self, layers=tuple(layers))
+
+    def refined(self, grid_size: int) -> KAN:
+        """Grid extension: the same functions on ``grid_size`` intervals.
+
+        Exact where the new grid nests in the old one, otherwise the best approximation on the
+        spline space itself; it needs no data.
+        """
+        layers = (replace(layer, coef=bspline.refine(layer.coef, grid_size, self.k)) for layer in self.layers)
+        return replace(self, layers=tuple(layers))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays, named ``<layer>.<tensor>``, plus ``k``; the inverse of ``from_arrays``."""
+        arrays = {
+            f"{index}.{name}": value.cpu().numpy()
+            for index, layer in enumerate(self.layers)
+            for name, value in _tensors(layer)
+        }
+        return {"k": np.array(self.k), **arrays}
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, np.ndarray], *, device: torch.device | str = "cpu"
+    ) -> KAN:
+        """A KAN from ``to_arrays``; raises ``KeyError`` where an array is missing."""
+        layers = []
+        for index in itertools.count():
+            if f"{index}.coef" not in arrays:
+                break
+            names = ("coef", "lower", "upper", "shift", "scale")
+            tensors = {name: torch.from_numpy(np.array(arrays[f"{index}.{name}"])) for name in names}
+            base = arrays.get(f"{index}.base")
+            tensors["base"] = None if base is None else torch.from_numpy(np.array(base))
+            layers.append(Layer(**{n: t if t is None else t.to(device) for n, t in tensors.items()}))
+        return cls(tuple(layers), int(arrays["k"]))
+
+
+def concatenate(kans: list[KAN]) -> KAN:
+    """The replicas of several KANs of one shape in one."""
+    layers = []
+    for parts in zip(*(kan.layers for kan in kans), strict=True):
+        names = [name for name, _ in _tensors(parts[0])]
+        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+        layers.append(Layer(**{"base": None, **joined}))
+    return KAN(tuple(layers), kans[0].k)
+
+
+def where(mask: Tensor, a: KAN, b: KAN) -> KAN:
+    """Replica by replica, ``a`` where the mask (R,) is true and ``b`` elsewhere."""
+    layers = []
+    for one, other in zip(a.layers, b.layers, strict=True):
+        chosen = {}
+        for name, value in _tensors(one):
+            choice = mask.view(-1, *[1] * (value.dim() - 1))
+            chosen[name] = torch.where(choice, value, getattr(other, name))
+        layers.append(replace(one, **chosen))
+    return replace(a, layers=tuple(layers))
+
+
+def zeros(
+    width: tuple[int, ...], grid_size: int, k: int, *, base: bool, domain: tuple[Tensor, Tensor]
+) -> KAN:
+    """A KAN whose every edge is zero; inputs span ``domain`` (lower, upper: (R, I)), hidden [-1, 1]."""
+    lower, upper = domain
+    layers = []
+    for n_in, n_out in itertools.pairwise(width):
+        replicas = lower.shape[0]
+        layers.append(
+            Layer(
+                coef=lower.new_zeros(replicas, n_out, n_in, grid_size + k),
+                lower=lower,
+                upper=upper,
+                base=lower.new_zeros(replicas, n_out, n_in) if base else None,
+                shift=torch.zeros_like(lower),
+                scale=torch.ones_like(lower),
+            )
+        )
+        upper = lower.new_ones(replicas, n_out)
+        lower = -upper
+    return KAN(tuple(layers), k)
+
+
+def edges(layer: Layer, x: Tensor, k: int) -> Tensor:
+    """Output of every edge, (R, n, I) -> (R, n, I, O)."""
+    out = bspline.evaluate(x, layer.coef, layer.lower, layer.upper, k)
+    if layer.base is not None:
+        silu = torch.nn.functional.silu(_base_input(layer, x))
+        out = out + silu[..., None] * layer.base.mT[:, None]
+    return out
+
+
+def activate(layer: Layer, x: Tensor, k: int) -> tuple[Activation, Tensor]:
+    grid_size = layer.coef.shape[-1] - k
+    interval, t = bspline.locate(x, layer.lower, layer.upper, grid_size)
+    values = bspline.basis(t, k)
+    coef = bspline.local_coef(layer.coef, interval, k)  # (R, n, I, O, k+1)
+    out = torch.einsum("rnios,rnis->rno", coef, values)
+    per_h = (grid_size / (layer.upper - layer.lower))[:, None, :, None]
+    spline_slope = torch.einsum("rnios,rnis->rnio", coef, bspline.basis_derivative(t, k)) * per_h
+    silu, slope = None, spline_slope
+    if layer.base is not None:
+        v = _base_input(layer, x)
+        gate = torch.sigmoid(v)
+        silu = v * gate
+        out = out + torch.einsum("rni,roi->rno", silu, layer.base)
+        silu_slope = gate * (1.0 + v * (1.0 - gate)) * layer.scale[:, None]
+        slope = slope + silu_slope[..., None] * layer.base.mT[:, None]
+    return Activation(x, interval, values, silu, slope, spline_slope), out
+
+
+def _base_input(layer: Layer, x: Tensor) -> Tensor:
+    return layer.shift[:, None] + layer.scale[:, None] * x
+
+
+def _trainable(layer: Layer) -> list[Tensor]:
+    return [layer.coef] if layer.base is None else [layer.coef, layer.base]
+
+
+def _tensors(layer: Layer) -> list[tuple[str, Tensor]]:
+    names = ("coef", "lower", "upper", "base", "shift", "scale")
+    return [(name, getattr(layer, name)) for name in names if getattr(layer, name) is not None]

@@ -1,0 +1,305 @@
+"""Figures of a sweep from its results and laws: log-log, one curve a data size or a grid size.
+
+Filled markers are the cells that a law rests on, hollow ones those left out of it. Curves differ
+in marker and lightness as well as in hue, so that they are told apart in grey.
+"""
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from kansweep import law
+
+SAVE_STYLE = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "kansweep"}
+"""For `matplotlib.rc_context` around `savefig`: fonts embedded, nothing random in the file."""
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titlepad": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.fontsize": 8.5,
+    "legend.title_fontsize": 8.5,
+    "legend.frameon": False,
+}
+_MINUS = "\N{MINUS SIGN}"
+_MARKERS = "osD^vPX*hp"
+_CEILING = 1e4  # an error above this multiple of the largest that counts leaves the axis
+_LOWEST = 1e-18  # below the round-off of any error of order one: 0, or as good as
+_GREY = "0.4"
+_REFERENCE: dict[Any, Any] = {"linestyle": "--", "linewidth": 1.1, "color": "#d55e00", "zorder": 3}
+_ENVELOPE: dict[Any, Any] = {
+    "linewidth": 5.0,
+    "color": "0.85",
+    "zorder": 0,
+    "solid_capstyle": "round",
+}
+_FLOOR: dict[Any, Any] = {"linestyle": ":", "linewidth": 0.9, "label": "floor: best splines"}
+_DOTS: dict[Any, Any] = {"linestyle": "", "marker": ".", "markersize": 3.5, "alpha": 0.4}
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """What the curves of a figure run along, and what tells one from another."""
+
+    along: str  # column
+    label: str
+    curve: str  # column
+    symbol: str
+
+
+_AXES = {
+    "grid_size": _Axis("grid_size", "grid size G", "n_train", "n"),
+    "data_size": _Axis("n_train", "training points n", "grid_size", "G"),
+}
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One curve, its cells in columns x, rmse, low, high, floor, kept, and its looks."""
+
+    cells: DataFrame
+    seeds: DataFrame  # x, rmse: a row a seed and cell
+    label: str
+    color: tuple[float, ...]
+    marker: str
+    size: float
+
+
+def draw(results: DataFrame, laws: DataFrame, rules: law.Rules = law.DEFAULT) -> dict[str, Figure]:
+    """The four figures of one sweep by name: train and test RMSE against grid and data size.
+
+    `laws` are those of `law.fit_laws` under the same `rules`; a curve without a law against
+    `grid_size` is drawn without an exponent.
+    """
+    cells = law.classify(results, rules)
+    if len(cells[["data", "k"]].drop_duplicates()) != 1:
+        raise ValueError("`results` must hold cells of one target and one `k`, and at least one.")
+    figures, title = {}, _title(results)
+    for split in law.SPLITS:
+        best = law.envelope(results, split, rules).rename(columns={"n_train": "x"})
+        for name, axis in _AXES.items():
+            curves = _curves(cells, results, laws, split, axis)
+            with matplotlib.rc_context(_STYLE):
+                figure = _figure(curves, None if axis.along == "grid_size" else best, cells["k"][0])
+                labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE", "title": title}
+                figure.axes[0].set(**labels)
+            figures[f"{split}_rmse_vs_{name}"] = figure
+    return figures
+
+
+# ---------------------------------------------------------------------------- what is drawn
+
+
+def _curves(
+    cells: DataFrame, results: DataFrame, laws: DataFrame, split: str, axis: _Axis
+) -> list[_Curve]:
+    fitted = cells.groupby(law.CURVE)["used"].transform("any")
+    columns = {"rmse": f"{split}_rmse", "low": f"{split}_low", "high": f"{split}_high"}
+    view = cells[[axis.along, axis.curve]].rename(columns={axis.along: "x"})
+    view = view.assign(**{name: cells[column] for name, column in columns.items()})
+    view["floor"] = cells["floor_rmse"]
+    view["kept"] = cells["counts"] & (cells["used"] | ~fitted)
+    sound = results[results["status"] == "ok"] if "status" in results else results
+    seeds = sound.rename(columns={axis.along: "x", f"{split}_rmse": "rmse"})
+    values = sorted(set(view[axis.curve]))
+    lightness = np.linspace(0.8, 0.0, len(values)) if len(values) > 1 else [0.0]
+    sizes = np.linspace(8.5, 4.5, len(values))  # the last drawn is smallest: none hides another
+    curves = []
+    for i, value in enumerate(values):
+        curves.append(
+            _Curve(
+                cells=view[view[axis.curve] == value].sort_values("x"),
+                seeds=seeds[seeds[axis.curve] == value][["x", "rmse"]],
+                label=_curve_label(value, laws, split, axis),
+                color=matplotlib.colormaps["viridis"](lightness[i]),
+                marker=_MARKERS[i % len(_MARKERS)],
+                size=float(sizes[i]),
+            )
+        )
+    return curves
+
+
+def _curve_label(value: int, laws: DataFrame, split: str, axis: _Axis) -> str:
+    name = f"{axis.symbol} = {value}"
+    if axis.along != "grid_size":
+        return name
+    mine = laws[(laws["n_train"] == value) & (laws["split"] == split) & (laws["x"] == "grid_size")]
+    if mine.empty:
+        return name
+    found = mine.iloc[0]
+    if found["verdict"] == "insufficient":
+        return f"{name}: insufficient"
+    exponent, low, high = (_signed(found[c]) for c in ("exponent", "ci_low", "ci_high"))
+    return f"{name}: {exponent} [{low}, {high}]"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", _MINUS)
+
+
+def _title(results: DataFrame) -> str:
+    target = str(results["data"].iloc[0]).replace("$", r"\$")  # a formula may be long
+    parts = [target if len(target) <= 45 else f"{target[:44]}…"]
+    seeds = results["seed"].nunique()
+    if "width" in results:
+        parts += [f"width {width}" for width in sorted(set(results["width"].dropna()))]
+    parts += [f"k = {results['k'].iloc[0]}", f"{seeds} seed{'s' if seeds > 1 else ''}"]
+    return textwrap.fill(", ".join(parts), 50)
+
+
+# ------------------------------------------------------------------------------ the drawing
+
+
+def _figure(curves: list[_Curve], best: DataFrame | None, k: int) -> Figure:
+    """One figure; `best`, the envelope, carries the reference line where x is the data size."""
+    figure = Figure(figsize=(7.2, 4.4), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    axes = figure.add_subplot(xscale="log", yscale="log")
+    if best is None:
+        carriers = [curve.cells[curve.cells["kept"]] for curve in curves]
+    else:  # past the first use of the finest grid, more data cannot buy a finer one
+        carriers = [best.loc[: best["grid_size"].idxmax()]] if len(best) else []
+    references = [_reference(points, k) for points in carriers if len(points) > 1]
+    limits = _limits(curves, references)
+    axes.set_ylim(limits)  # first of all: autoscaling to an error of 1e300 overflows
+    _set_ticks(axes, sorted({x for curve in curves for x in curve.cells["x"]}))
+    handles: list[Artist] = [_draw_curve(axes, curve, limits) for curve in curves]
+    if best is not None and len(best) > 1:
+        handles += axes.plot(best["x"], best["rmse"], label="best grid that counts", **_ENVELOPE)
+    for x, rmse in references:
+        line = axes.plot(x, rmse, label=f"slope {_MINUS}{k + 1} (theory)", **_REFERENCE)
+    handles += line if references else []
+    handles += _draw_floors(axes, curves, shared=best is None)
+    handles += _draw_off_axis(axes, curves, limits) + _keys(curves)
+    title = None if best is not None else "exponent [95% interval]"
+    figure.set_figheight(max(4.4, 0.2 * len(handles) + 0.8))
+    figure.legend(handles=handles, loc="outside right upper", title=title, alignment="left")
+    return figure
+
+
+def _draw_curve(axes: Axes, curve: _Curve, limits: tuple[float, float]) -> Artist:
+    cells, color, top = curve.cells, curve.color, limits[1]
+    shape: dict[str, Any] = {"marker": curve.marker, "markersize": curve.size, "color": color}
+    inside = cells[cells["rmse"] <= top].reindex(cells.index)
+    low, high = (inside[name].clip(*limits) for name in ("low", "high"))
+    alone = 4.0 if low.notna().sum() == 1 else 0.0  # a band over one size has no width
+    axes.fill_between(cells["x"], low, high, color=color, alpha=0.2, linewidth=alone)
+    mean = cells["rmse"].clip(upper=top)
+    axes.plot(cells["x"], mean, color=color, linewidth=1.2, label="_mean")
+    seeds = curve.seeds[curve.seeds["rmse"] <= top]
+    if seeds["x"].duplicated().any():
+        axes.plot(seeds["x"], seeds["rmse"], color=color, label="_seeds", **_DOTS)
+    for name, face in (("kept", color), ("left out", "white")):
+        part = inside[cells["kept"] == (name == "kept")]
+        look: dict[str, Any] = shape | {"linestyle": "", "markerfacecolor": face, "zorder": 4}
+        axes.plot(part["x"], part["rmse"], label=f"_{name}", **look)
+    return Line2D([], [], linewidth=1.2, label=curve.label, **shape)
+
+
+def _reference(points: DataFrame, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of the line of slope -(k+1) through the geometric mean of `points`, over their range."""
+    x, rmse = (np.log(points[name].to_numpy(float)) for name in ("x", "rmse"))
+    ends = np.array([x.min(), x.max()])
+    return np.exp(ends), np.exp(rmse.mean() - (k + 1) * (ends - x.mean()))
+
+
+def _draw_floors(axes: Axes, curves: list[_Curve], shared: bool) -> list[Line2D]:
+    """The floor: against grid size one line for all curves, against data size a level a curve."""
+    handles = []
+    if shared:
+        floor = pd.concat([curve.cells for curve in curves]).dropna(subset=["floor"])
+        floor = floor.drop_duplicates("x").sort_values("x")
+        handles = axes.plot(floor["x"], floor["floor"], color="black", **_FLOOR)
+        return handles if len(floor) else []
+    for curve in curves:
+        for level in curve.cells["floor"].dropna().unique()[:1]:
+            handles = [axes.axhline(level, color=curve.color, **_FLOOR)]
+    return handles
+
+
+def _draw_off_axis(axes: Axes, curves: list[_Curve], limits: tuple[float, float]) -> list[Line2D]:
+    """Marks at the upper edge, one below another: cells above it, and cells without an error."""
+    bottom, top = limits
+    found: dict[str, Line2D] = {}
+    marks: dict[float, int] = {}
+    for curve in curves:
+        for x, rmse in zip(curve.cells["x"], curve.cells["rmse"], strict=True):
+            if rmse <= top:
+                continue
+            name, marker = ("failed", "x") if np.isnan(rmse) else ("above the axis", r"$\uparrow$")
+            look: dict[str, Any] = {"linestyle": "", "marker": marker, "clip_on": False}
+            y = top * (bottom / top) ** (0.04 * marks.get(x, 0))
+            axes.plot([x], [y], color=curve.color, label=f"_{name}", zorder=5, **look)
+            marks[x] = marks.get(x, 0) + 1
+            found[name] = Line2D([], [], color=_GREY, label=name, **look)
+    return list(found.values())
+
+
+def _keys(curves: list[_Curve]) -> list[Artist]:
+    """Legend entries for what every curve may have: hollow cells, single seeds, the band."""
+    keys: list[Artist] = []
+    if any((~curve.cells["kept"] & curve.cells["rmse"].notna()).any() for curve in curves):
+        hollow: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "white"}
+        keys.append(Line2D([], [], color=_GREY, label="hollow: left out of the fit", **hollow))
+    if any(curve.seeds["x"].duplicated().any() for curve in curves):
+        keys.append(Line2D([], [], color=_GREY, label="single seeds", **_DOTS))
+    if any(curve.cells["low"].notna().any() for curve in curves):
+        keys.append(Patch(color=_GREY, alpha=0.2, linewidth=0, label="95% band of their mean"))
+    return keys
+
+
+def _limits(
+    curves: list[_Curve], references: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+) -> tuple[float, float]:
+    """Limits of the error axis: all that is drawn, save errors that dwarf those that count."""
+    cells = pd.concat([curve.cells for curve in curves])
+    seeds = pd.concat([curve.seeds for curve in curves])
+    kept = cells[cells["kept"]]
+    drawn = [cells["rmse"], cells["floor"], seeds["rmse"], kept["low"], kept["high"]]
+    values = np.concatenate([*drawn, *(rmse for _, rmse in references)]).astype(float)
+    values = values[np.isfinite(values) & (values > _LOWEST)]
+    if not len(values):
+        return 0.1, 10.0
+    largest = kept["rmse"].max() if len(kept) else np.median(values)
+    values = values[values <= _CEILING * largest]
+    span = values.max() / values.min()
+    margin = max(1.3, span**0.04, (30 / span) ** 0.5)  # a decade at least: one tick has its label
+    return float(values.min() / margin), float(values.max() * margin)
+
+
+def _set_ticks(axes: Axes, sizes: list[int]) -> None:
+    """Ticks at the sizes, labelled in plain numbers where these have room."""
+    margin = max(1.15, (sizes[-1] / sizes[0]) ** 0.04)
+    axes.set_xlim(sizes[0] / margin, sizes[-1] * margin)
+    axes.xaxis.set_major_locator(FixedLocator(_spaced(sizes)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:.0f}"))
+    axes.xaxis.set_minor_locator(FixedLocator(sizes))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _spaced(sizes: list[int]) -> list[int]:
+    """The two ends and, from above, whatever keeps a label's width from those taken before."""
+    span = np.log(sizes[-1] / sizes[0])
+    taken = sorted({sizes[0], sizes[-1]})
+    for size in reversed(sizes):
+        room = [0.02 + 0.011 * len(f"{size}{other}") for other in taken]
+        away = [abs(np.log(size / other)) for other in taken]
+        if all(a >= r * span and a > 0 for a, r in zip(away, room, strict=True)):
+            taken.append(size)
+    return sorted(taken)

@@ -1,0 +1,225 @@
+"""A plan less what is on disk, to the engine; each batch of chains is drained into the store."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from concurrent.futures import as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from kansweep import __version__, chain
+from kansweep.checks import ConfigError
+from kansweep.config import LBFGSConfig, LMConfig, RunConfig, SolverConfig
+from kansweep.engine import ENGINES
+from kansweep.kan import KAN
+from kansweep.solvers import Solver
+from kansweep.solvers.lbfgs import LBFGS
+from kansweep.solvers.lm import LM
+from kansweep.store import Store
+from kansweep.sweep import Cell, Plan
+from kansweep.targets import TARGETS
+
+# Points times edges of one batch: enough to fill the vector units, and below half a gigabyte.
+BATCH_WORK = 400_000
+
+
+class Observer(Protocol):
+    """Who is told how a run goes; the command line draws its bar from this."""
+
+    def started(self, total: int, cached: int) -> None: ...
+
+    def progress(self, now: chain.Progress) -> None: ...
+
+    def finished(self, row: Mapping[str, Any]) -> None: ...
+
+
+@dataclass
+class Summary:
+    """What a run did: cells in the plan, cells kept, cells trained, and the rows that failed."""
+
+    total: int
+    cached: int
+    done: int = 0
+    failed: list[Mapping[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One batch with what its rows and its resumption need; all of it can be pickled."""
+
+    batch: chain.Batch
+    solver: SolverConfig
+    keys: Mapping[tuple[int, int], str]  # (seed, grid_size) -> key
+    resume: tuple[str | None, ...]  # of each seed, the cell whose grid is extended
+    facts: Mapping[str, Any]  # columns that all rows of the sweep share
+
+
+class CellFailed(Exception):
+    """Stops a run with ``run.fail_fast`` at the first cell that failed."""
+
+
+def check_device(config: RunConfig) -> None:
+    """Refuse a device that this machine does not have."""
+    device = torch.device(config.device)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise ConfigError(f"`device` must be one that is there; got {config.device} and {found} GPUs.")
+
+
+def run(plan: Plan, store: Store, config: RunConfig, observer: Observer) -> Summary:
+    """Train the cells of the plan that ``run.mode`` asks for, and rebuild the results."""
+    clock = time.perf_counter()
+    tally = _Tally(observer, config.run.fail_fast)
+    try:
+        runs = list(_missing(plan, store, config.run.mode))
+        tally.started(len(plan.cells), len(plan.cells) - sum(len(cells) for cells, _ in runs))
+        with ENGINES[config.engine.name]() as engine:
+            futures = [engine.submit(work, task, store, tally) for task in _tasks(runs, plan, config)]
+            for future in as_completed(futures):
+                future.result()
+    except CellFailed:
+        pass
+    finally:
+        store.write_results(cell.key for cell in plan.cells)
+    failed = store.results(cell.key for cell in plan.cells).query("status != 'ok'")
+    summary = Summary(len(plan.cells), tally.cached, tally.done, failed.to_dict("records"))
+    summary.seconds = time.perf_counter() - clock
+    return summary
+
+
+def work(task: Task, store: Store, observer: Observer) -> None:
+    """Train a batch and keep every cell as soon as it ends."""
+    nets = [_load(store, key, task.batch.device) for key in task.resume]
+    for results in chain.train(task.batch, make_solver(task.solver), nets, observer.progress):
+        for result in results:
+            row = _row(task, result)
+            state = None if result.kan is None else result.kan.to_arrays()
+            store.write_cell(row, state)
+            observer.finished(row)
+
+
+def make_solver(config: SolverConfig) -> Solver:
+    """The training method that a configuration describes."""
+    match config:
+        case LMConfig():
+            return LM(config.start, config.restarts, config.max_steps, config.penalty, config.tolerance)
+        case LBFGSConfig():
+            return LBFGS(config.steps)
+    raise TypeError(f"no solver is configured by {type(config).__name__}")
+
+
+class _Tally:
+    """The observer, with a count beside it, and the end of the run where one failure is enough."""
+
+    def __init__(self, observer: Observer, fail_fast: bool) -> None:
+        self.observer, self.fail_fast = observer, fail_fast
+        self.cached = self.done = 0
+
+    def started(self, total: int, cached: int) -> None:
+        self.cached = cached
+        self.observer.started(total, cached)
+
+    def progress(self, now: chain.Progress) -> None:
+        self.observer.progress(now)
+
+    def finished(self, row: Mapping[str, Any]) -> None:
+        self.done += 1
+        self.observer.finished(row)
+        if self.fail_fast and row["status"] != chain.OK:
+            raise CellFailed
+        
+
+def _missing(plan: Plan, store: Store, mode: str) -> Iterator[tuple[list[Cell], str | None]]:
+    """Stretches of consecutive cells to train, each with the cell before it, if that is kept."""
+    statuses = {} if mode == "force" else store.statuses(cell.key for cell in plan.cells)
+    kept = {key for key, status in statuses.items() if mode == "cached" or status == chain.OK}
+    for one in plan.chains:
+        stretch: list[Cell] = []
+        before: str | None = None
+        for cell in one.cells:
+            if cell.key not in kept:
+                stretch.append(cell)
+                continue
+            if stretch:
+                yield stretch, before
+            stretch, before = [], cell.key if statuses[cell.key] == chain.OK else None
+        if stretch:
+            yield stretch, before
+
+
+def _tasks(runs: list[tuple[list[Cell], str | None]], plan: Plan, config: RunConfig) -> Iterator[Task]:
+    """Batches of the stretches that differ only in the seed."""
+    alike: dict[tuple[int, ...], list[tuple[list[Cell], str | None]]] = defaultdict(list)
+    for cells, before in runs:
+        alike[cells[0].n_train, *(cell.grid_size for cell in cells)].append((cells, before))
+    edges = sum(a * b for a, b in itertools.pairwise(plan.width))
+    facts = _facts(plan, config)
+    for (n_train, *grid_sizes), members in alike.items():
+        size = max(1, BATCH_WORK // (n_train * edges))
+        for part in (members[i : i + size] for i in range(0, len(members), size)):
+            yield Task(
+                chain.Batch(
+                    TARGETS[config.data.name],
+                    n_train,
+                    config.data.n_test,
+                    tuple(cells[0].seed for cells, _ in part),
+                    tuple(grid_sizes),
+                    plan.width,
+                    config.model.k,
+                    config.model.base == "silu",
+                    config.device,
+                    config.dtype,
+                ),
+                config.solver,
+                {(cell.seed, cell.grid_size): cell.key for cells, _ in part for cell in cells},
+                tuple(before for _, before in part),
+                facts,
+            )
+
+
+def _facts(plan: Plan, config: RunConfig) -> dict[str, Any]:
+    return {
+        "data": config.data.name,
+        "k": config.model.k,
+        "width": "-".join(map(str, plan.width)),
+        "model": config.model.name,
+        "solver": config.solver.name,
+        "dtype": config.dtype,
+        "version": __version__,
+        "torch_version": torch.__version__,
+        "git_revision": _git_revision(),
+        "host": socket.gethostname(),
+    }
+
+
+def _row(task: Task, result: chain.Result) -> dict[str, Any]:
+    measured = {name: value for name, value in vars(result).items() if name != "kan"}
+    key = task.keys[result.seed, result.grid_size]
+    return {"key": key, "n_train": task.batch.n_train, **task.facts, **measured}
+
+
+def _load(store: Store, key: str | None, device: str) -> KAN | None:
+    arrays = None if key is None else store.read_state(key)
+    return None if arrays is None else KAN.from_arrays(arrays, device=device)
+
+
+def _git_revision() -> str | None:
+    """Commit of the checkout that this package runs from, None where it is installed."""
+    package = Path(__file__).parent
+    command = ["git", "-C", str(package), "ls-files", "--error-unmatch", __file__]
+    try:
+        subprocess.run(command, capture_output=True, check=True, timeout=5)
+        head = ["git", "-C", str(package), "rev-parse", "HEAD"]
+        done = subprocess.run(head, capture_output=True, check=True, text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

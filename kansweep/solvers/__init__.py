@@ -1,0 +1,81 @@
+"""Training methods behind one contract: a cold start and a descent, both on R replicas at once.
+
+A method is any object with ``start`` and ``solve``. What goes wrong numerically is a value in
+``Outcome.stop_reason``; only misuse raises. The methods import this module, never the reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from kansweep.kan import KAN
+
+CONVERGED = "converged"
+STALLED = "stalled"
+STEP_LIMIT = "step limit"
+NON_FINITE = "non-finite"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Training points of R replicas and what a cold start needs to know of them."""
+
+    x: Tensor  # (R, n, I)
+    y: Tensor  # (R, n, M)
+    domain: tuple[float, float]
+    seeds: tuple[int, ...]  # one a replica; a cold start draws from nothing else
+
+    def __getitem__(self, replicas: Tensor) -> Problem:
+        seeds = tuple(self.seeds[r] for r in replicas.tolist())
+        return replace(self, x=self.x[replicas], y=self.y[replicas], seeds=seeds)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The KAN to be trained: layer widths, order, grid size, and whether edges have silu."""
+
+    width: tuple[int, ...]
+    k: int
+    grid_size: int
+    base: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained KAN and how its training ended, replica by replica."""
+
+    kan: KAN
+    steps: tuple[int, ...]
+    stop_reason: tuple[str, ...]
+    grad_norm: Tensor  # (R,), ``relative_gradient`` of what was minimised, at the last step taken
+
+
+Observe = Callable[[int, KAN, Tensor], None]
+"""Called after a step: its number, the replicas still in training, and which they are."""
+
+
+class Solver(Protocol):
+    """What the chain asks of a training method."""
+
+    def start(self, shape: Shape, problem: Problem) -> KAN:
+        """A KAN of this shape, one replica a row of the problem, from nothing."""
+        ...
+
+    def solve(self, kan: KAN, problem: Problem, observe: Observe | None = None) -> Outcome:
+        """Train from ``kan``; grid size, order and shape stay."""
+        ...
+
+
+def relative_gradient(gradient: Tensor, diagonal: Tensor, objective: Tensor) -> Tensor:
+    """Largest cosine between the residual and a column of its Jacobian, (R,); 0 at a minimum.
+
+    Half the gradient (R, P) of a sum of squares (R,) and the diagonal (R, P) of its Gauss-Newton
+    matrix. It has no units: MINPACK stops by the same measure (More 1978, gtol).
+    """
+    tiny = torch.finfo(gradient.dtype).tiny
+    return (gradient.abs() / (diagonal * objective[:, None]).clamp(min=tiny).sqrt()).amax(1)

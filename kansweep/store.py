@@ -1,0 +1,210 @@
+"""A sweep's folder: schema, file names, atomic writes, reading back. The only place that knows them.
+
+``cells/<key>.parquet`` is the truth, one row a file, written when the cell ends; the weights in
+``states/<key>.npz`` are written before it. ``results.parquet`` is derived from the rows of the
+current plan and can be rebuilt at any time.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from kansweep import sweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("data", pa.string()),
+        ("n_train", pa.int64()),
+        ("seed", pa.int64()),
+        ("grid_size", pa.int64()),
+        ("k", pa.int64()),
+        ("width", pa.string()),
+        ("model", pa.string()),
+        ("solver", pa.string()),
+        ("n_params", pa.int64()),
+        ("train_rmse", pa.float64()),
+        ("test_rmse", pa.float64()),
+        ("test_median_error", pa.float64()),
+        ("floor_rmse", pa.float64()),
+        ("reg", pa.float64()),
+        ("status", pa.string()),
+        ("stop_reason", pa.string()),
+        ("steps", pa.int64()),
+        ("grad_norm", pa.float64()),
+        ("seconds", pa.float64()),
+        ("dtype", pa.string()),
+        ("device", pa.string()),
+        ("error", pa.string()),
+        ("version", pa.string()),
+        ("torch_version", pa.string()),
+        ("git_revision", pa.string()),
+        ("host", pa.string()),
+        ("started_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+CONFIG, RESULTS, LAWS = "config.yaml", "results.parquet", "laws.csv"
+
+
+class StoreError(RuntimeError):
+    """A folder that cannot be used as asked; the message says why and what to do."""
+
+
+class Store:
+    """One sweep's folder, ``outputs/<name>``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def open(self, plan: sweep.Plan) -> None:
+        """Make the folder this plan's, or refuse one that belongs to another configuration."""
+        if (self.folder / CONFIG).exists():
+            self._refuse_other(plan.config_record)
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise StoreError(f"{self.folder} is not a sweep's folder; choose another with name=…")
+        try:
+            for part in ("cells", "states", "figures"):
+                (self.folder / part).mkdir(parents=True, exist_ok=True)
+            text = yaml.safe_dump(plan.config_record, sort_keys=False)
+            _write(self.folder / CONFIG, lambda file: file.write(text.encode()))
+        except OSError as error:
+            raise StoreError(f"{self.folder} cannot be written: {error.strerror}.") from error
+
+    def _refuse_other(self, record: Mapping[str, Any]) -> None:
+        stored, asked = sweep.identity(self.read_config()), sweep.identity(record)
+        keys = [key for key in {**stored, **asked} if stored.get(key) != asked.get(key)]
+        if keys:
+            changes = ", ".join(f"`{key}` ({stored.get(key)} → {asked.get(key)})" for key in keys)
+            raise StoreError(
+                f"{self.folder} holds another configuration; what differs is {changes}. "
+                "Give this one a name of its own with name=…"
+            )
+
+    def read_config(self) -> dict[str, Any]:
+        """The configuration of the sweep as it was last run."""
+        try:
+            record = yaml.safe_load((self.folder / CONFIG).read_text())
+        except OSError as error:
+            raise StoreError(f"There is no sweep in {self.folder}.") from error
+        except yaml.YAMLError as error:
+            raise StoreError(f"{self.folder / CONFIG} is not valid YAML.") from error
+        if not isinstance(record, dict):
+            raise StoreError(f"{self.folder / CONFIG} holds no configuration.")
+        return record
+
+    def write_cell(self, row: Mapping[str, Any], state: Mapping[str, np.ndarray] | None) -> None:
+        """Keep a finished cell: its weights, where it has any, then its row."""
+        if state is not None:
+            packed = io.BytesIO()
+            np.savez(packed, allow_pickle=False, **state)
+            _write(self._state(row["key"]), lambda file: file.write(packed.getbuffer()))
+        table = pa.Table.from_pylist([dict(row)], schema=SCHEMA)
+        _write(self._cell(row["key"]), lambda file: pq.write_table(table, file))
+
+    def read_state(self, key: str) -> dict[str, np.ndarray] | None:
+        """The weights of a cell as plain arrays, or None where there are none to be read."""
+        try:
+            with np.load(self._state(key), allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, KeyError):
+            return None
+
+    def statuses(self, keys: Iterable[str]) -> dict[str, str]:
+        """Status of those cells that have a readable row."""
+        rows = self._rows(keys)
+        return dict(zip(rows["key"].to_pylist(), rows["status"].to_pylist(), strict=True))
+
+    def results(self, keys: Iterable[str]) -> pd.DataFrame:
+        """The rows of these cells, in this order; those without a row are left out."""
+        return self._rows(keys).to_pandas()
+
+    def overview(self, plan: sweep.Plan) -> pd.DataFrame:
+        """Every planned cell with its status (done, failed or waiting) and its errors, if any."""
+        planned = pd.DataFrame([vars(cell) for cell in plan.cells])
+        rows = self.results(planned["key"])
+        found = rows[["key", "status", "train_rmse", "test_rmse", "seconds"]]
+        table = planned.merge(found, on="key", how="left")
+        words = {"ok": "done", "diverged": "failed", "failed": "failed"}
+        return table.assign(status=table["status"].map(words).fillna("waiting"))
+
+    def write_results(self, keys: Iterable[str]) -> None:
+        """Rebuild ``results.parquet`` for these cells."""
+        table = self._rows(keys)
+        _write(self.results_path, lambda file: pq.write_table(table, file))
+
+    @property
+    def results_path(self) -> Path:
+        return self.folder / RESULTS
+
+    def write_laws(self, laws: pd.DataFrame) -> Path:
+        path = self.folder / LAWS
+        text = laws.to_csv(index=False)
+        _write(path, lambda file: file.write(text.encode()))
+        return path
+
+    def write_figure(self, name: str, file_format: str, figure: Figure) -> Path:
+        path = self.folder / "figures" / f"{name}.{file_format}"
+        path.parent.mkdir(exist_ok=True)
+        _write(path, lambda file: figure.savefig(file, format=file_format))
+        return path
+
+    def _rows(self, keys: Iterable[str]) -> pa.Table:
+        tables = [table for key in keys if (table := self._read_cell(key)) is not None]
+        if not tables:
+            return SCHEMA.empty_table()
+        return pa.concat_tables(tables, promote_options="permissive").select(SCHEMA.names)
+
+    def _read_cell(self, key: str) -> pa.Table | None:
+        try:
+            table = pq.ParquetFile(self._cell(key)).read()
+        except (OSError, pa.ArrowException):
+            return None  # never written, or torn: the cell counts as not done
+        return table if table.num_rows == 1 and table["key"][0].as_py() == key else None
+
+    def _cell(self, key: str) -> Path:
+        return self.folder / "cells" / f"{key}.parquet"
+
+    def _state(self, key: str) -> Path:
+        return self.folder / "states" / f"{key}.npz"
+
+
+def latest(outputs: Path) -> str | None:
+    """Name of the sweep in ``outputs`` that was run last."""
+    if not outputs.is_dir():
+        return None
+    configs = [folder / CONFIG for folder in outputs.iterdir() if (folder / CONFIG).is_file()]
+    newest = max(configs, key=lambda path: path.stat().st_mtime, default=None)
+    return None if newest is None else newest.parent.name
+
+
+def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that it is there whole or not at all, whenever the process dies."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

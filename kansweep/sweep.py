@@ -1,0 +1,121 @@
+"""What a configuration asks for: cells, the chains they form, and the keys that identify them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from kansweep.targets import TARGETS
+
+if TYPE_CHECKING:
+    from kansweep.config import RunConfig
+
+# Raised when the same configuration would give other numbers than before, or another row.
+REVISIONS = {"format": 1, "lm": 1, "lbfgs": 1}
+
+# Parts of a configuration that decide which cells there are, or how they are run, but none of
+# a cell's numbers (sizes and seeds are in the cell itself).
+EXTENT = ("data.sizes", "grid.sizes", "seeds")
+CONDUCT = ("name", "outputs", "engine", "run")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a data size, a seed and a grid size, at the end of its chain so far."""
+
+    key: str
+    n_train: int
+    seed: int
+    grid_size: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The cells of one data size and seed in ascending grid size, each warm-started by the last."""
+
+    n_train: int
+    seed: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All chains of a sweep, and the configuration as it is stored."""
+
+    width: tuple[int, ...]
+    chains: tuple[Chain, ...]
+    config_record: dict[str, Any]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(cell for chain in self.chains for cell in chain.cells)
+
+
+def plan(config: RunConfig) -> Plan:
+    """The sweep of a checked configuration: data sizes, then seeds, then grid sizes."""
+    width = layer_widths(config)
+    record = _plain(asdict(config))
+    record["model"]["hidden"] = list(width[1:-1])
+    chains = [
+        Chain(n_train, seed, tuple(_cells(record, n_train, seed, config.grid.sizes)))
+        for n_train in config.data.sizes
+        for seed in config.seeds
+    ]
+    return Plan(width, tuple(chains), record)
+
+
+def layer_widths(config: RunConfig) -> tuple[int, ...]:
+    """[n_inputs, *hidden, n_outputs], the hidden widths being the target's own unless given."""
+    target = TARGETS[config.data.name]
+    hidden = target.hidden if config.model.hidden is None else config.model.hidden
+    return (target.n_inputs, *hidden, target.n_outputs)
+
+
+def identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that all cells of a sweep share, flat: another value is another sweep."""
+    return {
+        key: value
+        for key, value in _flat(record).items()
+        if key not in EXTENT and key.partition(".")[0] not in CONDUCT
+    }
+
+
+def _cells(record: dict[str, Any], n_train: int, seed: int, grids: tuple[int, ...]) -> list[Cell]:
+    shared = identity(record)
+    shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter
+    solver = shared["solver.name"]
+    revisions = {name: REVISIONS[name] for name in ("format", solver)}
+    cells = []
+    for last, grid_size in enumerate(grids):
+        content = {
+            **shared,
+            "n_train": n_train,
+            "seed": seed,
+            "grids": list(grids[: last + 1]),
+            "revisions": revisions,
+        }
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        cells.append(Cell(f"n{n_train}-s{seed}-G{grid_size}-{digest}", n_train, seed, grid_size))
+    return cells
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as YAML and JSON have them."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,70 @@
+"""A sweep's matrix for reading and for other programs: cells' states -> text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pandas as pd
+from pandas import DataFrame
+
+STATES = ["done", "failed", "waiting"]
+
+
+def matrix(cells: DataFrame) -> DataFrame:
+    """A row a data size and grid size: median errors over the seeds that are done, and counts."""
+    by = ["n_train", "grid_size"]
+    counts = pd.crosstab([cells[name] for name in by], cells["status"])
+    done = cells[cells["status"] == "done"]
+    medians = done.groupby(by)[["train_rmse", "test_rmse"]].median()
+    return counts.reindex(columns=STATES, fill_value=0).join(medians).reset_index()
+
+
+def _csv(matrix: DataFrame) -> str:
+    return matrix.to_csv(index=False).rstrip("\n")
+
+
+def _json(matrix: DataFrame) -> str:
+    rows = matrix.astype(object).where(matrix.notna(), None).to_dict("records")
+    return json.dumps(rows, indent=2)
+
+
+def _aligned(matrix: DataFrame) -> str:
+    rows = _texts(matrix)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join([_caption(matrix), "", *lines])
+
+
+def _markdown(matrix: DataFrame) -> str:
+    header, *lines = (f"| {' | '.join(row)} |" for row in _texts(matrix))
+    rule = "|" + " ---: |" * (header.count("|") - 1)
+    return "\n".join([_caption(matrix), "", header, rule, *lines])
+
+
+def _caption(matrix: DataFrame) -> str:
+    counts = ", ".join(f"{matrix[state].sum()} {state}" for state in STATES)
+    return f"Median test RMSE over seeds ({counts})"
+
+
+def _texts(matrix: DataFrame) -> list[list[str]]:
+    """The header, then a line a data size with an entry a grid size."""
+    entries = [
+        (f"{row['test_rmse']:.2e}" if row["done"] else "-")
+        + "".join(f" ({row[state]} {state})" for state in STATES[1:] if row[state])
+        for row in matrix.to_dict("records")
+    ]
+    table = matrix.assign(entry=entries).pivot(index="n_train", columns="grid_size", values="entry")
+    header = ["n_train", *(f"G={size}" for size in table.columns)]
+    return [header, *([str(n_train), *row] for n_train, row in table.iterrows())]
+
+
+FORMATS: dict[str, Callable[[DataFrame], str]] = {
+    "table": _aligned,
+    "markdown": _markdown,
+    "csv": _csv,
+    "json": _json,
+}

@@ -1,0 +1,373 @@
+"""What the command line says, writes and returns."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from kansweep import cli, config
+from kansweep.config import RunConfig
+
+SMALL = ("data.sizes=[40,60]", "grid.sizes=[3,6,12]", "seeds=2", "data.n_test=100")
+CELLS = 12
+
+
+def python(script: str, *words: str) -> None:
+    """Run a script in a process of its own, where nothing is imported yet."""
+    root = str(Path(__file__).parents[1])
+    command = [sys.executable, "-c", script, *words]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": root})
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+# ------------------------------------------------------------------------------ help and refusals
+
+
+def test_help_version_completion_and_refusals_do_not_import_torch() -> None:
+    script = """
+import os, sys
+from kansweep.cli import main
+
+os.environ["COMP_LINE"] = "kansweep run solver="
+for words in (
+    ["--help"], ["--version"], ["run", "--help"], ["show", "--help"], ["plot", "--help"],
+    ["run", "--cfg", "job"], ["-sc", "query=bash"], ["run", "model.k=0"], ["run", "solvr=lm"],
+):
+    sys.argv = ["kansweep", *words]
+    try:
+        main()
+    except SystemExit:
+        pass
+    assert not {"torch", "pandas", "matplotlib"} & set(sys.modules), words
+"""
+    python(script)
+
+
+def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
+    assert all(f"\n  {command} " in kansweep("--help").out for command in cli.COMMANDS)
+    for command, schema in config.SCHEMAS.items():
+        status, out, err = kansweep(command, "--help")
+        assert (status, err) == (0, "")
+        keys = [key for key in config.keys(schema) if "." not in key or not key.endswith(".name")]
+        assert [key for key in keys if f"\n  {key}=" not in out] == []
+        assert max(map(len, out.splitlines())) <= 100
+    assert "solver: lbfgs, lm" in kansweep("run", "--help").out
+
+
+def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
+    assert kansweep() == (2, "", cli.HELP)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("rum", "There is no command `rum`; there is run, show, plot. Did you mean `run`?"),
+        ("run data.size=[1]", "There is no key `data.size`. Did you mean `data.sizes`?"),
+        ("run data.noise=1", "There is no key `data.noise`."),
+        ("run +foo=1", "There is no key `foo`."),
+        ("run ++model.q=1", "There is no key `model.q`. Did you mean `model.k`?"),
+        ("run solver.steps=3", "`solver.steps` is a key of solver=lbfgs, which is not the solver"),
+        ("run solver=lmm", "There is no solver=lmm; there is lbfgs, lm. Did you mean `lm`?"),
+        ("run data=bassel", "Did you mean `bessel`?"),
+        ("run data.sizes=[100,-1]", "without repeats; got [100, -1]."),
+        ("run data.sizes=3", "`data.sizes` must be a list of positive integers without repeats"),
+        ("run data.n_test=2.5", "`data.n_test` must be an integer, 1 or more; got 2.5."),
+        ("run data.n_test=null", "`data.n_test` must be an integer, 1 or more; got null."),
+        ("run model.hidden=[1,a]", "`model.hidden` must be a list of positive integers, or null"),
+        ("run seeds=true", "`seeds` must be an integer, 1 or more, or a list of distinct"),
+        ("run name=../elsewhere", "`name` must be 1 to 200 letters"),
+        ("run run=force", "`run` holds other keys; set one of those, such as `run.mode`."),
+        ("run ~solver", "`solver` has no value."),
+        ("run name=${nothing}", "Interpolation key 'nothing' not found"),
+        ("run force", "`force` cannot be read; write key=value, as in data.sizes=[100,300]."),
+        ("run model.k=1,2", "To sweep over it, add --multirun"),
+        ("run -m model.k=1,2,0", "`model.k` must be an integer, 1 or more; got 0."),
+        ("run -m solver=lm,foo", "There is no solver=foo; there is lbfgs, lm."),
+        ("run --config-dir nowhere", "nowhere' not found"),
+        ("run --cfg job -p nothing", "package 'nothing' not found"),
+        ("run --faster", "unrecognized arguments: --faster"),
+        ("run device=cuda:99", "`device` must be"),
+        ("show", "There is no sweep in outputs; `kansweep run` makes one."),
+        ("show name=nothing", "There is no sweep in outputs/nothing."),
+        ("show format=xml", "`format` must be table, markdown, csv or json; got 'xml'."),
+        ("plot", "There is no sweep in outputs; `kansweep run` makes one."),
+        ("plot plot.formats=[gif]", "`plot.formats` must be a list of one or more of png, svg"),
+    ],
+)
+def test_a_refusal_is_short_and_writes_nothing(
+    kansweep: Any, tmp_path: Path, words: str, message: str
+) -> None:
+    status, out, err = kansweep(*words.split())
+    assert (status, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) <= 8
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nonsense: 3", "Key 'nonsense' not in 'RunConfig'"),
+        ("data: {sizes: [a]}", "Value 'a' of type 'str' could not be converted to Integer"),
+        ("name: [", "while parsing"),
+        ("defaults: [override /solvr: lm]", "Could not override 'solvr'"),
+    ],
+)
+def test_a_mistake_in_a_file_of_ones_own_is_named_with_the_file(
+    kansweep: Any, tmp_path: Path, text: str, message: str
+) -> None:
+    mine = tmp_path / "mine" / "experiment" / "trial.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text(f"# @package _global_\n{text}\n")
+    status, _, err = kansweep("run", "--config-dir", "mine", "experiment=trial")
+    assert status == 2
+    assert "experiment/trial" in err
+    assert message in err
+    assert len(err.splitlines()) <= 8
+
+
+def test_hydras_own_variable_brings_the_traceback_back(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(Exception, match="Could not override 'solvr'"):
+        kansweep("run", "solvr=lm")
+
+
+# -------------------------------------------------------------------------------------- completion
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("kansweep ", {"run", "show", "plot"}),
+        ("kansweep sh", {"run", "show", "plot"}),
+        ("kansweep run solver=", {"solver=lm", "solver=lbfgs"}),
+        ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
+        ("kansweep run data.n", {"data.name=", "data.n_test="}),
+        ("kansweep plot plot.", {"plot.formats."}),
+        ("kansweep rum solver=", set()),
+    ],
+)
+def test_the_shell_is_offered_what_fits(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, line: str, offers: set[str]
+) -> None:
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_POINT", str(len(line)))
+    status, out, err = kansweep("-sc", "query=bash")
+    assert (status, set(out.split()), err) == (0, offers, "")
+
+
+def test_hydra_is_asked_about_the_line_without_the_command(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(command: str, arguments: list[str]) -> list[object]:
+        seen.append((command, os.environ["COMP_LINE"], int(os.environ["COMP_POINT"])))
+        return []
+
+    seen: list[tuple[str, str, int]] = []
+    monkeypatch.setattr(cli, "_compose", look)
+    for line in ("kansweep show form", "kansweep  show  "):
+        monkeypatch.setenv("COMP_LINE", line)
+        monkeypatch.setenv("COMP_POINT", str(len(line)))
+        kansweep("-sc", "query=bash")
+    assert seen == [("show", "kansweep form", 13), ("show", "kansweep   ", 11)]
+
+
+def test_the_completion_installs(kansweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    status, out, _ = kansweep("-sc", "install=bash")
+    assert status == 0
+    assert out.rstrip().endswith("hydra_bash_completion kansweep")
+
+
+# ---------------------------------------------------------------------------------------- multirun
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+    """The jobs that `kansweep run` is given, none of which trains; k is the exit status."""
+    seen: list[RunConfig] = []
+
+    def note(job: RunConfig) -> int:
+        seen.append(job)
+        return job.model.k - 1
+
+    monkeypatch.setitem(cli.COMMANDS, "run", note)
+    return seen
+
+
+def test_every_job_of_a_multirun_has_a_name_of_its_own(
+    kansweep: Any, jobs: list[RunConfig]
+) -> None:
+    kansweep("run", "seeds=2", "--multirun", "model.k=1,2", "model.hidden=[2],[2,1]")
+    assert [job.name for job in jobs] == [
+        "example8,model.k=1,model.hidden=2",
+        "example8,model.k=1,model.hidden=2,1",
+        "example8,model.k=2,model.hidden=2",
+        "example8,model.k=2,model.hidden=2,1",
+    ]
+    assert [(job.model.k, job.model.hidden) for job in jobs[1:3]] == [(1, (2, 1)), (2, (2,))]
+
+
+def test_names_that_are_swept_are_the_names(kansweep: Any, jobs: list[RunConfig]) -> None:
+    kansweep("run", "-m", "name=first,second")
+    assert [job.name for job in jobs] == ["first", "second"]
+
+
+def test_a_single_run_keeps_its_name(kansweep: Any, jobs: list[RunConfig]) -> None:
+    kansweep("run", "model.k=1", "name=mine")
+    assert [job.name for job in jobs] == ["mine"]
+
+
+def test_a_multirun_returns_the_worst_status(
+    kansweep: Any, jobs: list[RunConfig], tmp_path: Path
+) -> None:
+    assert kansweep("run", "-m", "model.k=1,3,2").status == 2
+    assert kansweep("run", "-m", "model.k=1,2,1").status == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_job_starts_before_all_are_checked(kansweep: Any, jobs: list[RunConfig]) -> None:
+    assert kansweep("run", "-m", "model.k=1,0").status == 2
+    assert jobs == []
+
+
+# --------------------------------------------------------------------------------- run, show, plot
+
+
+def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
+    status, out, err = kansweep("run", *SMALL)
+    assert (status, err) == (0, "")
+    assert f"example8: {CELLS} cells, 0 of them kept, {CELLS} trained, 0 failed; " in out
+    assert "Next: kansweep plot\n" in out
+    assert len(pd.read_parquet(tmp_path / "outputs/example8/results.parquet")) == CELLS
+
+    status, out, err = kansweep("run", *SMALL)
+    assert (status, err) == (0, "")
+    assert f"example8: {CELLS} cells, {CELLS} of them kept, 0 trained, 0 failed; " in out
+
+
+def test_show_tells_what_is_done_and_what_waits(kansweep: Any) -> None:
+    kansweep("run", *SMALL, "name=first")
+    kansweep("run", *SMALL)
+    few = kansweep("show", "name=first")
+    assert few.out.startswith(f"Median test RMSE over seeds ({CELLS} done, 0 failed, 0 waiting)\n")
+    header, *rows = few.out.splitlines()[2:]
+    assert header.split() == ["n_train", "G=3", "G=6", "G=12"]
+    assert [row.split()[0] for row in rows] == ["40", "60"]
+
+    matrix = json.loads(kansweep("show", "format=json").out)
+    table = pd.read_csv(io.StringIO(kansweep("show", "format=csv").out))
+    assert [row["done"] for row in matrix] == [2] * 6
+    assert table["test_rmse"].tolist() == [row["test_rmse"] for row in matrix]
+    assert "| 40 | " in kansweep("show", "format=markdown").out
+
+
+def test_plot_prints_the_law_and_writes_it(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL)
+    status, out, err = kansweep("plot", "plot.formats=[svg]")
+    assert (status, err) == (0, "")
+    folder = tmp_path / "outputs/example8"
+    figures = {name for name in files(folder) if name.startswith("figures/")}
+    assert len(figures) == 4
+    assert all(name.endswith(".svg") for name in figures)
+    assert "exponent" in pd.read_csv(folder / "laws.csv")
+    assert {str(Path("outputs/example8", name)) for name in figures} <= set(out.split())
+
+
+def test_plot_does_not_import_torch(kansweep: Any) -> None:
+    kansweep("run", *SMALL)
+    script = "import sys; from kansweep.cli import main; main(); assert 'torch' not in sys.modules"
+    python(script, "plot")
+
+
+def test_a_changed_configuration_is_refused_under_a_used_name(
+    kansweep: Any, tmp_path: Path
+) -> None:
+    kansweep("run", *SMALL)
+    before = files(tmp_path)
+    status, out, err = kansweep("run", *SMALL, "model.k=2")
+    assert (status, out) == (2, "")
+    assert "model.k" in err
+    assert "name=" in err
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_keeps_its_cells_and_goes_on(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, status: int
+) -> None:
+    class Impatient(cli.Progress):
+        def finished(self, row: Any) -> None:
+            super().finished(row)
+            if self.done == 2:
+                os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cli, "Progress", Impatient)
+        stopped = kansweep("run", *SMALL, "name=trial", "run.mode=force")
+    assert (stopped.status, stopped.out) == (status, "")
+    kept = [name for name in files(tmp_path) if "/cells/" in name]
+    assert len(kept) >= 2
+    typed = "kansweep run 'data.sizes=[40,60]' 'grid.sizes=[3,6,12]' seeds=2 data.n_test=100"
+    assert f"2 of {CELLS} cells are done and kept. Go on with: {typed} name=trial\n" in stopped.err
+
+    resumed = kansweep("run", *SMALL, "name=trial")
+    assert resumed.status == 0
+    assert f"{len(kept)} of them kept, {CELLS - len(kept)} trained" in resumed.out
+    assert "Next: kansweep plot name=trial\n" in resumed.out
+
+
+def test_failed_cells_are_named_with_the_way_to_retry(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"n_train": 40, "grid_size": 6, "status": "failed", "error": "out of memory"}
+    rows = [{**row, "seed": seed} for seed in range(12)]
+    summary = SimpleNamespace(total=20, cached=0, done=8, failed=rows, seconds=1.0)
+    monkeypatch.setattr("kansweep.runner.run", lambda *_: summary)
+    status, out, err = kansweep("run", *SMALL, 'name="example8,k=2"', "run.mode=force")
+    assert status == 1
+    assert "12 failed" in out
+    assert "Failed: n_train=40 seed=9 grid_size=6: failed, out of memory\n" in err
+    assert "seed=10" not in err
+    assert "Failed: 2 more\n" in err
+    assert err.endswith(" 'name=\"example8,k=2\"' run.mode=retry\n")
+    assert "Next: kansweep plot 'name=\"example8,k=2\"'\n" in out
+
+
+def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def watch(screen: io.StringIO) -> str:
+        monkeypatch.setattr(sys, "stderr", screen)
+        progress = cli.Progress()
+        progress.started(total=20, cached=5)
+        progress.progress(
+            SimpleNamespace(n_train=300, grid_size=20, train_rmse=1e-5, test_rmse=2e-5, reg=8.125)
+        )
+        progress.finished({})
+        progress.close()
+        assert progress.done == 6
+        return screen.getvalue()
+
+    shown = watch(Terminal())
+    assert " 6/20 " in shown
+    assert "n=300 G=20 train 1.00e-05 test 2.00e-05 reg 8.12" in shown
+    assert watch(io.StringIO()) == ""

@@ -1,0 +1,195 @@
+"""Defaults, choices and refusals of a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kansweep import config
+from kansweep.checks import ConfigError
+from kansweep.config import (
+    SCHEMAS,
+    SOLVERS,
+    DataConfig,
+    GridConfig,
+    LBFGSConfig,
+    LMConfig,
+    ModelConfig,
+    PlotConfig,
+    RunConfig,
+    from_record,
+)
+from kansweep.targets import TARGETS
+
+
+def composed(kansweep: Any, *words: str) -> RunConfig:
+    return from_record(yaml.safe_load(kansweep("run", "--cfg", "job", *words).out))
+
+
+def choices(group: str) -> set[str]:
+    return {path.stem for path in (config.config_dir() / group).glob("*.yaml")}
+
+
+def test_the_yaml_files_leave_the_defaults_as_they_are(kansweep: Any) -> None:
+    assert composed(kansweep) == RunConfig()
+
+
+def test_example8_is_what_runs_by_default(kansweep: Any) -> None:
+    assert composed(kansweep, "experiment=example8") == RunConfig()
+
+
+def test_example8_lbfgs_is_the_published_recipe(kansweep: Any) -> None:
+    published = composed(kansweep, "experiment=example8_lbfgs")
+    assert published == RunConfig(
+        name="example8_lbfgs",
+        seeds=1,
+        data=DataConfig(n_test=1000),
+        model=ModelConfig(base="silu"),
+        solver=LBFGSConfig(steps=50),
+    )
+
+
+def test_an_override_wins_over_the_experiment(kansweep: Any) -> None:
+    words = ("experiment=example8_lbfgs", "seeds=[7]", "data=product", "solver=lm")
+    changed = composed(kansweep, *words)
+    assert (changed.seeds, changed.data.name, changed.solver) == ((7,), "product", LMConfig())
+
+
+def test_every_target_and_solver_is_a_choice(kansweep: Any) -> None:
+    assert choices("data") == set(TARGETS)
+    assert choices("solver") == set(SOLVERS)
+    for target in TARGETS:
+        assert composed(kansweep, f"data={target}").data.name == target
+    for solver, schema in SOLVERS.items():
+        assert composed(kansweep, f"solver={solver}").solver == schema()
+
+
+def test_a_folder_of_ones_own_adds_choices(kansweep: Any, tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "solver" / "patient.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("defaults: [lm, _self_]\nmax_steps: 900\n")
+    patient = composed(kansweep, "--config-dir", "mine", "solver=patient")
+    assert patient.solver == LMConfig(max_steps=900)
+
+
+def test_every_key_has_a_meaning_and_a_default_that_it_accepts() -> None:
+    for schema in SCHEMAS.values():
+        for key, item in config.keys(schema).items():
+            assert item.metadata["meaning"], key
+            assert item.metadata["rule"].holds(item.default), key
+
+
+def test_a_number_of_seeds_counts_from_zero() -> None:
+    assert RunConfig(seeds=3).seeds == (0, 1, 2)
+    assert RunConfig(seeds=[4, 2]).seeds == (4, 2)
+
+
+@pytest.mark.parametrize("solver", SOLVERS.values())
+def test_a_stored_configuration_reads_back_the_same(solver: type) -> None:
+    stored = RunConfig(seeds=[3, 1], model=ModelConfig(hidden=(2, 2)), solver=solver())
+    assert from_record(yaml.safe_load(yaml.safe_dump(as_lists(asdict(stored))))) == stored
+
+
+def as_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: as_lists(item) for key, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def test_a_stored_configuration_may_lack_newer_keys() -> None:
+    assert from_record({"seeds": 2, "grid": {"sizes": [3]}}) == RunConfig(
+        seeds=2, grid=GridConfig(sizes=(3,))
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        (RunConfig, "seeds", 0),
+        (RunConfig, "seeds", True),
+        (RunConfig, "seeds", 2.5),
+        (RunConfig, "seeds", []),
+        (RunConfig, "seeds", [1, 1]),
+        (RunConfig, "seeds", [-1]),
+        (RunConfig, "outputs", ""),
+        (RunConfig, "device", "gpu"),
+        (RunConfig, "device", "cuda:x"),
+        (RunConfig, "dtype", "float16"),
+        (DataConfig, "name", "sinus"),
+        (DataConfig, "sizes", []),
+        (DataConfig, "sizes", [-1]),
+        (DataConfig, "sizes", [100, 100]),
+        (DataConfig, "sizes", [True]),
+        (DataConfig, "sizes", 100),
+        (DataConfig, "n_test", 0),
+        (DataConfig, "n_test", True),
+        (GridConfig, "sizes", [10, 5]),
+        (GridConfig, "sizes", [5, 5]),
+        (GridConfig, "sizes", [0, 5]),
+        (ModelConfig, "hidden", [0]),
+        (ModelConfig, "hidden", 2),
+        (ModelConfig, "k", 0),
+        (ModelConfig, "base", "relu"),
+        (LMConfig, "start", "warm"),
+        (LMConfig, "restarts", -1),
+        (LMConfig, "max_steps", 0),
+        (LMConfig, "penalty", 0.0),
+        (LMConfig, "penalty", float("nan")),
+        (LMConfig, "penalty", float("inf")),
+        (LMConfig, "tolerance", "small"),
+        (LBFGSConfig, "steps", 0),
+        (config.EngineConfig, "name", "cluster"),
+        (config.RunModeConfig, "mode", "again"),
+        (config.RunModeConfig, "fail_fast", 1),
+        (config.ShowConfig, "format", "xml"),
+        (PlotConfig, "name", "a/b"),
+        (config.FigureConfig, "formats", []),
+        (config.FigureConfig, "formats", ["png", "gif"]),
+        (config.FigureConfig, "formats", ["png", "png"]),
+    ],
+)
+def test_a_value_outside_its_rule_is_refused_by_name(section: Any, key: str, value: Any) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        section(**{key: value})
+    message = str(refusal.value)
+    assert message.startswith(f"`{section.prefix}{key}` must be ")
+    got = message.partition("; got ")[2].partition(". Did you")[0].removesuffix(".")
+    assert got in (repr(value), "nan", "inf")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"sizes": [3]}, "There is no key `sizes`. Did you mean `grid.sizes`?"),
+        ({"data": {"size": [3]}}, "There is no key `data.size`. Did you mean `data.sizes`?"),
+        ({"data": {"n_test": 2.5}}, "`data.n_test` must be an integer, 1 or more; got 2.5."),
+        ({"data": {"name": "besel"}}, "Did you mean `bessel`?"),
+        ({"solver": {"name": "lbfgs", "start": "auto"}}, "`solver.start` is a key of solver=lm"),
+        ({"solver": {"name": "lbfsg"}}, "Did you mean `lbfgs`?"),
+    ],
+)
+def test_a_refusal_says_what_to_write_instead(record: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        from_record(record)
+    assert message in str(refusal.value)
+
+
+@given(st.text(max_size=220) | st.text("ab.,=-_/\\ \n", max_size=8))
+def test_a_name_is_one_folder_below_the_outputs(name: str) -> None:
+    try:
+        accepted = RunConfig(name=name).name
+    except ConfigError:
+        return
+    folder = Path("/sweeps", accepted)
+    assert folder.resolve().parent == Path("/sweeps").resolve()
+    assert folder.name == name
+
+
+def test_a_multirun_name_is_accepted() -> None:
+    assert RunConfig(name="example8,model.k=2").name == "example8,model.k=2"

@@ -1,0 +1,424 @@
+"""Laws against closed forms, exact power laws and the published table of Example 8."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas import DataFrame
+from scipy import stats
+
+from kansweep.law import (
+    DEFAULT,
+    LAW_COLUMNS,
+    Rules,
+    classify,
+    envelope,
+    fit_laws,
+    format_laws,
+    observed_orders,
+)
+
+SIZES = [5, 10, 20, 50, 100]
+FLOOR = dict(zip(SIZES, [6.62e-3, 3.03e-4, 1.72e-5, 4.28e-7, 2.66e-8], strict=True))
+
+
+def published() -> DataFrame:
+    table = pd.read_csv(Path(__file__).parent / "data" / "example8_published.csv")
+    table = table.assign(data="exp_sin", seed=0, k=3, width="2-1-1", status="ok", dtype="float64")
+    return table.assign(n_params=3 * (table["grid_size"] + 3), floor_rmse=np.nan)
+
+
+def power_law(slopes=(-4.0,), amplitudes=(1.0,), sizes=SIZES, **columns) -> DataFrame:
+    """RMSE = amplitude · G^slope exactly, one seed a slope, at 10,000 points."""
+    rows = [
+        {"seed": seed, "grid_size": size, "n_params": 3 * (size + 3), "rmse": a * size**slope}
+        for seed, (slope, a) in enumerate(zip(slopes, amplitudes, strict=True))
+        for size in sizes
+    ]
+    frame = DataFrame(rows).assign(data="f", k=3, n_train=10_000, status="ok", dtype="float64")
+    return frame.assign(train_rmse=frame["rmse"], test_rmse=frame["rmse"], **columns)
+
+
+def at(results: DataFrame, seed: int | None = None, **where) -> pd.Series:
+    where |= {} if seed is None else {"seed": seed}
+    return (results[list(where)] == pd.Series(where)).all(axis=1)
+
+
+def reasons(results: DataFrame, rules: Rules = DEFAULT) -> dict[int, str]:
+    cells = classify(results, rules)
+    return dict(zip(cells["grid_size"], cells["reason"], strict=True))
+
+
+def only(laws: DataFrame, **where) -> pd.Series:
+    found = laws[at(laws, **where)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+# ------------------------------------------------------------------------ the published table
+
+
+def test_published_table_has_eleven_cells_in_fits():
+    cells = classify(published())
+    assert cells.groupby("n_train")["used"].sum().to_dict() == {100: 0, 300: 3, 1000: 3, 3000: 5}
+
+
+def test_published_table_has_eleven_cells_that_count_where_the_floor_is_known():
+    table = published()
+    cells = classify(table.assign(floor_rmse=table["grid_size"].map(FLOOR)))
+    assert cells.groupby("n_train")["counts"].sum().to_dict() == {100: 1, 300: 3, 1000: 2, 3000: 5}
+    assert cells[at(cells, n_train=1000, grid_size=20)]["reason"].item() == "not converged"
+
+
+def test_published_table_names_what_it_leaves_out():
+    cells = classify(published()).set_index(["n_train", "grid_size"])["reason"]
+    assert cells.loc[100].tolist() == ["", "over-fitted", *["over-parameterised"] * 3]
+    assert cells.loc[300].tolist() == ["", "", "", *["over-parameterised"] * 2]
+    assert cells.loc[1000].tolist() == ["", "", "", *["over-fitted"] * 2]
+    assert cells.loc[3000].tolist() == [""] * 5
+
+
+@pytest.mark.parametrize(
+    ("n_train", "exponent", "low", "high", "n_points"),
+    [(3000, -4.08, -4.23, -3.92, 5), (300, -4.08, -6.51, -1.65, 3)],
+)
+def test_published_table_gives_the_known_slopes(n_train, exponent, low, high, n_points):
+    law = only(fit_laws(published()), n_train=n_train, split="test")
+    found = [round(law[column], 2) for column in ("exponent", "ci_low", "ci_high")]
+    assert found == [exponent, low, high]
+    assert (law["n_points"], law["n_seeds"], law["theory"], law["verdict"]) == (n_points, 1, -4, "")
+
+
+def test_published_table_is_insufficient_at_100_points():
+    law = only(fit_laws(published()), n_train=100, split="test")
+    assert law["verdict"] == "insufficient"
+    assert np.isnan([law["exponent"], law["ci_low"], law["ci_high"], law["amplitude"]]).all()
+
+
+def test_published_table_gives_the_known_orders():
+    orders = observed_orders(published())
+    mine = orders[at(orders, n_train=3000, split="test")]
+    assert mine["order"].round(2).tolist() == [4.34, 4.17, 3.96, 3.91]
+    assert mine[["grid_size", "next_grid_size"]].to_numpy().tolist() == [
+        *([5, 10], [10, 20], [20, 50], [50, 100])
+    ]
+    assert mine["counts"].all()
+
+
+def test_published_table_is_steeper_against_parameters():
+    law = only(fit_laws(published(), x="n_params"), n_train=3000, split="test")
+    assert round(law["exponent"], 2) == -4.73
+    assert law["x"] == "n_params"
+    assert "asymptotic in the grid size" in law["note"]
+
+
+def test_span_is_measured_in_grid_sizes_whatever_the_axis():
+    assert 69 / 24 < 4  # n_params of G = 5 and 20
+    assert only(fit_laws(published(), x="n_params"), n_train=300, split="test")["verdict"] == ""
+
+
+def test_envelope_of_the_published_table_takes_only_cells_that_count():
+    best = envelope(published(), "test")
+    assert best["n_train"].tolist() == [100, 300, 1000, 3000]
+    assert best["grid_size"].tolist() == [5, 20, 20, 100]  # not 50 at 300, over-parameterised
+    assert best["rmse"].tolist() == pytest.approx([7.32e-3, 2.34e-5, 4.69e-5, 3.27e-8])
+
+
+# -------------------------------------------------------------------------------- the interval
+
+
+def test_interval_is_student_t_over_the_slopes_of_the_seeds():
+    slopes, amplitudes = [-3.8, -4.1, -4.0, -4.3], [1.0, 2.0, 0.5, 3.0]
+    law = only(fit_laws(power_law(slopes, amplitudes)), split="test")
+    known = stats.ttest_1samp(slopes, 0).confidence_interval(0.95)
+    assert law["exponent"] == pytest.approx(np.mean(slopes), rel=1e-12)
+    assert [law["ci_low"], law["ci_high"]] == pytest.approx([known.low, known.high], rel=1e-11)
+    assert law["amplitude"] == pytest.approx(stats.gmean(amplitudes), rel=1e-11)
+    assert (law["n_points"], law["n_seeds"]) == (5, 4)
+
+
+def test_lone_seed_has_the_interval_of_least_squares_and_says_so():
+    results = power_law()
+    noise = np.random.default_rng(0).normal(0, 0.2, len(results))
+    results["test_rmse"] = results["rmse"] * np.exp(noise)
+    law = only(fit_laws(results), split="test")
+    design = np.column_stack([np.log(SIZES), np.ones(5)])  # the normal equations, by hand
+    coef, squares, *_ = np.linalg.lstsq(design, np.log(results["test_rmse"]), rcond=None)
+    error = np.sqrt(squares[0] / 3 * np.linalg.inv(design.T @ design)[0, 0])
+    half = stats.t(df=3).ppf(0.975) * error
+    assert law["exponent"] == pytest.approx(coef[0], rel=1e-10)
+    assert law["amplitude"] == pytest.approx(np.exp(coef[1]), rel=1e-10)
+    assert law["ci_high"] - law["ci_low"] == pytest.approx(2 * half, rel=1e-9)
+    assert "one seed" in law["note"]
+
+
+def test_exact_power_law_has_an_interval_of_no_width():
+    law = only(fit_laws(power_law([-4, -4, -4], [1, 2, 3])), split="train")
+    assert law["ci_high"] - law["ci_low"] < 1e-12
+    assert law["note"] == ""
+
+
+def test_band_of_a_cell_is_student_t_of_its_log_errors():
+    cells = classify(power_law([-4, -3.9, -4.2], [1, 2, 1.5]))
+    logs = np.log([5.0**-4, 2 * 5.0**-3.9, 1.5 * 5.0**-4.2])
+    known = np.exp(stats.ttest_1samp(logs, 0).confidence_interval(0.95))
+    assert cells.loc[0, ["test_low", "test_high"]].tolist() == pytest.approx(known, rel=1e-12)
+    assert cells.loc[0, "test_rmse"] == pytest.approx(np.exp(logs.mean()), rel=1e-12)
+    assert classify(power_law([-4, -4], [1, 2]))["test_low"].isna().all()
+
+
+def test_laws_have_the_columns_of_the_contract_and_leave_the_floor_for_later():
+    laws = fit_laws(power_law())
+    assert laws.columns.tolist() == LAW_COLUMNS == [
+        *("data", "n_train", "x", "split", "exponent", "ci_low", "ci_high"),
+        *("exponent_vs_floor", "vs_floor_low", "vs_floor_high", "amplitude"),
+        *("n_points", "n_seeds", "theory", "verdict", "note"),
+    ]  # fmt: skip
+    assert laws["split"].tolist() == ["train", "test"]
+    assert laws[["exponent_vs_floor", "vs_floor_low", "vs_floor_high"]].isna().all(axis=None)
+    assert (laws["verdict"] == "").all()
+
+
+# ------------------------------------------------------------------------- which cells count
+
+
+def test_cells_beyond_half_a_parameter_a_point_are_over_parameterised():
+    results = power_law().assign(n_train=2 * 309)
+    assert reasons(results) == dict.fromkeys(SIZES, "")
+    assert reasons(results.assign(n_train=2 * 309 - 1))[100] == "over-parameterised"
+
+
+@pytest.mark.parametrize(("ratio", "reason"), [(1.99, ""), (2.01, "over-fitted")])
+def test_cells_whose_test_error_doubles_the_training_error_are_over_fitted(ratio, reason):
+    results = power_law()
+    results.loc[at(results, grid_size=50), "test_rmse"] *= ratio
+    assert reasons(results) == dict.fromkeys(SIZES, "") | {50: reason}
+
+
+def test_cell_counts_by_the_geometric_mean_of_its_seeds():
+    results = power_law([-4.0] * 3, [1.0] * 3)
+    results.loc[at(results, seed=1, grid_size=100), "test_rmse"] *= 7.9  # 7.9^(1/3) < 2
+    assert reasons(results)[100] == ""
+    results.loc[at(results, seed=1, grid_size=100), "test_rmse"] *= 8.1 / 7.9
+    assert reasons(results)[100] == "over-fitted"
+
+
+@pytest.mark.parametrize(("ratio", "reason"), [(1.99, ""), (2.01, "not converged")])
+def test_cells_above_twice_a_known_floor_are_not_converged(ratio, reason):
+    results = power_law().assign(floor_rmse=lambda cells: cells["rmse"])
+    results.loc[at(results, grid_size=20), ["train_rmse", "test_rmse"]] *= ratio
+    assert reasons(results) == dict.fromkeys(SIZES, "") | {20: reason}
+
+
+def test_without_a_floor_the_gradient_of_the_solver_decides():
+    results = power_law().assign(grad_norm=1e-3)
+    results.loc[at(results, grid_size=20), "grad_norm"] = 0.5
+    assert reasons(results)[20] == "not converged"
+    assert reasons(results, Rules(gradient=1.0))[20] == ""
+    assert reasons(results.assign(floor_rmse=results["rmse"]))[20] == ""
+    assert reasons(results.assign(floor_rmse=1e-17))[20] == "not converged"
+
+
+def test_no_rule_compares_with_a_floor_below_round_off():
+    results = power_law().assign(floor_rmse=1e-17)
+    assert reasons(results) == dict.fromkeys(SIZES, "")
+
+
+def test_errors_at_round_off_have_no_law():
+    noise = np.random.default_rng(1).uniform(0.5, 2, 5) * 1e-15
+    results = power_law().assign(train_rmse=noise, test_rmse=noise)
+    assert reasons(results) == dict.fromkeys(SIZES, "round-off")
+    assert (fit_laws(results)["verdict"] == "insufficient").all()
+
+
+def test_round_off_scales_with_the_precision_and_with_the_target():
+    results = power_law(dtype="float32")  # 5^-4 … 100^-4 = 1e-8; 10 eps = 1.2e-6
+    assert reasons(results) == {5: "", 10: "", 20: "", 50: "round-off", 100: "round-off"}
+    eps = float(np.finfo(np.float64).eps)
+    results = power_law()
+    assert reasons(results, Rules(scale=0.99e-8 / (10 * eps)))[100] == ""
+    assert reasons(results, Rules(scale=1.01e-8 / (10 * eps)))[100] == "round-off"
+
+
+def test_float32_floor_leaves_the_slope_alone():
+    results = power_law(sizes=[3, 5, 10, 15, 20, 50, 100], dtype="float32")
+    results["test_rmse"] = results["train_rmse"] = np.hypot(results["rmse"], 6e-8)
+    law = only(fit_laws(results), split="test")
+    assert law["exponent"] == pytest.approx(-4, abs=1e-3)
+    assert law["n_points"] == 5
+
+
+# ------------------------------------------------------------------------- which cells are fitted
+
+
+def test_fit_takes_the_whole_run_that_ends_at_the_largest_size_that_counts():
+    results = power_law(sizes=[3, 5, 10, 20, 50, 100, 200])
+    results.loc[at(results, grid_size=5), "test_rmse"] *= 3
+    results.loc[at(results, grid_size=200), "test_rmse"] *= 3
+    cells = classify(results)
+    assert cells.loc[cells["used"], "grid_size"].tolist() == [10, 20, 50, 100]
+    assert cells.loc[cells["counts"], "grid_size"].tolist() == [3, 10, 20, 50, 100]
+    law = only(fit_laws(results), split="test")
+    assert law["exponent"] == pytest.approx(-4, rel=1e-12)
+    assert "G = 5, 200 over-fitted" in law["note"]
+    assert "G = 3 coarser than a gap" in law["note"]
+
+
+def test_window_does_not_follow_the_fit():
+    """Coarse cells that miss the law, as those of a fast oscillation, stay in it."""
+    results = power_law(sizes=[3, 5, 10, 20, 50, 100])
+    error = np.minimum(results["rmse"] * 1e3, 0.35)  # flat to G = 5
+    results = results.assign(train_rmse=error, test_rmse=error)
+    law = only(fit_laws(results), split="test")
+    assert law["n_points"] == 6
+    assert law["exponent"] > -3.6
+
+
+@pytest.mark.parametrize(
+    ("sizes", "verdict"),
+    [
+        ([5, 20], "insufficient"),
+        ([5, 10, 19], "insufficient"),
+        ([5, 10, 20], ""),
+        ([5], "insufficient"),
+    ],
+)
+def test_fit_wants_three_sizes_and_a_factor_of_four(sizes, verdict):
+    laws = fit_laws(power_law(sizes=sizes))
+    assert (laws["verdict"] == verdict).all()
+    assert laws["exponent"].notna().all() == (verdict == "")
+    assert (laws["n_points"] == len(sizes)).all()
+    assert classify(power_law(sizes=sizes))["used"].all() == (verdict == "")
+
+
+# --------------------------------------------------------------------- what failed or is missing
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged", "ok"])
+def test_seed_that_lost_a_cell_leaves_the_fit_and_is_named(status):
+    results = power_law([-3.9, -4.0, -4.1], [1.0] * 3)
+    lost = at(results, seed=1, grid_size=50)
+    results.loc[lost, "status"] = status
+    results.loc[lost, ["train_rmse", "test_rmse"]] = np.nan if status == "ok" else 1e3
+    law = only(fit_laws(results), split="test")
+    assert (law["n_points"], law["n_seeds"]) == (5, 2)
+    assert law["exponent"] == pytest.approx(np.mean([-3.9, -4.1]), rel=1e-12)
+    assert "without seed 1: no sound cell at G = 50" in law["note"]
+    cell = classify(results).set_index("grid_size").loc[50]
+    assert (cell["n_seeds"], cell["n_failed"], cell["counts"]) == (2, 1, True)
+
+
+def test_cell_that_most_seeds_failed_does_not_count():
+    results = power_law([-4.0] * 3, [1.0] * 3)
+    results.loc[at(results, grid_size=100) & (results["seed"] > 0), "status"] = "diverged"
+    assert reasons(results) == dict.fromkeys(SIZES, "") | {100: "failed"}
+    law = only(fit_laws(results), split="test")
+    assert (law["n_points"], law["n_seeds"]) == (4, 3)
+    assert "G = 100 failed" in law["note"]
+
+
+def test_interrupted_sweep_is_fitted_from_the_seeds_that_have_ended():
+    results = power_law([-3.9, -4.1, -5.0], [1.0] * 3)
+    results = results[~((results["seed"] == 2) & (results["grid_size"] > 10))]
+    law = only(fit_laws(results), split="test")
+    assert law["n_seeds"] == 2
+    assert law["exponent"] == pytest.approx(-4.0, rel=1e-12)
+    unfinished = results.assign(status=results["status"].where(results["grid_size"] < 50))
+    assert classify(unfinished)["grid_size"].tolist() == [5, 10, 20]
+
+
+def test_curve_that_no_seed_covers_is_insufficient_and_says_why():
+    results = power_law([-4.0, -4.0], [1.0, 1.0], sizes=[5, 10, 20])
+    results = results[~(at(results, seed=0, grid_size=5) | at(results, seed=1, grid_size=20))]
+    law = only(fit_laws(results), split="test")
+    assert (law["verdict"], law["n_points"], law["n_seeds"]) == ("insufficient", 3, 0)
+    assert "no seed has every cell of G = 5, 10, 20" in law["note"]
+    assert not classify(results)["used"].any()
+
+
+def test_sweep_that_failed_throughout_has_no_law_and_no_error():
+    results = power_law([-4.0] * 3, [1.0] * 3, status="failed", error="boom")
+    results[["train_rmse", "test_rmse"]] = np.nan
+    laws = fit_laws(results)
+    assert (laws["verdict"] == "insufficient").all()
+    assert (laws["n_points"] == 0).all()
+    assert "G = 5, 10, 20, 50, 100 failed" in format_laws(laws, classify(results))
+    assert envelope(results, "test").empty
+
+
+def test_no_cells_give_no_laws():
+    empty = power_law().iloc[:0]
+    assert fit_laws(empty).columns.tolist() == LAW_COLUMNS
+    frames = [fit_laws(empty), classify(empty), observed_orders(empty), envelope(empty, "test")]
+    assert all(frame.empty for frame in frames)
+    assert format_laws(frames[0], frames[1]) == ""
+
+
+def test_error_of_exactly_zero_is_round_off():
+    results = power_law([-4.0] * 3, [1.0] * 3)
+    results.loc[at(results, grid_size=100), ["train_rmse", "test_rmse"]] = 0.0
+    assert reasons(results) == dict.fromkeys(SIZES, "") | {100: "round-off"}
+    assert fit_laws(results)["exponent"].tolist() == pytest.approx([-4, -4], rel=1e-12)
+
+
+# --------------------------------------------------------------------------- many in one frame
+
+
+def test_targets_and_orders_in_one_frame_are_fitted_apart():
+    frames = [power_law([-(k + 1.0)]).assign(k=k, data=data) for k in (1, 2) for data in "ab"]
+    results = pd.concat(frames, ignore_index=True).sample(frac=1, random_state=0)
+    laws = fit_laws(results)
+    assert len(laws) == 8
+    assert laws["exponent"].to_numpy() == pytest.approx(laws["theory"].to_numpy(), rel=1e-12)
+    assert sorted(set(zip(laws["data"], laws["theory"], strict=True))) == [
+        *(("a", -3), ("a", -2), ("b", -3), ("b", -2))
+    ]
+    text = format_laws(laws, classify(results))
+    assert text.count("in theory -2") == text.count("in theory -3") == 2
+
+
+def test_orders_follow_the_closed_form_even_where_cells_do_not_count():
+    results = power_law([-3.0, -4.0], [2.0, 8.0])
+    results.loc[at(results, grid_size=100), "test_rmse"] *= 64.0
+    orders = observed_orders(results)
+    test = orders[orders["split"] == "test"]
+    assert test["order"].tolist() == pytest.approx([3.5, 3.5, 3.5, 3.5 - 6.0], rel=1e-12)
+    assert test["counts"].tolist() == [True, True, True, False]
+    assert orders.loc[orders["split"] == "train", "order"].to_numpy() == pytest.approx(3.5)
+
+
+def test_results_are_left_as_they_were():
+    results = published()
+    before = results.copy(deep=True)
+    classify(results), fit_laws(results), observed_orders(results), envelope(results, "train")
+    pd.testing.assert_frame_equal(results, before)
+
+
+# -------------------------------------------------------------------------------- misuse, words
+
+
+def test_misuse_is_named():
+    results = published()
+    with pytest.raises(ValueError, match=r"`x` must be 'grid_size' or 'n_params'; got 'reg'"):
+        fit_laws(results, x="reg")
+    with pytest.raises(ValueError, match=r"lacks \['n_params'\]"):
+        classify(results.drop(columns="n_params"))
+    with pytest.raises(ValueError, match=r"a cell once; got .*'grid_size': 5.* twice"):
+        classify(pd.concat([results, results]))
+
+
+def test_terminal_table_reads_as_a_result():
+    results = published()
+    text = format_laws(fit_laws(results), classify(results))
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "exp_sin: RMSE ~ grid_size^exponent, in theory -4" in lines[0]
+    assert "test 3000 -4.08 [-4.23, -3.92] 1 5 10 20 50 100 4.34 4.17 3.96 3.91" in lines
+    assert "test 100 insufficient 1 5" in lines
+    assert "n = 300: G = 50, 100 over-parameterised" in lines
+    assert "n = 1000: G = 50, 100 over-fitted" in lines
+    assert "n = 300, 1000, 3000: one seed: the interval is that of its own residuals" in lines
+    assert text.isascii()  # so that any terminal can show it
+    rows = text.splitlines()[1:10]
+    ends = {row.index("]") for row in rows if "]" in row}
+    assert ends == {rows[0].index("95% interval") + len("95% interval") - 1} or len(ends) == 1
