@@ -91,7 +91,7 @@ def basis_derivative(t: Tensor, k: int) -> Tensor:
 
 
 def local_coef(coef: Tensor, interval: Tensor, k: int) -> Tensor:
-    """The k + 1 coefficients that act at each point: (R, O, I, G+k), (R, n, I) -> (R, n, I, O, k+1)."""
+    """The k + 1 coefficients that act at each point: (R, n, I, O, k+1) of (R, O, I, G+k)."""
     windows = coef.unfold(-1, k + 1, 1).permute(0, 2, 3, 1, 4)  # (R, I, G, O, k+1)
     replica = torch.arange(coef.shape[0], device=coef.device)[:, None, None]
     column = torch.arange(coef.shape[2], device=coef.device)
@@ -113,7 +113,8 @@ def refine(coef: Tensor, grid_size: int, k: int) -> Tensor:
     old = coef.shape[-1] - k
     if grid_size == old:
         return coef
-    matrix = _insertion(old, grid_size, k) if grid_size % old == 0 else _projection(old, grid_size, k)
+    nested = grid_size % old == 0
+    matrix = _insertion(old, grid_size, k) if nested else _projection(old, grid_size, k)
     return coef @ torch.from_numpy(matrix.T).to(coef)
 
 
@@ -125,7 +126,7 @@ def regrid(coef: Tensor, old: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor],
     last piece is continued.
     """
     grid_size = coef.shape[-1] - k
-    points, weights = _gauss(grid_size, k)
+    points, _ = _gauss(grid_size, k)
     unit = torch.from_numpy(points).to(coef)
     lower, upper = new
     x = lower[:, None] + (upper - lower)[:, None] * unit[:, None]  # (R, q, I)
@@ -135,7 +136,7 @@ def regrid(coef: Tensor, old: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor],
 
 
 def difference(coef: Tensor, order: int) -> Tensor:
-    """Differences of consecutive coefficients, (..., K) -> (..., K - order); empty if K <= order."""
+    """Repeated differences of coefficients, (..., K) -> (..., K - order); empty if K <= order."""
     for _ in range(min(order, coef.shape[-1])):
         coef = coef[..., 1:] - coef[..., :-1]
     return coef
@@ -169,7 +170,8 @@ def _fit_matrix(grid_size: int, k: int) -> Array:
     """Least-squares fit to values at the Gauss points, (G+k, q)."""
     points, weights = _gauss(grid_size, k)
     root = np.sqrt(weights)
-    return np.linalg.pinv(root[:, None] * design_matrix(points, grid_size, k)) * root
+    matrix = np.linalg.pinv(root[:, None] * design_matrix(points, grid_size, k)) * root
+    return np.asarray(matrix, dtype=np.float64)
 
 
 @lru_cache(maxsize=32)
@@ -178,7 +180,8 @@ def _projection(old: int, new: int, k: int) -> Array:
     breaks = np.union1d(np.arange(old + 1) / old, np.arange(new + 1) / new)
     points, weights = _gauss_on(breaks, k)
     root = np.sqrt(weights)[:, None]
-    return np.linalg.lstsq(root * design_matrix(points, new, k), root * design_matrix(points, old, k), rcond=None)[0]
+    fine, coarse = (root * design_matrix(points, size, k) for size in (new, old))
+    return np.asarray(np.linalg.lstsq(fine, coarse, rcond=None)[0], dtype=np.float64)
 
 
 @lru_cache(maxsize=32)

@@ -287,7 +287,7 @@ def _tell_failures(rows: Sequence[Mapping[str, Any]], most: int = 10) -> int:
     for row in rows[:most]:
         cell = f"n_train={row['n_train']} seed={row['seed']} grid_size={row['grid_size']}"
         why = row["error"] if row["status"] == "failed" else row["stop_reason"]
-        print(f"Failed: {cell}: {row['status']}, {why}", file=sys.stderr)
+        print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
     if len(rows) > most:
         print(f"Failed: {len(rows) - most} more", file=sys.stderr)
     print(f"Try them again with: {_again('run.mode=retry')}", file=sys.stderr)
@@ -329,7 +329,7 @@ def _show(job: ShowConfig) -> int:
 
     from kansweep import table
 
-    print(table.FORMATS[job.format](table.matrix(store.overview(plan))))
+    print(table.text(table.matrix(store.overview(plan)), job.format, plan.config_record["name"]))
     return OK
 
 

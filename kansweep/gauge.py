@@ -8,7 +8,7 @@ out of the data's reach and no penalty can be dodged by shrinking the scale.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from torch import Tensor
@@ -114,6 +114,6 @@ def _own_rows(head: KAN, points: list[Activation], n_params: int) -> Tensor:
 def _select(activation: Activation, index: Tensor) -> Activation:
     """The activation at chosen points: index (R, q)."""
     replica = torch.arange(index.shape[0], device=index.device)[:, None]
-    fields = ("x", "interval", "basis", "silu", "slope", "spline_slope")
-    chosen = {f: getattr(activation, f) for f in fields}
-    return Activation(**{f: v if v is None else v[replica, index] for f, v in chosen.items()})
+    parts = {field.name: getattr(activation, field.name) for field in fields(activation)}
+    chosen = {name: part[replica, index] for name, part in parts.items() if part is not None}
+    return replace(activation, **chosen)

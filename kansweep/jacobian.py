@@ -74,7 +74,7 @@ class Jacobian:
 
 
 def sensitivities(kan: KAN, activations: list[Activation]) -> list[Tensor]:
-    """Of each layer, d f_m / d s_o by back-propagation: (R, n, M, O) each, the last the identity."""
+    """Of each layer, d f_m / d s_o by back-propagation: (R, n, M, O), the identity at the last."""
     last = activations[-1].x
     eye = torch.eye(kan.width[-1], dtype=last.dtype, device=last.device)
     back = [eye.expand(*last.shape[:2], *eye.shape)]
@@ -98,7 +98,7 @@ def jacobian(kan: KAN, activations: list[Activation]) -> Jacobian:
 
 
 def _blocks(layer: Layer, activation: Activation, k: int) -> list[tuple[Tensor, Tensor, int]]:
-    """What one layer adds: values (R, n, I, s), columns (R, O, I, s, n) and number of parameters."""
+    """What a layer adds: values (R, n, I, s), columns (R, O, I, s, n), number of parameters."""
     replicas, n_out, n_in, n_coef = layer.coef.shape
     device = layer.coef.device
     edge = torch.arange(n_out * n_in, device=device).view(1, n_out, n_in, 1, 1)

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +45,10 @@ class Layer:
     def n_outputs(self) -> int:
         return self.coef.shape[1]
 
-    def __getitem__(self, replicas: Tensor) -> Layer:
+    def refined(self, grid_size: int, k: int) -> Layer:
+        return replace(self, coef=bspline.refine(self.coef, grid_size, k))
+
+    def __getitem__(self, replicas: Tensor | slice) -> Layer:
         return replace(self, **{name: value[replicas] for name, value in _tensors(self)})
 
 
@@ -84,8 +88,8 @@ class KAN:
         """Trainable numbers of one replica: edges x (G + k), plus one an edge with the base."""
         return sum(part[0].numel() for layer in self.layers for part in _trainable(layer))
 
-    def __getitem__(self, replicas: Tensor) -> KAN:
-        """The replicas that an index or mask (R,) selects."""
+    def __getitem__(self, replicas: Tensor | slice) -> KAN:
+        """The replicas that an index, a mask (R,) or a slice selects."""
         return replace(self, layers=tuple(layer[replicas] for layer in self.layers))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,7 +101,7 @@ class KAN:
     __call__ = forward
 
     def activations(self, x: Tensor) -> tuple[list[Activation], Tensor]:
-        """Forward pass that keeps what derivatives need: every layer's activation, and (R, n, M)."""
+        """Forward pass that keeps what derivatives need: each layer's activation, and (R, n, M)."""
         kept = []
         for layer in self.layers:
             activation, x = activate(layer, x, self.k)
@@ -105,7 +109,7 @@ class KAN:
         return kept, x
 
     def theta(self) -> Tensor:
-        """All trainable numbers, (R, P): layer by layer, coefficients (O, I, K) then base (O, I)."""
+        """All trainable numbers, (R, P): of each layer the coefficients (O, I, K), then the base."""
         return torch.cat([p.flatten(1) for layer in self.layers for p in _trainable(layer)], dim=1)
 
     def with_theta(self, theta: Tensor) -> KAN:
@@ -125,8 +129,9 @@ class KAN:
         Exact where the new grid nests in the old one, otherwise the best approximation on the
         spline space itself; it needs no data.
         """
-        layers = (replace(layer, coef=bspline.refine(layer.coef, grid_size, self.k)) for layer in self.layers)
-        return replace(self, layers=tuple(layers))
+        return replace(
+            self, layers=tuple(layer.refined(grid_size, self.k) for layer in self.layers)
+        )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, named ``<layer>.<tensor>``, plus ``k``; the inverse of ``from_arrays``."""
@@ -146,11 +151,12 @@ class KAN:
         for index in itertools.count():
             if f"{index}.coef" not in arrays:
                 break
-            names = ("coef", "lower", "upper", "shift", "scale")
-            tensors = {name: torch.from_numpy(np.array(arrays[f"{index}.{name}"])) for name in names}
-            base = arrays.get(f"{index}.base")
-            tensors["base"] = None if base is None else torch.from_numpy(np.array(base))
-            layers.append(Layer(**{n: t if t is None else t.to(device) for n, t in tensors.items()}))
+            tensors: dict[str, Any] = {"base": None}
+            for field in fields(Layer):
+                name = f"{index}.{field.name}"
+                if field.name != "base" or name in arrays:
+                    tensors[field.name] = torch.from_numpy(np.array(arrays[name])).to(device)
+            layers.append(Layer(**tensors))
         return cls(tuple(layers), int(arrays["k"]))
 
 
@@ -160,7 +166,7 @@ def concatenate(kans: list[KAN]) -> KAN:
     for parts in zip(*(kan.layers for kan in kans), strict=True):
         names = [name for name, _ in _tensors(parts[0])]
         joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
-        layers.append(Layer(**{"base": None, **joined}))
+        layers.append(replace(parts[0], **joined))
     return KAN(tuple(layers), kans[0].k)
 
 
@@ -179,7 +185,8 @@ def where(mask: Tensor, a: KAN, b: KAN) -> KAN:
 def zeros(
     width: tuple[int, ...], grid_size: int, k: int, *, base: bool, domain: tuple[Tensor, Tensor]
 ) -> KAN:
-    """A KAN whose every edge is zero; inputs span ``domain`` (lower, upper: (R, I)), hidden [-1, 1]."""
+    """A KAN whose every edge is zero, on grids over ``domain`` (lower, upper: (R, I) each) and,
+    behind hidden nodes, over [-1, 1]."""
     lower, upper = domain
     layers = []
     for n_in, n_out in itertools.pairwise(width):
@@ -236,5 +243,6 @@ def _trainable(layer: Layer) -> list[Tensor]:
 
 
 def _tensors(layer: Layer) -> list[tuple[str, Tensor]]:
-    names = ("coef", "lower", "upper", "base", "shift", "scale")
-    return [(name, getattr(layer, name)) for name in names if getattr(layer, name) is not None]
+    """The tensors of a layer by name; every one has the replicas first."""
+    values = ((field.name, getattr(layer, field.name)) for field in fields(layer))
+    return [(name, value) for name, value in values if value is not None]

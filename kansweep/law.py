@@ -341,6 +341,7 @@ def _remarks(laws: DataFrame) -> list[str]:
     """Each part of the notes once, with the data sizes that it concerns."""
     sizes: dict[str, list[Any]] = {}
     for n_train, notes in laws.groupby("n_train")["note"]:
-        for part in filter(None, str(notes.iloc[0]).split("; ")):
+        for part in "; ".join(notes.dropna().unique()).split("; "):  # NaN: '' read back from CSV
             sizes.setdefault(part, []).append(n_train)
+    sizes.pop("", None)
     return [f"  n = {_listed(numbers)}: {part}" for part, numbers in sizes.items()]

@@ -40,6 +40,7 @@ _STYLE: dict[Any, Any] = {
 _MINUS = "\N{MINUS SIGN}"
 _MARKERS = "osD^vPX*hp"
 _CEILING = 1e4  # an error above this multiple of the largest that counts leaves the axis
+_STACKED = 0.04  # of the axis, from one mark at its edge to the next
 _LOWEST = 1e-18  # below the round-off of any error of order one: 0, or as good as
 _GREY = "0.4"
 _REFERENCE: dict[Any, Any] = {"linestyle": "--", "linewidth": 1.1, "color": "#d55e00", "zorder": 3}
@@ -243,7 +244,7 @@ def _draw_off_axis(axes: Axes, curves: list[_Curve], limits: tuple[float, float]
                 continue
             name, marker = ("failed", "x") if np.isnan(rmse) else ("above the axis", r"$\uparrow$")
             look: dict[str, Any] = {"linestyle": "", "marker": marker, "clip_on": False}
-            y = top * (bottom / top) ** (0.04 * marks.get(x, 0))
+            y = top * (bottom / top) ** (_STACKED * marks.get(x, 0))
             axes.plot([x], [y], color=curve.color, label=f"_{name}", zorder=5, **look)
             marks[x] = marks.get(x, 0) + 1
             found[name] = Line2D([], [], color=_GREY, label=name, **look)
@@ -279,7 +280,9 @@ def _limits(
     values = values[values <= _CEILING * largest]
     span = values.max() / values.min()
     margin = max(1.3, span**0.04, (30 / span) ** 0.5)  # a decade at least: one tick has its label
-    return float(values.min() / margin), float(values.max() * margin)
+    bottom, top = float(values.min() / margin), float(values.max() * margin)
+    marks = (~(cells["rmse"] <= top)).groupby(cells["x"]).sum().max()  # room for them at the edge
+    return bottom, top * (top / bottom) ** (_STACKED * float(marks))
 
 
 def _set_ticks(axes: Axes, sizes: list[int]) -> None:

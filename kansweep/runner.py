@@ -136,7 +136,7 @@ class _Tally:
         self.observer.finished(row)
         if self.fail_fast and row["status"] != chain.OK:
             raise CellFailed
-        
+
 
 def _missing(plan: Plan, store: Store, mode: str) -> Iterator[tuple[list[Cell], str | None]]:
     """Stretches of consecutive cells to train, each with the cell before it, if that is kept."""

@@ -1,4 +1,4 @@
-"""A sweep's folder: schema, file names, atomic writes, reading back. The only place that knows them.
+"""A sweep's folder: schema, file names, atomic writes, reading back; known here and nowhere else.
 
 ``cells/<key>.parquet`` is the truth, one row a file, written when the cell ends; the weights in
 ``states/<key>.npz`` are written before it. ``results.parquet`` is derived from the rows of the

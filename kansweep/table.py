@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pandas as pd
 from pandas import DataFrame
@@ -20,34 +19,29 @@ def matrix(cells: DataFrame) -> DataFrame:
     return counts.reindex(columns=STATES, fill_value=0).join(medians).reset_index()
 
 
-def _csv(matrix: DataFrame) -> str:
-    return matrix.to_csv(index=False).rstrip("\n")
-
-
-def _json(matrix: DataFrame) -> str:
-    rows = matrix.astype(object).where(matrix.notna(), None).to_dict("records")
-    return json.dumps(rows, indent=2)
-
-
-def _aligned(matrix: DataFrame) -> str:
-    rows = _texts(matrix)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join([_caption(matrix), "", *lines])
-
-
-def _markdown(matrix: DataFrame) -> str:
-    header, *lines = (f"| {' | '.join(row)} |" for row in _texts(matrix))
-    rule = "|" + " ---: |" * (header.count("|") - 1)
-    return "\n".join([_caption(matrix), "", header, rule, *lines])
-
-
-def _caption(matrix: DataFrame) -> str:
+def text(matrix: DataFrame, form: str, name: str) -> str:
+    """The matrix as `table`, `markdown`, `csv` or `json`; the first two are for reading."""
+    if form == "csv":
+        return matrix.to_csv(index=False).rstrip("\n")
+    if form == "json":
+        rows = matrix.astype(object).where(matrix.notna(), None).to_dict("records")
+        return json.dumps(rows, indent=2)
+    lines = _markdown(_texts(matrix)) if form == "markdown" else _aligned(_texts(matrix))
     counts = ", ".join(f"{matrix[state].sum()} {state}" for state in STATES)
-    return f"Median test RMSE over seeds ({counts})"
+    return "\n".join([f"{name}: median test RMSE over seeds ({counts})", "", *lines])
+
+
+def _aligned(texts: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    return [
+        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
+        for row in texts
+    ]
+
+
+def _markdown(texts: list[list[str]]) -> list[str]:
+    header, *lines = (f"| {' | '.join(row)} |" for row in texts)
+    return [header, "|" + " ---: |" * len(texts[0]), *lines]
 
 
 def _texts(matrix: DataFrame) -> list[list[str]]:
@@ -60,11 +54,3 @@ def _texts(matrix: DataFrame) -> list[list[str]]:
     table = matrix.assign(entry=entries).pivot(index="n_train", columns="grid_size", values="entry")
     header = ["n_train", *(f"G={size}" for size in table.columns)]
     return [header, *([str(n_train), *row] for n_train, row in table.iterrows())]
-
-
-FORMATS: dict[str, Callable[[DataFrame], str]] = {
-    "table": _aligned,
-    "markdown": _markdown,
-    "csv": _csv,
-    "json": _json,
-}

@@ -52,7 +52,8 @@ def product(x: Array) -> Array:
 
 def sine_mean(x: Array) -> Array:
     """exp(mean_i sin^2(pi x_i / 2)), (n, d) -> (n, 1)."""
-    return np.exp(np.mean(np.sin(np.pi * x / 2.0) ** 2, axis=1, keepdims=True))
+    value: Array = np.exp(np.mean(np.sin(np.pi * x / 2.0) ** 2, axis=1, keepdims=True))
+    return value
 
 
 def nested(x: Array) -> Array:

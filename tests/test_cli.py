@@ -262,11 +262,11 @@ def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
     assert f"example8: {CELLS} cells, {CELLS} of them kept, 0 trained, 0 failed; " in out
 
 
-def test_show_tells_what_is_done_and_what_waits(kansweep: Any) -> None:
+def test_show_tells_the_latest_sweep_or_the_one_named(kansweep: Any) -> None:
     kansweep("run", *SMALL, "name=first")
     kansweep("run", *SMALL)
     few = kansweep("show", "name=first")
-    assert few.out.startswith(f"Median test RMSE over seeds ({CELLS} done, 0 failed, 0 waiting)\n")
+    assert few.out.startswith(f"first: median test RMSE over seeds ({CELLS} done, 0 failed, ")
     header, *rows = few.out.splitlines()[2:]
     assert header.split() == ["n_train", "G=3", "G=6", "G=12"]
     assert [row.split()[0] for row in rows] == ["40", "60"]
@@ -336,7 +336,7 @@ def test_an_interrupted_run_keeps_its_cells_and_goes_on(
 def test_failed_cells_are_named_with_the_way_to_retry(
     kansweep: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = {"n_train": 40, "grid_size": 6, "status": "failed", "error": "out of memory"}
+    row = {"n_train": 40, "grid_size": 6, "status": "failed", "error": "out of memory\nat ..."}
     rows = [{**row, "seed": seed} for seed in range(12)]
     summary = SimpleNamespace(total=20, cached=0, done=8, failed=rows, seconds=1.0)
     monkeypatch.setattr("kansweep.runner.run", lambda *_: summary)

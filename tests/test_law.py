@@ -422,3 +422,10 @@ def test_terminal_table_reads_as_a_result():
     rows = text.splitlines()[1:10]
     ends = {row.index("]") for row in rows if "]" in row}
     assert ends == {rows[0].index("95% interval") + len("95% interval") - 1} or len(ends) == 1
+
+
+def test_laws_read_back_from_a_file_print_the_same(tmp_path):
+    results = power_law([-3.9, -4.0], [1.0, 1.0])
+    laws, cells = fit_laws(results), classify(results)
+    laws.to_csv(tmp_path / "laws.csv", index=False)
+    assert format_laws(pd.read_csv(tmp_path / "laws.csv"), cells) == format_laws(laws, cells)

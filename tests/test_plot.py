@@ -322,6 +322,7 @@ def test_failed_cells_are_marked_one_below_another():
     marks = points(lines(figure, "_failed"))
     assert {x for x, _ in marks} == {300.0}
     assert len(marks) == 2  # G = 50 and 100, not on top of each other
+    assert min(y for _, y in marks) > max(y for _, y in points(lines(figure, "_kept")))
     assert legend(figure).count("failed") == 1
     everything = drawn(SWEEPS["failed"]())
     assert len(points(lines(everything, "_failed"))) == 4 * 5

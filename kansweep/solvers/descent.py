@@ -42,6 +42,14 @@ MAX_REJECTIONS = 8
 
 
 @dataclass(frozen=True)
+class Limits:
+    """When to stop: after so many steps, or when the objective falls by less than this share."""
+
+    max_steps: int
+    tolerance: float
+
+
+@dataclass(frozen=True)
 class Point:
     """A normalised KAN with its last layer at the optimum, and what was computed there."""
 
@@ -52,11 +60,36 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """When to stop: steps in all, and the relative decrease of the objective below which it is done."""
+class Search:
+    """The replicas still searching and where each of them stands; outputs have unit variance."""
 
-    max_steps: int
-    tolerance: float
+    replica: Tensor  # (R,), which of all replicas these are
+    problem: Problem
+    spread: Tensor  # (R, M), what unit variance is worth
+    w: Tensor  # (R,)
+    point: Point
+    damping: Tensor  # (R,)
+    rejections: Tensor  # (R,), in a row
+    grad_norm: Tensor  # (R,), where the last step began
+    converged: Tensor  # (R,)
+
+    def kan(self) -> KAN:
+        return scaled_output(self.point.kan, self.spread)
+
+    def keep(self, mask: Tensor) -> Search:
+        """The search of those replicas that a mask selects."""
+        problem, w = self.problem[mask.nonzero()[:, 0]], self.w[mask]
+        return Search(
+            self.replica[mask],
+            problem,
+            self.spread[mask],
+            w,
+            evaluate(self.point.kan[mask], problem, w),
+            self.damping[mask],
+            self.rejections[mask],
+            self.grad_norm[mask],
+            self.converged[mask],
+        )
 
 
 def descend(
@@ -68,61 +101,76 @@ def descend(
     observe: Observe | None = None,
 ) -> Outcome:
     """Minimise mean squared error / variance + w energy, w (R,), until every replica is done."""
-    spread = output_spread(problem.y)
-    problem = replace(problem, y=problem.y / spread[:, None])
-    point = settle(scaled_output(kan, 1 / spread), problem, w)
-    live = torch.arange(kan.n_replicas, device=w.device)
-    damp = torch.full_like(w, damping)
-    rejections = torch.zeros_like(live)
-    ended: list[tuple[Tensor, KAN, Tensor, int, list[str]]] = []
-    steps = 0
-    while live.numel():
-        steps += 1
-        matrix, gradient = normal_equations(point, w)
-        grad_norm = relative_gradient(gradient, matrix.diagonal(dim1=1, dim2=2), point.objective)
-        step, _ = solve_damped(matrix, -gradient[..., None], damp)
-        step = step[..., 0]
-        predicted = -((2 * gradient + (matrix @ step[..., None])[..., 0]) * step).sum(1)
-        trial = settle(point.kan.with_theta(point.kan.theta() + step), problem, w)
-        decrease = point.objective - trial.objective
-        better = decrease > 0  # a NaN is not better
-        rejections = torch.where(better, 0, rejections + 1)
-        damp = torch.where(better, damp / DAMPING_DOWN, damp * DAMPING_UP).clamp(min=DAMPING_FLOOR)
-
-        small = limits.tolerance * point.objective
-        converged = (better & (decrease < small)) | (predicted < small)
-        converged |= point.objective < 100 * torch.finfo(w.dtype).eps ** 2
-        point = trial if bool(better.all()) else evaluate(where(better, trial.kan, point.kan), problem, w)
+    search, steps, ended = _begin(kan, problem, w, damping), 0, []
+    while search.replica.numel():
+        search, steps = _step(search, limits.tolerance), steps + 1
+        if observe is not None:
+            observe(steps, search.kan(), search.replica)
         reasons = {
-            NON_FINITE: ~torch.isfinite(point.objective),
-            CONVERGED: converged,
-            STALLED: rejections >= MAX_REJECTIONS,
-            STEP_LIMIT: torch.full_like(converged, steps >= limits.max_steps),
+            NON_FINITE: ~torch.isfinite(search.point.objective),
+            CONVERGED: search.converged,
+            STALLED: search.rejections >= MAX_REJECTIONS,
+            STEP_LIMIT: torch.full_like(search.converged, steps >= limits.max_steps),
         }
         done = torch.stack(list(reasons.values())).any(0)
-        if observe is not None:
-            observe(steps, scaled_output(point.kan, spread), live)
         if bool(done.any()):
-            why = [next(n for n, hit in reasons.items() if hit[r]) for r in done.nonzero()[:, 0].tolist()]
-            ended.append((live[done], scaled_output(point.kan[done], spread[done]), grad_norm[done], steps, why))
-            go = ~done
-            live, problem, spread, w = live[go], problem[go.nonzero()[:, 0]], spread[go], w[go]
-            damp, rejections = damp[go], rejections[go]
-            if live.numel():
-                point = evaluate(point.kan[go], problem, w)
+            out = search.keep(done)
+            which = done.nonzero()[:, 0].tolist()
+            why = [next(name for name, hit in reasons.items() if hit[r]) for r in which]
+            ended.append((out, steps, why))
+            search = search.keep(~done)
     return _in_order(ended)
 
 
-def _in_order(ended: list[tuple[Tensor, KAN, Tensor, int, list[str]]]) -> Outcome:
-    replica = torch.cat([part[0] for part in ended])
-    order = replica.argsort()
-    steps = [part[3] for part in ended for _ in part[4]]
-    reasons = [reason for part in ended for reason in part[4]]
+def _begin(kan: KAN, problem: Problem, w: Tensor, damping: float) -> Search:
+    spread = output_spread(problem.y)
+    problem = replace(problem, y=problem.y / spread[:, None])
+    point = settle(scaled_output(kan, 1 / spread), problem, w)
+    replica = torch.arange(kan.n_replicas, device=w.device)
+    start, none = torch.full_like(w, damping), torch.zeros_like(replica)
+    return Search(replica, problem, spread, w, point, start, none, torch.zeros_like(w), none > 0)
+
+
+def _step(search: Search, tolerance: float) -> Search:
+    """One damped Gauss-Newton step of every replica, taken where it lowers the objective."""
+    point, problem, w = search.point, search.problem, search.w
+    matrix, gradient = normal_equations(point, w)
+    step, failed = solve_damped(matrix, -gradient[..., None], search.damping)
+    curved = (matrix @ step)[..., 0]
+    step = step[..., 0]
+    trial = settle(point.kan.with_theta(point.kan.theta() + step), problem, w)
+
+    decrease = point.objective - trial.objective
+    predicted = torch.where(failed, torch.inf, -((2 * gradient + curved) * step).sum(1))
+    better = decrease > 0  # false for a NaN
+    small = tolerance * point.objective
+    round_off = 100 * torch.finfo(w.dtype).eps ** 2
+    damping = torch.where(better, search.damping / DAMPING_DOWN, search.damping * DAMPING_UP)
+    if bool(better.all()):
+        reached = trial
+    else:
+        reached = evaluate(where(better, trial.kan, point.kan), problem, w)
+    return replace(
+        search,
+        point=reached,
+        damping=damping.clamp(min=DAMPING_FLOOR),
+        rejections=torch.where(better, 0, search.rejections + 1),
+        grad_norm=relative_gradient(gradient, matrix.diagonal(dim1=1, dim2=2), point.objective),
+        converged=(better & (decrease < small))
+        | (predicted < small)
+        | (point.objective < round_off),
+    )
+
+
+def _in_order(ended: list[tuple[Search, int, list[str]]]) -> Outcome:
+    order = torch.cat([search.replica for search, _, _ in ended]).argsort()
+    steps = [steps for _, steps, why in ended for _ in why]
+    reasons = [reason for _, _, why in ended for reason in why]
     return Outcome(
-        concatenate([part[1] for part in ended])[order],
+        concatenate([search.kan() for search, _, _ in ended])[order],
         tuple(steps[r] for r in order.tolist()),
         tuple(reasons[r] for r in order.tolist()),
-        torch.cat([part[2] for part in ended])[order],
+        torch.cat([search.grad_norm for search, _, _ in ended])[order],
     )
 
 
@@ -141,7 +189,9 @@ def evaluate(kan: KAN, problem: Problem, w: Tensor) -> Point:
     return _point(kan, activations, f, problem, w)
 
 
-def _point(kan: KAN, activations: list[Activation], f: Tensor, problem: Problem, w: Tensor) -> Point:
+def _point(
+    kan: KAN, activations: list[Activation], f: Tensor, problem: Problem, w: Tensor
+) -> Point:
     residual = f - problem.y
     energy = torch.cat(penalty.energy(kan), dim=1).sum(1)
     return Point(kan, activations, residual, residual.square().mean(1).sum(1) + w * energy)
@@ -163,10 +213,12 @@ def normal_equations(point: Point, w: Tensor) -> tuple[Tensor, Tensor]:
     if len(kan.layers) == 1:
         return matrix, gradient
 
-    outer, inner, half = range_terms(kan, point.activations)  # (R, M, n, 2H), (R, P, 2H), (R, P, H)
+    # (R, M, n, 2H), (R, P, 2H), (R, P, H)
+    outer, inner, half = range_terms(kan, point.activations)
     cross = torch.stack([rows.transposed_product(u) for u in outer.unbind(3)], dim=2) / n
     core = torch.einsum("rmnh,rmng->rhg", outer, outer) / n
-    gradient = gradient + (inner @ torch.einsum("rmnh,rmn->rh", outer, residual)[..., None])[..., 0] / n
+    pushed = torch.einsum("rmnh,rmn->rh", outer, residual) / n
+    gradient = gradient + (inner @ pushed[..., None])[..., 0]
     lowrank = inner @ (cross + inner @ core / 2).mT
 
     pull = w[:, None] * torch.cat(penalty.energy(kan)[:-1], dim=1)  # (R, H)

@@ -17,7 +17,15 @@ from torch import Tensor
 from kansweep import bspline
 from kansweep.jacobian import jacobian
 from kansweep.kan import KAN, concatenate, edges
-from kansweep.solvers import NON_FINITE, STEP_LIMIT, Observe, Outcome, Problem, Shape, relative_gradient
+from kansweep.solvers import (
+    NON_FINITE,
+    STEP_LIMIT,
+    Observe,
+    Outcome,
+    Problem,
+    Shape,
+    relative_gradient,
+)
 from kansweep.solvers.start import START_STREAM, blank
 
 NOISE = 0.1
@@ -31,7 +39,7 @@ LOSS_SCALE = 1e12
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Settings: ``steps`` calls of the optimiser, of at most 20 iterations and 25 evaluations each."""
+    """Settings: ``steps`` calls of the optimiser, each of at most 20 iterations."""
 
     steps: int = 50
 

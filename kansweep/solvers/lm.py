@@ -16,7 +16,7 @@ WARM_DAMPING = 1e-3
 
 @dataclass(frozen=True)
 class LM:
-    """Settings: ``penalty`` multiplies ``penalty.weight``; ``restarts`` are random cold starts a seed."""
+    """Settings: ``penalty`` multiplies ``penalty.weight``; ``restarts`` counts random cold starts."""
 
     start_from: str = "auto"
     restarts: int = 8
@@ -72,7 +72,9 @@ class LM:
 
     def _challenged(self, net: KAN, doubtful: Tensor, shape: Shape, problem: Problem) -> KAN:
         """The better of the additive start and the best random one, seed by seed."""
-        rival = self._train(self._race(shape, problem[doubtful]), problem[doubtful], start.DAMPING).kan
+        rival = self._train(
+            self._race(shape, problem[doubtful]), problem[doubtful], start.DAMPING
+        ).kan
         current = start.training_error(net[doubtful], problem[doubtful])
         better = start.training_error(rival, problem[doubtful]) < current
         index = torch.arange(net.n_replicas, device=doubtful.device)

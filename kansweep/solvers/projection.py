@@ -1,4 +1,4 @@
-"""Variable projection: a KAN's last layer is linear given the rest, so it is solved for, not searched.
+"""Variable projection: the last layer is linear given the rest, so it is solved for, not searched.
 
 Golub and Pereyra, "Separable nonlinear least squares: the variable projection method and its
 applications", Inverse Problems 19 (2003).

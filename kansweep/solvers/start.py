@@ -1,4 +1,4 @@
-"""Cold starts: the additive model for one hidden node, a race of random starts for everything else."""
+"""Cold starts: the additive model for one hidden node, a race of random starts for the rest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from kansweep import bspline, kan
 from kansweep.kan import KAN
 from kansweep.solvers import Problem, Shape
-from kansweep.solvers.descent import Limits, descend, output_spread, scaled_output
+from kansweep.solvers.descent import Limits, descend, output_spread
 from kansweep.solvers.projection import with_best_last_layer
 
 START_STREAM = 2  # the streams of data.py are 0 and 1
@@ -26,8 +26,12 @@ RACE_LIMITS = Limits(max_steps=40, tolerance=1e-4)
 
 def blank(shape: Shape, problem: Problem) -> KAN:
     """The KAN of a shape with every edge zero, its input grids on the domain."""
-    lower, upper = (problem.x.new_full((problem.x.shape[0], shape.width[0]), edge) for edge in problem.domain)
-    return kan.zeros(shape.width, shape.grid_size, shape.k, base=shape.base, domain=(lower, upper))
+    size = (problem.x.shape[0], shape.width[0])
+    domain = (
+        problem.x.new_full(size, problem.domain[0]),
+        problem.x.new_full(size, problem.domain[1]),
+    )
+    return kan.zeros(shape.width, shape.grid_size, shape.k, base=shape.base, domain=domain)
 
 
 def additive(shape: Shape, problem: Problem, w: Tensor) -> KAN:
@@ -84,5 +88,3 @@ def training_error(net: KAN, problem: Problem) -> Tensor:
     """Mean squared error in units of the outputs' variance, (R,)."""
     spread = output_spread(problem.y)
     return ((net(problem.x) - problem.y) / spread[:, None]).square().mean((1, 2))
-
-

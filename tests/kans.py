@@ -1,0 +1,46 @@
+"""KANs and problems that several tests of the numerics use."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kansweep import kan
+from kansweep.data import sample
+from kansweep.kan import KAN
+from kansweep.solvers import Problem
+from kansweep.targets import TARGETS
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*size: int, seed: int = 0) -> Tensor:
+    return torch.randn(size, generator=generator(seed), dtype=torch.float64)
+
+
+def points(replicas: int, n: int, n_inputs: int, seed: int = 1) -> Tensor:
+    """Uniform on [-1, 1]."""
+    size = (replicas, n, n_inputs)
+    return 2 * torch.rand(size, generator=generator(seed), dtype=torch.float64) - 1
+
+
+def random_kan(
+    width: tuple[int, ...],
+    grid_size: int = 4,
+    k: int = 3,
+    *,
+    base: bool = False,
+    replicas: int = 2,
+    seed: int = 0,
+) -> KAN:
+    """Normal coefficients on [-1, 1], small enough that hidden values stay near it."""
+    upper = torch.ones(replicas, width[0], dtype=torch.float64)
+    blank = kan.zeros(width, grid_size, k, base=base, domain=(-upper, upper))
+    return blank.with_theta(0.3 * normal(replicas, blank.n_params, seed=seed))
+
+
+def example(n_train: int, seeds: tuple[int, ...], target: str = "exp_sin") -> Problem:
+    data = sample(TARGETS[target], n_train, 1, seeds)
+    return Problem(data.x_train, data.y_train, (-1.0, 1.0), seeds)
