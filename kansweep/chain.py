@@ -125,7 +125,10 @@ def _cell(
             return [_failure(batch, grid_size, error)]
     alone = []
     for r, seed in enumerate(batch.seeds):
-        one, part = replace(batch, seeds=(seed,)), data[torch.tensor([r], device=data.x_train.device)]
+        one, part = (
+            replace(batch, seeds=(seed,)),
+            data[torch.tensor([r], device=data.x_train.device)],
+        )
         alone += _cell(one, solver, [nets[r]], part, grid_size, report)
     return alone
 
@@ -166,8 +169,13 @@ def _observer(batch: Batch, data: Data, grid_size: int, report: Report) -> Calla
         if time.perf_counter() - last < REPORT_EVERY:
             return
         part = data[replicas]
-        train_rmse, test_rmse = rmse(kan, part.x_train, part.y_train), rmse(kan, part.x_test, part.y_test)
-        medians = (float(value.median()) for value in (train_rmse, test_rmse, reg(kan, part.x_train)))
+        train_rmse, test_rmse = (
+            rmse(kan, part.x_train, part.y_train),
+            rmse(kan, part.x_test, part.y_test),
+        )
+        medians = (
+            float(value.median()) for value in (train_rmse, test_rmse, reg(kan, part.x_train))
+        )
         report(Progress(batch.n_train, grid_size, len(replicas), step, *medians))
         last = time.perf_counter()
 

@@ -56,24 +56,13 @@ COMMAND_HELP = {
     "run": """\
 Train one KAN for every data size, grid size and seed; what is already trained is kept.
 
-Usage: kansweep run [key=value ...] [--multirun] [--cfg job] [--config-dir FOLDER]
-
-  kansweep run
   kansweep run data=product model.hidden=[2] grid.sizes=[3,5,10,20,50] name=product
   kansweep run data.sizes=[1000,3000] seeds=10
   kansweep run experiment=example8_lbfgs
   kansweep run --multirun model.k=1,2,3     one sweep for each value
 """,
-    "show": """\
-Show a sweep's median test RMSE by data size and grid size, and what is waiting or failed.
-
-Usage: kansweep show [key=value ...]
-""",
-    "plot": """\
-Fit the law of every curve of a sweep, print the exponents and draw the figures.
-
-Usage: kansweep plot [key=value ...]
-""",
+    "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
+    "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
 }
 
 
@@ -98,6 +87,14 @@ def main() -> int:
         return INTERRUPTED
 
 
+def _say(*lines: str) -> None:
+    """Print, though the reader may have left already, as ``head`` does; what is done is done."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _refuse(error: Exception) -> int:
     print(f"kansweep: {error}", file=sys.stderr)
     return REFUSED
@@ -106,9 +103,9 @@ def _refuse(error: Exception) -> int:
 def _dispatch(arguments: list[str]) -> int:
     match arguments:
         case ["--help" | "-h", *_]:
-            print(HELP, end="")
+            _say(HELP.rstrip())
         case ["--version", *_]:
-            print(f"kansweep {__version__}")
+            _say(f"kansweep {__version__}")
         case ["-sc" | "--shell-completion", *_]:
             _complete(arguments)
         case [command, *rest] if command in COMMANDS:
@@ -215,8 +212,10 @@ def _help(command: str) -> str:
         default = json.dumps(item.default, separators=(",", ":")).replace('"', "")
         if not key.endswith(".name"):  # a choice, listed below
             rows.append(f"  {f'{key}={default}':<33} {item.metadata['meaning']}\n")
+    usage = f"Usage: kansweep {command} [key=value ...] [--cfg job] [--config-dir FOLDER]"
     choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
-    return f"{COMMAND_HELP[command]}\nKeys and their defaults\n\n{''.join(rows)}{choices}"
+    about = COMMAND_HELP[command]
+    return f"{usage}\n\n{about}\nKeys and their defaults\n\n{''.join(rows)}{choices}"
 
 
 class Progress:
@@ -274,16 +273,16 @@ def _run(job: RunConfig) -> int:
             file=sys.stderr,
         )
         raise
-    print(
+    _say(
         f"{job.name}: {summary.total} cells, {summary.cached} of them kept, {summary.done} trained,"
-        f" {len(summary.failed)} failed; {summary.seconds:.1f} s"
+        f" {len(summary.failed)} failed; {summary.seconds:.1f} s",
+        f"Results: {store.results_path}",
+        f"Next: kansweep plot{_selection(job)}",
     )
-    print(f"Results: {store.results_path}")
-    print(f"Next: kansweep plot{_selection(job)}")
     return _tell_failures(summary.failed) if summary.failed else OK
 
 
-def _tell_failures(rows: Sequence[Mapping[str, Any]], most: int = 10) -> int:
+def _tell_failures(rows: Sequence[Mapping[Any, Any]], most: int = 10) -> int:
     for row in rows[:most]:
         cell = f"n_train={row['n_train']} seed={row['seed']} grid_size={row['grid_size']}"
         why = row["error"] if row["status"] == "failed" else row["stop_reason"]
@@ -329,7 +328,7 @@ def _show(job: ShowConfig) -> int:
 
     from kansweep import table
 
-    print(table.text(table.matrix(store.overview(plan)), job.format, plan.config_record["name"]))
+    _say(table.text(table.matrix(store.overview(plan)), job.format, plan.config_record["name"]))
     return OK
 
 
@@ -343,12 +342,11 @@ def _plot(job: PlotConfig) -> int:
     if results.empty:
         raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
     laws = law.fit_laws(results)
-    print(law.format_laws(laws, law.classify(results)))
     written = [store.write_laws(laws)]
     for name, figure in plot.draw(results, laws).items():
         with matplotlib.rc_context(plot.SAVE_STYLE):
             written += [store.write_figure(name, kind, figure) for kind in job.plot.formats]
-    print("", *written, sep="\n")
+    _say(law.format_laws(laws, law.classify(results)), "", *map(str, written))
     return OK
 
 

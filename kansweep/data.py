@@ -47,8 +47,10 @@ def sample(
 
     def draw(n: int, stream: int) -> tuple[Tensor, Tensor]:
         low, high = target.domain
-        xs = [np.random.default_rng([seed, stream]).uniform(low, high, (n, target.n_inputs))
-              for seed in seeds]
+        xs = [
+            np.random.default_rng([seed, stream]).uniform(low, high, (n, target.n_inputs))
+            for seed in seeds
+        ]
         ys = [target.function(x) for x in xs]
         return (
             torch.from_numpy(np.stack(xs)).to(device=device, dtype=dtype),

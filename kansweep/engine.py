@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class SerialEngine(Executor):
-    """Runs a task when it is submitted, in this process; an interrupt reaches the caller at once."""
+    """Runs a task when it is submitted, in this process; an interrupt reaches the caller."""
 
     def submit(self, task: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()

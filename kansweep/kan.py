@@ -109,7 +109,7 @@ class KAN:
         return kept, x
 
     def theta(self) -> Tensor:
-        """All trainable numbers, (R, P): of each layer the coefficients (O, I, K), then the base."""
+        """All trainable numbers, (R, P): layer by layer, the coefficients, then the base."""
         return torch.cat([p.flatten(1) for layer in self.layers for p in _trainable(layer)], dim=1)
 
     def with_theta(self, theta: Tensor) -> KAN:

@@ -23,7 +23,11 @@ from pandas import DataFrame
 
 from kansweep import law
 
-SAVE_STYLE = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "kansweep"}
+SAVE_STYLE: dict[Any, Any] = {
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "kansweep",
+}
 """For `matplotlib.rc_context` around `savefig`: fonts embedded, nothing random in the file."""
 
 _STYLE: dict[Any, Any] = {

@@ -7,9 +7,10 @@ import socket
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,15 +42,15 @@ class Observer(Protocol):
     def finished(self, row: Mapping[str, Any]) -> None: ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class Summary:
     """What a run did: cells in the plan, cells kept, cells trained, and the rows that failed."""
 
     total: int
     cached: int
-    done: int = 0
-    failed: list[Mapping[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
+    done: int
+    failed: Sequence[Mapping[Hashable, Any]]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ def check_device(config: RunConfig) -> None:
     device = torch.device(config.device)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
-        raise ConfigError(f"`device` must be one that is there; got {config.device} and {found} GPUs.")
+        raise ConfigError(
+            f"`device` must be one that is there; got {config.device} and {found} GPUs."
+        )
 
 
 def run(plan: Plan, store: Store, config: RunConfig, observer: Observer) -> Summary:
@@ -83,35 +86,58 @@ def run(plan: Plan, store: Store, config: RunConfig, observer: Observer) -> Summ
         runs = list(_missing(plan, store, config.run.mode))
         tally.started(len(plan.cells), len(plan.cells) - sum(len(cells) for cells, _ in runs))
         with ENGINES[config.engine.name]() as engine:
-            futures = [engine.submit(work, task, store, tally) for task in _tasks(runs, plan, config)]
+            futures = [
+                engine.submit(work, task, store, tally) for task in _tasks(runs, plan, config)
+            ]
             for future in as_completed(futures):
                 future.result()
     except CellFailed:
         pass
     finally:
         store.write_results(cell.key for cell in plan.cells)
-    failed = store.results(cell.key for cell in plan.cells).query("status != 'ok'")
-    summary = Summary(len(plan.cells), tally.cached, tally.done, failed.to_dict("records"))
-    summary.seconds = time.perf_counter() - clock
-    return summary
+    rows = store.results(cell.key for cell in plan.cells).to_dict("records")
+    failed = [row for row in rows if row["status"] != chain.OK]
+    return Summary(len(plan.cells), tally.cached, tally.done, failed, time.perf_counter() - clock)
 
 
 def work(task: Task, store: Store, observer: Observer) -> None:
     """Train a batch and keep every cell as soon as it ends."""
     nets = [_load(store, key, task.batch.device) for key in task.resume]
-    for results in chain.train(task.batch, make_solver(task.solver), nets, observer.progress):
-        for result in results:
-            row = _row(task, result)
-            state = None if result.kan is None else result.kan.to_arrays()
-            store.write_cell(row, state)
+    solver = make_solver(task.solver)
+    with _one_thread():
+        _drain(chain.train(task.batch, solver, nets, observer.progress), task, store, observer)
+
+
+def _drain(
+    cells: Iterator[list[chain.Result]], task: Task, store: Store, observer: Observer
+) -> None:
+    for results in cells:
+        rows = [_row(task, result) for result in results]
+        for row, result in zip(rows, results, strict=True):
+            store.write_cell(row, None if result.kan is None else result.kan.to_arrays())
+        for row in rows:  # who is told may stop the run, but not lose what is done
             observer.finished(row)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Tensors of this size gain nothing from threads and lose much where a core is busy; and
+    numbers must not depend on how many cores there are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def make_solver(config: SolverConfig) -> Solver:
     """The training method that a configuration describes."""
     match config:
         case LMConfig():
-            return LM(config.start, config.restarts, config.max_steps, config.penalty, config.tolerance)
+            return LM(
+                config.start, config.restarts, config.max_steps, config.penalty, config.tolerance
+            )
         case LBFGSConfig():
             return LBFGS(config.steps)
     raise TypeError(f"no solver is configured by {type(config).__name__}")
@@ -156,7 +182,9 @@ def _missing(plan: Plan, store: Store, mode: str) -> Iterator[tuple[list[Cell], 
             yield stretch, before
 
 
-def _tasks(runs: list[tuple[list[Cell], str | None]], plan: Plan, config: RunConfig) -> Iterator[Task]:
+def _tasks(
+    runs: list[tuple[list[Cell], str | None]], plan: Plan, config: RunConfig
+) -> Iterator[Task]:
     """Batches of the stretches that differ only in the seed."""
     alike: dict[tuple[int, ...], list[tuple[list[Cell], str | None]]] = defaultdict(list)
     for cells, before in runs:

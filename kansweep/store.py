@@ -130,7 +130,8 @@ class Store:
 
     def results(self, keys: Iterable[str]) -> pd.DataFrame:
         """The rows of these cells, in this order; those without a row are left out."""
-        return self._rows(keys).to_pandas()
+        table: pd.DataFrame = self._rows(keys).to_pandas()
+        return table
 
     def overview(self, plan: sweep.Plan) -> pd.DataFrame:
         """Every planned cell with its status (done, failed or waiting) and its errors, if any."""

@@ -86,6 +86,14 @@ def test_refinement_onto_a_nested_grid_preserves_the_function(k, grid_size, time
     np.testing.assert_allclose(after, before, atol=1e-12)
 
 
+@pytest.mark.parametrize("k", ORDERS)
+def test_knot_insertion_takes_convex_combinations(k):
+    """No coefficient is extrapolated: weights are not negative and sum to one."""
+    matrix = bspline._insertion(40, 120, k)
+    assert matrix.min() > -1e-15
+    np.testing.assert_allclose(matrix.sum(1), 1.0, atol=1e-14)
+
+
 def test_refinement_onto_the_same_grid_changes_nothing():
     coef = normal(9)
     assert torch.equal(bspline.refine(coef, 6, 3), coef)

@@ -76,9 +76,7 @@ def normalising_forward(net: KAN, x: Tensor) -> Tensor:
     """
     raw = x
     for index, layer in enumerate(net.layers):
-        out = torch.einsum(
-            "rnios->rno", (kans.edges(_spline_only(layer), x, net.k))[..., None]
-        )
+        out = torch.einsum("rnios->rno", (kans.edges(_spline_only(layer), x, net.k))[..., None])
         if layer.base is not None:
             shift = layer.shift[:, None] + layer.scale[:, None] * raw
             out = out + torch.einsum("rni,roi->rno", shift * torch.sigmoid(shift), layer.base)

@@ -78,6 +78,8 @@ class Search:
 
     def keep(self, mask: Tensor) -> Search:
         """The search of those replicas that a mask selects."""
+        if bool(mask.all()):
+            return self
         problem, w = self.problem[mask.nonzero()[:, 0]], self.w[mask]
         return Search(
             self.replica[mask],
@@ -114,10 +116,9 @@ def descend(
         }
         done = torch.stack(list(reasons.values())).any(0)
         if bool(done.any()):
-            out = search.keep(done)
             which = done.nonzero()[:, 0].tolist()
             why = [next(name for name, hit in reasons.items() if hit[r]) for r in which]
-            ended.append((out, steps, why))
+            ended.append((search.keep(done), steps, why))
             search = search.keep(~done)
     return _in_order(ended)
 
@@ -142,7 +143,7 @@ def _step(search: Search, tolerance: float) -> Search:
 
     decrease = point.objective - trial.objective
     predicted = torch.where(failed, torch.inf, -((2 * gradient + curved) * step).sum(1))
-    better = decrease > 0  # false for a NaN
+    better = (decrease > 0) & ~failed  # false for a NaN
     small = tolerance * point.objective
     round_off = 100 * torch.finfo(w.dtype).eps ** 2
     damping = torch.where(better, search.damping / DAMPING_DOWN, search.damping * DAMPING_UP)

@@ -16,7 +16,7 @@ WARM_DAMPING = 1e-3
 
 @dataclass(frozen=True)
 class LM:
-    """Settings: ``penalty`` multiplies ``penalty.weight``; ``restarts`` counts random cold starts."""
+    """Settings: ``penalty`` multiplies ``penalty.weight``; ``restarts`` counts random starts."""
 
     start_from: str = "auto"
     restarts: int = 8
