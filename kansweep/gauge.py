@@ -40,7 +40,18 @@ def mid_and_half(s: Tensor) -> tuple[Tensor, Tensor]:
     return (high + low) / 2, ((high - low) / 2).clamp(min=tiny)
 
 
+def balanced(layer: Layer) -> Layer:
+    """The same layer with every node's constant shared equally by its edges.
+
+    Which edge carries a constant is the other freedom that splines leave; left open, it would
+    drift by rounding, and figures that look at single edges with it.
+    """
+    constant = layer.coef.mean(3, keepdim=True)  # (R, O, I, 1)
+    return replace(layer, coef=layer.coef - constant + constant.mean(2, keepdim=True))
+
+
 def _rescale_outputs(layer: Layer, mid: Tensor, half: Tensor) -> Layer:
+    layer = balanced(layer)
     coef = (layer.coef - (mid / layer.n_inputs)[..., None, None]) / half[..., None, None]
     base = None if layer.base is None else layer.base / half[..., None]
     return replace(layer, coef=coef, base=base)

@@ -86,9 +86,11 @@ def run(plan: Plan, store: Store, config: RunConfig, observer: Observer) -> Summ
         runs = list(_missing(plan, store, config.run.mode))
         tally.started(len(plan.cells), len(plan.cells) - sum(len(cells) for cells, _ in runs))
         with ENGINES[config.engine.name]() as engine:
-            futures = [
-                engine.submit(work, task, store, tally) for task in _tasks(runs, plan, config)
-            ]
+            futures = []
+            for task in _tasks(runs, plan, config):
+                futures.append(engine.submit(work, task, store, tally))
+                if futures[-1].done():  # at once in this process: what ends the run, ends it here
+                    futures[-1].result()
             for future in as_completed(futures):
                 future.result()
     except CellFailed:
@@ -165,21 +167,35 @@ class _Tally:
 
 
 def _missing(plan: Plan, store: Store, mode: str) -> Iterator[tuple[list[Cell], str | None]]:
-    """Stretches of consecutive cells to train, each with the cell before it, if that is kept."""
+    """Stretches of consecutive cells to train, each with the cell whose grid it extends, if any."""
     statuses = {} if mode == "force" else store.statuses(cell.key for cell in plan.cells)
-    kept = {key for key, status in statuses.items() if mode == "cached" or status == chain.OK}
+    sound = {key for key, status in statuses.items() if status == chain.OK}
+    kept = set(statuses) if mode == "cached" else sound
     for one in plan.chains:
-        stretch: list[Cell] = []
+        kept -= _without_weights(one.cells, kept & sound, kept, store)
         before: str | None = None
+        stretch: list[Cell] = []
         for cell in one.cells:
             if cell.key not in kept:
                 stretch.append(cell)
                 continue
             if stretch:
                 yield stretch, before
-            stretch, before = [], cell.key if statuses[cell.key] == chain.OK else None
+            stretch, before = [], cell.key if cell.key in sound else None
         if stretch:
             yield stretch, before
+
+
+def _without_weights(
+    cells: tuple[Cell, ...], sound: set[str], kept: set[str], store: Store
+) -> set[str]:
+    """Cells to train again because the next one must extend them and their weights are gone."""
+    lost: set[str] = set()
+    for cell, after in reversed(list(itertools.pairwise(cells))):
+        missing = after.key not in kept or after.key in lost
+        if missing and cell.key in sound and store.read_state(cell.key) is None:
+            lost.add(cell.key)
+    return lost
 
 
 def _tasks(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -118,9 +119,9 @@ class Store:
     def read_state(self, key: str) -> dict[str, np.ndarray] | None:
         """The weights of a cell as plain arrays, or None where there are none to be read."""
         try:
-            with np.load(self._state(key), allow_pickle=False) as arrays:
+            with self._state(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
-        except (OSError, ValueError, EOFError, KeyError):
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return None
 
     def statuses(self, keys: Iterable[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import torch
 from kans import points, random_kan
 
 from kansweep import kan as kans
-from kansweep.gauge import normalised
+from kansweep.gauge import balanced, normalised
 
 
 @pytest.mark.parametrize("base", [False, True])
@@ -31,6 +31,14 @@ def test_where_outer_splines_are_cubic_polynomials_the_function_is_unchanged():
     moved = replace(last, shift=last.shift + 0.3, scale=2 * last.scale)  # as after normalising
     net = replace(net, layers=(net.layers[0], moved))
     np.testing.assert_allclose(normalised(net, x)(x), net(x), atol=1e-11)
+
+
+def test_balancing_shares_a_nodes_constant_among_its_edges_and_changes_no_value():
+    net, x = random_kan((3, 2)), points(2, 60, 3)
+    layer = balanced(net.layers[0])
+    np.testing.assert_allclose(replace(net, layers=(layer,))(x), net(x), atol=1e-13)
+    constants = layer.coef.mean(3)
+    np.testing.assert_allclose(constants, constants.mean(2, keepdim=True).expand(-1, -1, 3))
 
 
 def test_normalising_twice_changes_nothing_more():

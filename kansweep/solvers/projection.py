@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from kansweep.gauge import balanced
 from kansweep.jacobian import Jacobian, jacobian
 from kansweep.kan import KAN, Activation, Layer
 from kansweep.linalg import solve_damped
@@ -39,7 +40,7 @@ def with_best_last_layer(kan: KAN, last: Activation, y: Tensor, w: Tensor) -> KA
             descent.append(pull - w[:, None] * forces[:, m])
         step, _ = solve_damped(system, torch.stack(descent, dim=2), ridge)
         layer = _unflat(layer, theta + step.mT)
-    return replace(kan, layers=(*kan.layers[:-1], layer))
+    return replace(kan, layers=(*kan.layers[:-1], balanced(layer)))
 
 
 def _normal_matrix(layer: Layer, last: Activation, k: int, w: Tensor) -> tuple[Jacobian, Tensor]:

@@ -1,0 +1,141 @@
+"""A batch of chains: its results, its failures, and what it owes to the batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from kans import random_kan
+
+from kansweep import chain
+from kansweep.chain import Batch
+from kansweep.solvers import Outcome
+from kansweep.solvers.lm import LM
+from kansweep.targets import TARGETS
+
+BATCH = Batch(
+    target=TARGETS["exp_sin"],
+    n_train=60,
+    n_test=80,
+    seeds=(0, 1, 2),
+    grid_sizes=(3, 5, 9),
+    width=(2, 1, 1),
+    k=3,
+    base=False,
+    device="cpu",
+    dtype="float64",
+)
+
+
+def train(batch=BATCH, solver=None, nets=None):
+    nets = nets or [None] * len(batch.seeds)
+    return list(chain.train(batch, solver or LM(restarts=1), nets, lambda _: None))
+
+
+class Scripted:
+    """A solver that starts at zero and does to each (grid size, seed) what it is told."""
+
+    def __init__(self, script):
+        self.script, self.cold, self.warm = script, [], []
+
+    def start(self, shape, problem):
+        self.cold += [(shape.grid_size, seed) for seed in problem.seeds]
+        return random_kan(shape.width, shape.grid_size, replicas=len(problem.seeds))
+
+    def solve(self, kan, problem, observe=None):
+        theta = kan.theta()
+        for r, seed in enumerate(problem.seeds):
+            match self.script.get((kan.grid_size, seed)):
+                case "raise":
+                    raise RuntimeError(f"no luck with seed {seed}")
+                case "nan":
+                    theta[r] = torch.nan
+        n = len(problem.seeds)
+        return Outcome(kan.with_theta(theta), (1,) * n, ("converged",) * n, torch.zeros(n))
+
+
+def test_every_grid_size_gives_a_result_a_seed_in_order():
+    grids = train()
+    assert [[r.grid_size for r in results] for results in grids] == [[3] * 3, [5] * 3, [9] * 3]
+    assert all([r.seed for r in results] == [0, 1, 2] for results in grids)
+    assert all(r.status == chain.OK for results in grids for r in results)
+    errors = np.array([[r.test_rmse for r in results] for results in grids])
+    assert (np.diff(np.log(errors), axis=0) < 0).all()
+
+
+def test_a_results_numbers_are_those_of_its_network():
+    result = train()[1][2]
+    data = chain._sample(BATCH)
+    f = result.kan(data.x_test[2:])[0, :, 0].numpy()
+    y = data.y_test[2, :, 0].numpy()
+    assert result.test_rmse == pytest.approx(np.sqrt(np.mean((f - y) ** 2)), rel=1e-12)
+    median = torch.tensor(np.abs(f - y)).median().item()
+    assert result.test_median_error == pytest.approx(median, rel=1e-12)
+    assert result.n_params == 3 * (5 + 3)
+
+
+def test_a_batchs_time_is_shared_equally_and_none_of_it_is_lost(monkeypatch):
+    ticks = iter(range(0, 1000, 6))
+    monkeypatch.setattr(chain.time, "perf_counter", lambda: float(next(ticks)))
+    grids = list(chain.train(BATCH, Scripted({}), [None] * 3, lambda _: None))
+    seconds = [[r.seconds for r in results] for results in grids]
+    assert all(len(set(row)) == 1 for row in seconds)
+    # Every reading is six seconds after the last, and between first and last there is no gap.
+    spent = next(ticks) - 6
+    assert sum(map(sum, seconds)) == pytest.approx(spent)
+
+
+def test_a_seed_in_a_batch_is_what_it_is_alone():
+    together = train()
+    for r, seed in enumerate(BATCH.seeds):
+        for (alone,), results in zip(train(replace(BATCH, seeds=(seed,))), together, strict=True):
+            assert alone.test_rmse == pytest.approx(results[r].test_rmse, rel=1e-7)
+
+
+def test_a_chain_goes_on_from_kept_weights_as_if_it_had_not_stopped():
+    whole = train()
+    rest = replace(BATCH, grid_sizes=(9,))
+    resumed = train(rest, nets=[r.kan for r in whole[1]])
+    assert [r.test_rmse for r in resumed[0]] == [r.test_rmse for r in whole[2]]
+
+
+def test_a_seed_that_raises_fails_alone_and_its_next_grid_starts_cold():
+    solver = Scripted({(5, 1): "raise"})
+    grids = train(solver=solver)
+    assert [r.status for r in grids[1]] == [chain.OK, chain.FAILED, chain.OK]
+    assert grids[1][1].error == "RuntimeError: no luck with seed 1"
+    assert grids[1][1].kan is None
+    assert [r.status for r in grids[2]] == [chain.OK] * 3
+    assert solver.cold == [(3, 0), (3, 1), (3, 2), (9, 1)]
+
+
+def test_numbers_that_are_not_finite_are_a_divergence_and_the_next_grid_starts_cold():
+    solver = Scripted({(3, 0): "nan"})
+    grids = train(solver=solver)
+    assert [r.status for r in grids[0]] == [chain.DIVERGED, chain.OK, chain.OK]
+    assert solver.cold == [(3, 0), (3, 1), (3, 2), (5, 0)]
+
+
+def test_progress_is_reported_with_the_replicas_own_data(monkeypatch):
+    monkeypatch.setattr(chain, "REPORT_EVERY", 0.0)
+    reports = []
+    list(chain.train(BATCH, LM(), [None] * 3, reports.append))
+    assert {(p.n_train, p.grid_size) for p in reports} == {(60, 3), (60, 5), (60, 9)}
+    assert all(0 < p.train_rmse < 1 and 1 <= p.replicas <= 3 for p in reports)
+
+
+def test_reg_is_the_examples_figure():
+    """Written out for one replica as pykan's training loop has it, without its 1e-4 of width."""
+    net = random_kan((2, 3, 1), base=True, replicas=1)
+    x = chain._sample(replace(BATCH, seeds=(0,))).x_train
+    total, values = 0.0, x
+    for layer in net.layers:
+        one = chain.edges(layer, values, 3)[0].numpy()  # (n, I, O)
+        width = (layer.upper - layer.lower)[0].numpy()
+        scale = np.abs(one).mean(0) / width[:, None]
+        p = scale / scale.sum()
+        total += scale.sum() + 2 * -(p * np.log2(p + 1e-4)).sum()
+        values = torch.from_numpy(one.sum(1))[None]
+    assert chain.reg(net, x).item() == pytest.approx(total, rel=1e-12)
