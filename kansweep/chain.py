@@ -88,7 +88,12 @@ def train(
     """
     nets = list(nets)
     clock = time.perf_counter()
-    data = _sample(batch)
+    try:
+        data = _sample(batch)
+    except Exception as error:
+        for size in batch.grid_sizes:
+            yield [_failure(batch, seed, size, error) for seed in batch.seeds]
+        return
     for grid_size in batch.grid_sizes:
         started_at = datetime.now(UTC)
         results = _cell(batch, solver, nets, data, grid_size, report)
@@ -122,13 +127,11 @@ def _cell(
         return _trained(batch, solver, nets, data, grid_size, report)
     except Exception as error:
         if len(nets) == 1:
-            return [_failure(batch, grid_size, error)]
+            return [_failure(batch, batch.seeds[0], grid_size, error)]
     alone = []
     for r, seed in enumerate(batch.seeds):
-        one, part = (
-            replace(batch, seeds=(seed,)),
-            data[torch.tensor([r], device=data.x_train.device)],
-        )
+        one = replace(batch, seeds=(seed,))
+        part = data[torch.tensor([r], device=data.x_train.device)]
         alone += _cell(one, solver, [nets[r]], part, grid_size, report)
     return alone
 
@@ -169,13 +172,10 @@ def _observer(batch: Batch, data: Data, grid_size: int, report: Report) -> Calla
         if time.perf_counter() - last < REPORT_EVERY:
             return
         part = data[replicas]
-        train_rmse, test_rmse = (
-            rmse(kan, part.x_train, part.y_train),
-            rmse(kan, part.x_test, part.y_test),
-        )
-        medians = (
-            float(value.median()) for value in (train_rmse, test_rmse, reg(kan, part.x_train))
-        )
+        train_rmse = rmse(kan, part.x_train, part.y_train)
+        test_rmse = rmse(kan, part.x_test, part.y_test)
+        values = (train_rmse, test_rmse, reg(kan, part.x_train))
+        medians = (float(value.median()) for value in values)
         report(Progress(batch.n_train, grid_size, len(replicas), step, *medians))
         last = time.perf_counter()
 
@@ -213,9 +213,9 @@ def _results(batch: Batch, outcome: Outcome, data: Data) -> list[Result]:
     return results
 
 
-def _failure(batch: Batch, grid_size: int, error: Exception) -> Result:
+def _failure(batch: Batch, seed: int, grid_size: int, error: Exception) -> Result:
     return Result(
-        batch.seeds[0],
+        seed,
         grid_size,
         FAILED,
         "exception",

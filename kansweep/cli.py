@@ -218,6 +218,9 @@ def _help(command: str) -> str:
     return f"{usage}\n\n{about}\nKeys and their defaults\n\n{''.join(rows)}{choices}"
 
 
+_FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg", "reg", ".2f"))
+
+
 class Progress:
     """The runner's observer: one bar over the cells, silent where stderr is not a terminal."""
 
@@ -234,18 +237,21 @@ class Progress:
         )
 
     def progress(self, now: chain.Progress) -> None:
-        if self.bar is not None:
-            self.bar.set_postfix_str(
-                f"n={now.n_train} G={now.grid_size} train {now.train_rmse:.2e}"
-                f" test {now.test_rmse:.2e} reg {now.reg:.2f}",
-                refresh=False,
-            )
-            self.bar.update(0)
+        self._show(vars(now), cells=0)
 
     def finished(self, row: Mapping[str, Any]) -> None:
         self.done += 1
-        if self.bar is not None:
-            self.bar.update()
+        self._show(row, cells=1)
+
+    def _show(self, cell: Mapping[str, Any], cells: int) -> None:
+        if self.bar is None:
+            return
+        words = [f"n={cell['n_train']} G={cell['grid_size']}"]
+        for label, name, form in _FIGURES:
+            if cell[name] is not None:
+                words.append(f"{label} {cell[name]:{form}}")
+        self.bar.set_postfix_str(" ".join(words), refresh=False)
+        self.bar.update(cells)
 
     def close(self) -> None:
         if self.bar is not None:

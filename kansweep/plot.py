@@ -24,6 +24,7 @@ from pandas import DataFrame
 from kansweep import law
 
 SAVE_STYLE: dict[Any, Any] = {
+    "savefig.dpi": 200,
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
     "svg.hashsalt": "kansweep",

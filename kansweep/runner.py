@@ -54,6 +54,14 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Consecutive cells of a chain to train, and the cell before them if its grid is extended."""
+
+    cells: tuple[Cell, ...]
+    before: str | None
+
+
+@dataclass(frozen=True)
 class Task:
     """One batch with what its rows and its resumption need; all of it can be pickled."""
 
@@ -83,14 +91,16 @@ def run(plan: Plan, store: Store, config: RunConfig, observer: Observer) -> Summ
     clock = time.perf_counter()
     tally = _Tally(observer, config.run.fail_fast)
     try:
-        runs = list(_missing(plan, store, config.run.mode))
-        tally.started(len(plan.cells), len(plan.cells) - sum(len(cells) for cells, _ in runs))
+        stretches = list(_missing(plan, store, config.run.mode))
+        wanted = sum(len(stretch.cells) for stretch in stretches)
+        tally.started(len(plan.cells), len(plan.cells) - wanted)
         with ENGINES[config.engine.name]() as engine:
             futures = []
-            for task in _tasks(runs, plan, config):
-                futures.append(engine.submit(work, task, store, tally))
-                if futures[-1].done():  # at once in this process: what ends the run, ends it here
-                    futures[-1].result()
+            for task in _tasks(stretches, plan, config):
+                future = engine.submit(work, task, store, tally)
+                if future.done():  # trained in this process: what ends the run ends it here
+                    future.result()
+                futures.append(future)
             for future in as_completed(futures):
                 future.result()
     except CellFailed:
@@ -166,45 +176,43 @@ class _Tally:
             raise CellFailed
 
 
-def _missing(plan: Plan, store: Store, mode: str) -> Iterator[tuple[list[Cell], str | None]]:
-    """Stretches of consecutive cells to train, each with the cell whose grid it extends, if any."""
+def _missing(plan: Plan, store: Store, mode: str) -> Iterator[Stretch]:
+    """What ``run.mode`` asks for and is not on disk."""
     statuses = {} if mode == "force" else store.statuses(cell.key for cell in plan.cells)
     sound = {key for key, status in statuses.items() if status == chain.OK}
     kept = set(statuses) if mode == "cached" else sound
     for one in plan.chains:
-        kept -= _without_weights(one.cells, kept & sound, kept, store)
-        before: str | None = None
-        stretch: list[Cell] = []
-        for cell in one.cells:
-            if cell.key not in kept:
-                stretch.append(cell)
-                continue
-            if stretch:
-                yield stretch, before
-            stretch, before = [], cell.key if cell.key in sound else None
-        if stretch:
-            yield stretch, before
+        wanted = _wanted(one.cells, kept, sound, store)
+        yield from _stretches(one.cells, wanted, sound)
 
 
-def _without_weights(
-    cells: tuple[Cell, ...], sound: set[str], kept: set[str], store: Store
-) -> set[str]:
-    """Cells to train again because the next one must extend them and their weights are gone."""
-    lost: set[str] = set()
-    for cell, after in reversed(list(itertools.pairwise(cells))):
-        missing = after.key not in kept or after.key in lost
-        if missing and cell.key in sound and store.read_state(cell.key) is None:
-            lost.add(cell.key)
-    return lost
+def _wanted(cells: tuple[Cell, ...], kept: set[str], sound: set[str], store: Store) -> set[str]:
+    """Cells that are not kept, and those that the next one extends but whose weights are gone."""
+    wanted: set[str] = set()
+    after = ""
+    for cell in reversed(cells):
+        extended = after in wanted and cell.key in sound
+        if cell.key not in kept or (extended and store.read_state(cell.key) is None):
+            wanted.add(cell.key)
+        after = cell.key
+    return wanted
 
 
-def _tasks(
-    runs: list[tuple[list[Cell], str | None]], plan: Plan, config: RunConfig
-) -> Iterator[Task]:
+def _stretches(cells: tuple[Cell, ...], wanted: set[str], sound: set[str]) -> Iterator[Stretch]:
+    before: str | None = None
+    for is_wanted, group in itertools.groupby(cells, lambda cell: cell.key in wanted):
+        part = tuple(group)
+        if is_wanted:
+            yield Stretch(part, before)
+        before = part[-1].key if part[-1].key in sound else None
+
+
+def _tasks(stretches: list[Stretch], plan: Plan, config: RunConfig) -> Iterator[Task]:
     """Batches of the stretches that differ only in the seed."""
-    alike: dict[tuple[int, ...], list[tuple[list[Cell], str | None]]] = defaultdict(list)
-    for cells, before in runs:
-        alike[cells[0].n_train, *(cell.grid_size for cell in cells)].append((cells, before))
+    alike: dict[tuple[int, ...], list[Stretch]] = defaultdict(list)
+    for stretch in stretches:
+        sizes = (cell.grid_size for cell in stretch.cells)
+        alike[stretch.cells[0].n_train, *sizes].append(stretch)
     edges = sum(a * b for a, b in itertools.pairwise(plan.width))
     facts = _facts(plan, config)
     for (n_train, *grid_sizes), members in alike.items():
@@ -215,7 +223,7 @@ def _tasks(
                     TARGETS[config.data.name],
                     n_train,
                     config.data.n_test,
-                    tuple(cells[0].seed for cells, _ in part),
+                    tuple(stretch.cells[0].seed for stretch in part),
                     tuple(grid_sizes),
                     plan.width,
                     config.model.k,
@@ -224,8 +232,8 @@ def _tasks(
                     config.dtype,
                 ),
                 config.solver,
-                {(cell.seed, cell.grid_size): cell.key for cells, _ in part for cell in cells},
-                tuple(before for _, before in part),
+                {(cell.seed, cell.grid_size): cell.key for one in part for cell in one.cells},
+                tuple(stretch.before for stretch in part),
                 facts,
             )
 

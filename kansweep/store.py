@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -59,6 +60,8 @@ SCHEMA = pa.schema(
 )
 
 CONFIG, RESULTS, LAWS = "config.yaml", "results.parquet", "laws.csv"
+PARTS = ("cells", "states", "figures")
+ABANDONED = 3600.0  # seconds: a temporary lives for one at most, unless its process died
 
 
 class StoreError(RuntimeError):
@@ -75,15 +78,24 @@ class Store:
         """Make the folder this plan's, or refuse one that belongs to another configuration."""
         if (self.folder / CONFIG).exists():
             self._refuse_other(plan.config_record)
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        elif self.folder.is_dir() and not all(map(_is_temporary, self.folder.iterdir())):
             raise StoreError(f"{self.folder} is not a sweep's folder; choose another with name=…")
+        text = yaml.safe_dump(plan.config_record, sort_keys=False)
         try:
-            for part in ("cells", "states", "figures"):
-                (self.folder / part).mkdir(parents=True, exist_ok=True)
-            text = yaml.safe_dump(plan.config_record, sort_keys=False)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # First of all, since by it a folder is known to be a sweep's.
             _write(self.folder / CONFIG, lambda file: file.write(text.encode()))
+            for part in PARTS:
+                (self.folder / part).mkdir(exist_ok=True)
+            self._sweep_up()
         except OSError as error:
-            raise StoreError(f"{self.folder} cannot be written: {error.strerror}.") from error
+            raise _unwritable(self.folder, error) from error
+
+    def _sweep_up(self) -> None:
+        """Remove the temporaries of processes that died while they wrote."""
+        for path in (path for part in ("", *PARTS) for path in (self.folder / part).iterdir()):
+            if _is_temporary(path) and path.stat().st_mtime < time.time() - ABANDONED:
+                path.unlink(missing_ok=True)
 
     def _refuse_other(self, record: Mapping[str, Any]) -> None:
         stored, asked = sweep.identity(self.read_config()), sweep.identity(record)
@@ -101,7 +113,7 @@ class Store:
             record = yaml.safe_load((self.folder / CONFIG).read_text())
         except OSError as error:
             raise StoreError(f"There is no sweep in {self.folder}.") from error
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise StoreError(f"{self.folder / CONFIG} is not valid YAML.") from error
         if not isinstance(record, dict):
             raise StoreError(f"{self.folder / CONFIG} holds no configuration.")
@@ -111,18 +123,20 @@ class Store:
         """Keep a finished cell: its weights, where it has any, then its row."""
         if state is not None:
             packed = io.BytesIO()
-            np.savez(packed, allow_pickle=False, **state)
+            np.savez(packed, allow_pickle=False, key=np.array(row["key"]), **state)
             _write(self._state(row["key"]), lambda file: file.write(packed.getbuffer()))
-        table = pa.Table.from_pylist([dict(row)], schema=SCHEMA)
+        filled = {name: value for name, value in row.items() if not _is_nan(value)}
+        table = pa.Table.from_pylist([filled], schema=SCHEMA)
         _write(self._cell(row["key"]), lambda file: pq.write_table(table, file))
 
     def read_state(self, key: str) -> dict[str, np.ndarray] | None:
         """The weights of a cell as plain arrays, or None where there are none to be read."""
         try:
             with self._state(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
+                state = dict(arrays)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return None
+        return state if str(state.pop("key", "")) == key else None
 
     def statuses(self, keys: Iterable[str]) -> dict[str, str]:
         """Status of those cells that have a readable row."""
@@ -166,22 +180,34 @@ class Store:
 
     def _rows(self, keys: Iterable[str]) -> pa.Table:
         tables = [table for key in keys if (table := self._read_cell(key)) is not None]
-        if not tables:
-            return SCHEMA.empty_table()
-        return pa.concat_tables(tables, promote_options="permissive").select(SCHEMA.names)
+        return pa.concat_tables([SCHEMA.empty_table(), *tables])
 
     def _read_cell(self, key: str) -> pa.Table | None:
+        """A cell's row, or None where it was never written or is none: the cell is not done."""
         try:
-            table = pq.ParquetFile(self._cell(key)).read()
+            with pq.ParquetFile(self._cell(key)) as file:
+                table = _in_schema(file.read())
         except (OSError, pa.ArrowException):
-            return None  # never written, or torn: the cell counts as not done
-        return table if table.num_rows == 1 and table["key"][0].as_py() == key else None
+            return None
+        return table if table["key"].to_pylist() == [key] else None
 
     def _cell(self, key: str) -> Path:
         return self.folder / "cells" / f"{key}.parquet"
 
     def _state(self, key: str) -> Path:
         return self.folder / "states" / f"{key}.npz"
+
+
+def _in_schema(table: pa.Table) -> pa.Table:
+    """The row of another version: columns that it lacks are null, those it has more are dropped."""
+    known = table.select([name for name in SCHEMA.names if name in table.column_names])
+    return pa.concat_tables([SCHEMA.empty_table(), known], promote_options="permissive").cast(
+        SCHEMA
+    )
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and value != value
 
 
 def latest(outputs: Path) -> str | None:
@@ -195,7 +221,19 @@ def latest(outputs: Path) -> str | None:
 
 def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     """Write a file so that it is there whole or not at all, whenever the process dies."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _replace(path, fill)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _replace(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # as _is_temporary knows it
     try:
         with temporary.open("wb") as file:
             fill(file)
@@ -205,8 +243,11 @@ def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path} cannot be written: {error.strerror or error}.")
+
+
+def _is_temporary(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".tmp")

@@ -76,16 +76,18 @@ def layer_widths(config: RunConfig) -> tuple[int, ...]:
 
 def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that all cells of a sweep share, flat: another value is another sweep."""
-    return {
+    shared = {
         key: value
         for key, value in _flat(record).items()
         if key not in EXTENT and key.partition(".")[0] not in CONDUCT
     }
+    if "device" in shared:
+        shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter
+    return shared
 
 
 def _cells(record: dict[str, Any], n_train: int, seed: int, grids: tuple[int, ...]) -> list[Cell]:
     shared = identity(record)
-    shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter
     solver = shared["solver.name"]
     revisions = {name: REVISIONS[name] for name in ("format", solver)}
     cells = []

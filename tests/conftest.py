@@ -30,6 +30,8 @@ def kansweep(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     handler = signal.getsignal(signal.SIGTERM)
+    # A shell's background job, as the tests may be, has SIGINT ignored.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def call(*words: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["kansweep", *words])
@@ -42,3 +44,4 @@ def kansweep(
 
     yield call
     signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, interrupt)

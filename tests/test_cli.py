@@ -355,19 +355,21 @@ def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None
         def isatty(self) -> bool:
             return True
 
-    def watch(screen: io.StringIO) -> str:
+    now = {"n_train": 300, "grid_size": 20, "train_rmse": 1e-5, "test_rmse": 2e-5, "reg": 8.125}
+
+    def watch(screen: io.StringIO, row: dict[str, Any]) -> str:
         monkeypatch.setattr(sys, "stderr", screen)
         progress = cli.Progress()
         progress.started(total=20, cached=5)
-        progress.progress(
-            SimpleNamespace(n_train=300, grid_size=20, train_rmse=1e-5, test_rmse=2e-5, reg=8.125)
-        )
-        progress.finished({})
+        progress.progress(SimpleNamespace(**now))
+        progress.finished(row)
         progress.close()
         assert progress.done == 6
         return screen.getvalue()
 
-    shown = watch(Terminal())
+    shown = watch(Terminal(), now)
     assert " 6/20 " in shown
-    assert "n=300 G=20 train 1.00e-05 test 2.00e-05 reg 8.12" in shown
-    assert watch(io.StringIO()) == ""
+    assert "n=300 G=20 train 1.00e-05 test 2.00e-05 reg 8.12]" in shown
+    failed = dict.fromkeys(now) | {"n_train": 100, "grid_size": 50}
+    assert "n=100 G=50]" in watch(Terminal(), failed)
+    assert watch(io.StringIO(), now) == ""
