@@ -60,6 +60,16 @@ SCHEMA = pa.schema(
 )
 
 CONFIG, RESULTS, LAWS = "config.yaml", "results.parquet", "laws.csv"
+# What is raised by a file that is not what its name says, or is not there.
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    pa.ArrowException,
+)
 PARTS = ("cells", "states", "figures")
 ABANDONED = 3600.0  # seconds: a temporary lives for one at most, unless its process died
 
@@ -123,18 +133,21 @@ class Store:
         """Keep a finished cell: its weights, where it has any, then its row."""
         if state is not None:
             packed = io.BytesIO()
-            np.savez(packed, allow_pickle=False, key=np.array(row["key"]), **state)
+            np.savez(packed, allow_pickle=False, **state, key=np.array(row["key"]))
             _write(self._state(row["key"]), lambda file: file.write(packed.getbuffer()))
         filled = {name: value for name, value in row.items() if not _is_nan(value)}
         table = pa.Table.from_pylist([filled], schema=SCHEMA)
-        _write(self._cell(row["key"]), lambda file: pq.write_table(table, file))
+        _write(
+            self._cell(row["key"]),
+            lambda file: pq.write_table(table, file, write_page_checksum=True),
+        )
 
     def read_state(self, key: str) -> dict[str, np.ndarray] | None:
         """The weights of a cell as plain arrays, or None where there are none to be read."""
         try:
             with self._state(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 state = dict(arrays)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        except UNREADABLE:
             return None
         return state if str(state.pop("key", "")) == key else None
 
@@ -185,11 +198,11 @@ class Store:
     def _read_cell(self, key: str) -> pa.Table | None:
         """A cell's row, or None where it was never written or is none: the cell is not done."""
         try:
-            with pq.ParquetFile(self._cell(key)) as file:
+            with pq.ParquetFile(self._cell(key), page_checksum_verification=True) as file:
                 table = _in_schema(file.read())
-        except (OSError, pa.ArrowException):
+            return table if table["key"].to_pylist() == [key] else None
+        except UNREADABLE:
             return None
-        return table if table["key"].to_pylist() == [key] else None
 
     def _cell(self, key: str) -> Path:
         return self.folder / "cells" / f"{key}.parquet"

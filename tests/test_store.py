@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kansweep import store as stores
 from kansweep import sweep
@@ -44,6 +49,30 @@ def files(store: Store) -> set[str]:
 
 def test_the_columns_are_those_of_the_contract():
     assert ", ".join(SCHEMA.names) == COLUMNS
+    whole = {"n_train", "seed", "grid_size", "k", "n_params", "steps"}
+    real = {name for name in SCHEMA.names if "rmse" in name}
+    real |= {"test_median_error", "reg", "grad_norm", "seconds"}
+    for column in SCHEMA:
+        kind = "int64" if column.name in whole else "double" if column.name in real else "string"
+        assert str(column.type) == (
+            "timestamp[us, tz=UTC]" if column.name == "started_at" else kind
+        )
+
+
+def test_what_is_no_number_is_null_in_the_file(store):
+    store.write_cell(row(status="diverged", test_rmse=math.nan, train_rmse=math.inf), None)
+    store.write_results(KEYS)
+    for path in (store.folder / "cells" / f"{KEYS[0]}.parquet", store.results_path):
+        table = pq.read_table(path)
+        assert table["test_rmse"].null_count == 1
+        assert table["train_rmse"].to_pylist() == [math.inf]
+
+
+def test_columns_have_the_same_types_however_many_rows_there_are(store):
+    none = store.results(KEYS).dtypes
+    store.write_cell(row(n_params=24, steps=3, k=3, grid_size=3, error=None), None)
+    assert store.results(KEYS).dtypes.to_dict() == none.to_dict()
+    assert str(none["seed"]) == "int64"
 
 
 def test_a_cell_comes_back_as_it_was_written(store):
@@ -74,26 +103,73 @@ def test_the_overview_says_of_every_cell_how_it_stands(store):
     assert store.overview(PLAN)["status"].tolist() == ["done", "failed"]
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_write_that_is_cut_off_leaves_the_old_file_and_nothing_else(store, monkeypatch, step):
-    store.write_cell(row(train_rmse=1.0), None)
-    before = files(store)
+def cut_off(monkeypatch, step: str, error: BaseException) -> None:
+    """Let every write end in an error at one of its steps, the data half written."""
 
-    def cut(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def raising(*_: object, **__: object) -> None:
+        raise error
 
-    monkeypatch.setattr(*((os, "fsync", cut) if step == "fsync" else (stores.Path, "replace", cut)))
-    with pytest.raises(OSError, match="No space"):
+    def half(table: pa.Table, file: BinaryIO, **_: object) -> None:
+        file.write(b"PAR1 and no more")
+        raise error
+
+    owner, name, broken = {
+        "open": (Path, "open", raising),
+        "write": (pq, "write_table", half),
+        "fsync": (os, "fsync", raising),
+        "replace": (Path, "replace", raising),
+    }[step]
+    monkeypatch.setattr(owner, name, broken)
+
+
+@pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("before", [[1.0], []])
+def test_a_write_that_is_cut_off_leaves_the_old_file_and_nothing_else(
+    store, monkeypatch, step, error, before
+):
+    for value in before:
+        store.write_cell(row(train_rmse=value), None)
+    there = files(store)
+    cut_off(monkeypatch, step, error)
+    expected = StoreError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected, match="No space left" if isinstance(error, OSError) else None):
         store.write_cell(row(train_rmse=2.0), None)
     monkeypatch.undo()
-    assert files(store) == before
-    assert store.results(KEYS)["train_rmse"].tolist() == [1.0]
+    assert files(store) == there
+    assert store.results(KEYS)["train_rmse"].tolist() == before
 
 
-def test_what_a_killed_process_leaves_behind_is_not_read(store):
+def test_weights_that_cannot_be_written_leave_the_row_unwritten(store, monkeypatch):
+    cut_off(monkeypatch, "replace", OSError(28, "No space left on device"))
+    with pytest.raises(StoreError, match=r"\.npz cannot be written: No space left on device\."):
+        store.write_cell(row(), {"a": np.zeros(2)})
+    monkeypatch.undo()
+    assert list(store.statuses(KEYS)) == []
+
+
+def test_what_a_killed_process_leaves_behind_is_not_read_and_goes_after_a_while(store, monkeypatch):
     store.write_cell(row(), {"a": np.zeros(2)})
-    (store.folder / "cells" / f".{KEYS[1]}.parquet.123.tmp").write_bytes(b"half a file")
+    there = files(store)
+    with monkeypatch.context() as killed:  # nobody cleans up behind a kill -9
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        cut_off(killed, "replace", KeyboardInterrupt())
+        for cell in (row(), row(KEYS[1])):
+            with pytest.raises(KeyboardInterrupt):
+                store.write_cell(cell, None)
+        with pytest.raises(KeyboardInterrupt):
+            store.write_cell(row(), {"a": np.ones(2)})
+    left = files(store) - there
+    assert len(left) == 3
     assert list(store.statuses(KEYS)) == KEYS[:1]
+    assert store.read_state(KEYS[0])["a"].tolist() == [0.0, 0.0]
+
+    store.open(PLAN)
+    assert left <= files(store)  # it might be that of a process at work
+    for name in left:
+        os.utime(store.folder / name, (0, 0))
+    store.open(PLAN)
+    assert files(store) == there
 
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "garbage", "of another cell"])
@@ -109,25 +185,83 @@ def test_a_damaged_row_counts_as_not_done(store, damage):
     assert KEYS[0] not in store.statuses(KEYS)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK garbage"])
-def test_damaged_weights_are_none(store, content):
-    store.write_cell(row(), {"a": np.zeros(200)})
-    path = store.folder / "states" / f"{KEYS[0]}.npz"
-    path.write_bytes(path.read_bytes()[:-30] if content is None else content)
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pa.table({"name": ["no cell"]}),
+        pa.table({"key": [KEYS[0]], "seed": ["zero"]}),
+        pa.table({"key": [KEYS[0], KEYS[0]], "seed": [0, 1]}),
+        pa.table({"key": [3]}),
+    ],
+)
+def test_a_table_that_is_no_row_of_the_cell_counts_as_not_done(store, foreign):
+    pq.write_table(foreign, store.folder / "cells" / f"{KEYS[0]}.parquet")
+    store.write_cell(row(KEYS[1]), None)
+    assert store.results(KEYS)["key"].tolist() == KEYS[1:]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Store:
+    store = Store(tmp_path_factory.mktemp("outputs"))
+    store.open(PLAN)
+    store.write_cell(row(), {"a": np.arange(5.0), "b": np.array(3)})
+    return store
+
+
+@settings(max_examples=100, deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(0, 255), cut=st.booleans())
+def test_damage_anywhere_never_is_an_error_nor_other_weights(written, place, flip, cut):
+    cell, state = (written.folder / name for name in damaged_files())
+    wholes = [path.read_bytes() for path in (cell, state)]
+    try:
+        for path, whole in zip((cell, state), wholes, strict=True):
+            at = int(place * len(whole))
+            end = b"" if cut else bytes([whole[at] ^ flip]) + whole[at + 1 :]
+            path.write_bytes(whole[:at] + end)
+        assert len(written.results(KEYS)) <= (0 if cut else 1)
+        read = written.read_state(KEYS[0])
+        assert read is None or (
+            not cut and read["a"].tolist() == [0, 1, 2, 3, 4] and read["b"] == 3
+        )
+    finally:
+        for path, whole in zip((cell, state), wholes, strict=True):
+            path.write_bytes(whole)
+
+
+def damaged_files() -> tuple[str, str]:
+    return f"cells/{KEYS[0]}.parquet", f"states/{KEYS[0]}.npz"
+
+
+def test_weights_of_another_cell_or_of_nobody_are_not_read(store):
+    store.write_cell(row(), {"a": np.zeros(2)})
+    mine, other = (store.folder / "states" / f"{key}.npz" for key in KEYS)
+    other.write_bytes(mine.read_bytes())
+    assert store.read_state(KEYS[1]) is None
+    np.savez(mine, a=np.zeros(2))
+    assert store.read_state(KEYS[0]) is None
+    with mine.open("wb") as file:
+        np.save(file, np.zeros(2))
     assert store.read_state(KEYS[0]) is None
 
 
 def test_weights_cannot_run_code(store):
     path = store.folder / "states" / f"{KEYS[0]}.npz"
-    np.savez(path, a=np.array([print], dtype=object))
+    np.savez(path, key=np.array(KEYS[0]), a=np.array([print], dtype=object))
     assert store.read_state(KEYS[0]) is None
+    with pytest.raises(ValueError, match="allow_pickle"):
+        store.write_cell(row(), {"a": np.array([print], dtype=object)})
 
 
-def test_rows_of_a_newer_version_with_more_columns_are_read(store):
-    table = pa.Table.from_pylist([row()], schema=SCHEMA).append_column("size", pa.array([5]))
-    pq.write_table(table, store.folder / "cells" / f"{KEYS[0]}.parquet")
-    store.write_cell(row(KEYS[1]), None)
-    assert store.results(KEYS)["key"].tolist() == KEYS
+@pytest.mark.parametrize("both", [True, False])
+def test_rows_of_newer_and_older_versions_are_read(store, both):
+    """A newer one has columns more, an older one lacks those that came at the end."""
+    newer = pa.Table.from_pylist([row()], schema=SCHEMA).append_column("size", pa.array([5]))
+    older = pa.Table.from_pylist([row(KEYS[1])], schema=SCHEMA).drop_columns("started_at")
+    for key, table in list(zip(KEYS, (newer, older), strict=True))[0 if both else 1 :]:
+        pq.write_table(table, store.folder / "cells" / f"{key}.parquet")
+    assert store.results(KEYS)["key"].tolist() == KEYS[0 if both else 1 :]
+    store.write_results(KEYS)
+    assert pq.read_schema(store.results_path).equals(SCHEMA)
 
 
 def test_a_changed_configuration_is_refused_and_the_difference_named(store):
@@ -139,10 +273,27 @@ def test_a_changed_configuration_is_refused_and_the_difference_named(store):
     assert (store.folder / "config.yaml").read_bytes() == before
 
 
-def test_more_seeds_are_no_other_configuration(store):
-    more = sweep.plan(replace(CONFIG, seeds=[0, 1]))
-    store.open(more)
+def test_more_seeds_or_another_gpu_are_no_other_configuration(store):
+    store.open(sweep.plan(replace(CONFIG, seeds=[0, 1])))
     assert store.read_config()["seeds"] == [0, 1]
+    gpu = Store(store.folder.parent / "gpu")
+    for device in ("cuda", "cuda:1"):
+        gpu.open(sweep.plan(replace(CONFIG, device=device)))
+    with pytest.raises(StoreError, match=r"`device` \(cuda → cpu\)"):
+        gpu.open(PLAN)
+
+
+@pytest.mark.parametrize("step", ["open", "fsync", "replace"])
+def test_a_folder_whose_making_was_cut_off_is_made_the_next_time(tmp_path, monkeypatch, step):
+    store = Store(tmp_path / "outputs" / "one")
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        cut_off(killed, step, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            store.open(PLAN)
+    store.open(PLAN)
+    store.write_cell(row(), None)
+    assert list(store.statuses(KEYS)) == KEYS[:1]
 
 
 def test_a_folder_that_is_no_sweep_is_left_alone(tmp_path):
@@ -152,15 +303,25 @@ def test_a_folder_that_is_no_sweep_is_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
-    (tmp_path / "outputs").write_text("a file")
-    with pytest.raises(StoreError, match="cannot be written"):
-        Store(tmp_path / "outputs" / "one").open(PLAN)
+@pytest.mark.parametrize("place", ["outputs", "outputs/one", "outputs/one/cells"])
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, place):
+    in_the_way = tmp_path / place
+    folder = Store(tmp_path / "outputs" / "one")
+    if place.endswith("cells"):
+        folder.open(PLAN)
+        in_the_way.rmdir()
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.write_text("a file")
+    with pytest.raises(StoreError, match=r"outputs/one cannot be written: .*[a-z]\."):
+        folder.open(PLAN)
+    assert in_the_way.read_text() == "a file"
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "!!python/object/apply:os.system [ls]"])
+@pytest.mark.parametrize(
+    "text", [b"[1, 2]", b"a: [", b"!!python/object/apply:os.system [ls]", b"\xff"]
+)
 def test_a_configuration_that_is_none_is_refused(store, text):
-    (store.folder / "config.yaml").write_text(text)
+    (store.folder / "config.yaml").write_bytes(text)
     with pytest.raises(StoreError, match=r"config\.yaml"):
         store.read_config()
 
