@@ -39,8 +39,11 @@ def _shown(value: Any) -> str:
     return "null" if value is None else repr(value)
 
 
-def _is_int(value: Any, least: int) -> bool:
-    return type(value) is int and value >= least  # to isinstance, True is an int
+MOST = 2**31 - 1  # no size or seed is larger, and tables hold it
+
+
+def _is_int(value: Any, least: int, most: int = MOST) -> bool:
+    return type(value) is int and least <= value <= most  # to isinstance, True is an int
 
 
 def _are_ints(values: Any, least: int) -> bool:
@@ -78,17 +81,20 @@ POSITIVE = Rule(
     lambda value: type(value) in (int, float) and isfinite(value) and value > 0,
 )
 SEEDS = Rule(
-    "an integer, 1 or more, or a list of distinct integers, 0 or more",
-    lambda value: _is_int(value, 1) or (_are_ints(value, 0) and _are_distinct(value)),
+    "an integer from 1 to 1000000, or a list of distinct integers, 0 or more",
+    lambda value: _is_int(value, 1, 10**6) or (_are_ints(value, 0) and _are_distinct(value)),
 )
+ORDER = Rule("an integer from 1 to 10", lambda value: _is_int(value, 1, 10))
 COUNTS = Rule("a list of positive integers", lambda values: _are_ints(values, 1))
 DISTINCT = Rule(
-    "a list of positive integers without repeats",
-    lambda values: _are_ints(values, 1) and _are_distinct(values),
+    "a list of integers, 2 or more, without repeats",  # one point has no spread to learn
+    lambda values: _are_ints(values, 2) and _are_distinct(values),
 )
 ASCENDING = Rule(
     "a list of positive integers, in ascending order without repeats",
-    lambda values: DISTINCT.holds(values) and list(values) == sorted(values),
+    lambda values: (
+        _are_ints(values, 1) and _are_distinct(values) and list(values) == sorted(values)
+    ),
 )
 
 

@@ -88,10 +88,11 @@ def main() -> int:
 
 
 def _say(*lines: str) -> None:
-    """Print, though the reader may have left already, as ``head`` does; what is done is done."""
+    """Print, though the reader may have left, as ``head`` does, or the disk be full: the work is
+    done, and its status is not that of the message."""
     try:
         print(*lines, sep="\n", flush=True)
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -342,17 +343,20 @@ def _plot(job: PlotConfig) -> int:
     import matplotlib
 
     from kansweep import law, plot
+    from kansweep.targets import TARGETS
 
     store, plan = _stored(job)
     results = store.results(cell.key for cell in plan.cells)
     if results.empty:
         raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
-    laws = law.fit_laws(results)
+    target, k = TARGETS[plan.config_record["data"]["name"]], plan.config_record["model"]["k"]
+    rules = law.Rules(exact=target.exact_from is not None and k >= target.exact_from)
+    laws = law.fit_laws(results, rules=rules)
     written = [store.write_laws(laws)]
-    for name, figure in plot.draw(results, laws).items():
+    for name, figure in plot.draw(results, laws, rules).items():
         with matplotlib.rc_context(plot.SAVE_STYLE):
             written += [store.write_figure(name, kind, figure) for kind in job.plot.formats]
-    _say(law.format_laws(laws, law.classify(results)), "", *map(str, written))
+    _say(law.format_laws(laws, law.classify(results, rules)), "", *map(str, written))
     return OK
 
 

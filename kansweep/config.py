@@ -88,7 +88,7 @@ class ModelConfig(Schema):
     hidden: tuple[int, ...] | None = _key(
         None, checks.optional(checks.COUNTS), "hidden widths; null: what suits the target"
     )
-    k: int = _key(3, checks.COUNT, "the splines' order; 3 is cubic")
+    k: int = _key(3, checks.ORDER, "the splines' order; 3 is cubic")
     base: str = _key("none", one_of("none", "silu"), "a function added to every spline")
 
 
@@ -100,7 +100,7 @@ class SolverConfig(Schema):
     name: str = MISSING
 
 
-_SOLVER = one_of("lm", "lbfgs")
+_SOLVER = one_of("lm", "lbfgs")  # the names of SOLVERS, below
 
 
 @dataclass
@@ -147,7 +147,7 @@ class RunConfig(Schema):
     outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
     seeds: Any = _key(5, checks.SEEDS, "a number n, meaning 0 to n-1, or a list")
     device: str = _key(
-        "cpu", checks.matching("cpu, cuda or cuda:N", r"cpu|cuda(:\d+)?"), "cpu, cuda or cuda:N"
+        "cpu", checks.matching("cpu, cuda or cuda:N", r"cpu|cuda(:\d{1,3})?"), "cpu, cuda or cuda:N"
     )
     dtype: str = _key("float64", one_of("float64", "float32"), "float64 or float32")
     data: DataConfig = field(default_factory=DataConfig)
@@ -227,6 +227,10 @@ def load(composed: DictConfig, schema: type[AnySchema]) -> AnySchema:
     strict = OmegaConf.structured(schema)
     try:
         record: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        for name in ("data", "solver") if schema is RunConfig else ():
+            given = record.get(name, {})
+            if not isinstance(given, dict):
+                raise ConfigError(f"`{name}` holds other keys; got {given!r} in its place.")
         if schema is RunConfig:
             strict.solver = SOLVERS.get(record.get("solver", {}).get("name"), LMConfig)
         return cast(AnySchema, OmegaConf.to_object(OmegaConf.merge(strict, record)))
@@ -266,6 +270,8 @@ def explain(error: Exception, schema: type[Schema]) -> str:
 
 def _unknown(key: str, known: Mapping[str, Any]) -> str:
     if key in known:
-        owner = next(name for name, solver in SOLVERS.items() if key in keys(solver))
+        owner = next((name for name, solver in SOLVERS.items() if key in keys(solver)), None)
+        if owner is None:
+            return f"`{key}` cannot be left out."
         return f"`{key}` is a key of solver={owner}, which is not the solver chosen."
     return f"There is no key `{key}`.{did_you_mean(key, known)}"

@@ -47,9 +47,11 @@ class Rules:
     """What a cell must meet to count, and a curve to be fitted.
 
     `scale` is rms(f), the root mean square of the target, which results do not hold; 1 serves
-    any target of order one. `gradient` bounds `grad_norm` where no floor above round-off is
-    known: the cosine between the residual and the Jacobian's worst column, which a solver that
-    has converged brings below 0.01; it is lax, so that only a cell left on its way falls to it.
+    any target of order one. `exact` says that the model's splines represent the target without
+    error: what is left is the solver's and follows no law. `gradient` bounds `grad_norm` where no
+    floor above round-off is known: the cosine between the residual and the Jacobian's worst
+    column, which a solver that has converged brings below 0.01; it is lax, so that only a cell
+    left on its way falls to it.
     """
 
     params_per_point: float = 0.5  # n_params / n_train, at most
@@ -58,6 +60,7 @@ class Rules:
     gradient: float = 0.1
     round_off: float = 10.0  # test / (eps of the dtype · scale), at least
     scale: float = 1.0
+    exact: bool = False
     min_sizes: int = 3
     min_span: float = 4.0  # largest / smallest grid size, at least
 
@@ -70,9 +73,9 @@ def classify(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
 
     Errors, floor and gradient are geometric means over the `n_seeds` seeds that ended ok, `*_low`
     and `*_high` the 95% Student-t interval of that mean in logs, given three seeds. `reason` is
-    '' or the first that holds of `failed` (more seeds failed than not), `over-parameterised`,
-    `round-off`, `over-fitted`, `not converged`; `counts` says that it is '', `used` that the cell
-    enters the fit of its curve.
+    '' or the first that holds of `failed` (more seeds failed than not), `exactly represented`,
+    `over-parameterised`, `round-off`, `over-fitted`, `not converged`; `counts` says that it is
+    '', `used` that the cell enters the fit of its curve.
     """
     cells = [curve.cells for curve in _curves(results, rules)]
     if not cells:
@@ -212,6 +215,7 @@ def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
     stopped_early = cells["grad_norm"] > rules.gradient
     conditions = {
         "failed": (cells["n_seeds"] == 0) | (cells["n_seeds"] < cells["n_failed"]),
+        "exactly represented": cells["n_seeds"].ge(0) & rules.exact,
         "over-parameterised": cells["n_params"] > rules.params_per_point * cells["n_train"],
         "round-off": cells["test_rmse"] < least,
         "over-fitted": cells["test_rmse"] > rules.over_fit * cells["train_rmse"],

@@ -28,8 +28,9 @@ from kansweep.store import Store
 from kansweep.sweep import Cell, Plan
 from kansweep.targets import TARGETS
 
-# Points times edges of one batch: enough to fill the vector units, and below half a gigabyte.
-BATCH_WORK = 400_000
+# What one batch may hold: points times edges, which the Jacobian grows with, and squared
+# parameters, which the normal equations do; a few hundred megabytes either way.
+BATCH_WORK, BATCH_SQUARES = 400_000, 4_000_000
 
 
 class Observer(Protocol):
@@ -216,7 +217,8 @@ def _tasks(stretches: list[Stretch], plan: Plan, config: RunConfig) -> Iterator[
     edges = sum(a * b for a, b in itertools.pairwise(plan.width))
     facts = _facts(plan, config)
     for (n_train, *grid_sizes), members in alike.items():
-        size = max(1, BATCH_WORK // (n_train * edges))
+        n_params = edges * (grid_sizes[-1] + config.model.k + 1)
+        size = max(1, min(BATCH_WORK // (n_train * edges), BATCH_SQUARES // n_params**2))
         for part in (members[i : i + size] for i in range(0, len(members), size)):
             yield Task(
                 chain.Batch(

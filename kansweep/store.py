@@ -213,7 +213,8 @@ class Store:
 
 def _in_schema(table: pa.Table) -> pa.Table:
     """The row of another version: columns that it lacks are null, those it has more are dropped."""
-    known = table.select([name for name in SCHEMA.names if name in table.column_names])
+    there = set(table.column_names)
+    known = table.select([name for name in SCHEMA.names if name in there])
     return pa.concat_tables([SCHEMA.empty_table(), known], promote_options="permissive").cast(
         SCHEMA
     )

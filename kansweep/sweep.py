@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from kansweep.checks import ConfigError
 from kansweep.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Plan:
 def plan(config: RunConfig) -> Plan:
     """The sweep of a checked configuration: data sizes, then seeds, then grid sizes."""
     width = layer_widths(config)
+    _check_start(config, width)
     record = _plain(asdict(config))
     record["model"]["hidden"] = list(width[1:-1])
     chains = [
@@ -74,6 +76,16 @@ def layer_widths(config: RunConfig) -> tuple[int, ...]:
     return (target.n_inputs, *hidden, target.n_outputs)
 
 
+def _check_start(config: RunConfig, width: tuple[int, ...]) -> None:
+    """The additive start is that of one hidden node; a linear model needs none."""
+    start = getattr(config.solver, "start", "auto")
+    if start == "additive" and width[1:-1] not in ((), (1,)):
+        shown = "-".join(map(str, width))
+        raise ConfigError(
+            f"`solver.start` may be additive only with one hidden node; the width is {shown}."
+        )
+
+
 def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that all cells of a sweep share, flat: another value is another sweep."""
     shared = {
@@ -89,7 +101,7 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
 def _cells(record: dict[str, Any], n_train: int, seed: int, grids: tuple[int, ...]) -> list[Cell]:
     shared = identity(record)
     solver = shared["solver.name"]
-    revisions = {name: REVISIONS[name] for name in ("format", solver)}
+    revisions = {name: REVISIONS.get(name, 1) for name in ("format", solver)}
     cells = []
     for last, grid_size in enumerate(grids):
         content = {

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
 from kansweep import cli
+
+torch.set_num_threads(1)  # as the runner does
 
 
 class Outcome(NamedTuple):

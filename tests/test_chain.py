@@ -11,7 +11,9 @@ from kans import random_kan
 
 from kansweep import chain
 from kansweep.chain import Batch
-from kansweep.solvers import Outcome
+from kansweep.kan import KAN
+from kansweep.solvers import Outcome, start
+from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
 from kansweep.targets import TARGETS
 
@@ -29,20 +31,30 @@ BATCH = Batch(
 )
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As the runner has it; several fight over a busy core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def train(batch=BATCH, solver=None, nets=None):
     nets = nets or [None] * len(batch.seeds)
     return list(chain.train(batch, solver or LM(restarts=1), nets, lambda _: None))
 
 
 class Scripted:
-    """A solver that starts at zero and does to each (grid size, seed) what it is told."""
+    """A solver whose weights are the seed and that does to each (grid size, seed) as it is told."""
 
     def __init__(self, script):
-        self.script, self.cold, self.warm = script, [], []
+        self.script, self.cold = script, []
 
     def start(self, shape, problem):
         self.cold += [(shape.grid_size, seed) for seed in problem.seeds]
-        return random_kan(shape.width, shape.grid_size, replicas=len(problem.seeds))
+        blank = start.blank(shape, problem)
+        return blank.with_theta(blank.theta() + torch.tensor(problem.seeds)[:, None])
 
     def solve(self, kan, problem, observe=None):
         theta = kan.theta()
@@ -94,11 +106,20 @@ def test_a_seed_in_a_batch_is_what_it_is_alone():
             assert alone.test_rmse == pytest.approx(results[r].test_rmse, rel=1e-7)
 
 
-def test_a_chain_goes_on_from_kept_weights_as_if_it_had_not_stopped():
-    whole = train()
-    rest = replace(BATCH, grid_sizes=(9,))
-    resumed = train(rest, nets=[r.kan for r in whole[1]])
-    assert [r.test_rmse for r in resumed[0]] == [r.test_rmse for r in whole[2]]
+@pytest.mark.parametrize("solver", [LM(restarts=1), LBFGS(steps=2)])
+def test_a_chain_goes_on_from_kept_weights_to_the_same_bits(solver):
+    whole = train(solver=solver)
+    kept = [KAN.from_arrays(result.kan.to_arrays()) for result in whole[0]]
+    resumed = train(replace(BATCH, grid_sizes=(5, 9)), solver, kept)
+    for before, after in zip(whole[1:], resumed, strict=True):
+        for one, other in zip(before, after, strict=True):
+            assert torch.equal(one.kan.theta(), other.kan.theta())
+            assert numbers(one) == numbers(other)
+
+
+def numbers(result: chain.Result) -> dict[str, object]:
+    """What is known of a cell but its weights and when it was trained."""
+    return vars(result) | dict.fromkeys(["kan", "seconds", "started_at"])
 
 
 def test_a_seed_that_raises_fails_alone_and_its_next_grid_starts_cold():
@@ -109,6 +130,50 @@ def test_a_seed_that_raises_fails_alone_and_its_next_grid_starts_cold():
     assert grids[1][1].kan is None
     assert [r.status for r in grids[2]] == [chain.OK] * 3
     assert solver.cold == [(3, 0), (3, 1), (3, 2), (9, 1)]
+    for seed, result in enumerate(grids[2]):
+        assert torch.allclose(result.kan.theta(), torch.tensor(float(seed), dtype=torch.float64))
+
+
+def test_a_seed_that_raises_leaves_the_others_as_they_are_without_it():
+    class Unlucky(LM):
+        def solve(self, kan, problem, observe=None):
+            if kan.grid_size == 5 and 1 in problem.seeds:
+                raise RuntimeError
+            return super().solve(kan, problem, observe)
+
+    undisturbed, disturbed = train(), train(solver=Unlucky(restarts=1))
+    for r in (0, 2):
+        for one, other in zip(undisturbed, disturbed, strict=True):
+            assert other[r].status == chain.OK
+            assert other[r].test_rmse == pytest.approx(one[r].test_rmse, rel=1e-7)
+    assert [results[1].status for results in disturbed] == [chain.OK, chain.FAILED, chain.OK]
+
+
+def test_data_that_cannot_be_had_fail_every_cell_of_the_batch():
+    def function(x):
+        raise ValueError("outside its domain")
+
+    grids = train(replace(BATCH, target=replace(BATCH.target, function=function)))
+    results = [result for results in grids for result in results]
+    assert [(r.grid_size, r.seed) for r in results] == [(g, s) for g in (3, 5, 9) for s in range(3)]
+    assert {(r.status, r.error) for r in results} == {
+        (chain.FAILED, "ValueError: outside its domain")
+    }
+
+
+def test_values_that_are_infinite_are_a_divergence():
+    far = replace(BATCH.target, function=lambda x: np.where(x[:, :1] > 0, np.inf, 1.0))
+    grids = train(replace(BATCH, target=far), Scripted({}))
+    assert {result.status for results in grids for result in results} == {chain.DIVERGED}
+
+
+def test_an_interrupt_is_no_failure():
+    class Interrupted(Scripted):
+        def solve(self, kan, problem, observe=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(solver=Interrupted({}))
 
 
 def test_numbers_that_are_not_finite_are_a_divergence_and_the_next_grid_starts_cold():

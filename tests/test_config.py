@@ -172,6 +172,7 @@ def test_a_value_outside_its_rule_is_refused_by_name(section: Any, key: str, val
         ({"data": {"name": "besel"}}, "Did you mean `bessel`?"),
         ({"solver": {"name": "lbfgs", "start": "auto"}}, "`solver.start` is a key of solver=lm"),
         ({"solver": {"name": "lbfsg"}}, "Did you mean `lbfgs`?"),
+        ({"solver": 3}, "`solver` holds other keys; got 3 in its place."),
     ],
 )
 def test_a_refusal_says_what_to_write_instead(record: dict[str, Any], message: str) -> None:

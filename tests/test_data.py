@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kansweep.data import sample
 from kansweep.targets import TARGETS
@@ -12,11 +14,15 @@ from kansweep.targets import TARGETS
 TARGET = TARGETS["exp_sin"]
 
 
-def test_more_points_contain_the_fewer_and_the_test_set_stays():
-    few, many = (sample(TARGET, n, 50, (4,)) for n in (100, 300))
-    assert torch.equal(many.x_train[:, :100], few.x_train)
-    assert torch.equal(many.y_train[:, :100], few.y_train)
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**40))
+def test_more_points_contain_the_fewer_and_the_test_set_stays(name, n, more, seed):
+    few, many = (sample(TARGETS[name], size, 50, (seed,)) for size in (n, n + more))
+    assert torch.equal(many.x_train[:, :n], few.x_train)
+    assert torch.equal(many.y_train[:, :n], few.y_train)
     assert torch.equal(many.x_test, few.x_test)
+    assert torch.equal(many.y_test, few.y_test)
 
 
 def test_more_test_points_do_not_change_the_training_points():
@@ -52,6 +58,7 @@ def test_outputs_are_the_targets_values():
 def test_single_precision_is_the_double_one_rounded(dtype):
     double, other = sample(TARGET, 9, 9, (0,)), sample(TARGET, 9, 9, (0,), dtype=dtype)
     assert torch.equal(other.y_train, double.y_train.to(dtype))
+    assert torch.equal(other.x_test, double.x_test.to(dtype))
 
 
 def test_no_global_generator_is_touched():

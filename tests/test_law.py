@@ -429,3 +429,12 @@ def test_laws_read_back_from_a_file_print_the_same(tmp_path):
     laws, cells = fit_laws(results), classify(results)
     laws.to_csv(tmp_path / "laws.csv", index=False)
     assert format_laws(pd.read_csv(tmp_path / "laws.csv"), cells) == format_laws(laws, cells)
+
+
+def test_a_target_that_splines_represent_exactly_has_no_law() -> None:
+    """Round-off of a solver may happen to fall like G^-4; nothing is measured by it."""
+    results = published()
+    laws = fit_laws(results, rules=Rules(exact=True))
+    assert set(laws["verdict"]) == {"insufficient"}
+    assert laws["exponent"].isna().all()
+    assert laws["note"].str.contains("exactly represented").all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shutil
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def pip(*words: str | Path) -> None:
 def found_configs(place: Path, cwd: Path) -> Path:
     """Where the kansweep in ``place`` found the experiment that it composed."""
     command = [sys.executable, "-S", "-c", SCRIPT, str(place), SITE, *WORDS]
-    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
+    here = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run(command, cwd=cwd, env=here, capture_output=True, text=True, check=True)
     assert yaml.safe_load(run.stdout)["name"] == "example8_lbfgs"
     return Path(run.stderr.strip())
 

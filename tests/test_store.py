@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from kansweep.store import SCHEMA, Store, StoreError
 CONFIG = RunConfig(seeds=[0], data=DataConfig(sizes=(30,)), grid=GridConfig(sizes=(3, 5)))
 PLAN = sweep.plan(CONFIG)
 KEYS = [cell.key for cell in PLAN.cells]
+CELL, STATE = f"cells/{KEYS[0]}.parquet", f"states/{KEYS[0]}.npz"
 COLUMNS = (
     "key, data, n_train, seed, grid_size, k, width, model, solver, n_params, train_rmse, "
     "test_rmse, test_median_error, floor_rmse, reg, status, stop_reason, steps, grad_norm, "
@@ -62,7 +64,7 @@ def test_the_columns_are_those_of_the_contract():
 def test_what_is_no_number_is_null_in_the_file(store):
     store.write_cell(row(status="diverged", test_rmse=math.nan, train_rmse=math.inf), None)
     store.write_results(KEYS)
-    for path in (store.folder / "cells" / f"{KEYS[0]}.parquet", store.results_path):
+    for path in (store.folder / CELL, store.results_path):
         table = pq.read_table(path)
         assert table["test_rmse"].null_count == 1
         assert table["train_rmse"].to_pylist() == [math.inf]
@@ -175,7 +177,7 @@ def test_what_a_killed_process_leaves_behind_is_not_read_and_goes_after_a_while(
 @pytest.mark.parametrize("damage", ["empty", "truncated", "garbage", "of another cell"])
 def test_a_damaged_row_counts_as_not_done(store, damage):
     store.write_cell(row(), None)
-    path = store.folder / "cells" / f"{KEYS[0]}.parquet"
+    path = store.folder / CELL
     whole = path.read_bytes()
     if damage == "of another cell":
         store.write_cell(row(KEYS[1]), None)
@@ -195,7 +197,7 @@ def test_a_damaged_row_counts_as_not_done(store, damage):
     ],
 )
 def test_a_table_that_is_no_row_of_the_cell_counts_as_not_done(store, foreign):
-    pq.write_table(foreign, store.folder / "cells" / f"{KEYS[0]}.parquet")
+    pq.write_table(foreign, store.folder / CELL)
     store.write_cell(row(KEYS[1]), None)
     assert store.results(KEYS)["key"].tolist() == KEYS[1:]
 
@@ -211,7 +213,7 @@ def written(tmp_path_factory) -> Store:
 @settings(max_examples=100, deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(0, 255), cut=st.booleans())
 def test_damage_anywhere_never_is_an_error_nor_other_weights(written, place, flip, cut):
-    cell, state = (written.folder / name for name in damaged_files())
+    cell, state = (written.folder / name for name in (CELL, STATE))
     wholes = [path.read_bytes() for path in (cell, state)]
     try:
         for path, whole in zip((cell, state), wholes, strict=True):
@@ -228,8 +230,12 @@ def test_damage_anywhere_never_is_an_error_nor_other_weights(written, place, fli
             path.write_bytes(whole)
 
 
-def damaged_files() -> tuple[str, str]:
-    return f"cells/{KEYS[0]}.parquet", f"states/{KEYS[0]}.npz"
+def test_a_number_that_changed_on_the_disk_is_not_believed(store):
+    store.write_cell(row(seconds=0.1), None)
+    path = store.folder / CELL
+    there = struct.pack("<d", 0.1)
+    path.write_bytes(path.read_bytes().replace(there, struct.pack("<d", 0.2), 1))
+    assert store.results(KEYS).empty
 
 
 def test_weights_of_another_cell_or_of_nobody_are_not_read(store):
@@ -245,7 +251,7 @@ def test_weights_of_another_cell_or_of_nobody_are_not_read(store):
 
 
 def test_weights_cannot_run_code(store):
-    path = store.folder / "states" / f"{KEYS[0]}.npz"
+    path = store.folder / STATE
     np.savez(path, key=np.array(KEYS[0]), a=np.array([print], dtype=object))
     assert store.read_state(KEYS[0]) is None
     with pytest.raises(ValueError, match="allow_pickle"):

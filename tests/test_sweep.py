@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+import re
+import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kansweep import sweep
+from kansweep.checks import ConfigError
 from kansweep.config import (
     DataConfig,
     GridConfig,
@@ -14,9 +23,9 @@ from kansweep.config import (
     LMConfig,
     ModelConfig,
     RunConfig,
-    RunModeConfig,
     from_record,
 )
+from kansweep.config import keys as options
 
 SMALL = RunConfig(seeds=[0, 1], data=DataConfig(sizes=(30, 60)), grid=GridConfig(sizes=(3, 5)))
 
@@ -34,46 +43,92 @@ def test_the_default_plan_is_the_examples_matrix():
     assert {cell.n_train for cell in plan.cells} == {100, 300, 1000, 3000}
 
 
-def test_keys_are_all_different_and_the_same_again():
+def test_cells_come_by_data_size_then_seed_then_grid_size():
+    cells = sweep.plan(SMALL).cells
+    order = [(cell.n_train, cell.seed, cell.grid_size) for cell in cells]
+    assert order == [(n, seed, size) for n in (30, 60) for seed in (0, 1) for size in (3, 5)]
+
+
+def test_keys_are_all_different_and_the_same_again_and_name_their_cell():
     assert len(set(keys(SMALL))) == 8
     assert keys(SMALL) == keys(replace(SMALL))
+    for cell in sweep.plan(SMALL).cells:
+        name = f"n{cell.n_train}-s{cell.seed}-G{cell.grid_size}-[0-9a-f]{{16}}"
+        assert re.fullmatch(name, cell.key)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        replace(SMALL, data=replace(SMALL.data, name="product")),
-        replace(SMALL, data=replace(SMALL.data, n_test=99)),
-        replace(SMALL, model=ModelConfig(k=2)),
-        replace(SMALL, model=ModelConfig(hidden=(2,))),
-        replace(SMALL, model=ModelConfig(base="silu")),
-        replace(SMALL, solver=LMConfig(restarts=3)),
-        replace(SMALL, solver=LMConfig(tolerance=1e-5)),
-        replace(SMALL, solver=LBFGSConfig()),
-        replace(SMALL, dtype="float32"),
-        replace(SMALL, device="cuda"),
-        replace(SMALL, grid=GridConfig(sizes=(2, 3, 5))),
-    ],
-)
-def test_what_changes_the_numbers_changes_every_key(changed):
-    assert not set(keys(changed)) & set(keys(SMALL))
+def test_keys_are_the_same_in_another_process():
+    script = (
+        "from kansweep import sweep, config as c; print(sweep.plan(c.RunConfig()).cells[0].key)"
+    )
+    seeds = {"PYTHONPATH": str(Path(sweep.__file__).parents[1]), "PYTHONHASHSEED": "7"}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env={**os.environ, **seeds}, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == keys(RunConfig())[0]
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        replace(SMALL, name="other"),
-        replace(SMALL, outputs="elsewhere"),
-        replace(SMALL, run=RunModeConfig(mode="force", fail_fast=True)),
-        replace(SMALL, model=ModelConfig(hidden=(1,))),  # the target's own suggestion
-    ],
-)
-def test_what_does_not_change_the_numbers_changes_no_key(changed):
-    assert keys(changed) == keys(SMALL)
+def changed(config: RunConfig, key: str) -> RunConfig:
+    """The configuration with another value at a key, whether or not that is a valid one."""
+    config = deepcopy(config)
+    *path, name = key.split(".")
+    part = getattr(config, path[0]) if path else config
+    match getattr(part, name):
+        case bool(old):
+            value = not old
+        case int(old) | float(old) | tuple(old):
+            value = 2 * old
+        case old:
+            value = {"data.name": "product", "model.hidden": (2,)}.get(key, f"{old}x")
+    setattr(part, name, value)
+    return config
+
+
+INDIFFERENT = {"name", "outputs", "engine.name", "run.mode", "run.fail_fast"}
+EXTENT = {"seeds", "data.sizes", "grid.sizes"}
+
+
+@pytest.mark.parametrize("solver", [LMConfig(), LBFGSConfig()])
+def test_every_setting_that_may_change_the_numbers_changes_every_key(solver):
+    config = replace(SMALL, solver=solver)
+    settings = {key for key in options(RunConfig) if not key.startswith("solver.")}
+    settings |= set(options(type(solver))) - {"solver.name"}
+    assert settings > INDIFFERENT | EXTENT | {"device", "dtype", "data.n_test", "model.k"}
+    for key in settings - INDIFFERENT - EXTENT:
+        other = changed(config, key)
+        assert not set(keys(other)) & set(keys(config)), key
+        assert sweep.identity(asdict(other)) != sweep.identity(asdict(config)), key
+    for key in INDIFFERENT & settings:
+        assert keys(changed(config, key)) == keys(config), key
+
+
+def test_solvers_and_smaller_grids_below_change_every_key():
+    for other in (replace(SMALL, solver=LBFGSConfig()), replace(SMALL, grid=GridConfig((2, 3, 5)))):
+        assert not set(keys(other)) & set(keys(SMALL))
+
+
+def test_the_targets_own_width_may_be_given_or_not():
+    assert keys(replace(SMALL, model=ModelConfig(hidden=(1,)))) == keys(SMALL)
 
 
 def test_which_gpu_it_is_does_not_matter():
-    assert keys(replace(SMALL, device="cuda:0")) == keys(replace(SMALL, device="cuda:1"))
+    one, two, any_ = (sweep.plan(replace(SMALL, device=f"cuda{n}")) for n in (":0", ":1", ""))
+    assert one.cells == two.cells == any_.cells != sweep.plan(SMALL).cells
+    records = [sweep.identity(plan.config_record) for plan in (one, two, any_)]
+    assert records[0] == records[1] == records[2]
+
+
+@given(sizes=st.lists(st.integers(1, 200), min_size=2, max_size=6, unique=True).map(sorted))
+def test_a_key_knows_the_grids_up_to_its_own_and_none_above(sizes):
+    one_chain = replace(SMALL, seeds=[0], data=DataConfig(sizes=(30,)))
+
+    def grids(*sizes: int) -> list[str]:
+        return keys(replace(one_chain, grid=GridConfig(sizes)))
+
+    whole = grids(*sizes)
+    for last in range(1, len(sizes)):
+        assert grids(*sizes[:last]) == whole[:last]
+        above = grids(*sizes[: last - 1], *sizes[last:])[last - 1 :]
+        assert not set(above) & set(whole)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +157,12 @@ def test_the_record_gives_the_same_plan_again():
     config = replace(SMALL, solver=LBFGSConfig(steps=3), model=ModelConfig(k=2, base="silu"))
     record = sweep.plan(config).config_record
     assert keys(from_record(record)) == keys(config)
+
+
+def test_an_additive_start_of_a_network_it_is_not_for_is_refused():
+    product = replace(SMALL, data=replace(SMALL.data, name="product"))
+    with pytest.raises(
+        ConfigError, match=r"`solver\.start` .* one hidden node; the width is 2-2-1"
+    ):
+        sweep.plan(replace(product, solver=LMConfig(start="additive")))
+    assert sweep.plan(replace(SMALL, solver=LMConfig(start="additive"))).width == (2, 1, 1)

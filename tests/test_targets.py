@@ -17,9 +17,9 @@ SCALAR = {
         0.5 * math.sin(math.pi * (x[0] ** 2 + x[1] ** 2))
         + 0.5 * math.sin(math.pi * (x[2] ** 2 + x[3] ** 2))
     ),
-    # J0 by its power series, which double precision carries up to 20 well enough for this.
-    "bessel": lambda x: math.fsum(
-        (-1) ** m * (10 * x[0]) ** (2 * m) / math.factorial(m) ** 2 for m in range(60)
+    # J0(z), the mean of cos(z sin t) over the circle, where equal steps converge exponentially.
+    "bessel": lambda x: (
+        math.fsum(math.cos(20 * x[0] * math.sin(math.tau * j / 64)) for j in range(64)) / 64
     ),
 }
 HIDDEN = {"exp_sin": (1,), "bessel": (), "product": (2,), "sine_mean": (1,), "nested": (4, 2)}
@@ -30,7 +30,22 @@ def test_a_target_is_its_formula(name):
     target = TARGETS[name]
     x = np.random.default_rng(0).uniform(-1, 1, (20, target.n_inputs))
     expected = [[SCALAR[name](row)] for row in x.tolist()]
-    np.testing.assert_allclose(target.function(x), expected, rtol=1e-12, atol=1e-8)
+    np.testing.assert_allclose(target.function(x), expected, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "value"),
+    [
+        ("exp_sin", [0.5, 1.0], math.e**2),
+        ("bessel", [0.0], 1.0),
+        ("bessel", [2.404825557695773 / 20], 0.0),  # the first zero of J0
+        ("product", [-0.5, 0.25], -0.125),
+        ("sine_mean", [1.0] * 50 + [0.0] * 50, math.exp(0.5)),
+        ("nested", [0.5, 0.5, 0.5, -0.5], math.e),
+    ],
+)
+def test_a_target_has_its_known_values(name, x, value):
+    assert TARGETS[name].function(np.array([x])) == pytest.approx(value, abs=1e-14)
 
 
 @pytest.mark.parametrize("name", TARGETS)
