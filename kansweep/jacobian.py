@@ -14,8 +14,8 @@ from torch import Tensor
 
 from kansweep.kan import KAN, Activation, Layer
 
-# Scatter-adding pairs of nonzeros costs n * nnz^2 / 2, forming dense rows n * P^2; the measured
-# cost of a scattered pair is about this many times that of a dense multiply-add.
+# Scatter-adding pairs of nonzeros costs n * nnz^2 / 2, forming dense rows n * P^2, and a scattered
+# pair costs some tens of dense multiply-adds. Either form gives the same matrix.
 SCATTER_COST = 40
 
 

@@ -22,11 +22,13 @@ SMALL = ("data.sizes=[40,60]", "grid.sizes=[3,6,12]", "seeds=2", "data.n_test=10
 CELLS = 12
 
 
-def python(script: str, *words: str) -> None:
-    """Run a script in a process of its own, where nothing is imported yet."""
+def python(script: str, *words: str) -> str:
+    """What a script complains of in a process of its own, where nothing is imported yet."""
     root = str(Path(__file__).parents[1])
     command = [sys.executable, "-c", script, *words]
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": root})
+    here = {**os.environ, "PYTHONPATH": root}
+    done = subprocess.run(command, capture_output=True, text=True, env=here)
+    return done.stderr if done.returncode else ""
 
 
 def files(folder: Path) -> set[str]:
@@ -53,7 +55,7 @@ for words in (
         pass
     assert not {"torch", "pandas", "matplotlib"} & set(sys.modules), words
 """
-    python(script)
+    assert python(script) == ""
 
 
 def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
@@ -298,7 +300,7 @@ def test_plot_prints_the_law_and_writes_it(kansweep: Any, tmp_path: Path) -> Non
 def test_plot_does_not_import_torch(kansweep: Any) -> None:
     kansweep("run", *SMALL)
     script = "import sys; from kansweep.cli import main; main(); assert 'torch' not in sys.modules"
-    python(script, "plot")
+    assert python(script, "plot") == ""
 
 
 def test_a_changed_configuration_is_refused_under_a_used_name(

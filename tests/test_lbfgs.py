@@ -27,9 +27,12 @@ def published(n_train: int) -> dict[int, float]:
 
 
 def test_the_recipe_gives_the_published_errors():
-    """The row n = 1000 up to G = 20; a factor of three is what the seeds make of it."""
-    data = sample(TARGETS["exp_sin"], 1000, 1000, (0,))
-    problem, solver = Problem(data.x_train, data.y_train, (-1, 1), (0,)), LBFGS()
+    """The row n = 1000 up to G = 20; a factor of three is what the seeds make of it.
+
+    Without the biases this seed ends in a local minimum, at an RMSE above 0.1.
+    """
+    data = sample(TARGETS["exp_sin"], 1000, 1000, (3,))
+    problem, solver = Problem(data.x_train, data.y_train, (-1, 1), (3,)), LBFGS()
     net = solver.start(EXAMPLE, problem)
     for grid_size, expected in published(1000).items():
         if grid_size > 20:

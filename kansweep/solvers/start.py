@@ -68,11 +68,11 @@ def random(shape: Shape, problem: Problem, restarts: int, w: float) -> KAN:
     ]
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(problem.x))
     for stiffness, share in RACE:
-        weights = problem.x.new_full((len(which),), w * stiffness)
+        weights = problem.x.new_full((len(field.seeds),), w * stiffness)
         net = descend(net, field, RACE_LIMITS, weights, DAMPING).kan
-        kept = max(1, round(share * len(which) / seeds))
+        kept = max(1, round(share * len(field.seeds) / seeds))
         winners = best(training_error(net, field), kept, seeds)
-        net, field, which = net[winners], field[winners], which[winners]
+        net, field = net[winners], field[winners]
     return net.refined(shape.grid_size)
 
 
