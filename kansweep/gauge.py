@@ -1,4 +1,4 @@
-"""The affine freedom of hidden nodes: their values are kept on [-1, 1], whatever theta does.
+"""The affine freedom of hidden nodes: their values stay inside [-1, 1], whatever theta does.
 
 A hidden value s may be replaced by u = (s - mid) / half if the next layer is told, because
 B-splines sum to one: the incoming coefficients take c -> (c - mid / I) / half exactly. Solvers
@@ -8,7 +8,7 @@ out of the data's reach and no penalty can be dodged by shrinking the scale.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,9 +17,14 @@ from kansweep import bspline
 from kansweep.jacobian import jacobian, sensitivities
 from kansweep.kan import KAN, Activation, Layer, edges
 
+# Hidden grids reach this much beyond the training values: fresh points go further than those did,
+# and a spline continued beyond its grid is worse than one that the penalty continues. With 100
+# points it is worth a third of the error at G >= 50, with 1,000 it no longer matters.
+MARGIN = 0.05
+
 
 def normalised(kan: KAN, x: Tensor) -> KAN:
-    """The KAN whose hidden values span [-1, 1] on the points x (R, n, I).
+    """The KAN whose hidden values span their grids, but for the margin, on the points x (R, n, I).
 
     The same function up to the refit of the splines that leave a hidden node to its new range.
     """
@@ -27,17 +32,17 @@ def normalised(kan: KAN, x: Tensor) -> KAN:
     for index in range(len(layers) - 1):
         s = edges(layers[index], x, kan.k).sum(2)  # (R, n, O)
         mid, half = mid_and_half(s)
-        layers[index] = _rescale_outputs(layers[index], mid, half)
-        layers[index + 1] = _rescale_inputs(layers[index + 1], mid, half, kan.k)
+        layers[index] = rescale_outputs(layers[index], mid, half)
+        layers[index + 1] = rescale_inputs(layers[index + 1], mid, half, kan.k)
         x = (s - mid[:, None]) / half[:, None]
     return replace(kan, layers=tuple(layers))
 
 
 def mid_and_half(s: Tensor) -> tuple[Tensor, Tensor]:
-    """Middle and half-width of the range over points: (R, n, O) -> (R, O) and (R, O)."""
+    """Middle and half-width of the grid for values s: (R, n, O) -> (R, O) and (R, O)."""
     low, high = s.amin(1), s.amax(1)
     tiny = torch.finfo(s.dtype).tiny
-    return (high + low) / 2, ((high - low) / 2).clamp(min=tiny)
+    return (high + low) / 2, (1 + MARGIN) * ((high - low) / 2).clamp(min=tiny)
 
 
 def balanced(layer: Layer) -> Layer:
@@ -50,20 +55,25 @@ def balanced(layer: Layer) -> Layer:
     return replace(layer, coef=layer.coef - constant + constant.mean(2, keepdim=True))
 
 
-def _rescale_outputs(layer: Layer, mid: Tensor, half: Tensor) -> Layer:
+def rescale_outputs(layer: Layer, mid: Tensor, half: Tensor) -> Layer:
+    """The layer whose outputs are (s - mid) / half, exactly."""
     layer = balanced(layer)
     coef = (layer.coef - (mid / layer.n_inputs)[..., None, None]) / half[..., None, None]
     base = None if layer.base is None else layer.base / half[..., None]
     return replace(layer, coef=coef, base=base)
 
 
-def _rescale_inputs(layer: Layer, mid: Tensor, half: Tensor, k: int) -> Layer:
-    """Tell a layer that its input is now u, where it was mid + half u."""
-    ones = torch.ones_like(mid)
-    old = ((layer.lower - mid) / half, (layer.upper - mid) / half)
+def rescale_inputs(
+    layer: Layer, mid: Tensor, half: Tensor, k: int, *, refit: bool = True
+) -> Layer:
+    """Tell a layer that its input is now u, where it was mid + half u; ``refit`` its splines."""
+    ones, coef = torch.ones_like(mid), layer.coef
+    if refit:
+        old = ((layer.lower - mid) / half, (layer.upper - mid) / half)
+        coef = bspline.regrid(coef, old, (-ones, ones), k)
     return replace(
         layer,
-        coef=bspline.regrid(layer.coef, old, (-ones, ones), k),
+        coef=coef,
         lower=-ones,
         upper=ones,
         shift=layer.shift + layer.scale * mid,
@@ -74,28 +84,30 @@ def _rescale_inputs(layer: Layer, mid: Tensor, half: Tensor, k: int) -> Layer:
 def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor, Tensor]:
     """Low-rank part of the Jacobian that comes from hidden ranges moving with theta.
 
-    With the ranges (high, low) of all H hidden nodes as variables rho, the derivative of the
-    normalised KAN is J + U V^T: U = df/drho (R, M, n, 2H) and V = drho/dtheta (R, P, 2H). A range
-    is a value at one extreme point, so V needs the Jacobian of the first layers there only.
-    Third comes the derivative of the nodes' half-ranges (R, P, H).
+    With the ends (high, low) of the grids of all H hidden nodes as variables rho, the derivative
+    of the normalised KAN is J + U V^T: U = df/drho (R, M, n, 2H) and V = drho/dtheta (R, P, 2H).
+    The ends follow the values at two extreme points, so V needs the Jacobian of the first layers
+    there only. Third comes the derivative of the grids' half-widths (R, P, H).
     """
     outer = _range_sensitivity(kan, activations)
     halves = []
     inner = activations[0].x.new_zeros(kan.n_replicas, kan.n_params, 0)
+    replica = torch.arange(kan.n_replicas, device=inner.device)[:, None]
     for depth in range(1, len(kan.layers)):
         head = KAN(kan.layers[:depth], kan.k)
         s = activations[depth].x  # (R, n, O)
         extremes = torch.cat([s.argmax(1), s.argmin(1)], dim=1)  # (R, 2O)
-        points = [_select(activation, extremes) for activation in activations[:depth]]
+        points = [activation[replica, extremes] for activation in activations[:depth]]
         rows = _own_rows(head, points, kan.n_params)  # (R, P, 2O)
         if depth > 1:
             nodes = s.shape[2]
             chain = _range_sensitivity(head, points)  # (R, O, 2O points, 2H')
             own = torch.arange(2 * nodes, device=s.device)
             rows = rows + inner @ chain[:, own % nodes, own].mT
-        inner = torch.cat([inner, rows], dim=2)
         high, low = rows.chunk(2, dim=2)
-        halves.append((high - low) / 2)
+        mid, half = (high + low) / 2, (1 + MARGIN) * (high - low) / 2
+        inner = torch.cat([inner, mid + half, mid - half], dim=2)
+        halves.append(half)
     return outer, inner, torch.cat(halves, dim=2)
 
 
@@ -120,11 +132,3 @@ def _own_rows(head: KAN, points: list[Activation], n_params: int) -> Tensor:
     values = part.values[:, own % nodes, :, own]  # (2O, R, nnz)
     rows = values.new_zeros(head.n_replicas, n_params, 2 * nodes)
     return rows.scatter_(1, part.columns, values.permute(1, 2, 0))
-
-
-def _select(activation: Activation, index: Tensor) -> Activation:
-    """The activation at chosen points: index (R, q)."""
-    replica = torch.arange(index.shape[0], device=index.device)[:, None]
-    parts = {field.name: getattr(activation, field.name) for field in fields(activation)}
-    chosen = {name: part[replica, index] for name, part in parts.items() if part is not None}
-    return replace(activation, **chosen)

@@ -7,16 +7,18 @@ then a long contiguous loop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from kansweep.kan import KAN, Activation, Layer
+from kansweep import bspline
+from kansweep.kan import KAN, Activation, Layer, silu_of
 
 # Scatter-adding pairs of nonzeros costs n * nnz^2 / 2, forming dense rows n * P^2, and a scattered
 # pair costs some tens of dense multiply-adds. Either form gives the same matrix.
 SCATTER_COST = 40
+CHUNK = 4_000_000  # numbers that either form may hold beside its result
 
 
 @dataclass(frozen=True)
@@ -45,32 +47,62 @@ class Jacobian:
         return out.scatter_add_(1, self.columns.flatten(1), terms.flatten(1))
 
     def gram(self) -> Tensor:
-        """J^T J, (R, P, P), in the cheaper of its two forms."""
-        nnz, n_outputs = self.columns.shape[1], self.values.shape[1]
-        pairs = nnz * (nnz + 1) / 2 * SCATTER_COST
-        return self._gram_dense() if self.n_params**2 * n_outputs < pairs else self._gram_scatter()
+        """J^T J, (R, P, P) in float64, in the cheaper of its two forms; a few points at a time."""
+        replicas, n_outputs, nnz, n = self.values.shape
+        pairs = nnz * (nnz + 1) // 2
+        dense = self.n_params**2 * n_outputs < pairs * SCATTER_COST
+        held = self.n_params if dense else 2 * pairs  # numbers a point
+        size = (replicas, self.n_params, self.n_params)
+        out = torch.zeros(size, dtype=torch.float64, device=self.values.device)
+        at_once = max(1, CHUNK // (replicas * held))
+        for first in range(0, n, at_once):
+            points = slice(first, first + at_once)
+            values, columns = self.values[..., points].double(), self.columns[..., points]
+            (_add_dense if dense else _add_scattered)(out, values, columns)
+        return out if dense else out + out.triu(1).mT
 
-    def _gram_dense(self) -> Tensor:
-        replicas, n_outputs, _, n = self.values.shape
-        out = self.values.new_zeros(replicas, self.n_params, self.n_params)
-        for m in range(n_outputs):
-            rows = self.values.new_zeros(replicas, self.n_params, n)
-            rows.scatter_(1, self.columns, self.values[:, m])
-            out += rows @ rows.mT
-        return out
+    def bands(self, kan: KAN) -> list[Tensor]:
+        """Diagonal blocks of J^T J that belong to one edge's spline, as lower bands.
 
-    def _gram_scatter(self) -> Tensor:
-        replicas, nnz = self.columns.shape[:2]
-        a, b = torch.triu_indices(nnz, nnz, device=self.columns.device)
-        index = self.columns[:, a].mul_(self.n_params).add_(self.columns[:, b])
-        if self.values.shape[1] == 1:
-            terms = self.values[:, 0, a].mul_(self.values[:, 0, b])
-        else:
-            terms = (self.values[:, :, a] * self.values[:, :, b]).sum(1)
-        upper = self.values.new_zeros(replicas, self.n_params**2)
-        upper.scatter_add_(1, index.flatten(1), terms.flatten(1))
-        upper = upper.view(replicas, self.n_params, self.n_params)
-        return upper + upper.triu(1).mT
+        One tensor a layer, (R, E, K, k+1): entry [j, d] stands at row j + d, column j.
+        """
+        parts, start, offset = [], 0, 0
+        for layer in kan.layers:
+            replicas, n_out, n_in, n_coef = layer.coef.shape
+            edges, act = n_out * n_in, kan.k + 1
+            here = slice(start, start + edges * act)
+            values = self.values[:, :, here].unflatten(2, (edges, act))  # (R, M, E, k+1, n)
+            edge = torch.arange(edges, device=values.device)[:, None]
+            first = self.columns[:, here].unflatten(1, (edges, act))[:, :, 0]
+            first = first - offset - edge * n_coef  # (R, E, n)
+            band = values.new_zeros(replicas, edges, n_coef * act)
+            for d in range(act):
+                for a in range(act - d):
+                    product = (values[:, :, :, a] * values[:, :, :, a + d]).sum(1)
+                    band.scatter_add_(2, (first + a) * act + d, product)
+            parts.append(band.unflatten(2, (n_coef, act)))
+            extra = 0 if layer.base is None else edges
+            start += edges * act + extra
+            offset += edges * n_coef + extra
+        return parts
+
+
+def _add_dense(out: Tensor, values: Tensor, columns: Tensor) -> None:
+    for m in range(values.shape[1]):
+        rows = values.new_zeros(out.shape[0], out.shape[1], values.shape[3])
+        rows.scatter_(1, columns, values[:, m])
+        out += rows @ rows.mT
+
+
+def _add_scattered(out: Tensor, values: Tensor, columns: Tensor) -> None:
+    """Add the upper triangle: the products of all pairs of nonzeros of each point."""
+    a, b = torch.triu_indices(values.shape[2], values.shape[2], device=values.device)
+    index = columns[:, a].mul_(out.shape[1]).add_(columns[:, b])
+    if values.shape[1] == 1:
+        terms = values[:, 0, a].mul_(values[:, 0, b])
+    else:
+        terms = (values[:, :, a] * values[:, :, b]).sum(1)
+    out.view(out.shape[0], -1).scatter_add_(1, index.flatten(1), terms.flatten(1))
 
 
 def sensitivities(kan: KAN, activations: list[Activation]) -> list[Tensor]:
@@ -94,6 +126,22 @@ def jacobian(kan: KAN, activations: list[Activation]) -> Jacobian:
             values.append(torch.einsum("rnmo,rnis->rmoisn", back, value).flatten(2, 4))
             columns.append((column + offset).flatten(1, 3))
             offset += size
+    return Jacobian(torch.cat(values, 2), torch.cat(columns, 1), offset)
+
+
+def layer_rows(layer: Layer, x: Tensor, k: int) -> Jacobian:
+    """Derivatives of one output of a layer with respect to the edges that lead to it."""
+    interval, t = bspline.locate(x, layer.lower, layer.upper, layer.coef.shape[-1] - k)
+    one = replace(layer, coef=layer.coef[:, :1])
+    nothing = x.new_zeros(0)
+    silu = None if layer.base is None else silu_of(layer, x)
+    here = Activation(x, interval, bspline.basis(t, k), silu, nothing, nothing)
+    blocks = _blocks(one, here, k)
+    values, columns, offset = [], [], 0
+    for value, column, size in blocks:
+        values.append(value.permute(0, 2, 3, 1).flatten(1, 2)[:, None])
+        columns.append((column + offset).flatten(1, 3))
+        offset += size
     return Jacobian(torch.cat(values, 2), torch.cat(columns, 1), offset)
 
 

@@ -63,6 +63,10 @@ class Activation:
     slope: Tensor  # (R, n, I, O), derivative of each edge at its input
     spline_slope: Tensor  # (R, n, I, O), the part of it that the grid's range moves
 
+    def __getitem__(self, index: Tensor | tuple[Tensor, Tensor]) -> Activation:
+        """That of some replicas, or of some points of each: an index, mask, or pair of indices."""
+        return replace(self, **{name: value[index] for name, value in _tensors(self)})
+
 
 @dataclass(frozen=True)
 class KAN:
@@ -86,7 +90,7 @@ class KAN:
     @property
     def n_params(self) -> int:
         """Trainable numbers of one replica: edges x (G + k), plus one an edge with the base."""
-        return sum(part[0].numel() for layer in self.layers for part in _trainable(layer))
+        return sum(part.shape[1:].numel() for layer in self.layers for part in _trainable(layer))
 
     def __getitem__(self, replicas: Tensor | slice) -> KAN:
         """The replicas that an index, a mask (R,) or a slice selects."""
@@ -114,7 +118,7 @@ class KAN:
 
     def with_theta(self, theta: Tensor) -> KAN:
         """The KAN with other trainable numbers, (R, P), and everything else kept."""
-        sizes = [p[0].numel() for layer in self.layers for p in _trainable(layer)]
+        sizes = [p.shape[1:].numel() for layer in self.layers for p in _trainable(layer)]
         parts = iter(theta.split(sizes, dim=1))
         layers = []
         for layer in self.layers:
@@ -210,9 +214,13 @@ def edges(layer: Layer, x: Tensor, k: int) -> Tensor:
     """Output of every edge, (R, n, I) -> (R, n, I, O)."""
     out = bspline.evaluate(x, layer.coef, layer.lower, layer.upper, k)
     if layer.base is not None:
-        silu = torch.nn.functional.silu(_base_input(layer, x))
-        out = out + silu[..., None] * layer.base.mT[:, None]
+        out = out + silu_of(layer, x)[..., None] * layer.base.mT[:, None]
     return out
+
+
+def silu_of(layer: Layer, x: Tensor) -> Tensor:
+    """The base function at each input, (R, n, I) -> (R, n, I)."""
+    return torch.nn.functional.silu(_base_input(layer, x))
 
 
 def activate(layer: Layer, x: Tensor, k: int) -> tuple[Activation, Tensor]:
@@ -242,7 +250,7 @@ def _trainable(layer: Layer) -> list[Tensor]:
     return [layer.coef] if layer.base is None else [layer.coef, layer.base]
 
 
-def _tensors(layer: Layer) -> list[tuple[str, Tensor]]:
-    """The tensors of a layer by name; every one has the replicas first."""
-    values = ((field.name, getattr(layer, field.name)) for field in fields(layer))
+def _tensors(record: Layer | Activation) -> list[tuple[str, Tensor]]:
+    """The tensors of a record by name; every one has the replicas first."""
+    values = ((field.name, getattr(record, field.name)) for field in fields(record))
     return [(name, value) for name, value in values if value is not None]

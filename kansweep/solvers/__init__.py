@@ -53,10 +53,24 @@ class Outcome:
     steps: tuple[int, ...]
     stop_reason: tuple[str, ...]
     grad_norm: Tensor  # (R,), ``relative_gradient`` of what was minimised, at the last step taken
+    memory: Tensor  # (R, m), what a method wants to know when it trains the next grid; m may be 0
 
 
-Observe = Callable[[int, KAN, Tensor], None]
-"""Called after a step: its number, the replicas still in training, and which they are."""
+@dataclass(frozen=True)
+class Iteration:
+    """One step of the replicas still in training, as it ended; one number a replica (R,)."""
+
+    step: int
+    replicas: Tensor  # which they are
+    kan: Callable[[], KAN]
+    rmse: Tensor
+    grad_norm: Tensor
+    accepted: Tensor
+    damping: Tensor
+    penalty: Tensor  # its weight; 0 for a method without one
+
+
+Observe = Callable[[Iteration], None]
 
 
 class Solver(Protocol):
@@ -66,8 +80,17 @@ class Solver(Protocol):
         """A KAN of this shape, one replica a row of the problem, from nothing."""
         ...
 
-    def solve(self, kan: KAN, problem: Problem, observe: Observe | None = None) -> Outcome:
-        """Train from ``kan``; grid size, order and shape stay."""
+    def solve(
+        self,
+        kan: KAN,
+        problem: Problem,
+        memory: Tensor | None = None,
+        observe: Observe | None = None,
+    ) -> Outcome:
+        """Train from ``kan``; grid size, order and shape stay.
+
+        ``memory`` is the last grid's, with NaN in the rows of replicas that have none.
+        """
         ...
 
 

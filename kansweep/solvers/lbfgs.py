@@ -62,7 +62,13 @@ class LBFGS:
             layers.append(replace(layer, coef=coef, base=base))
         return replace(net, layers=tuple(layers))
 
-    def solve(self, kan: KAN, problem: Problem, observe: Observe | None = None) -> Outcome:
+    def solve(
+        self,
+        kan: KAN,
+        problem: Problem,
+        memory: Tensor | None = None,
+        observe: Observe | None = None,
+    ) -> Outcome:
         """Replicas one after the other: the optimiser knows one at a time."""
         device = problem.x.device
         done = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,18 +10,22 @@ from torch import Tensor
 from kansweep.kan import KAN, where
 from kansweep.solvers import Observe, Outcome, Problem, Shape, penalty, start
 from kansweep.solvers.descent import Limits, descend
+from kansweep.solvers.reml import Weight
 
 WARM_DAMPING = 1e-3
+# The weight that data ask for grows with the grid, in units of ``penalty.weight`` about like this.
+GROWTH = 2
 
 
 @dataclass(frozen=True)
 class LM:
-    """Settings: ``penalty`` multiplies ``penalty.weight``; ``restarts`` counts random starts."""
+    """Settings: ``penalty`` is a multiple of ``penalty.weight``, or None to estimate it by REML;
+    ``restarts`` counts random starts."""
 
     start_from: str = "auto"
     restarts: int = 8
     max_steps: int = 200
-    penalty: float = 1.0
+    penalty: float | None = None
     tolerance: float = 1e-6
 
     def start(self, shape: Shape, problem: Problem) -> KAN:
@@ -41,22 +45,37 @@ class LM:
             return net
         return self._challenged(net, doubtful, shape, problem)
 
-    def solve(self, kan: KAN, problem: Problem, observe: Observe | None = None) -> Outcome:
-        return self._train(kan, problem, WARM_DAMPING, observe)
-
-    def _train(
-        self, kan: KAN, problem: Problem, damping: float, observe: Observe | None = None
+    def solve(
+        self,
+        kan: KAN,
+        problem: Problem,
+        memory: Tensor | None = None,
+        observe: Observe | None = None,
     ) -> Outcome:
+        unit = self._weight(problem, kan.grid_size, kan.k)
+        growth = kan.grid_size**GROWTH
+        known = unit.new_ones(unit.shape) if memory is None else memory[:, 0] * growth
+        start_at = unit * known.nan_to_num(1.0)
+        n_points = problem.x.shape[1]
+        weight = (
+            Weight.estimated(kan, n_points, start_at, unit)
+            if self.penalty is None
+            else Weight.fixed(unit)
+        )
         limits = Limits(self.max_steps, self.tolerance)
-        w = self._weight(problem, kan.grid_size, kan.k)
-        return descend(kan, problem, limits, w, damping, observe)
+        outcome = descend(kan, problem, limits, weight, WARM_DAMPING, observe)
+        return replace(outcome, memory=outcome.memory / unit[:, None] / growth)
+
+    def _train(self, kan: KAN, problem: Problem, damping: float) -> Outcome:
+        weight = Weight.fixed(self._weight(problem, kan.grid_size, kan.k))
+        return descend(kan, problem, Limits(self.max_steps, self.tolerance), weight, damping)
 
     def _weight(self, problem: Problem, grid_size: int, k: int) -> Tensor:
-        w = self.penalty * penalty.weight(grid_size, k)
+        w = (self.penalty or 1.0) * penalty.weight(grid_size, k)
         return problem.x.new_full((problem.x.shape[0],), w)
 
     def _race(self, shape: Shape, problem: Problem) -> KAN:
-        w = self.penalty * penalty.weight(start.RACE_GRID, shape.k)
+        w = (self.penalty or 1.0) * penalty.weight(start.RACE_GRID, shape.k)
         return start.random(shape, problem, max(1, self.restarts), w)
 
     def _converges(self, net: KAN, problem: Problem) -> Tensor:

@@ -27,34 +27,66 @@ def weight(grid_size: int, k: int) -> float:
 
 
 def block(coef: Tensor, k: int) -> Tensor:
-    """D^T D of one edge, (K, K)."""
-    eye = torch.eye(coef.shape[-1], dtype=coef.dtype, device=coef.device)
+    """D^T D of one edge, (K, K), in float64."""
+    eye = torch.eye(coef.shape[-1], dtype=torch.float64, device=coef.device)
     d = bspline.difference(eye, k + 2)
     return d @ d.mT
 
 
-def force(coef: Tensor, k: int) -> Tensor:
-    """D^T (D c), by differences of differences: the product D^T D loses what is left of D c."""
-    d = bspline.difference(coef, k + 2)
+def differences(kan: KAN, theta: Tensor) -> Tensor:
+    """D theta, (R, P) -> (R, S): the differences of every edge, layer by layer."""
+    layers = kan.with_theta(theta).layers
+    return torch.cat(
+        [bspline.difference(layer.coef, kan.k + 2).flatten(1) for layer in layers], dim=1
+    )
+
+
+def transposed(kan: KAN, strain: Tensor) -> Tensor:
+    """D^T e, (R, S) -> (R, P). As differences again: the product D^T D would lose what is left
+    of D c."""
+    order, parts, offset = kan.k + 2, [], 0
     pad = torch.nn.functional.pad
-    for _ in range(coef.shape[-1] - d.shape[-1]):
-        d = pad(d, (1, 0)) - pad(d, (0, 1))
-    return d
-
-
-def energy(kan: KAN) -> list[Tensor]:
-    """Squared differences summed over the edges into each node, (R, O) a layer."""
-    return [bspline.difference(layer.coef, kan.k + 2).square().sum((2, 3)) for layer in kan.layers]
-
-
-def gradient(kan: KAN) -> Tensor:
-    """Half the derivative of the energy with respect to theta, (R, P)."""
-    parts = []
     for layer in kan.layers:
-        parts.append(force(layer.coef, kan.k).flatten(1))
+        edges, n_coef = layer.coef.shape[1:3], layer.coef.shape[3]
+        rows = max(n_coef - order, 0)
+        size = edges.numel() * rows
+        d = strain[:, offset : offset + size].reshape(-1, *edges, rows)
+        offset += size
+        for _ in range(n_coef - rows):
+            d = pad(d, (1, 0)) - pad(d, (0, 1))
+        parts.append(d.flatten(1))
         if layer.base is not None:
             parts.append(torch.zeros_like(layer.base).flatten(1))
     return torch.cat(parts, dim=1)
+
+
+def energy(kan: KAN) -> Tensor:
+    """Squared differences summed over all edges, (R,)."""
+    return differences(kan, kan.theta()).square().sum(1)
+
+
+def rank(kan: KAN) -> int:
+    """Rows of D: how many directions the penalty restrains."""
+    rows = max(kan.grid_size - 2, 0)
+    return sum(layer.n_outputs * layer.n_inputs * rows for layer in kan.layers)
+
+
+def owners(kan: KAN) -> Tensor:
+    """The hidden node that each difference leads to, (S,); for the last layer their number, H."""
+    rows = max(kan.grid_size - 2, 0)
+    hidden = sum(kan.width[1:-1])
+    nodes = torch.arange(hidden, device=kan.layers[0].coef.device)
+    parts = [
+        nodes[first : first + layer.n_outputs].repeat_interleave(layer.n_inputs * rows)
+        for layer, first in zip(kan.layers[:-1], _first_nodes(kan), strict=True)
+    ]
+    last = kan.layers[-1].n_outputs * kan.layers[-1].n_inputs * rows
+    return torch.cat([*parts, nodes.new_full((last,), hidden)])
+
+
+def _first_nodes(kan: KAN) -> list[int]:
+    hidden = kan.width[1:-1]
+    return [sum(hidden[:depth]) for depth in range(len(hidden))]
 
 
 def add_gram(matrix: Tensor, kan: KAN, w: Tensor) -> None:
@@ -66,5 +98,5 @@ def add_gram(matrix: Tensor, kan: KAN, w: Tensor) -> None:
         part = matrix[:, offset : offset + size, offset : offset + size]
         edges = part.unflatten(2, (-1, n_coef)).unflatten(1, (-1, n_coef))  # (R, E, K, E, K)
         own = edges.diagonal(dim1=1, dim2=3)  # (R, K, K, E)
-        own.add_(w[:, None, None, None] * block(layer.coef, kan.k)[..., None])
+        own.add_((w[:, None, None] * block(layer.coef, kan.k)).to(matrix)[..., None])
         offset += size + (0 if layer.base is None else layer.base[0].numel())

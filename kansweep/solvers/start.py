@@ -11,8 +11,10 @@ from torch import Tensor
 from kansweep import bspline, kan
 from kansweep.kan import KAN
 from kansweep.solvers import Problem, Shape
-from kansweep.solvers.descent import Limits, descend, output_spread
+from kansweep.solvers.descent import Limits, descend
+from kansweep.solvers.objective import output_spread
 from kansweep.solvers.projection import with_best_last_layer
+from kansweep.solvers.reml import Weight
 
 START_STREAM = 2  # the streams of data.py are 0 and 1
 DAMPING = 0.1
@@ -41,9 +43,8 @@ def additive(shape: Shape, problem: Problem, w: Tensor) -> KAN:
     """
     net = blank(shape, problem)
     first = KAN(net.layers[:1], shape.k)
-    activations, _ = first.activations(problem.x)
     mean_output = (problem.y / output_spread(problem.y)[:, None]).mean(2, keepdim=True)
-    first = with_best_last_layer(first, activations[-1], mean_output, w)
+    first = with_best_last_layer(first, problem.x, mean_output, w)
     last = net.layers[1]
     line = bspline.greville(last.lower, last.upper, shape.grid_size, shape.k)  # (R, 1, K)
     identity = line[:, None].expand_as(last.coef)
@@ -69,7 +70,7 @@ def random(shape: Shape, problem: Problem, restarts: int, w: float) -> KAN:
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(problem.x))
     for stiffness, share in RACE:
         weights = problem.x.new_full((len(field.seeds),), w * stiffness)
-        net = descend(net, field, RACE_LIMITS, weights, DAMPING).kan
+        net = descend(net, field, RACE_LIMITS, Weight.fixed(weights), DAMPING).kan
         kept = max(1, round(share * len(field.seeds) / seeds))
         winners = best(training_error(net, field), kept, seeds)
         net, field = net[winners], field[winners]

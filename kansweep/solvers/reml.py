@@ -1,0 +1,80 @@
+"""The penalty's weight by restricted maximum likelihood (REML).
+
+Read as a mixed model, the penalty is a Gaussian prior on the differences D c and what a spline
+cannot follow, noise included, is error of variance sigma^2; w is their ratio. The update of
+Fellner and Schall (Wood and Fasiolo, Biometrics 73, 2017) moves it to where the likelihood of the
+linearised model is stationary, w <- sigma^2 (rank - w tr A^-1 R) / energy. The variance is taken
+from the whole objective, sigma^2 = n (mse + w energy) / (n - unpenalised): unlike n mse / (n - edf)
+it stays sound where the data are interpolated and both of those vanish.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from kansweep.kan import KAN
+from kansweep.solvers import penalty
+from kansweep.solvers.linearised import System
+from kansweep.solvers.objective import Point
+
+READY = 0.03  # re-estimate once a step lowers the objective by less than this share
+SETTLED = 0.3  # |log| of the last change of a weight that is close enough
+LARGEST = 100.0  # factor of one update
+UPDATES = 15
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The penalty's weight of R replicas and whether it is still to be estimated."""
+
+    value: Tensor  # (R,)
+    least: Tensor  # (R,), it is never smaller
+    left: Tensor  # (R,), updates that may still be made; 0 once settled
+
+    @classmethod
+    def fixed(cls, value: Tensor) -> Weight:
+        return cls(value, value, torch.zeros_like(value, dtype=torch.long))
+
+    @classmethod
+    def estimated(cls, kan: KAN, n_points: int, value: Tensor, least: Tensor) -> Weight:
+        """To be estimated where there is something to estimate it from."""
+        usable = penalty.rank(kan) > 0 and n_points * kan.width[-1] > 2 * unpenalised(kan)
+        left = torch.full_like(value, UPDATES if usable else 0, dtype=torch.long)
+        return cls(torch.maximum(value, least), least, left)
+
+    @property
+    def settled(self) -> Tensor:
+        return self.left == 0
+
+    def __getitem__(self, replicas: Tensor) -> Weight:
+        return Weight(self.value[replicas], self.least[replicas], self.left[replicas])
+
+
+def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weight:
+    """The weight after one update of the replicas that are ready and not settled, (R,) of bool."""
+    chosen = (ready & ~weight.settled).nonzero()[:, 0]
+    if chosen.numel() == 0:
+        return weight
+    w, mse, energy = weight.value[chosen], point.mse[chosen], point.energy[chosen]
+    kan, observations = point.kan, point.residual[0].numel()
+    freedom = penalty.rank(kan) - w * system.trace(weight.value, chosen)
+    variance = (mse + w * energy) / (observations - unpenalised(kan))
+    ratio = (variance * freedom / (w * energy)).nan_to_num(1.0)
+    new = w * ratio.clamp(1 / LARGEST, LARGEST)
+    new = torch.maximum(new, weight.least[chosen])
+    near = (new / w).log().abs() < SETTLED
+    value, left = weight.value.clone(), weight.left.clone()
+    value[chosen] = new
+    left[chosen] = torch.where(near, 0, left[chosen] - 1)
+    return replace(weight, value=value, left=left)
+
+
+def unpenalised(kan: KAN) -> int:
+    """Parameters that the penalty leaves free, less those that change nothing: each hidden node's
+    affine gauge, and on which of a node's edges its constant lies."""
+    gauge = 2 * sum(kan.width[1:-1])
+    gauge += sum(layer.n_outputs * (layer.n_inputs - 1) for layer in kan.layers)
+    return kan.n_params - penalty.rank(kan) - gauge
