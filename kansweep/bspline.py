@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.interpolate import make_lsq_spline
 from torch import Tensor
 
 Array = NDArray[np.float64]
@@ -169,9 +170,7 @@ def _gauss_on(breaks: Array, k: int) -> tuple[Array, Array]:
 def _fit_matrix(grid_size: int, k: int) -> Array:
     """Least-squares fit to values at the Gauss points, (G+k, q)."""
     points, weights = _gauss(grid_size, k)
-    root = np.sqrt(weights)
-    matrix = np.linalg.pinv(root[:, None] * design_matrix(points, grid_size, k)) * root
-    return np.asarray(matrix, dtype=np.float64)
+    return _least_squares(points, weights, np.eye(points.size), grid_size, k)
 
 
 @lru_cache(maxsize=32)
@@ -179,9 +178,13 @@ def _projection(old: int, new: int, k: int) -> Array:
     """Best approximation from G to G' intervals in L2, (G'+k, G+k); exact quadrature."""
     breaks = np.union1d(np.arange(old + 1) / old, np.arange(new + 1) / new)
     points, weights = _gauss_on(breaks, k)
-    root = np.sqrt(weights)[:, None]
-    fine, coarse = (root * design_matrix(points, size, k) for size in (new, old))
-    return np.asarray(np.linalg.lstsq(fine, coarse, rcond=None)[0], dtype=np.float64)
+    return _least_squares(points, weights, design_matrix(points, old, k), new, k)
+
+
+def _least_squares(points: Array, weights: Array, values: Array, grid_size: int, k: int) -> Array:
+    """Coefficients on [0, 1] of the splines nearest to values at points: (q, c) -> (G+k, c)."""
+    t = np.arange(-k, grid_size + k + 1) / grid_size
+    return np.asarray(make_lsq_spline(points, values, t, k, w=np.sqrt(weights)).c)
 
 
 @lru_cache(maxsize=32)

@@ -146,8 +146,8 @@ def _step(search: Search, tolerance: float) -> Search:
     predicted = -((2 * gradient + equations.product(w, step)) * step).sum(1)
     predicted = torch.where(failed, torch.inf, predicted)
     better = (decrease > 0) & ~failed  # false for a NaN
-    small = tolerance * objective
     round_off = 100 * torch.finfo(w.dtype).eps ** 2
+    small = tolerance * objective + round_off
     damping = torch.where(better, search.damping / DAMPING_DOWN, search.damping * DAMPING_UP)
     if bool(better.all()):
         reached = trial

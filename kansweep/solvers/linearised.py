@@ -109,26 +109,22 @@ class Linearised:
 
     def _cross(self) -> Tensor:
         """rows^T outer, (R, P, 2H)."""
-        return torch.stack([self.rows.transposed_product(u) for u in self.outer.unbind(3)], dim=2)
+        columns = [self.rows.transposed_product(u) for u in self.outer.unbind(3)]
+        return torch.stack(columns, dim=2) if columns else self.inner
 
     def _core(self) -> Tensor:
         return torch.einsum("rmnh,rmng->rhg", self.outer, self.outer)
 
     def _owned(self) -> Tensor:
         """D^T e of each hidden node's own differences, (R, P, H)."""
-        nodes = self.half.shape[2]
-        return torch.stack(
-            [
-                penalty.transposed(self.kan, self.strain * (self.owner == node))
-                for node in range(nodes)
-            ],
-            dim=2,
-        )
+        nodes = range(self.half.shape[2])
+        own = [penalty.transposed(self.kan, self.strain * (self.owner == node)) for node in nodes]
+        return torch.stack(own, dim=2) if own else self.half
 
     def _block_diagonal(self) -> Tensor:
-        parts = []
-        for layer in self.kan.layers:
-            own = penalty.block(layer.coef, self.kan.k).diagonal().to(layer.coef)
+        kan, parts = self.kan, []
+        own = torch.from_numpy(penalty.band(kan.grid_size + kan.k, kan.k + 2)[:, 0]).to(self.strain)
+        for layer in kan.layers:
             parts.append(own.repeat(layer.n_outputs * layer.n_inputs))
             if layer.base is not None:
                 parts.append(torch.zeros_like(layer.base[0]).flatten())
@@ -280,7 +276,7 @@ class Iterative:
         """The inverse of A's diagonal blocks, a band an edge's spline, a number a base weight."""
         kan = self.lin.kan
         n_coef = kan.grid_size + kan.k
-        stiff = _lower_band(penalty.block(kan.layers[0].coef, kan.k), kan.k + 3).to(w)
+        stiff = torch.from_numpy(penalty.band(n_coef, kan.k + 2)).to(w)
         band = torch.nn.functional.pad(self.data_band, (0, 2)) + w[:, None, None, None] * stiff
         own, base_ridge = _split(kan, ridge)
         band[..., 0] += own
@@ -293,14 +289,6 @@ class Iterative:
             return _join(kan, solved, base / base_diagonal)
 
         return apply
-
-
-def _lower_band(matrix: Tensor, width: int) -> Tensor:
-    """Symmetric (K, K) -> (K, width): entry [j, d] stands at row j + d, column j."""
-    size = matrix.shape[0]
-    column = torch.arange(size, device=matrix.device)[:, None]
-    row = column + torch.arange(width, device=matrix.device)
-    return torch.where(row < size, matrix[row.clamp(max=size - 1), column], 0.0)
 
 
 def _split(kan: KAN, theta: Tensor) -> tuple[Tensor, Tensor]:

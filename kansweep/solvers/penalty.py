@@ -9,9 +9,11 @@ what the data leave open. The weight is in units of the output's variance.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import factorial
+from math import comb, factorial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import bernoulli
 from torch import Tensor
 
@@ -26,11 +28,24 @@ def weight(grid_size: int, k: int) -> float:
     return float(abs(bernoulli(order)[-1])) / factorial(order) / grid_size
 
 
-def block(coef: Tensor, k: int) -> Tensor:
-    """D^T D of one edge, (K, K), in float64."""
-    eye = torch.eye(coef.shape[-1], dtype=torch.float64, device=coef.device)
-    d = bspline.difference(eye, k + 2)
-    return d @ d.mT
+@lru_cache
+def band(n_coef: int, order: int) -> NDArray[np.float64]:
+    """D^T D of one edge as a lower band, (K, order + 1): entry [j, d] is row j + d, column j."""
+    signed = np.array([(-1.0) ** i * comb(order, i) for i in range(order + 1)])
+    rows, out = max(n_coef - order, 0), np.zeros((n_coef, order + 1))
+    for a in range(order + 1):
+        out[a : a + rows, : order + 1 - a] += signed[a] * signed[a:]
+    return out
+
+
+@lru_cache
+def block(n_coef: int, order: int) -> NDArray[np.float64]:
+    """D^T D of one edge, (K, K)."""
+    lower = band(n_coef, order)
+    out = np.zeros((n_coef, n_coef))
+    for d in range(min(order + 1, n_coef)):
+        np.einsum("jj->j", out[d:, : n_coef - d])[:] = lower[: n_coef - d, d]
+    return out + np.tril(out, -1).T
 
 
 def differences(kan: KAN, theta: Tensor) -> Tensor:
@@ -98,5 +113,6 @@ def add_gram(matrix: Tensor, kan: KAN, w: Tensor) -> None:
         part = matrix[:, offset : offset + size, offset : offset + size]
         edges = part.unflatten(2, (-1, n_coef)).unflatten(1, (-1, n_coef))  # (R, E, K, E, K)
         own = edges.diagonal(dim1=1, dim2=3)  # (R, K, K, E)
-        own.add_((w[:, None, None] * block(layer.coef, kan.k)).to(matrix)[..., None])
+        stiff = torch.from_numpy(block(n_coef, kan.k + 2)).to(matrix)
+        own.add_((w[:, None, None] * stiff)[..., None])
         offset += size + (0 if layer.base is None else layer.base[0].numel())
