@@ -72,23 +72,31 @@ def locate(x: Tensor, lower: Tensor, upper: Tensor, grid_size: int) -> tuple[Ten
     return interval.long(), u - interval
 
 
-def _polynomials(t: Tensor, pieces: Array) -> Tensor:
-    """Values of polynomials given by rows of monomial coefficients: (...) -> (..., rows)."""
-    table = torch.from_numpy(pieces.T).to(t)
+@lru_cache
+def _table(k: int, derivative: bool, like: tuple[torch.dtype, torch.device]) -> Tensor:
+    """The polynomials' monomial coefficients, (k + 1, k + 1) or with their derivatives' beside."""
+    table = _pieces(k).T
+    if derivative:
+        table = np.hstack([table, np.pad(_derivative_pieces(k).T, ((0, 1), (0, 0)))])
+    return torch.from_numpy(table).to(like[1], like[0])
+
+
+def _polynomials(t: Tensor, k: int, *, derivative: bool) -> Tensor:
     powers = [torch.ones_like(t)]
-    for _ in range(pieces.shape[1] - 1):
+    for _ in range(k):
         powers.append(powers[-1] * t)
-    return torch.stack(powers, dim=-1) @ table
+    return torch.stack(powers, dim=-1) @ _table(k, derivative, (t.dtype, t.device))
 
 
 def basis(t: Tensor, k: int) -> Tensor:
     """The k + 1 basis values that are not zero at place t of an interval: (...) -> (..., k+1)."""
-    return _polynomials(t, _pieces(k))
+    return _polynomials(t, k, derivative=False)
 
 
-def basis_derivative(t: Tensor, k: int) -> Tensor:
-    """Derivatives of ``basis`` with respect to t; divide by h for those in x."""
-    return _polynomials(t, _derivative_pieces(k))
+def basis_and_derivative(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """``basis`` and its derivatives with respect to t; divide those by h for the ones in x."""
+    values, slopes = _polynomials(t, k, derivative=True).chunk(2, dim=-1)
+    return values, slopes
 
 
 def local_coef(coef: Tensor, interval: Tensor, k: int) -> Tensor:
@@ -138,9 +146,13 @@ def regrid(coef: Tensor, old: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor],
 
 def difference(coef: Tensor, order: int) -> Tensor:
     """Repeated differences of coefficients, (..., K) -> (..., K - order); empty if K <= order."""
-    for _ in range(min(order, coef.shape[-1])):
-        coef = coef[..., 1:] - coef[..., :-1]
-    return coef
+    return torch.diff(coef, n=order)
+
+
+def difference_transposed(d: Tensor, order: int) -> Tensor:
+    """The transpose of ``difference``, (..., K - order) -> (..., K)."""
+    padded = torch.nn.functional.pad(d, (order, order))
+    return torch.diff(padded, n=order).mul((-1) ** order)
 
 
 def design_matrix(x: Array, grid_size: int, k: int) -> Array:

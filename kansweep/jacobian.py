@@ -47,7 +47,8 @@ class Jacobian:
         return out.scatter_add_(1, self.columns.flatten(1), terms.flatten(1))
 
     def gram(self) -> Tensor:
-        """J^T J, (R, P, P) in float64, in the cheaper of its two forms; a few points at a time."""
+        """J^T J in float64, its lower triangle, (R, P, P); in the cheaper of two forms, a chunk of
+        points at a time."""
         replicas, n_outputs, nnz, n = self.values.shape
         pairs = nnz * (nnz + 1) // 2
         dense = self.n_params**2 * n_outputs < pairs * SCATTER_COST
@@ -59,7 +60,7 @@ class Jacobian:
             points = slice(first, first + at_once)
             values, columns = self.values[..., points].double(), self.columns[..., points]
             (_add_dense if dense else _add_scattered)(out, values, columns)
-        return out if dense else out + out.triu(1).mT
+        return out
 
     def bands(self, kan: KAN) -> list[Tensor]:
         """Diagonal blocks of J^T J that belong to one edge's spline, as lower bands.
@@ -95,9 +96,9 @@ def _add_dense(out: Tensor, values: Tensor, columns: Tensor) -> None:
 
 
 def _add_scattered(out: Tensor, values: Tensor, columns: Tensor) -> None:
-    """Add the upper triangle: the products of all pairs of nonzeros of each point."""
+    """Add the lower triangle: the products of all pairs of nonzeros of each point."""
     a, b = torch.triu_indices(values.shape[2], values.shape[2], device=values.device)
-    index = columns[:, a].mul_(out.shape[1]).add_(columns[:, b])
+    index = columns[:, b].mul_(out.shape[1]).add_(columns[:, a])
     if values.shape[1] == 1:
         terms = values[:, 0, a].mul_(values[:, 0, b])
     else:

@@ -226,11 +226,11 @@ def silu_of(layer: Layer, x: Tensor) -> Tensor:
 def activate(layer: Layer, x: Tensor, k: int) -> tuple[Activation, Tensor]:
     grid_size = layer.coef.shape[-1] - k
     interval, t = bspline.locate(x, layer.lower, layer.upper, grid_size)
-    values = bspline.basis(t, k)
+    values, derivatives = bspline.basis_and_derivative(t, k)
     coef = bspline.local_coef(layer.coef, interval, k)  # (R, n, I, O, k+1)
     out = torch.einsum("rnios,rnis->rno", coef, values)
     per_h = (grid_size / (layer.upper - layer.lower))[:, None, :, None]
-    spline_slope = torch.einsum("rnios,rnis->rnio", coef, bspline.basis_derivative(t, k)) * per_h
+    spline_slope = torch.einsum("rnios,rnis->rnio", coef, derivatives) * per_h
     silu, slope = None, spline_slope
     if layer.base is not None:
         v = _base_input(layer, x)

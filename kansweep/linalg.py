@@ -11,44 +11,37 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Cholesky:
-    """Factors of A + damping diag A, for R systems scaled to a unit diagonal."""
+    """Factors of A + damping diag A for R systems, and diag A."""
 
     lower: Tensor  # (R, P, P), float64
-    scale: Tensor  # (R, P)
+    diagonal: Tensor  # (R, P)
     failed: Tensor  # (R,), not positive definite
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
         """(A + damping diag A)^-1 b, (R, P, c) -> (R, P, c), and failed (R,), where it is 0."""
-        x = torch.cholesky_solve(rhs.double() * self.scale[..., None], self.lower)
-        x = x * self.scale[..., None]
+        x = torch.cholesky_solve(rhs.double(), self.lower)
         failed = self.failed | ~torch.isfinite(x).all(dim=(1, 2))
         return torch.where(failed[:, None, None], 0.0, x).to(rhs.dtype), failed
 
-    def trace(self, other: Tensor) -> Tensor:
-        """tr((A + damping diag A)^-1 B), (R, P, P) -> (R,)."""
-        inverse = torch.cholesky_inverse(self.lower)
-        scale = self.scale
-        return torch.einsum("rpq,rp,rq,rpq->r", inverse, scale, scale, other.double())
+    def inverse(self) -> Tensor:
+        """(A + damping diag A)^-1, (R, P, P)."""
+        return torch.cholesky_inverse(self.lower)
 
 
 def cholesky(matrix: Tensor, damping: Tensor | float) -> Cholesky:
-    """Factor R matrices (R, P, P), in float64 whatever comes in.
+    """Factor R matrices (R, P, P), float64, of which only the lower triangle is read.
 
-    Scaled to a unit diagonal first, so that damping is relative (Marquardt 1963) and no unknown's
-    units matter. A matrix that is not positive definite even so is marked failed.
+    Damping is relative to the diagonal (Marquardt 1963), so no unknown's units matter. A matrix
+    that is not positive definite even so is marked failed.
     """
-    a = matrix.double()
-    diagonal = a.diagonal(dim1=1, dim2=2)
-    scale = torch.where(diagonal > 0, diagonal, 1.0).rsqrt()  # (R, P)
-    a = a * scale[:, :, None] * scale[:, None, :]
-    a.diagonal(dim1=1, dim2=2).add_(torch.as_tensor(damping).to(a).reshape(-1, 1))
-    lower, info = torch.linalg.cholesky_ex(a)
-    return Cholesky(lower, scale, info > 0)
-
-
-def solve_damped(matrix: Tensor, rhs: Tensor, damping: Tensor | float) -> tuple[Tensor, Tensor]:
-    """(A + damping diag A)^-1 b for R systems: (R, P, P), (R, P, c) -> (R, P, c) and failed (R,)."""
-    return cholesky(matrix, damping).solve(rhs)
+    diagonal = matrix.diagonal(dim1=1, dim2=2).clone()
+    ridge = torch.as_tensor(damping).to(matrix).reshape(-1, 1) * diagonal
+    # An unknown that nothing depends on stays where it is.
+    ridge = torch.where(diagonal > 0, ridge, 1.0)
+    damped = matrix.clone()
+    damped.diagonal(dim1=1, dim2=2).add_(ridge)
+    lower, info = torch.linalg.cholesky_ex(damped)
+    return Cholesky(lower, diagonal, info > 0)
 
 
 def conjugate_gradients(

@@ -32,9 +32,10 @@ from kansweep.solvers import (
     reml,
     relative_gradient,
 )
-from kansweep.solvers.linearised import linearise, system
+from kansweep.solvers.linearised import linearise
 from kansweep.solvers.objective import Point, evaluate, output_spread, scaled_output, settle
 from kansweep.solvers.reml import Weight
+from kansweep.solvers.systems import system
 
 DAMPING_DOWN, DAMPING_UP, DAMPING_FLOOR = 5.0, 6.0, 1e-12
 MAX_REJECTIONS = 8
@@ -138,12 +139,13 @@ def _step(search: Search, tolerance: float) -> Search:
     weight = reml.updated(search.weight, point, equations, search.fall < reml.READY)
     w = weight.value
     gradient = lin.gradient(w)
-    step, failed = equations.inverse(w, search.damping)(-gradient)
+    factored = equations.factored(w, search.damping)
+    step, failed = factored.solve(-gradient)
     trial = settle(point.kan.with_theta(point.kan.theta() + step), problem, w)
 
     objective = point.objective(w)
     decrease = objective - trial.objective(w)
-    predicted = -((2 * gradient + equations.product(w, step)) * step).sum(1)
+    predicted = -((2 * gradient + lin.product(w, step)) * step).sum(1)
     predicted = torch.where(failed, torch.inf, predicted)
     better = (decrease > 0) & ~failed  # false for a NaN
     round_off = 100 * torch.finfo(w.dtype).eps ** 2
@@ -160,7 +162,7 @@ def _step(search: Search, tolerance: float) -> Search:
         damping=damping.clamp(min=DAMPING_FLOOR),
         rejections=torch.where(better, 0, search.rejections + 1),
         fall=torch.where(better, decrease / objective, search.fall),
-        grad_norm=relative_gradient(gradient, equations.diagonal(w), objective),
+        grad_norm=relative_gradient(gradient, factored.diagonal, objective),
         converged=(weight.settled & ((better & (decrease < small)) | (predicted < small)))
         | (objective < round_off),
     )

@@ -13,6 +13,8 @@ from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.reml import Weight
 
 WARM_DAMPING = 1e-3
+ROUGHLY = 1e-3  # tolerance of a cold start
+PROBE_STEPS = 3
 # The weight that data ask for grows with the grid, in units of ``penalty.weight`` about like this.
 GROWTH = 2
 
@@ -28,6 +30,7 @@ class LM:
     penalty: float | None = None
     tolerance: float = 1e-6
 
+    @torch.inference_mode()
     def start(self, shape: Shape, problem: Problem) -> KAN:
         """A cold start. ``auto`` tries the additive model where there is one hidden node, and
         random starts too for those seeds in which that is not seen to converge."""
@@ -39,12 +42,13 @@ class LM:
         net = start.additive(shape, problem, self._weight(problem, shape.grid_size, shape.k))
         if self.start_from == "additive" or self.restarts == 0:
             return net
-        net = self._train(net, problem, start.DAMPING).kan
+        net = self._train(net, problem, start.DAMPING)
         doubtful = (~self._converges(net, problem)).nonzero()[:, 0]
         if doubtful.numel() == 0:
             return net
         return self._challenged(net, doubtful, shape, problem)
 
+    @torch.inference_mode()
     def solve(
         self,
         kan: KAN,
@@ -66,9 +70,11 @@ class LM:
         outcome = descend(kan, problem, limits, weight, WARM_DAMPING, observe)
         return replace(outcome, memory=outcome.memory / unit[:, None] / growth)
 
-    def _train(self, kan: KAN, problem: Problem, damping: float) -> Outcome:
+    def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
+        """Far enough to be compared with others; what is chosen is trained on by ``solve``."""
         weight = Weight.fixed(self._weight(problem, kan.grid_size, kan.k))
-        return descend(kan, problem, Limits(self.max_steps, self.tolerance), weight, damping)
+        limits = Limits(most or self.max_steps, ROUGHLY)
+        return descend(kan, problem, limits, weight, damping).kan
 
     def _weight(self, problem: Problem, grid_size: int, k: int) -> Tensor:
         w = (self.penalty or 1.0) * penalty.weight(grid_size, k)
@@ -84,16 +90,15 @@ class LM:
         In the right basin RMSE falls as G^-(k+1); in a wrong one a finer grid hardly helps.
         """
         error = start.training_error(net, problem)
-        finer = self._train(net.refined(2 * net.grid_size), problem, WARM_DAMPING).kan
+        finer = self._train(net.refined(2 * net.grid_size), problem, WARM_DAMPING, PROBE_STEPS)
         round_off = (1e3 * torch.finfo(error.dtype).eps) ** 2
         falls = start.training_error(finer, problem) * 2.0 ** (net.k + 1) < error
         return falls | (error < round_off)
 
     def _challenged(self, net: KAN, doubtful: Tensor, shape: Shape, problem: Problem) -> KAN:
         """The better of the additive start and the best random one, seed by seed."""
-        rival = self._train(
-            self._race(shape, problem[doubtful]), problem[doubtful], start.DAMPING
-        ).kan
+        race = self._race(shape, problem[doubtful])
+        rival = self._train(race, problem[doubtful], start.DAMPING)
         current = start.training_error(net[doubtful], problem[doubtful])
         better = start.training_error(rival, problem[doubtful]) < current
         index = torch.arange(net.n_replicas, device=doubtful.device)

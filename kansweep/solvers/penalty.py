@@ -8,6 +8,7 @@ what the data leave open. The weight is in units of the output's variance.
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 from math import comb, factorial
 
@@ -38,16 +39,6 @@ def band(n_coef: int, order: int) -> NDArray[np.float64]:
     return out
 
 
-@lru_cache
-def block(n_coef: int, order: int) -> NDArray[np.float64]:
-    """D^T D of one edge, (K, K)."""
-    lower = band(n_coef, order)
-    out = np.zeros((n_coef, n_coef))
-    for d in range(min(order + 1, n_coef)):
-        np.einsum("jj->j", out[d:, : n_coef - d])[:] = lower[: n_coef - d, d]
-    return out + np.tril(out, -1).T
-
-
 def differences(kan: KAN, theta: Tensor) -> Tensor:
     """D theta, (R, P) -> (R, S): the differences of every edge, layer by layer."""
     layers = kan.with_theta(theta).layers
@@ -60,16 +51,16 @@ def transposed(kan: KAN, strain: Tensor) -> Tensor:
     """D^T e, (R, S) -> (R, P). As differences again: the product D^T D would lose what is left
     of D c."""
     order, parts, offset = kan.k + 2, [], 0
-    pad = torch.nn.functional.pad
     for layer in kan.layers:
         edges, n_coef = layer.coef.shape[1:3], layer.coef.shape[3]
-        rows = max(n_coef - order, 0)
-        size = edges.numel() * rows
-        d = strain[:, offset : offset + size].reshape(-1, *edges, rows)
-        offset += size
-        for _ in range(n_coef - rows):
-            d = pad(d, (1, 0)) - pad(d, (0, 1))
-        parts.append(d.flatten(1))
+        rows = n_coef - order
+        if rows > 0:
+            size = edges.numel() * rows
+            d = strain[:, offset : offset + size].reshape(-1, *edges, rows)
+            parts.append(bspline.difference_transposed(d, order).flatten(1))
+            offset += size
+        else:
+            parts.append(strain.new_zeros(strain.shape[0], edges.numel() * n_coef))
         if layer.base is not None:
             parts.append(torch.zeros_like(layer.base).flatten(1))
     return torch.cat(parts, dim=1)
@@ -86,33 +77,46 @@ def rank(kan: KAN) -> int:
     return sum(layer.n_outputs * layer.n_inputs * rows for layer in kan.layers)
 
 
-def owners(kan: KAN) -> Tensor:
+@lru_cache
+def owners(width: tuple[int, ...], grid_size: int, device: torch.device) -> Tensor:
     """The hidden node that each difference leads to, (S,); for the last layer their number, H."""
-    rows = max(kan.grid_size - 2, 0)
-    hidden = sum(kan.width[1:-1])
-    nodes = torch.arange(hidden, device=kan.layers[0].coef.device)
-    parts = [
-        nodes[first : first + layer.n_outputs].repeat_interleave(layer.n_inputs * rows)
-        for layer, first in zip(kan.layers[:-1], _first_nodes(kan), strict=True)
-    ]
-    last = kan.layers[-1].n_outputs * kan.layers[-1].n_inputs * rows
-    return torch.cat([*parts, nodes.new_full((last,), hidden)])
+    rows, parts, first = max(grid_size - 2, 0), [], 0
+    for n_in, n_out in itertools.pairwise(width):
+        nodes = torch.arange(first, first + n_out, device=device)
+        parts.append(nodes.repeat_interleave(n_in * rows))
+        first += n_out
+    return torch.cat(parts).clamp(max=sum(width[1:-1]))
 
 
-def _first_nodes(kan: KAN) -> list[int]:
-    hidden = kan.width[1:-1]
-    return [sum(hidden[:depth]) for depth in range(len(hidden))]
+def entries(kan: KAN) -> tuple[Tensor, Tensor]:
+    """D^T D of all edges: places in a flattened lower triangle (P * P,) and values, in float64."""
+    base, device = kan.layers[0].base is not None, kan.layers[0].coef.device
+    return _entries(kan.width, kan.grid_size, kan.k, base, device)
 
 
-def add_gram(matrix: Tensor, kan: KAN, w: Tensor) -> None:
-    """Add w D^T D of every edge to a normal matrix in place: (R, P, P) and (R,)."""
-    offset = 0
+@lru_cache
+def _entries(
+    width: tuple[int, ...], grid_size: int, k: int, base: bool, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    n_coef = grid_size + k
+    lower = band(n_coef, k + 2)
+    column, depth = np.nonzero(lower)
+    first, offset = [], 0
+    for n_in, n_out in itertools.pairwise(width):
+        first.append(offset + n_coef * np.arange(n_in * n_out))
+        offset += n_in * n_out * (n_coef + base)
+    at = np.concatenate(first)[:, None] + column  # (E, entries)
+    index = (at + depth) * offset + at
+    values = np.broadcast_to(lower[column, depth], index.shape)
+    return tuple(torch.from_numpy(part.flatten()).to(device) for part in (index, values))
+
+
+def diagonal(kan: KAN) -> Tensor:
+    """The diagonal of D^T D, (P,)."""
+    like, parts = kan.layers[0].coef, []
+    own = torch.from_numpy(band(kan.grid_size + kan.k, kan.k + 2)[:, 0]).to(like)
     for layer in kan.layers:
-        _, n_out, n_in, n_coef = layer.coef.shape
-        size = n_out * n_in * n_coef
-        part = matrix[:, offset : offset + size, offset : offset + size]
-        edges = part.unflatten(2, (-1, n_coef)).unflatten(1, (-1, n_coef))  # (R, E, K, E, K)
-        own = edges.diagonal(dim1=1, dim2=3)  # (R, K, K, E)
-        stiff = torch.from_numpy(block(n_coef, kan.k + 2)).to(matrix)
-        own.add_((w[:, None, None] * stiff)[..., None])
-        offset += size + (0 if layer.base is None else layer.base[0].numel())
+        parts.append(own.repeat(layer.n_outputs * layer.n_inputs))
+        if layer.base is not None:
+            parts.append(torch.zeros_like(layer.base[0]).flatten())
+    return torch.cat(parts)

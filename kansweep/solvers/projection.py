@@ -14,7 +14,8 @@ from torch import Tensor
 from kansweep.gauge import balanced
 from kansweep.jacobian import layer_rows
 from kansweep.kan import KAN, Layer
-from kansweep.solvers.linearised import linear, system
+from kansweep.solvers.linearised import linear
+from kansweep.solvers.systems import system
 
 # A first solve moves the coefficients, a second removes the rounding of the first.
 PASSES = 1
@@ -30,12 +31,12 @@ def with_best_last_layer(kan: KAN, x: Tensor, y: Tensor, w: Tensor) -> KAN:
     outputs = [KAN((_output(layer, m),), kan.k) for m in range(layer.n_outputs)]
     # Edges share a constant (B-splines sum to one), hence a ridge of a few roundings.
     ridge = torch.full_like(w, 50 * torch.finfo(y.dtype).eps)
-    inverse = system(linear(outputs[0], rows, y[..., 0])).inverse(w, ridge)
+    factored = system(linear(outputs[0], rows, y[..., 0])).factored(w, ridge)
     for m, one in enumerate(outputs):
         for _ in range(PASSES):
             theta = one.theta()
             residual = rows.product(theta)[:, 0] - y[:, :, m]
-            step, _ = inverse(-linear(one, rows, residual).gradient(w))
+            step, _ = factored.solve(-linear(one, rows, residual).gradient(w))
             one = one.with_theta(theta + step)
         outputs[m] = one
     return replace(kan, layers=(*kan.layers[:-1], balanced(_joined(layer, outputs))))

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from kansweep.kan import KAN
 from kansweep.solvers import penalty
-from kansweep.solvers.linearised import System
 from kansweep.solvers.objective import Point
+from kansweep.solvers.systems import System
 
 READY = 0.03  # re-estimate once a step lowers the objective by less than this share
 SETTLED = 0.3  # |log| of the last change of a weight that is close enough

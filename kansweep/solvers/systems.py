@@ -1,0 +1,181 @@
+"""Gauss-Newton systems in two forms, and the choice between them.
+
+``Direct`` forms the matrix and factors it, P^3 / 3 multiplications; ``Iterative`` never forms it.
+Preconditioned by each edge's own band matrix, conjugate gradients see only how much edges overlap.
+That does not grow with G, so some tens of products with the sparse Jacobian do, n times its
+nonzeros each, and the memory is that of the Jacobian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from kansweep import banded
+from kansweep.kan import KAN
+from kansweep.linalg import cholesky, conjugate_gradients
+from kansweep.solvers import penalty
+from kansweep.solvers.linearised import Linearised
+
+# Parameters up to which the matrix is formed: `make bench` shows where the two forms meet.
+DIRECT_LIMIT = 1000
+CG_TOLERANCE, CG_ITERATIONS = 1e-4, 300
+PROBES, PROBE_TOLERANCE = 4, 1e-2
+# Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
+TRACE_RIDGE = 1e-12
+
+
+class Factored(Protocol):
+    """A + damping diag A, ready to be solved with."""
+
+    diagonal: Tensor  # (R, P), of A itself
+
+    def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
+        """(R, P) -> (R, P), and which replicas failed (R,), whose result is 0."""
+        ...
+
+
+class System(Protocol):
+    """A Gauss-Newton system A at any weight and damping, (R,) each."""
+
+    def factored(self, w: Tensor, damping: Tensor) -> Factored: ...
+
+    def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
+        """tr(A^-1 B^T B) of some replicas, an index (r,) -> (r,)."""
+        ...
+
+
+def system(lin: Linearised) -> System:
+    """The form that suits the number of parameters."""
+    return Direct(lin) if lin.kan.n_params <= DIRECT_LIMIT else Iterative(lin)
+
+
+class Direct:
+    """n A formed and factored, in float64; of symmetric matrices only the lower half is filled."""
+
+    def __init__(self, lin: Linearised) -> None:
+        self.n = lin.n_points
+        self.data = lin.rows.gram()
+        left, right = (part.double() for part in lin.data_factors())
+        if left.shape[2]:
+            self.data.baddbmm_(torch.cat([left, right], 2), torch.cat([right, left], 2).mT)
+        self.strain_factors = [part.double() for part in lin.strain_factors()]
+        self.index, self.stiff = penalty.entries(lin.kan)
+
+    def _matrix(self, w: Tensor, replicas: Tensor | slice) -> Tensor:
+        scale = self.n * w.double()[replicas, None]
+        matrix = self.data[replicas].clone()
+        matrix.flatten(1).index_add_(1, self.index, scale * self.stiff)
+        left, right = (part[replicas] for part in self.strain_factors)
+        if left.shape[2]:
+            left, right = torch.cat([left, right], 2), torch.cat([right, left], 2)
+            matrix.baddbmm_(left * scale[..., None], right.mT)
+        return matrix
+
+    def factored(self, w: Tensor, damping: Tensor) -> Factored:
+        return _Solved(self._matrix(w, slice(None)), damping, self.n)
+
+    def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
+        inverse = cholesky(self._matrix(w, replicas), TRACE_RIDGE).inverse()
+        # Entries below the diagonal stand for two.
+        twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)
+        banded_part = (inverse.flatten(1)[:, self.index] * (self.stiff * twice)).sum(1)
+        left, right = (part[replicas] for part in self.strain_factors)
+        return self.n * (banded_part + 2 * ((inverse @ left) * right).sum((1, 2)))
+
+
+class _Solved:
+    def __init__(self, matrix: Tensor, damping: Tensor, n: int) -> None:
+        self.n, self.factors = n, cholesky(matrix, damping)
+        self.diagonal = self.factors.diagonal / n
+
+    def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
+        x, failed = self.factors.solve(self.n * rhs[..., None])
+        return x[..., 0], failed
+
+
+class Iterative:
+    """A as a product, solved by conjugate gradients in the dtype that comes in."""
+
+    def __init__(self, lin: Linearised) -> None:
+        self.lin = lin
+        left, right = lin.data_factors()
+        self.data_diagonal = (lin.rows.squared_norms() + 2 * (left * right).sum(2)) / lin.n_points
+        left, right = lin.strain_factors()
+        self.rough_diagonal = penalty.diagonal(lin.kan) + 2 * (left * right).sum(2)
+        self.data_band = torch.cat(lin.rows.bands(lin.kan), dim=1) / lin.n_points
+
+    def factored(self, w: Tensor, damping: Tensor) -> Factored:
+        return _Preconditioned(self, w, damping)
+
+    def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
+        """Hutchinson's estimate from a few vectors of signs, always the same ones."""
+        lin = self.lin
+        total = torch.zeros_like(w)
+        nearly = _Preconditioned(self, w, torch.full_like(w, TRACE_RIDGE), PROBE_TOLERANCE)
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(PROBES):
+            signs = torch.randint(0, 2, (lin.strain.shape[1],), generator=generator)
+            probe = (2.0 * signs - 1.0).to(lin.strain).expand_as(lin.strain)
+            x, _ = nearly.solve(lin.strain_pull(probe))
+            total = total + (probe * lin.strain_change(x)).sum(1)
+        return total[replicas] / PROBES
+
+
+class _Preconditioned:
+    """Solved by conjugate gradients, preconditioned by the diagonal blocks: a band an edge's
+    spline, a number a base weight."""
+
+    def __init__(
+        self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float = CG_TOLERANCE
+    ) -> None:
+        self.lin, self.w, self.tolerance = parts.lin, w, tolerance
+        self.diagonal = parts.data_diagonal + w[:, None] * parts.rough_diagonal
+        self.ridge = damping[:, None] * self.diagonal
+        kan = self.lin.kan
+        self.n_coef = kan.grid_size + kan.k
+        stiff = torch.from_numpy(penalty.band(self.n_coef, kan.k + 2)).to(w)
+        band = torch.nn.functional.pad(parts.data_band, (0, 2))
+        band = band + w[:, None, None, None] * stiff
+        own, self.base = _split(kan, self.ridge + self.diagonal)
+        band[..., 0] = own
+        self.factors = banded.factor(band.flatten(0, 1))
+
+    def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
+        x = conjugate_gradients(
+            self._apply, self._precondition, rhs, self.tolerance, CG_ITERATIONS
+        )
+        failed = ~torch.isfinite(x).all(1)
+        return torch.where(failed[:, None], 0.0, x), failed
+
+    def _apply(self, d: Tensor) -> Tensor:
+        return self.lin.product(self.w, d) + self.ridge * d
+
+    def _precondition(self, v: Tensor) -> Tensor:
+        coef, base = _split(self.lin.kan, v)
+        solved = self.factors.solve(coef.reshape(-1, self.n_coef, 1)).reshape(coef.shape)
+        return _join(self.lin.kan, solved, base / self.base)
+
+
+def _split(kan: KAN, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Spline coefficients (R, E, K) and base weights (R, E or 0) of all layers."""
+    layers = kan.with_theta(theta).layers
+    coef = torch.cat([layer.coef.flatten(1, 2) for layer in layers], dim=1)
+    base = [layer.base.flatten(1) for layer in layers if layer.base is not None]
+    return coef, torch.cat([theta[:, :0], *base], dim=1)
+
+
+def _join(kan: KAN, coef: Tensor, base: Tensor) -> Tensor:
+    """The inverse of ``_split``."""
+    parts, edge, weight = [], 0, 0
+    for layer in kan.layers:
+        edges = layer.n_outputs * layer.n_inputs
+        parts.append(coef[:, edge : edge + edges].flatten(1))
+        edge += edges
+        if layer.base is not None:
+            parts.append(base[:, weight : weight + edges])
+            weight += edges
+    return torch.cat(parts, dim=1)
