@@ -8,9 +8,11 @@ marked, and its next grid starts cold.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from torch import Tensor
 
 from kansweep.data import Data, sample
 from kansweep.kan import KAN, concatenate, edges
-from kansweep.solvers import Outcome, Problem, Shape, Solver
+from kansweep.solvers import Iteration, Outcome, Problem, Shape, Solver, Trained
 from kansweep.targets import Target
 
 OK, DIVERGED, FAILED = "ok", "diverged", "failed"
@@ -39,6 +41,7 @@ class Batch:
     base: bool
     device: str
     dtype: str
+    trace: bool = False  # keep what every iteration reports
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """How one cell ended; without a KAN where there is none to keep."""
+    """How one cell ended; without a net where there is none to keep."""
 
     seed: int
     grid_size: int
@@ -73,16 +76,20 @@ class Result:
     steps: int | None = None
     grad_norm: float | None = None
     error: str | None = None
-    kan: KAN | None = None
+    net: Trained | None = None
+    trace: tuple[TraceRow, ...] = ()
 
+
+TraceRow = dict[str, float | int | bool | None]
+"""One iteration of one replica, by the names of ``store.TRACE``."""
 
 Report = Callable[[Progress], None]
 
 
 def train(
-    batch: Batch, solver: Solver, nets: Sequence[KAN | None], report: Report
+    batch: Batch, solver: Solver, nets: Sequence[Trained | None], report: Report
 ) -> Iterator[list[Result]]:
-    """Train every grid size in turn; ``nets`` are one-replica KANs to extend, None to start cold.
+    """Train every grid size in turn; ``nets`` are what to extend, None to start cold.
 
     Yields one list a grid size, a result a seed in the order of ``batch.seeds``.
     """
@@ -100,7 +107,7 @@ def train(
         now = time.perf_counter()
         share, clock = (now - clock) / len(batch.seeds), now
         yield [replace(result, seconds=share, started_at=started_at) for result in results]
-        nets = [result.kan if result.status == OK else None for result in results]
+        nets = [result.net if result.status == OK else None for result in results]
 
 
 def _sample(batch: Batch) -> Data:
@@ -117,7 +124,7 @@ def _sample(batch: Batch) -> Data:
 def _cell(
     batch: Batch,
     solver: Solver,
-    nets: list[KAN | None],
+    nets: list[Trained | None],
     data: Data,
     grid_size: int,
     report: Report,
@@ -139,50 +146,72 @@ def _cell(
 def _trained(
     batch: Batch,
     solver: Solver,
-    nets: list[KAN | None],
+    nets: list[Trained | None],
     data: Data,
     grid_size: int,
     report: Report,
 ) -> list[Result]:
     shape = Shape(batch.width, batch.k, grid_size, batch.base)
     problem = Problem(data.x_train, data.y_train, batch.target.domain, batch.seeds)
-    kan = _begin(solver, shape, problem, nets)
-    outcome = solver.solve(kan, problem, _observer(batch, data, grid_size, report))
-    return _results(batch, outcome, data)
+    kan, memory = _begin(solver, shape, problem, nets)
+    diary = _Diary(batch, data, grid_size, report)
+    outcome = solver.solve(kan, problem, memory, diary.observe)
+    return _results(batch, outcome, data, diary)
 
 
-def _begin(solver: Solver, shape: Shape, problem: Problem, nets: list[KAN | None]) -> KAN:
-    """Every replica at the new grid size: extended where there is something to extend."""
+def _begin(
+    solver: Solver, shape: Shape, problem: Problem, nets: list[Trained | None]
+) -> tuple[KAN, Tensor | None]:
+    """Every replica at the new grid size, extended where there is something to extend, and what
+    the method remembers: NaN where it starts cold, None where all do."""
     cold = [r for r, net in enumerate(nets) if net is None]
-    begun: dict[int, KAN] = {
-        r: net.refined(shape.grid_size) for r, net in enumerate(nets) if net is not None
-    }
+    begun = {r: net.kan.refined(shape.grid_size) for r, net in enumerate(nets) if net is not None}
     if cold:
         index = torch.tensor(cold, device=problem.x.device)
         started = solver.start(shape, problem[index])
         begun |= {r: started[i : i + 1] for i, r in enumerate(cold)}
-    return concatenate([begun[r] for r in range(len(nets))])
+    known = [net.memory for net in nets if net is not None]
+    memory = None
+    if known:
+        unknown = torch.full_like(known[0], torch.nan)
+        memory = torch.cat([unknown if net is None else net.memory for net in nets])
+    return concatenate([begun[r] for r in range(len(nets))]), memory
 
 
-def _observer(batch: Batch, data: Data, grid_size: int, report: Report) -> Callable[..., None]:
-    last = time.perf_counter()
+class _Diary:
+    """Follows the iterations of a batch: reports now and then, keeps all of them for a trace."""
 
-    def observe(step: int, kan: KAN, replicas: Tensor) -> None:
-        nonlocal last
-        if time.perf_counter() - last < REPORT_EVERY:
+    def __init__(self, batch: Batch, data: Data, grid_size: int, report: Report) -> None:
+        self.batch, self.data, self.grid_size, self.report = batch, data, grid_size, report
+        self.rows: dict[int, list[TraceRow]] = defaultdict(list)
+        self.last = time.perf_counter()
+
+    def observe(self, now: Iteration) -> None:
+        if self.batch.trace:
+            for r, row in zip(now.replicas.tolist(), _trace_rows(now), strict=True):
+                self.rows[r].append(row)
+        if time.perf_counter() - self.last < REPORT_EVERY:
             return
-        part = data[replicas]
-        train_rmse = rmse(kan, part.x_train, part.y_train)
+        kan, part = now.kan(), self.data[now.replicas]
         test_rmse = rmse(kan, part.x_test, part.y_test)
-        values = (train_rmse, test_rmse, reg(kan, part.x_train))
+        values = (now.rmse, test_rmse, reg(kan, part.x_train))
         medians = (float(value.median()) for value in values)
-        report(Progress(batch.n_train, grid_size, len(replicas), step, *medians))
-        last = time.perf_counter()
+        size = len(now.replicas)
+        self.report(Progress(self.batch.n_train, self.grid_size, size, now.step, *medians))
+        self.last = time.perf_counter()
 
-    return observe
+
+def _trace_rows(now: Iteration) -> list[TraceRow]:
+    columns: dict[str, list[Any]] = {
+        name: [None] * len(now.replicas) if value is None else value.tolist()
+        for name, value in vars(now).items()
+        if value is None or (isinstance(value, Tensor) and name != "replicas")
+    }
+    rows = zip(*columns.values(), strict=True)
+    return [{"step": now.step, **dict(zip(columns, row, strict=True))} for row in rows]
 
 
-def _results(batch: Batch, outcome: Outcome, data: Data) -> list[Result]:
+def _results(batch: Batch, outcome: Outcome, data: Data, diary: _Diary) -> list[Result]:
     kan = outcome.kan
     columns = {
         "train_rmse": rmse(kan, data.x_train, data.y_train),
@@ -206,7 +235,8 @@ def _results(batch: Batch, outcome: Outcome, data: Data) -> list[Result]:
                 device=str(data.x_train.device),
                 n_params=kan.n_params,
                 steps=outcome.steps[r],
-                kan=kan[r : r + 1],
+                net=Trained(kan[r : r + 1], outcome.memory[r : r + 1]),
+                trace=tuple(diary.rows[r]),
                 **{name: values[r] for name, values in numbers.items()},
             )
         )

@@ -98,6 +98,7 @@ class SolverConfig(Schema):
 
     prefix: ClassVar[str] = "solver."
     name: str = MISSING
+    trace: bool = _key(False, checks.FLAG, "write every iteration to traces/, one file a cell")
 
 
 _SOLVER = one_of("lm", "lbfgs")  # the names of SOLVERS, below
@@ -109,7 +110,9 @@ class LMConfig(SolverConfig):
     start: str = _key("auto", one_of("auto", "additive", "random"), "lm: the first grid's start")
     restarts: int = _key(8, checks.COUNT_OR_ZERO, "lm: random starts beside it")
     max_steps: int = _key(200, checks.COUNT, "lm: most steps a grid")
-    penalty: float = _key(1.0, checks.POSITIVE, "lm: weight of the roughness penalty")
+    penalty: float | None = _key(
+        None, checks.optional(checks.POSITIVE), "lm: weight of the penalty; null: by REML"
+    )
     tolerance: float = _key(1e-6, checks.POSITIVE, "lm: relative decrease at which it stops")
 
 

@@ -20,8 +20,7 @@ from kansweep import __version__, chain
 from kansweep.checks import ConfigError
 from kansweep.config import LBFGSConfig, LMConfig, RunConfig, SolverConfig
 from kansweep.engine import ENGINES
-from kansweep.kan import KAN
-from kansweep.solvers import Solver
+from kansweep.solvers import Solver, Trained
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
 from kansweep.store import Store
@@ -127,7 +126,9 @@ def _drain(
     for results in cells:
         rows = [_row(task, result) for result in results]
         for row, result in zip(rows, results, strict=True):
-            store.write_cell(row, None if result.kan is None else result.kan.to_arrays())
+            if task.batch.trace:
+                store.write_trace(row["key"], result.trace)
+            store.write_cell(row, None if result.net is None else result.net.to_arrays())
         for row in rows:  # who is told may stop the run, but not lose what is done
             observer.finished(row)
 
@@ -232,6 +233,7 @@ def _tasks(stretches: list[Stretch], plan: Plan, config: RunConfig) -> Iterator[
                     config.model.base == "silu",
                     config.device,
                     config.dtype,
+                    config.solver.trace,
                 ),
                 config.solver,
                 {(cell.seed, cell.grid_size): cell.key for one in part for cell in one.cells},
@@ -256,14 +258,14 @@ def _facts(plan: Plan, config: RunConfig) -> dict[str, Any]:
 
 
 def _row(task: Task, result: chain.Result) -> dict[str, Any]:
-    measured = {name: value for name, value in vars(result).items() if name != "kan"}
+    measured = {n: value for n, value in vars(result).items() if n not in ("net", "trace")}
     key = task.keys[result.seed, result.grid_size]
     return {"key": key, "n_train": task.batch.n_train, **task.facts, **measured}
 
 
-def _load(store: Store, key: str | None, device: str) -> KAN | None:
+def _load(store: Store, key: str | None, device: str) -> Trained | None:
     arrays = None if key is None else store.read_state(key)
-    return None if arrays is None else KAN.from_arrays(arrays, device=device)
+    return None if arrays is None else Trained.from_arrays(arrays, device=device)
 
 
 def _git_revision() -> str | None:

@@ -59,6 +59,18 @@ SCHEMA = pa.schema(
     ]
 )
 
+# One row an iteration of one cell, in ``traces/<key>.parquet``.
+TRACE = pa.schema(
+    [
+        ("step", pa.int64()),
+        ("rmse", pa.float64()),
+        ("grad_norm", pa.float64()),
+        ("accepted", pa.bool_()),
+        ("damping", pa.float64()),
+        ("penalty", pa.float64()),
+    ]
+)
+
 CONFIG, RESULTS, LAWS = "config.yaml", "results.parquet", "laws.csv"
 # What is raised by a file that is not what its name says, or is not there.
 UNREADABLE = (
@@ -71,6 +83,7 @@ UNREADABLE = (
     pa.ArrowException,
 )
 PARTS = ("cells", "states", "figures")
+TRACES = "traces"  # made where there are any
 ABANDONED = 3600.0  # seconds: a temporary lives for one at most, unless its process died
 
 
@@ -103,7 +116,8 @@ class Store:
 
     def _sweep_up(self) -> None:
         """Remove the temporaries of processes that died while they wrote."""
-        for path in (path for part in ("", *PARTS) for path in (self.folder / part).iterdir()):
+        folders = [self.folder / part for part in ("", *PARTS, TRACES)]
+        for path in (path for folder in folders if folder.is_dir() for path in folder.iterdir()):
             if _is_temporary(path) and path.stat().st_mtime < time.time() - ABANDONED:
                 path.unlink(missing_ok=True)
 
@@ -141,6 +155,13 @@ class Store:
             self._cell(row["key"]),
             lambda file: pq.write_table(table, file, write_page_checksum=True),
         )
+
+    def write_trace(self, key: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keep the iterations of a cell."""
+        table = pa.Table.from_pylist(list(rows), schema=TRACE)
+        path = self.folder / TRACES / f"{key}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        _write(path, lambda file: pq.write_table(table, file))
 
     def read_state(self, key: str) -> dict[str, np.ndarray] | None:
         """The weights of a cell as plain arrays, or None where there are none to be read."""

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from kansweep.config import RunConfig
 
 # Raised when the same configuration would give other numbers than before, or another row.
-REVISIONS = {"format": 1, "lm": 1, "lbfgs": 1}
+REVISIONS = {"format": 2, "lm": 2, "lbfgs": 1}
 
 # Parts of a configuration that decide which cells there are, or how they are run, but none of
 # a cell's numbers (sizes and seeds are in the cell itself).
 EXTENT = ("data.sizes", "grid.sizes", "seeds")
-CONDUCT = ("name", "outputs", "engine", "run")
+CONDUCT = ("name", "outputs", "engine", "run", "solver.trace")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     shared = {
         key: value
         for key, value in _flat(record).items()
-        if key not in EXTENT and key.partition(".")[0] not in CONDUCT
+        if not {key, key.partition(".")[0]} & {*EXTENT, *CONDUCT}
     }
     if "device" in shared:
         shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter

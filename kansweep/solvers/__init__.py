@@ -6,10 +6,11 @@ A method is any object with ``start`` and ``solve``. What goes wrong numerically
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,6 +58,25 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """One replica to go on from: its KAN and what its method remembers of the last grid."""
+
+    kan: KAN
+    memory: Tensor  # (1, m)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The KAN's plain arrays, and ``memory``."""
+        return {**self.kan.to_arrays(), "memory": self.memory.cpu().numpy()}
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, np.ndarray], *, device: torch.device | str = "cpu"
+    ) -> Trained:
+        kan = KAN.from_arrays(arrays, device=device)
+        return cls(kan, torch.from_numpy(np.array(arrays["memory"])).to(device))
+
+
+@dataclass(frozen=True)
 class Iteration:
     """One step of the replicas still in training, as it ended; one number a replica (R,)."""
 
@@ -66,8 +86,8 @@ class Iteration:
     rmse: Tensor
     grad_norm: Tensor
     accepted: Tensor
-    damping: Tensor
-    penalty: Tensor  # its weight; 0 for a method without one
+    damping: Tensor | None = None
+    penalty: Tensor | None = None  # its weight
 
 
 Observe = Callable[[Iteration], None]

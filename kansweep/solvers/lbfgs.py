@@ -20,6 +20,7 @@ from kansweep.kan import KAN, concatenate, edges
 from kansweep.solvers import (
     NON_FINITE,
     STEP_LIMIT,
+    Iteration,
     Observe,
     Outcome,
     Problem,
@@ -80,6 +81,7 @@ class LBFGS:
             tuple(steps for one in done for steps in one.steps),
             tuple(reason for one in done for reason in one.stop_reason),
             torch.cat([one.grad_norm for one in done]),
+            torch.cat([one.memory for one in done]),
         )
 
     def _solve_one(
@@ -116,13 +118,25 @@ class LBFGS:
                 variables.data[:, : lift.shape[0]] += kan.theta() - before.theta()
             optimiser.step(loss)
             if observe is not None:
-                observe(step, current(), replica)
+                observe(_iteration(step, replica, current(), problem))
             if not bool(torch.isfinite(variables).all()):
                 reason = NON_FINITE
                 break
         kan = current()
-        objective, gradient, diagonal = _loss_and_gradient(kan, problem)
-        return Outcome(kan, (step,), (reason,), relative_gradient(gradient, diagonal, objective))
+        grad_norm = _iteration(step, replica, kan, problem).grad_norm
+        return Outcome(kan, (step,), (reason,), grad_norm, kan.theta().new_zeros(1, 0))
+
+
+def _iteration(step: int, replica: Tensor, kan: KAN, problem: Problem) -> Iteration:
+    objective, gradient, diagonal = _loss_and_gradient(kan, problem)
+    return Iteration(
+        step=step,
+        replicas=replica,
+        kan=lambda: kan,
+        rmse=objective.sqrt(),
+        grad_norm=relative_gradient(gradient, diagonal, objective),
+        accepted=torch.isfinite(objective),
+    )
 
 
 def _bias_to_theta(kan: KAN) -> Tensor:
