@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from kansweep.gauge import with_margins
 from kansweep.kan import KAN, concatenate, where
 from kansweep.solvers import (
     CONVERGED,
@@ -122,7 +123,8 @@ def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float) -> Search
     spread = output_spread(problem.y)
     problem = replace(problem, y=problem.y / spread[:, None])
     w = weight.value
-    point = settle(scaled_output(kan, 1 / spread), problem, w)
+    kan = with_margins(scaled_output(kan, 1 / spread), problem.x)
+    point = settle(kan, problem, w)
     replica = torch.arange(kan.n_replicas, device=w.device)
     start, none = torch.full_like(w, damping), torch.zeros_like(replica)
     fall = torch.ones_like(w)

@@ -46,7 +46,7 @@ def settle(kan: KAN, problem: Problem, w: Tensor) -> Point:
     layers, activations, x = list(kan.layers), [], problem.x
     for index in range(len(layers) - 1):
         activation, s = activate(layers[index], x, kan.k)
-        mid, half = mid_and_half(s)
+        mid, half = mid_and_half(s.amax(1), s.amin(1), layers[index + 1].margin)
         layers[index] = rescale_outputs(layers[index], mid, half)
         activations.append(_rescaled(activation, half))
         # The last layer is about to be solved for, so its splines need no refit.
