@@ -17,25 +17,10 @@ from kansweep import bspline
 from kansweep.jacobian import jacobian, sensitivities
 from kansweep.kan import KAN, Activation, Layer, edges
 
-# A hidden grid's margin is the distance from the outermost training value to the one of this rank,
-# within bounds: where values are sparse, fresh ones go further, and a spline continued beyond its
-# grid is worse than one that the penalty continues. With 100 points of exp_sin it is worth a third
-# of the error at G >= 50; under the tails of a sum of 100 variables it is worth a factor of ten.
-RANK = 10
-LEAST, MOST = 0.01, 0.3
-
-
-def with_margins(kan: KAN, x: Tensor) -> KAN:
-    """The KAN with the margins of its hidden grids chosen anew for the points x (R, n, I)."""
-    layers = list(kan.layers)
-    for index in range(len(layers) - 1):
-        x = edges(layers[index], x, kan.k).sum(2)
-        rank = min(RANK, x.shape[1])
-        high, low = (x.topk(rank, dim=1, largest=side).values for side in (True, False))
-        gap = torch.maximum(high[:, 0] - high[:, -1], low[:, -1] - low[:, 0])
-        share = gap / mid_and_half(high[:, 0], low[:, 0], torch.zeros_like(gap))[1]
-        layers[index + 1] = replace(layers[index + 1], margin=share.clamp(LEAST, MOST))
-    return replace(kan, layers=tuple(layers))
+# Hidden grids reach this much beyond the training values: fresh points go further than those did,
+# and a spline continued beyond its grid is worse than one that the penalty continues. With 100
+# points it is worth a third of the error at G >= 50, with 1,000 it no longer matters.
+MARGIN = 0.05
 
 
 def normalised(kan: KAN, x: Tensor) -> KAN:
@@ -46,17 +31,18 @@ def normalised(kan: KAN, x: Tensor) -> KAN:
     layers = list(kan.layers)
     for index in range(len(layers) - 1):
         s = edges(layers[index], x, kan.k).sum(2)  # (R, n, O)
-        mid, half = mid_and_half(s.amax(1), s.amin(1), layers[index + 1].margin)
+        mid, half = mid_and_half(s)
         layers[index] = rescale_outputs(layers[index], mid, half)
         layers[index + 1] = rescale_inputs(layers[index + 1], mid, half, kan.k)
         x = (s - mid[:, None]) / half[:, None]
     return replace(kan, layers=tuple(layers))
 
 
-def mid_and_half(high: Tensor, low: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
-    """Middle and half-width of the grid for values from low to high: (R, O) each."""
-    tiny = torch.finfo(high.dtype).tiny
-    return (high + low) / 2, (1 + margin) * ((high - low) / 2).clamp(min=tiny)
+def mid_and_half(s: Tensor) -> tuple[Tensor, Tensor]:
+    """Middle and half-width of the grid for values s: (R, n, O) -> (R, O) and (R, O)."""
+    low, high = s.amin(1), s.amax(1)
+    tiny = torch.finfo(s.dtype).tiny
+    return (high + low) / 2, (1 + MARGIN) * ((high - low) / 2).clamp(min=tiny)
 
 
 def balanced(layer: Layer) -> Layer:
@@ -119,8 +105,7 @@ def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor
             own = torch.arange(2 * nodes, device=s.device)
             rows = rows + inner @ chain[:, own % nodes, own].mT
         high, low = rows.chunk(2, dim=2)
-        margin = kan.layers[depth].margin[:, None]
-        mid, half = (high + low) / 2, (1 + margin) * (high - low) / 2
+        mid, half = (high + low) / 2, (1 + MARGIN) * (high - low) / 2
         inner = torch.cat([inner, mid + half, mid - half], dim=2)
         halves.append(half)
     return outer, inner, torch.cat(halves, dim=2)

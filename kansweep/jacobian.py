@@ -31,14 +31,14 @@ class Jacobian:
 
     def transposed_product(self, v: Tensor) -> Tensor:
         """J^T v for vectors over points and outputs: (R, M, n) -> (R, P)."""
-        terms = torch.einsum("rmzn,rmn->rzn", self.values, v)
+        terms = (self.values * v[:, :, None]).sum(1)
         out = v.new_zeros(v.shape[0], self.n_params)
         return out.scatter_add_(1, self.columns.flatten(1), terms.flatten(1))
 
     def product(self, v: Tensor) -> Tensor:
         """J v for vectors over parameters: (R, P) -> (R, M, n)."""
         local = v.gather(1, self.columns.flatten(1)).view(self.columns.shape)
-        return torch.einsum("rmzn,rzn->rmn", self.values, local)
+        return (self.values * local[:, None]).sum(2)
 
     def squared_norms(self) -> Tensor:
         """Diagonal of J^T J, (R, P)."""

@@ -36,7 +36,6 @@ class Layer:
     base: Tensor | None  # (R, O, I) weights of silu
     shift: Tensor  # (R, I): silu sees shift + scale * x, the value before any normalisation
     scale: Tensor  # (R, I)
-    margin: Tensor  # (R, I): the grid reaches so much of its half-width beyond the training values
 
     @property
     def n_inputs(self) -> int:
@@ -204,7 +203,6 @@ def zeros(
                 base=lower.new_zeros(replicas, n_out, n_in) if base else None,
                 shift=torch.zeros_like(lower),
                 scale=torch.ones_like(lower),
-                margin=torch.zeros_like(lower),
             )
         )
         upper = lower.new_ones(replicas, n_out)

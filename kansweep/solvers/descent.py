@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kansweep.gauge import with_margins
 from kansweep.kan import KAN, concatenate, where
 from kansweep.solvers import (
     CONVERGED,
@@ -96,7 +95,7 @@ def descend(
 ) -> Outcome:
     """Minimise mean squared error / variance + w energy until every replica is done.
 
-    ``Outcome.memory`` is the weight, (R, 1).
+    ``Outcome.memory`` is the weight, (R, L).
     """
     search, steps, ended = _begin(kan, problem, weight, damping), 0, []
     while search.replica.numel():
@@ -122,14 +121,12 @@ def descend(
 def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float) -> Search:
     spread = output_spread(problem.y)
     problem = replace(problem, y=problem.y / spread[:, None])
-    w = weight.value
-    kan = with_margins(scaled_output(kan, 1 / spread), problem.x)
-    point = settle(kan, problem, w)
-    replica = torch.arange(kan.n_replicas, device=w.device)
-    start, none = torch.full_like(w, damping), torch.zeros_like(replica)
-    fall = torch.ones_like(w)
+    point = settle(scaled_output(kan, 1 / spread), problem, weight.value)
+    one = torch.ones_like(point.mse)
+    none = torch.zeros_like(one, dtype=torch.long)
+    replica = torch.arange(kan.n_replicas, device=one.device)
     return Search(
-        replica, problem, spread, weight, point, start, none, fall, torch.zeros_like(w), none > 0
+        replica, problem, spread, weight, point, damping * one, none, one, 0 * one, none > 0
     )
 
 
@@ -179,7 +176,7 @@ def _iteration(search: Search, step: int) -> Iteration:
         grad_norm=search.grad_norm,
         accepted=search.rejections == 0,
         damping=search.damping,
-        penalty=search.weight.value,
+        penalty=search.weight.value[:, -1],
     )
 
 
@@ -192,5 +189,5 @@ def _in_order(ended: list[tuple[Search, int, list[str]]]) -> Outcome:
         tuple(steps[r] for r in order.tolist()),
         tuple(reasons[r] for r in order.tolist()),
         torch.cat([search.grad_norm for search, _, _ in ended])[order],
-        torch.cat([search.weight.value for search, _, _ in ended])[order, None],
+        torch.cat([search.weight.value for search, _, _ in ended])[order],
     )

@@ -1,7 +1,7 @@
 """The objective linearised at a settled point.
 
 Near a point the residual is r + J d and the scaled differences of the coefficients are e + B d, so
-the objective is a quadratic with matrix A = J^T J / n + w B^T B. Both know that the ranges of
+the objective is a quadratic with matrix A = J^T J / n + B^T W B, W the weight of each difference. Both know that the ranges of
 hidden values move with the parameters (``gauge.range_terms``): J is sparse plus low rank, and
 normalising divides a node's differences e by its half-range.
 """
@@ -60,12 +60,13 @@ class Linearised:
     def gradient(self, w: Tensor) -> Tensor:
         """Half the gradient of the objective, (R, P)."""
         pull = self.residual_pull(self.residual) / self.n_points
-        return pull + w[:, None] * self.strain_pull(self.strain)
+        return pull + self.strain_pull(penalty.per_difference(self.kan, w) * self.strain)
 
     def product(self, w: Tensor, d: Tensor) -> Tensor:
         """A d, (R, P) -> (R, P)."""
         data = self.residual_pull(self.residual_change(d)) / self.n_points
-        return data + w[:, None] * self.strain_pull(self.strain_change(d))
+        weights = penalty.per_difference(self.kan, w)
+        return data + self.strain_pull(weights * self.strain_change(d))
 
     def data_factors(self) -> tuple[Tensor, Tensor]:
         """L and F, (R, P, 2H) each, with J^T J = rows^T rows + L F^T + F L^T."""
@@ -75,7 +76,7 @@ class Linearised:
         return self.inner, cross + self.inner @ core / 2
 
     def strain_factors(self) -> tuple[Tensor, Tensor]:
-        """L and F, (R, P, H) each, with B^T B = D^T D + L F^T + F L^T."""
+        """L and F, (R, P, H) each, with B^T B = D^T D + L F^T + F L^T, a column a hidden node."""
         nodes = range(self.half.shape[2])
         own = [penalty.transposed(self.kan, self.strain * (self.owner == node)) for node in nodes]
         pull = self._by_node(self.strain.square())[:, None] / 2

@@ -39,7 +39,7 @@ class LM:
             return start.blank(shape, problem)
         if self.start_from == "random" or not (one_node or self.start_from == "additive"):
             return self._race(shape, problem)
-        net = start.additive(shape, problem, self._weight(problem, shape.grid_size, shape.k))
+        net = start.additive(shape, problem, self._weight(problem, shape.grid_size, shape.k, 1))
         if self.start_from == "additive" or self.restarts == 0:
             return net
         net = self._train(net, problem, start.DAMPING)
@@ -56,29 +56,27 @@ class LM:
         memory: Tensor | None = None,
         observe: Observe | None = None,
     ) -> Outcome:
-        unit = self._weight(problem, kan.grid_size, kan.k)
+        unit = self._weight(problem, kan.grid_size, kan.k, len(kan.layers))
         growth = kan.grid_size**GROWTH
-        known = unit.new_ones(unit.shape) if memory is None else memory[:, 0] * growth
-        start_at = unit * known.nan_to_num(1.0)
-        n_points = problem.x.shape[1]
-        weight = (
-            Weight.estimated(kan, n_points, start_at, unit)
-            if self.penalty is None
-            else Weight.fixed(unit)
-        )
+        known = torch.ones_like(unit) if memory is None else memory * growth
+        if self.penalty is None:
+            start_at = unit * known.nan_to_num(1.0)
+            weight = Weight.estimated(kan, problem.x.shape[1], start_at, unit)
+        else:
+            weight = Weight.fixed(unit)
         limits = Limits(self.max_steps, self.tolerance)
         outcome = descend(kan, problem, limits, weight, WARM_DAMPING, observe)
-        return replace(outcome, memory=outcome.memory / unit[:, None] / growth)
+        return replace(outcome, memory=outcome.memory / unit / growth)
 
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""
-        weight = Weight.fixed(self._weight(problem, kan.grid_size, kan.k))
+        weight = Weight.fixed(self._weight(problem, kan.grid_size, kan.k, len(kan.layers)))
         limits = Limits(most or self.max_steps, ROUGHLY)
         return descend(kan, problem, limits, weight, damping).kan
 
-    def _weight(self, problem: Problem, grid_size: int, k: int) -> Tensor:
+    def _weight(self, problem: Problem, grid_size: int, k: int, n_layers: int) -> Tensor:
         w = (self.penalty or 1.0) * penalty.weight(grid_size, k)
-        return problem.x.new_full((problem.x.shape[0],), w)
+        return problem.x.new_full((problem.x.shape[0], n_layers), w)
 
     def _race(self, shape: Shape, problem: Problem) -> KAN:
         w = (self.penalty or 1.0) * penalty.weight(start.RACE_GRID, shape.k)

@@ -1,6 +1,6 @@
 """What is minimised, and the points at which it is looked at: settled KANs.
 
-The objective is mean |f - y|^2 + w energy for outputs of unit variance. A point is settled: what
+The objective is mean |f - y|^2 + sum_l w_l energy_l for outputs of unit variance, with one weight a layer. A point is settled: what
 can be had for free has been taken, hidden values onto their grids and the last layer to its
 optimum, so that only what is truly nonlinear is left to search.
 """
@@ -26,10 +26,10 @@ class Point:
     activations: list[Activation]
     residual: Tensor  # (R, n, M)
     mse: Tensor  # (R,), summed over outputs
-    energy: Tensor  # (R,)
+    energy: Tensor  # (R, L), of each layer's edges
 
     def objective(self, w: Tensor) -> Tensor:
-        return self.mse + w * self.energy
+        return self.mse + (w * self.energy).sum(1)
 
     def __getitem__(self, replicas: Tensor) -> Point:
         return Point(
@@ -42,18 +42,18 @@ class Point:
 
 
 def settle(kan: KAN, problem: Problem, w: Tensor) -> Point:
-    """Hidden values onto their grids, the last layer to its optimum at weight w (R,)."""
+    """Hidden values onto their grids, the last layer to its optimum at weights w (R, L)."""
     layers, activations, x = list(kan.layers), [], problem.x
     for index in range(len(layers) - 1):
         activation, s = activate(layers[index], x, kan.k)
-        mid, half = mid_and_half(s.amax(1), s.amin(1), layers[index + 1].margin)
+        mid, half = mid_and_half(s)
         layers[index] = rescale_outputs(layers[index], mid, half)
         activations.append(_rescaled(activation, half))
         # The last layer is about to be solved for, so its splines need no refit.
         refit = index + 2 < len(layers)
         layers[index + 1] = rescale_inputs(layers[index + 1], mid, half, kan.k, refit=refit)
         x = (s - mid[:, None]) / half[:, None]
-    kan = with_best_last_layer(replace(kan, layers=tuple(layers)), x, problem.y, w)
+    kan = with_best_last_layer(replace(kan, layers=tuple(layers)), x, problem.y, w[:, -1:])
     last, f = activate(kan.layers[-1], x, kan.k)
     return _point(kan, [*activations, last], f, problem)
 

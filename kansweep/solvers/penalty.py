@@ -67,14 +67,20 @@ def transposed(kan: KAN, strain: Tensor) -> Tensor:
 
 
 def energy(kan: KAN) -> Tensor:
-    """Squared differences summed over all edges, (R,)."""
-    return differences(kan, kan.theta()).square().sum(1)
+    """Squared differences summed over the edges of each layer, (R, L)."""
+    squares = differences(kan, kan.theta()).square()
+    return torch.stack([part.sum(1) for part in squares.split(ranks(kan), dim=1)], dim=1)
 
 
-def rank(kan: KAN) -> int:
-    """Rows of D: how many directions the penalty restrains."""
+def ranks(kan: KAN) -> list[int]:
+    """Rows of D of each layer: how many directions the penalty restrains."""
     rows = max(kan.grid_size - 2, 0)
-    return sum(layer.n_outputs * layer.n_inputs * rows for layer in kan.layers)
+    return [layer.n_outputs * layer.n_inputs * rows for layer in kan.layers]
+
+
+def per_difference(kan: KAN, w: Tensor) -> Tensor:
+    """The weight of each difference, (R, L) -> (R, S)."""
+    return w.repeat_interleave(torch.tensor(ranks(kan), device=w.device), dim=1)
 
 
 @lru_cache
@@ -88,8 +94,9 @@ def owners(width: tuple[int, ...], grid_size: int, device: torch.device) -> Tens
     return torch.cat(parts).clamp(max=sum(width[1:-1]))
 
 
-def entries(kan: KAN) -> tuple[Tensor, Tensor]:
-    """D^T D of all edges: places in a flattened lower triangle (P * P,) and values, in float64."""
+def entries(kan: KAN) -> tuple[Tensor, Tensor, Tensor]:
+    """D^T D of all edges in float64: places in a flattened lower triangle (P * P,), values, and the
+    layer that each belongs to."""
     base, device = kan.layers[0].base is not None, kan.layers[0].coef.device
     return _entries(kan.width, kan.grid_size, kan.k, base, device)
 
@@ -97,26 +104,30 @@ def entries(kan: KAN) -> tuple[Tensor, Tensor]:
 @lru_cache
 def _entries(
     width: tuple[int, ...], grid_size: int, k: int, base: bool, device: torch.device
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     n_coef = grid_size + k
     lower = band(n_coef, k + 2)
     column, depth = np.nonzero(lower)
-    first, offset = [], 0
-    for n_in, n_out in itertools.pairwise(width):
+    first, layer, offset = [], [], 0
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(width)):
         first.append(offset + n_coef * np.arange(n_in * n_out))
+        layer.append(np.full(n_in * n_out, index))
         offset += n_in * n_out * (n_coef + base)
     at = np.concatenate(first)[:, None] + column  # (E, entries)
     index = (at + depth) * offset + at
     values = np.broadcast_to(lower[column, depth], index.shape)
-    return tuple(torch.from_numpy(part.flatten()).to(device) for part in (index, values))
+    layers = np.broadcast_to(np.concatenate(layer)[:, None], index.shape)
+    flat = (torch.from_numpy(part.flatten()).to(device) for part in (index, values, layers))
+    return next(flat), next(flat), next(flat)
 
 
-def diagonal(kan: KAN) -> Tensor:
-    """The diagonal of D^T D, (P,)."""
-    like, parts = kan.layers[0].coef, []
-    own = torch.from_numpy(band(kan.grid_size + kan.k, kan.k + 2)[:, 0]).to(like)
-    for layer in kan.layers:
-        parts.append(own.repeat(layer.n_outputs * layer.n_inputs))
+def diagonal(kan: KAN, w: Tensor) -> Tensor:
+    """The diagonal of D^T W D, weights (R, L) -> (R, P)."""
+    parts = []
+    own = torch.from_numpy(band(kan.grid_size + kan.k, kan.k + 2)[:, 0]).to(w)
+    for layer, weight in zip(kan.layers, w.unbind(1), strict=True):
+        edges = layer.n_outputs * layer.n_inputs
+        parts.append(weight[:, None] * own.repeat(edges))
         if layer.base is not None:
-            parts.append(torch.zeros_like(layer.base[0]).flatten())
-    return torch.cat(parts)
+            parts.append(torch.zeros_like(layer.base).flatten(1))
+    return torch.cat(parts, dim=1)

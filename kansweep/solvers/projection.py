@@ -24,13 +24,13 @@ PASSES = 1
 def with_best_last_layer(kan: KAN, x: Tensor, y: Tensor, w: Tensor) -> KAN:
     """The KAN whose last layer minimises mean squared error + w energy on its inputs x (R, n, I).
 
-    Every output has edges of its own and all share one matrix: y is (R, n, M), w is (R,).
+    Every output has edges of its own and all share one matrix: y is (R, n, M), w is (R, 1).
     """
     layer = kan.layers[-1]
     rows = layer_rows(layer, x, kan.k)
     outputs = [KAN((_output(layer, m),), kan.k) for m in range(layer.n_outputs)]
     # Edges share a constant (B-splines sum to one), hence a ridge of a few roundings.
-    ridge = torch.full_like(w, 50 * torch.finfo(y.dtype).eps)
+    ridge = torch.full_like(w[:, 0], 50 * torch.finfo(y.dtype).eps)
     factored = system(linear(outputs[0], rows, y[..., 0])).factored(w, ridge)
     for m, one in enumerate(outputs):
         for _ in range(PASSES):

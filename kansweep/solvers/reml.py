@@ -24,25 +24,32 @@ READY = 0.03  # re-estimate once a step lowers the objective by less than this s
 SETTLED = 0.3  # |log| of the last change of a weight that is close enough
 LARGEST = 100.0  # factor of one update
 UPDATES = 15
+# A layer's own weight is trusted as far as the data are not interpolated: of the logarithm of its
+# ratio to the weight that all layers would share, this many times the share of the data's degrees
+# of freedom that is left over, at most all of it.
+TRUST = 3.0
+IDLE = 2.0  # degrees of freedom below which a layer's weight hardly matters
+MOST = 1e6  # beyond it, rounding of the penalty would drown what it leaves free
 
 
 @dataclass(frozen=True)
 class Weight:
-    """The penalty's weight of R replicas and whether it is still to be estimated."""
+    """The penalty's weights of R replicas and whether they are still to be estimated."""
 
-    value: Tensor  # (R,)
-    least: Tensor  # (R,), it is never smaller
+    value: Tensor  # (R, L), one a layer
+    least: Tensor  # (R, L), they are never smaller
     left: Tensor  # (R,), updates that may still be made; 0 once settled
 
     @classmethod
     def fixed(cls, value: Tensor) -> Weight:
-        return cls(value, value, torch.zeros_like(value, dtype=torch.long))
+        return cls(value, value, torch.zeros_like(value[:, 0], dtype=torch.long))
 
     @classmethod
     def estimated(cls, kan: KAN, n_points: int, value: Tensor, least: Tensor) -> Weight:
         """To be estimated where there is something to estimate it from."""
-        usable = penalty.rank(kan) > 0 and n_points * kan.width[-1] > 2 * unpenalised(kan)
-        left = torch.full_like(value, UPDATES if usable else 0, dtype=torch.long)
+        enough = n_points * kan.width[-1] > 2 * unpenalised(kan)
+        usable = min(penalty.ranks(kan)) > 0 and enough
+        left = torch.full_like(value[:, 0], UPDATES if usable else 0, dtype=torch.long)
         return cls(torch.maximum(value, least), least, left)
 
     @property
@@ -58,14 +65,21 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     chosen = (ready & ~weight.settled).nonzero()[:, 0]
     if chosen.numel() == 0:
         return weight
-    w, mse, energy = weight.value[chosen], point.mse[chosen], point.energy[chosen]
+    w, energy = weight.value[chosen], point.energy[chosen]
     kan, observations = point.kan, point.residual[0].numel()
-    freedom = penalty.rank(kan) - w * system.trace(weight.value, chosen)
-    variance = (mse + w * energy) / (observations - unpenalised(kan))
-    ratio = (variance * freedom / (w * energy)).nan_to_num(1.0)
-    new = w * ratio.clamp(1 / LARGEST, LARGEST)
-    new = torch.maximum(new, weight.least[chosen])
-    near = (new / w).log().abs() < SETTLED
+    trace = system.trace(weight.value, chosen)  # (r, L)
+    freedom = torch.tensor(penalty.ranks(kan), device=w.device) - w * trace
+    objective = point.mse[chosen] + (w * energy).sum(1)
+    variance = objective / (observations - unpenalised(kan))
+    own = (variance[:, None] * freedom / energy).log()
+    shared = (variance * freedom.sum(1) / energy.sum(1)).log()[:, None]
+    edf = unpenalised(kan) + freedom.sum(1)
+    trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None]
+    new = (shared + trust * (own - shared)).exp()
+    new = w * (new / w).nan_to_num(1.0).clamp(1 / LARGEST, LARGEST)
+    new = torch.maximum(new, weight.least[chosen]).clamp(max=MOST)
+    near = ((new / w).log().abs() < SETTLED) | (freedom < IDLE)
+    near = near.all(1)
     value, left = weight.value.clone(), weight.left.clone()
     value[chosen] = new
     left[chosen] = torch.where(near, 0, left[chosen] - 1)
@@ -77,4 +91,4 @@ def unpenalised(kan: KAN) -> int:
     affine gauge, and on which of a node's edges its constant lies."""
     gauge = 2 * sum(kan.width[1:-1])
     gauge += sum(layer.n_outputs * (layer.n_inputs - 1) for layer in kan.layers)
-    return kan.n_params - penalty.rank(kan) - gauge
+    return kan.n_params - sum(penalty.ranks(kan)) - gauge

@@ -69,7 +69,7 @@ def random(shape: Shape, problem: Problem, restarts: int, w: float) -> KAN:
     ]
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(problem.x))
     for stiffness, share in RACE:
-        weights = problem.x.new_full((len(field.seeds),), w * stiffness)
+        weights = problem.x.new_full((len(field.seeds), len(net.layers)), w * stiffness)
         net = descend(net, field, RACE_LIMITS, Weight.fixed(weights), DAMPING).kan
         kept = max(1, round(share * len(field.seeds) / seeds))
         winners = best(training_error(net, field), kept, seeds)

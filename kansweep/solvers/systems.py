@@ -22,8 +22,8 @@ from kansweep.solvers.linearised import Linearised
 
 # Parameters up to which the matrix is formed: `make bench` shows where the two forms meet.
 DIRECT_LIMIT = 1000
-CG_TOLERANCE, CG_ITERATIONS = 1e-4, 300
-PROBES, PROBE_TOLERANCE = 4, 1e-2
+CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
+PROBES, PROBE_TOLERANCE = 2, 1e-2
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
 TRACE_RIDGE = 1e-12
 
@@ -39,12 +39,12 @@ class Factored(Protocol):
 
 
 class System(Protocol):
-    """A Gauss-Newton system A at any weight and damping, (R,) each."""
+    """A Gauss-Newton system A at any weights (R, L) and damping (R,)."""
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored: ...
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        """tr(A^-1 B^T B) of some replicas, an index (r,) -> (r,)."""
+        """tr(A^-1 B^T B) by layer of the differences, of some replicas: an index (r,) -> (r, L)."""
         ...
 
 
@@ -63,16 +63,18 @@ class Direct:
         if left.shape[2]:
             self.data.baddbmm_(torch.cat([left, right], 2), torch.cat([right, left], 2).mT)
         self.strain_factors = [part.double() for part in lin.strain_factors()]
-        self.index, self.stiff = penalty.entries(lin.kan)
+        self.index, self.stiff, self.layer = penalty.entries(lin.kan)
+        self.node_layer = _node_layers(lin.kan)
 
     def _matrix(self, w: Tensor, replicas: Tensor | slice) -> Tensor:
-        scale = self.n * w.double()[replicas, None]
+        scale = self.n * w.double()[replicas]
         matrix = self.data[replicas].clone()
-        matrix.flatten(1).index_add_(1, self.index, scale * self.stiff)
+        matrix.flatten(1).index_add_(1, self.index, scale[:, self.layer] * self.stiff)
         left, right = (part[replicas] for part in self.strain_factors)
         if left.shape[2]:
-            left, right = torch.cat([left, right], 2), torch.cat([right, left], 2)
-            matrix.baddbmm_(left * scale[..., None], right.mT)
+            weighted = scale[:, None, self.node_layer]
+            left, right = torch.cat([weighted * left, weighted * right], 2), torch.cat([right, left], 2)
+            matrix.baddbmm_(left, right.mT)
         return matrix
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
@@ -82,9 +84,12 @@ class Direct:
         inverse = cholesky(self._matrix(w, replicas), TRACE_RIDGE).inverse()
         # Entries below the diagonal stand for two.
         twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)
-        banded_part = (inverse.flatten(1)[:, self.index] * (self.stiff * twice)).sum(1)
+        terms = inverse.flatten(1)[:, self.index] * (self.stiff * twice)
         left, right = (part[replicas] for part in self.strain_factors)
-        return self.n * (banded_part + 2 * ((inverse @ left) * right).sum((1, 2)))
+        nodes = 2 * ((inverse @ left) * right).sum(1)  # (r, H)
+        total = terms.new_zeros(len(replicas), w.shape[1])
+        total.index_add_(1, self.layer, terms).index_add_(1, self.node_layer, nodes)
+        return self.n * total
 
 
 class _Solved:
@@ -105,7 +110,7 @@ class Iterative:
         left, right = lin.data_factors()
         self.data_diagonal = (lin.rows.squared_norms() + 2 * (left * right).sum(2)) / lin.n_points
         left, right = lin.strain_factors()
-        self.rough_diagonal = penalty.diagonal(lin.kan) + 2 * (left * right).sum(2)
+        self.node_diagonal = 2 * left * right  # (R, P, H)
         self.data_band = torch.cat(lin.rows.bands(lin.kan), dim=1) / lin.n_points
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
@@ -115,13 +120,14 @@ class Iterative:
         """Hutchinson's estimate from a few vectors of signs, always the same ones."""
         lin = self.lin
         total = torch.zeros_like(w)
-        nearly = _Preconditioned(self, w, torch.full_like(w, TRACE_RIDGE), PROBE_TOLERANCE)
+        nearly = _Preconditioned(self, w, torch.full_like(w[:, 0], TRACE_RIDGE), PROBE_TOLERANCE)
         generator = torch.Generator().manual_seed(0)
         for _ in range(PROBES):
             signs = torch.randint(0, 2, (lin.strain.shape[1],), generator=generator)
             probe = (2.0 * signs - 1.0).to(lin.strain).expand_as(lin.strain)
             x, _ = nearly.solve(lin.strain_pull(probe))
-            total = total + (probe * lin.strain_change(x)).sum(1)
+            parts = (probe * lin.strain_change(x)).split(penalty.ranks(lin.kan), dim=1)
+            total = total + torch.stack([part.sum(1) for part in parts], dim=1)
         return total[replicas] / PROBES
 
 
@@ -133,13 +139,15 @@ class _Preconditioned:
         self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float = CG_TOLERANCE
     ) -> None:
         self.lin, self.w, self.tolerance = parts.lin, w, tolerance
-        self.diagonal = parts.data_diagonal + w[:, None] * parts.rough_diagonal
-        self.ridge = damping[:, None] * self.diagonal
         kan = self.lin.kan
+        by_node = (w[:, None, _node_layers(kan)] * parts.node_diagonal).sum(2)
+        self.diagonal = parts.data_diagonal + penalty.diagonal(kan, w) + by_node
+        self.ridge = damping[:, None] * self.diagonal
         self.n_coef = kan.grid_size + kan.k
         stiff = torch.from_numpy(penalty.band(self.n_coef, kan.k + 2)).to(w)
         band = torch.nn.functional.pad(parts.data_band, (0, 2))
-        band = band + w[:, None, None, None] * stiff
+        edges = torch.tensor([n.n_outputs * n.n_inputs for n in kan.layers], device=w.device)
+        band = band + w.repeat_interleave(edges, dim=1)[:, :, None, None] * stiff
         own, self.base = _split(kan, self.ridge + self.diagonal)
         band[..., 0] = own
         self.factors = banded.factor(band.flatten(0, 1))
@@ -158,6 +166,13 @@ class _Preconditioned:
         coef, base = _split(self.lin.kan, v)
         solved = self.factors.solve(coef.reshape(-1, self.n_coef, 1)).reshape(coef.shape)
         return _join(self.lin.kan, solved, base / self.base)
+
+
+def _node_layers(kan: KAN) -> Tensor:
+    """The layer whose outputs each hidden node is, (H,)."""
+    sizes = torch.tensor([layer.n_outputs for layer in kan.layers[:-1]], dtype=torch.long)
+    index = torch.arange(len(kan.layers) - 1)
+    return index.repeat_interleave(sizes).to(kan.layers[0].coef.device)
 
 
 def _split(kan: KAN, theta: Tensor) -> tuple[Tensor, Tensor]:
