@@ -2,12 +2,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/installed
+PEERS := benchmarks/.venv-peers
 
-.PHONY: help install run plot test lint typecheck bench ci clean
+.PHONY: help install run plot test lint typecheck bench bench-quick ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## install kansweep with its pinned dependencies into .venv
 
@@ -34,11 +35,20 @@ lint: $(INSTALLED) ## check style and format
 typecheck: $(INSTALLED) ## check types
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## measure a sweep's cost per cell
-	$(BIN)/python benchmarks/cost.py $(ARGS)
+bench: $(INSTALLED) $(PEERS)/installed ## measure kansweep and its peers; writes benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-quick: $(INSTALLED) $(PEERS)/installed ## a minute's worth of bench; only prints
+	$(BIN)/python -m benchmarks.peers --quick $(ARGS)
+
+$(PEERS)/installed: benchmarks/peers.txt
+	@echo "Installing the peers into $(PEERS) (torch and JAX are large)"
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	@touch $@
 
 ci: lint typecheck test ## what continuous integration runs
 
 clean: ## remove the environment and the caches; outputs/ stays
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf .venv $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

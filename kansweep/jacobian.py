@@ -31,7 +31,9 @@ class Jacobian:
 
     def transposed_product(self, v: Tensor) -> Tensor:
         """J^T v for vectors over points and outputs: (R, M, n) -> (R, P)."""
-        terms = (self.values * v[:, :, None]).sum(1)
+        terms = self.values[:, 0] * v[:, :1]
+        for m in range(1, v.shape[1]):
+            terms = terms + self.values[:, m] * v[:, m, None]
         out = v.new_zeros(v.shape[0], self.n_params)
         return out.scatter_add_(1, self.columns.flatten(1), terms.flatten(1))
 
@@ -46,21 +48,39 @@ class Jacobian:
         out = terms.new_zeros(terms.shape[0], self.n_params)
         return out.scatter_add_(1, self.columns.flatten(1), terms.flatten(1))
 
-    def gram(self) -> Tensor:
-        """J^T J in float64, its lower triangle, (R, P, P); in the cheaper of two forms, a chunk of
-        points at a time."""
+    def gram(self, outer: Tensor, inner: Tensor) -> Tensor:
+        """(J + outer inner^T)^T (J + outer inner^T) in float64, its lower triangle: (R, P, P).
+
+        The low-rank part is (R, M, n, h) and (R, P, h). In the cheaper of two forms, a chunk of
+        points at a time.
+        """
         replicas, n_outputs, nnz, n = self.values.shape
         pairs = nnz * (nnz + 1) // 2
         dense = self.n_params**2 * n_outputs < pairs * SCATTER_COST
         held = self.n_params if dense else 2 * pairs  # numbers a point
+        at_once = max(1, CHUNK // (replicas * held))
         size = (replicas, self.n_params, self.n_params)
         out = torch.zeros(size, dtype=torch.float64, device=self.values.device)
-        at_once = max(1, CHUNK // (replicas * held))
+        inner = inner.double()
         for first in range(0, n, at_once):
-            points = slice(first, first + at_once)
-            values, columns = self.values[..., points].double(), self.columns[..., points]
-            (_add_dense if dense else _add_scattered)(out, values, columns)
+            here = slice(first, first + at_once)
+            values, columns = self.values[..., here].double(), self.columns[..., here]
+            if dense:
+                _add_dense(out, values, columns, outer[:, :, here].double(), inner)
+            else:
+                _add_scattered(out, values, columns)
+        if inner.shape[2] and not dense:
+            left, right = inner, self.cross(outer, inner).double()
+            out.baddbmm_(torch.cat([left, right], 2), torch.cat([right, left], 2).mT)
         return out
+
+    def cross(self, outer: Tensor, inner: Tensor) -> Tensor:
+        """F, (R, P, h), with (J + outer inner^T)^T (...) = J^T J + inner F^T + F inner^T."""
+        columns = [self.transposed_product(u) for u in outer.unbind(3)]
+        if not columns:
+            return inner
+        core = torch.einsum("rmnh,rmng->rhg", outer, outer)
+        return torch.stack(columns, dim=2) + inner.to(core) @ core / 2
 
     def bands(self, kan: KAN) -> list[Tensor]:
         """Diagonal blocks of J^T J that belong to one edge's spline, as lower bands.
@@ -88,11 +108,15 @@ class Jacobian:
         return parts
 
 
-def _add_dense(out: Tensor, values: Tensor, columns: Tensor) -> None:
+def _add_dense(
+    out: Tensor, values: Tensor, columns: Tensor, outer: Tensor, inner: Tensor
+) -> None:
     for m in range(values.shape[1]):
         rows = values.new_zeros(out.shape[0], out.shape[1], values.shape[3])
         rows.scatter_(1, columns, values[:, m])
-        out += rows @ rows.mT
+        if inner.shape[2]:
+            rows.baddbmm_(inner, outer[:, m].mT)
+        out.baddbmm_(rows, rows.mT)
 
 
 def _add_scattered(out: Tensor, values: Tensor, columns: Tensor) -> None:

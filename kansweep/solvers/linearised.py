@@ -68,12 +68,14 @@ class Linearised:
         weights = penalty.per_difference(self.kan, w)
         return data + self.strain_pull(weights * self.strain_change(d))
 
-    def data_factors(self) -> tuple[Tensor, Tensor]:
-        """L and F, (R, P, 2H) each, with J^T J = rows^T rows + L F^T + F L^T."""
-        columns = [self.rows.transposed_product(u) for u in self.outer.unbind(3)]
-        cross = torch.stack(columns, dim=2) if columns else self.inner
-        core = torch.einsum("rmnh,rmng->rhg", self.outer, self.outer)
-        return self.inner, cross + self.inner @ core / 2
+    def data_gram(self) -> Tensor:
+        """J^T J in float64, its lower triangle, (R, P, P)."""
+        return self.rows.gram(self.outer, self.inner)
+
+    def data_diagonal(self) -> Tensor:
+        """The diagonal of J^T J, (R, P)."""
+        lowrank = self.inner * self.rows.cross(self.outer, self.inner)
+        return self.rows.squared_norms() + 2 * lowrank.sum(2)
 
     def strain_factors(self) -> tuple[Tensor, Tensor]:
         """L and F, (R, P, H) each, with B^T B = D^T D + L F^T + F L^T, a column a hidden node."""

@@ -25,7 +25,7 @@ class LM:
     ``restarts`` counts random starts."""
 
     start_from: str = "auto"
-    restarts: int = 8
+    restarts: int = 12
     max_steps: int = 200
     penalty: float | None = None
     tolerance: float = 1e-6
@@ -79,8 +79,7 @@ class LM:
         return problem.x.new_full((problem.x.shape[0], n_layers), w)
 
     def _race(self, shape: Shape, problem: Problem) -> KAN:
-        w = (self.penalty or 1.0) * penalty.weight(start.RACE_GRID, shape.k)
-        return start.random(shape, problem, max(1, self.restarts), w)
+        return start.random(shape, problem, max(1, self.restarts), self.penalty or 1.0)
 
     def _converges(self, net: KAN, problem: Problem) -> Tensor:
         """Whether twice the grid brings at least half the order of theory, (R,) of bool.

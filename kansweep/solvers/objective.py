@@ -50,7 +50,7 @@ def settle(kan: KAN, problem: Problem, w: Tensor) -> Point:
         layers[index] = rescale_outputs(layers[index], mid, half)
         activations.append(_rescaled(activation, half))
         # The last layer is about to be solved for, so its splines need no refit.
-        refit = index + 2 < len(layers)
+        refit = False
         layers[index + 1] = rescale_inputs(layers[index + 1], mid, half, kan.k, refit=refit)
         x = (s - mid[:, None]) / half[:, None]
     kan = with_best_last_layer(replace(kan, layers=tuple(layers)), x, problem.y, w[:, -1:])

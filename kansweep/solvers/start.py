@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from kansweep import bspline, kan
 from kansweep.kan import KAN
-from kansweep.solvers import Problem, Shape
+from kansweep.solvers import Problem, Shape, penalty
 from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.objective import output_spread
 from kansweep.solvers.projection import with_best_last_layer
@@ -19,11 +20,14 @@ from kansweep.solvers.reml import Weight
 START_STREAM = 2  # the streams of data.py are 0 and 1
 DAMPING = 0.1
 
-# A race begins on a grid too coarse to wiggle, with the penalty far too stiff; each round keeps
-# this share of the starts of a seed, by training error, and softens the penalty.
-RACE_GRID = 3
-RACE = ((1e4, 0.5), (1e2, 0.5), (1.0, 0.0))  # (stiffness, share kept)
+# A race runs over these grids; after each, this many of twelve starts stay. Which start is good
+# shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.
+RACE = ((3, 6), (5, 3), (10, 1))
+# On each grid the penalty is softened from far too stiff, or deep networks wiggle between points.
+STIFFNESS = (1e4, 1e2, 1.0)
 RACE_LIMITS = Limits(max_steps=40, tolerance=1e-4)
+# A grid is trained on this many points a parameter; all points then judge, most of them fresh.
+POINTS = 8
 
 
 def blank(shape: Shape, problem: Problem) -> KAN:
@@ -51,30 +55,51 @@ def additive(shape: Shape, problem: Problem, w: Tensor) -> KAN:
     return KAN((first.layers[0], replace(last, coef=identity)), shape.k)
 
 
-def random(shape: Shape, problem: Problem, restarts: int, w: float) -> KAN:
-    """The best of ``restarts`` random starts of each seed, after a race on a coarse grid.
+def random(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
+    """The best of ``restarts`` random starts of each seed, after a race over coarse grids.
 
     Every start draws from its own generator, so neither the number of starts nor the seeds in
-    the batch change what one of them draws.
+    the batch change what one of them draws. ``scale`` multiplies ``penalty.weight``.
     """
     seeds, n = len(problem.seeds), problem.x.shape[1]
-    coarse = replace(shape, grid_size=min(RACE_GRID, shape.grid_size))
-    which = torch.arange(seeds, device=problem.x.device).repeat_interleave(restarts)
-    field = problem[which]
-    net = blank(coarse, field)
+    grids = _race_grids(shape, n)
+    field = problem[_repeated(seeds, restarts, problem.x.device)]
+    net = blank(replace(shape, grid_size=grids[0]), field)
     draws = [
         np.random.default_rng([seed, START_STREAM, n, r]).standard_normal(net.n_params)
         for seed in problem.seeds
         for r in range(restarts)
     ]
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(problem.x))
-    for stiffness, share in RACE:
-        weights = problem.x.new_full((len(field.seeds), len(net.layers)), w * stiffness)
-        net = descend(net, field, RACE_LIMITS, Weight.fixed(weights), DAMPING).kan
-        kept = max(1, round(share * len(field.seeds) / seeds))
-        winners = best(training_error(net, field), kept, seeds)
-        net, field = net[winners], field[winners]
-    return net.refined(shape.grid_size)
+    asked = net  # as it was on the grid that is asked for, or the last one before
+    for grid_size, (_, kept) in zip(grids, RACE, strict=False):
+        net = _annealed(net.refined(grid_size), field, scale)
+        asked = net if grid_size <= shape.grid_size else asked
+        many = 1 if grid_size == grids[-1] else max(1, round(restarts * kept / 12))
+        winners = best(training_error(net, field), many, seeds)
+        net, asked, field = net[winners], asked[winners], field[winners]
+    return asked.refined(shape.grid_size)
+
+
+def _race_grids(shape: Shape, n_points: int) -> list[int]:
+    """The grids of the race that the points can tell apart, the first in any case."""
+    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
+    first = min(RACE[0][0], shape.grid_size)
+    return [first] + [g for g, _ in RACE[1:] if 2 * edges * (g + shape.k) <= n_points]
+
+
+def _annealed(net: KAN, field: Problem, scale: float) -> KAN:
+    points = slice(0, POINTS * net.n_params)
+    part = replace(field, x=field.x[:, points], y=field.y[:, points])
+    w = scale * penalty.weight(net.grid_size, net.k)
+    for stiffness in STIFFNESS:
+        weight = field.x.new_full((net.n_replicas, len(net.layers)), w * stiffness)
+        net = descend(net, part, RACE_LIMITS, Weight.fixed(weight), DAMPING).kan
+    return net
+
+
+def _repeated(seeds: int, times: int, device: torch.device) -> Tensor:
+    return torch.arange(seeds, device=device).repeat_interleave(times)
 
 
 def best(score: Tensor, kept: int, seeds: int) -> Tensor:

@@ -58,10 +58,7 @@ class Direct:
 
     def __init__(self, lin: Linearised) -> None:
         self.n = lin.n_points
-        self.data = lin.rows.gram()
-        left, right = (part.double() for part in lin.data_factors())
-        if left.shape[2]:
-            self.data.baddbmm_(torch.cat([left, right], 2), torch.cat([right, left], 2).mT)
+        self.data = lin.data_gram()
         self.strain_factors = [part.double() for part in lin.strain_factors()]
         self.index, self.stiff, self.layer = penalty.entries(lin.kan)
         self.node_layer = _node_layers(lin.kan)
@@ -107,8 +104,7 @@ class Iterative:
 
     def __init__(self, lin: Linearised) -> None:
         self.lin = lin
-        left, right = lin.data_factors()
-        self.data_diagonal = (lin.rows.squared_norms() + 2 * (left * right).sum(2)) / lin.n_points
+        self.data_diagonal = lin.data_diagonal() / lin.n_points
         left, right = lin.strain_factors()
         self.node_diagonal = 2 * left * right  # (R, P, H)
         self.data_band = torch.cat(lin.rows.bands(lin.kan), dim=1) / lin.n_points
