@@ -113,7 +113,7 @@ class LMConfig(SolverConfig):
     penalty: float | None = _key(
         None, checks.optional(checks.POSITIVE), "lm: weight of the penalty; null: by REML"
     )
-    tolerance: float = _key(1e-6, checks.POSITIVE, "lm: relative decrease at which it stops")
+    tolerance: float = _key(1e-3, checks.POSITIVE, "lm: relative decrease at which it stops")
 
 
 @dataclass

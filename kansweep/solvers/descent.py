@@ -149,7 +149,9 @@ def _step(search: Search, tolerance: float) -> Search:
     better = (decrease > 0) & ~failed  # false for a NaN
     round_off = 100 * torch.finfo(w.dtype).eps ** 2
     small = tolerance * objective + round_off
-    damping = torch.where(better, search.damping / DAMPING_DOWN, search.damping * DAMPING_UP)
+    gain = decrease / predicted
+    down = (1 - (2 * gain - 1) ** 3).clamp(1 / DAMPING_DOWN, 1.0)
+    damping = search.damping * torch.where(better, down, DAMPING_UP)
     if bool(better.all()):
         reached = trial
     else:

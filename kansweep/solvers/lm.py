@@ -13,7 +13,7 @@ from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.reml import Weight
 
 WARM_DAMPING = 1e-3
-ROUGHLY = 1e-3  # tolerance of a cold start
+ROUGHLY = 1e-2  # tolerance of a cold start
 PROBE_STEPS = 3
 # The weight that data ask for grows with the grid, in units of ``penalty.weight`` about like this.
 GROWTH = 2
@@ -28,7 +28,7 @@ class LM:
     restarts: int = 12
     max_steps: int = 200
     penalty: float | None = None
-    tolerance: float = 1e-6
+    tolerance: float = 1e-3
 
     @torch.inference_mode()
     def start(self, shape: Shape, problem: Problem) -> KAN:
