@@ -108,12 +108,12 @@ _SOLVER = one_of("lm", "lbfgs")  # the names of SOLVERS, below
 class LMConfig(SolverConfig):
     name: str = _key("lm", _SOLVER, "the method")
     start: str = _key("auto", one_of("auto", "additive", "random"), "lm: the first grid's start")
-    restarts: int = _key(12, checks.COUNT_OR_ZERO, "lm: random starts beside it")
+    restarts: int = _key(16, checks.COUNT_OR_ZERO, "lm: random starts beside it")
     max_steps: int = _key(200, checks.COUNT, "lm: most steps a grid")
     penalty: float | None = _key(
         None, checks.optional(checks.POSITIVE), "lm: weight of the penalty; null: by REML"
     )
-    tolerance: float = _key(1e-3, checks.POSITIVE, "lm: relative decrease at which it stops")
+    tolerance: float = _key(3e-3, checks.POSITIVE, "lm: relative decrease at which it stops")
 
 
 @dataclass

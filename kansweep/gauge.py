@@ -1,9 +1,10 @@
 """The affine freedom of hidden nodes: their values stay inside [-1, 1], whatever theta does.
 
-A hidden value s may be replaced by u = (s - mid) / half if the next layer is told, because
-B-splines sum to one: the incoming coefficients take c -> (c - mid / I) / half exactly. Solvers
-use this to keep every hidden grid on the range of what reaches it, so that no coefficient is
-out of the data's reach and no penalty can be dodged by shrinking the scale.
+A hidden value s is replaced by u = (s - mid) / half: because B-splines sum to one, the incoming
+coefficients take c -> (c - mid / I) / half exactly. The outgoing ones stay as they are, so their
+grid stretches with the range of what reaches it. No coefficient is then out of the data's reach
+and no penalty can be dodged by shrinking the scale; and how the model changes is known to first
+order, ranges included (``range_terms``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kansweep import bspline
 from kansweep.jacobian import jacobian, sensitivities
 from kansweep.kan import KAN, Activation, Layer, edges
 
@@ -24,16 +24,13 @@ MARGIN = 0.05
 
 
 def normalised(kan: KAN, x: Tensor) -> KAN:
-    """The KAN whose hidden values span their grids, but for the margin, on the points x (R, n, I).
-
-    The same function up to the refit of the splines that leave a hidden node to its new range.
-    """
+    """The KAN whose hidden values span their grids, but for the margin, on the points x (R, n, I)."""
     layers = list(kan.layers)
     for index in range(len(layers) - 1):
         s = edges(layers[index], x, kan.k).sum(2)  # (R, n, O)
         mid, half = mid_and_half(s)
         layers[index] = rescale_outputs(layers[index], mid, half)
-        layers[index + 1] = rescale_inputs(layers[index + 1], mid, half, kan.k)
+        layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)
         x = (s - mid[:, None]) / half[:, None]
     return replace(kan, layers=tuple(layers))
 
@@ -63,22 +60,12 @@ def rescale_outputs(layer: Layer, mid: Tensor, half: Tensor) -> Layer:
     return replace(layer, coef=coef, base=base)
 
 
-def rescale_inputs(
-    layer: Layer, mid: Tensor, half: Tensor, k: int, *, refit: bool = True
-) -> Layer:
-    """Tell a layer that its input is now u, where it was mid + half u; ``refit`` its splines."""
-    ones, coef = torch.ones_like(mid), layer.coef
-    if refit:
-        old = ((layer.lower - mid) / half, (layer.upper - mid) / half)
-        coef = bspline.regrid(coef, old, (-ones, ones), k)
-    return replace(
-        layer,
-        coef=coef,
-        lower=-ones,
-        upper=ones,
-        shift=layer.shift + layer.scale * mid,
-        scale=layer.scale * half,
-    )
+def rescale_inputs(layer: Layer, mid: Tensor, half: Tensor) -> Layer:
+    """The layer on the inputs u, where they were mid + half u: its splines stretch, silu does not.
+
+    It sees what it saw, by shift and scale.
+    """
+    return replace(layer, shift=layer.shift + layer.scale * mid, scale=layer.scale * half)
 
 
 def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,6 +15,7 @@ from kansweep.solvers.reml import Weight
 WARM_DAMPING = 1e-3
 ROUGHLY = 1e-2  # tolerance of a cold start
 PROBE_STEPS = 3
+SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
 # The weight that data ask for grows with the grid, in units of ``penalty.weight`` about like this.
 GROWTH = 2
 
@@ -25,10 +26,10 @@ class LM:
     ``restarts`` counts random starts."""
 
     start_from: str = "auto"
-    restarts: int = 12
+    restarts: int = 16
     max_steps: int = 200
     penalty: float | None = None
-    tolerance: float = 1e-3
+    tolerance: float = 3e-3
 
     @torch.inference_mode()
     def start(self, shape: Shape, problem: Problem) -> KAN:
@@ -64,6 +65,8 @@ class LM:
             weight = Weight.estimated(kan, problem.x.shape[1], start_at, unit)
         else:
             weight = Weight.fixed(unit)
+        if len(kan.layers) > 2:
+            kan = start.annealed(kan, problem, weight.value, SOFTENING, WARM_DAMPING)
         limits = Limits(self.max_steps, self.tolerance)
         outcome = descend(kan, problem, limits, weight, WARM_DAMPING, observe)
         return replace(outcome, memory=outcome.memory / unit / growth)

@@ -49,9 +49,7 @@ def settle(kan: KAN, problem: Problem, w: Tensor) -> Point:
         mid, half = mid_and_half(s)
         layers[index] = rescale_outputs(layers[index], mid, half)
         activations.append(_rescaled(activation, half))
-        # The last layer is about to be solved for, so its splines need no refit.
-        refit = False
-        layers[index + 1] = rescale_inputs(layers[index + 1], mid, half, kan.k, refit=refit)
+        layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)
         x = (s - mid[:, None]) / half[:, None]
     kan = with_best_last_layer(replace(kan, layers=tuple(layers)), x, problem.y, w[:, -1:])
     last, f = activate(kan.layers[-1], x, kan.k)

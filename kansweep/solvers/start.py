@@ -24,10 +24,11 @@ DAMPING = 0.1
 # shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.
 RACE = ((3, 6), (5, 3), (10, 1))
 # On each grid the penalty is softened from far too stiff, or deep networks wiggle between points.
-STIFFNESS = (1e4, 1e2, 1.0)
+STIFFNESS = (1e4, 1e2)
 RACE_LIMITS = Limits(max_steps=40, tolerance=1e-4)
-# A grid is trained on this many points a parameter; all points then judge, most of them fresh.
-POINTS = 8
+# A grid is trained on this many points a parameter and at most this share of them; all judge, so
+# that a start which only wiggles through its points is found out.
+POINTS, FRESH = 16, 0.9
 
 
 def blank(shape: Shape, problem: Problem) -> KAN:
@@ -73,7 +74,7 @@ def random(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(problem.x))
     asked = net  # as it was on the grid that is asked for, or the last one before
     for grid_size, (_, kept) in zip(grids, RACE, strict=False):
-        net = _annealed(net.refined(grid_size), field, scale)
+        net = _raced(net.refined(grid_size), field, scale)
         asked = net if grid_size <= shape.grid_size else asked
         many = 1 if grid_size == grids[-1] else max(1, round(restarts * kept / 12))
         winners = best(training_error(net, field), many, seeds)
@@ -88,13 +89,20 @@ def _race_grids(shape: Shape, n_points: int) -> list[int]:
     return [first] + [g for g, _ in RACE[1:] if 2 * edges * (g + shape.k) <= n_points]
 
 
-def _annealed(net: KAN, field: Problem, scale: float) -> KAN:
-    points = slice(0, POINTS * net.n_params)
+def _raced(net: KAN, field: Problem, scale: float) -> KAN:
+    most = max(1, int(FRESH * field.x.shape[1]))
+    points = slice(0, min(POINTS * net.n_params, most))
     part = replace(field, x=field.x[:, points], y=field.y[:, points])
-    w = scale * penalty.weight(net.grid_size, net.k)
+    w = field.x.new_full((net.n_replicas, len(net.layers)), 1.0)
+    w = w * scale * penalty.weight(net.grid_size, net.k)
+    net = annealed(net, part, w, RACE_LIMITS, DAMPING)
+    return descend(net, part, RACE_LIMITS, Weight.fixed(w), DAMPING).kan
+
+
+def annealed(net: KAN, problem: Problem, w: Tensor, limits: Limits, damping: float) -> KAN:
+    """The KAN after descents under penalties from far too stiff to w, (R, L), which is left out."""
     for stiffness in STIFFNESS:
-        weight = field.x.new_full((net.n_replicas, len(net.layers)), w * stiffness)
-        net = descend(net, part, RACE_LIMITS, Weight.fixed(weight), DAMPING).kan
+        net = descend(net, problem, limits, Weight.fixed(w * stiffness), damping).kan
     return net
 
 

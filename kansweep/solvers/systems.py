@@ -21,7 +21,7 @@ from kansweep.solvers import penalty
 from kansweep.solvers.linearised import Linearised
 
 # Parameters up to which the matrix is formed: `make bench` shows where the two forms meet.
-DIRECT_LIMIT = 1000
+DIRECT_LIMIT = 1500
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
 PROBES, PROBE_TOLERANCE = 2, 1e-2
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
