@@ -53,7 +53,8 @@ def factor(band: Tensor) -> BandCholesky:
     depth = steps[:b, None] - steps[:b]
     own, under = (_gathered(blocks, depth + shift) for shift in (0, b))
     own = own + own.tril(-1).mT
-    inverses, below = [], []
+    inverses: list[Tensor] = []
+    below: list[Tensor] = []
     failed = torch.zeros(count, dtype=torch.bool, device=band.device)
     eye = torch.eye(b, dtype=band.dtype, device=band.device)
     for i in range(blocks.shape[1]):

@@ -24,7 +24,7 @@ MARGIN = 0.05
 
 
 def normalised(kan: KAN, x: Tensor) -> KAN:
-    """The KAN whose hidden values span their grids, but for the margin, on the points x (R, n, I)."""
+    """The KAN whose hidden values on points x (R, n, I) span their grids, but for the margin."""
     layers = list(kan.layers)
     for index in range(len(layers) - 1):
         s = edges(layers[index], x, kan.k).sum(2)  # (R, n, O)

@@ -108,9 +108,7 @@ class Jacobian:
         return parts
 
 
-def _add_dense(
-    out: Tensor, values: Tensor, columns: Tensor, outer: Tensor, inner: Tensor
-) -> None:
+def _add_dense(out: Tensor, values: Tensor, columns: Tensor, outer: Tensor, inner: Tensor) -> None:
     for m in range(values.shape[1]):
         rows = values.new_zeros(out.shape[0], out.shape[1], values.shape[3])
         rows.scatter_(1, columns, values[:, m])

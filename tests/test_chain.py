@@ -11,8 +11,7 @@ from kans import random_kan
 
 from kansweep import chain
 from kansweep.chain import Batch
-from kansweep.kan import KAN
-from kansweep.solvers import Outcome, start
+from kansweep.solvers import Outcome, Trained, start
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
 from kansweep.targets import TARGETS
@@ -49,14 +48,14 @@ class Scripted:
     """A solver whose weights are the seed and that does to each (grid size, seed) as it is told."""
 
     def __init__(self, script):
-        self.script, self.cold = script, []
+        self.script, self.cold, self.memories = script, [], []
 
     def start(self, shape, problem):
         self.cold += [(shape.grid_size, seed) for seed in problem.seeds]
         blank = start.blank(shape, problem)
         return blank.with_theta(blank.theta() + torch.tensor(problem.seeds)[:, None])
 
-    def solve(self, kan, problem, observe=None):
+    def solve(self, kan, problem, memory=None, observe=None):
         theta = kan.theta()
         for r, seed in enumerate(problem.seeds):
             match self.script.get((kan.grid_size, seed)):
@@ -65,7 +64,9 @@ class Scripted:
                 case "nan":
                     theta[r] = torch.nan
         n = len(problem.seeds)
-        return Outcome(kan.with_theta(theta), (1,) * n, ("converged",) * n, torch.zeros(n))
+        self.memories.append(memory)
+        seen = torch.tensor(problem.seeds, dtype=torch.float64)[:, None]
+        return Outcome(kan.with_theta(theta), (1,) * n, ("converged",) * n, torch.zeros(n), seen)
 
 
 def test_every_grid_size_gives_a_result_a_seed_in_order():
@@ -80,7 +81,7 @@ def test_every_grid_size_gives_a_result_a_seed_in_order():
 def test_a_results_numbers_are_those_of_its_network():
     result = train()[1][2]
     data = chain._sample(BATCH)
-    f = result.kan(data.x_test[2:])[0, :, 0].numpy()
+    f = result.net.kan(data.x_test[2:])[0, :, 0].numpy()
     y = data.y_test[2, :, 0].numpy()
     assert result.test_rmse == pytest.approx(np.sqrt(np.mean((f - y) ** 2)), rel=1e-12)
     median = torch.tensor(np.abs(f - y)).median().item()
@@ -109,17 +110,17 @@ def test_a_seed_in_a_batch_is_what_it_is_alone():
 @pytest.mark.parametrize("solver", [LM(restarts=1), LBFGS(steps=2)])
 def test_a_chain_goes_on_from_kept_weights_to_the_same_bits(solver):
     whole = train(solver=solver)
-    kept = [KAN.from_arrays(result.kan.to_arrays()) for result in whole[0]]
+    kept = [Trained.from_arrays(result.net.to_arrays()) for result in whole[0]]
     resumed = train(replace(BATCH, grid_sizes=(5, 9)), solver, kept)
     for before, after in zip(whole[1:], resumed, strict=True):
         for one, other in zip(before, after, strict=True):
-            assert torch.equal(one.kan.theta(), other.kan.theta())
+            assert torch.equal(one.net.kan.theta(), other.net.kan.theta())
             assert numbers(one) == numbers(other)
 
 
 def numbers(result: chain.Result) -> dict[str, object]:
     """What is known of a cell but its weights and when it was trained."""
-    return vars(result) | dict.fromkeys(["kan", "seconds", "started_at"])
+    return vars(result) | dict.fromkeys(["net", "seconds", "started_at"])
 
 
 def test_a_seed_that_raises_fails_alone_and_its_next_grid_starts_cold():
@@ -127,19 +128,42 @@ def test_a_seed_that_raises_fails_alone_and_its_next_grid_starts_cold():
     grids = train(solver=solver)
     assert [r.status for r in grids[1]] == [chain.OK, chain.FAILED, chain.OK]
     assert grids[1][1].error == "RuntimeError: no luck with seed 1"
-    assert grids[1][1].kan is None
+    assert grids[1][1].net is None
     assert [r.status for r in grids[2]] == [chain.OK] * 3
     assert solver.cold == [(3, 0), (3, 1), (3, 2), (9, 1)]
     for seed, result in enumerate(grids[2]):
-        assert torch.allclose(result.kan.theta(), torch.tensor(float(seed), dtype=torch.float64))
+        theta = result.net.kan.theta()
+        assert torch.allclose(theta, torch.full_like(theta, seed))
+
+
+def test_what_a_solver_remembers_comes_back_to_each_replica_and_none_where_it_starts_cold():
+    solver = Scripted({(3, 1): "nan"})
+    train(solver=solver)
+    first, second, third = solver.memories
+    assert first is None
+    assert torch.equal(second.nan_to_num(-1), torch.tensor([[0.0], [-1.0], [2.0]]).double())
+    assert torch.equal(third, torch.tensor([[0.0], [1.0], [2.0]]).double())
+
+
+@pytest.mark.parametrize("solver", [LM(restarts=1), LBFGS(steps=2)])
+def test_a_trace_has_every_iteration_of_every_replica(solver):
+    assert not train(solver=solver)[0][0].trace
+    for results in train(replace(BATCH, trace=True), solver):
+        for result in results:
+            steps = [row["step"] for row in result.trace]
+            assert steps == list(range(1, result.steps + 1))
+            last = result.trace[-1]
+            assert last["rmse"] == pytest.approx(result.train_rmse, rel=1e-6)
+            assert last["grad_norm"] == pytest.approx(result.grad_norm, rel=1e-6)
+            assert set(last) == {"step", "rmse", "grad_norm", "accepted", "damping", "penalty"}
 
 
 def test_a_seed_that_raises_leaves_the_others_as_they_are_without_it():
     class Unlucky(LM):
-        def solve(self, kan, problem, observe=None):
+        def solve(self, kan, problem, memory=None, observe=None):
             if kan.grid_size == 5 and 1 in problem.seeds:
                 raise RuntimeError
-            return super().solve(kan, problem, observe)
+            return super().solve(kan, problem, memory, observe)
 
     undisturbed, disturbed = train(), train(solver=Unlucky(restarts=1))
     for r in (0, 2):
@@ -169,7 +193,7 @@ def test_values_that_are_infinite_are_a_divergence():
 
 def test_an_interrupt_is_no_failure():
     class Interrupted(Scripted):
-        def solve(self, kan, problem, observe=None):
+        def solve(self, kan, problem, memory=None, observe=None):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -10,7 +10,7 @@ import torch
 from kans import points, random_kan
 
 from kansweep import kan as kans
-from kansweep.gauge import balanced, normalised
+from kansweep.gauge import MARGIN, balanced, mid_and_half, normalised
 
 
 @pytest.mark.parametrize("base", [False, True])
@@ -20,17 +20,19 @@ def test_hidden_values_span_the_grid_exactly(width, base):
     net = normalised(net, x)
     for layer in net.layers[:-1]:
         x = kans.edges(layer, x, net.k).sum(2)
-        np.testing.assert_allclose(x.amin(1), -1.0, atol=1e-13)
-        np.testing.assert_allclose(x.amax(1), 1.0, atol=1e-13)
+        np.testing.assert_allclose(x.amin(1), -1 / (1 + MARGIN), atol=1e-13)
+        np.testing.assert_allclose(x.amax(1), 1 / (1 + MARGIN), atol=1e-13)
 
 
-def test_where_outer_splines_are_cubic_polynomials_the_function_is_unchanged():
-    """A polynomial survives any change of range, so what is left is the affine part: exact."""
-    net, x = random_kan((3, 2, 1), grid_size=1, base=True), points(2, 60, 3)
-    last = net.layers[1]
-    moved = replace(last, shift=last.shift + 0.3, scale=2 * last.scale)  # as after normalising
-    net = replace(net, layers=(net.layers[0], moved))
-    np.testing.assert_allclose(normalised(net, x)(x), net(x), atol=1e-11)
+def test_only_the_outer_splines_stretch_and_silu_sees_what_it_saw():
+    """u = (s - mid) / half enters the splines as they are; written out for one hidden layer."""
+    net, x = random_kan((3, 2, 1), base=True), points(2, 60, 3)
+    s = kans.edges(net.layers[0], x, net.k).sum(2)
+    mid, half = mid_and_half(s)
+    u = (s - mid[:, None]) / half[:, None]
+    splines = kans.edges(replace(net.layers[1], base=None), u, net.k).sum(2)
+    expected = splines + torch.nn.functional.silu(s) @ net.layers[1].base.mT
+    np.testing.assert_allclose(normalised(net, x)(x), expected, atol=1e-12)
 
 
 def test_balancing_shares_a_nodes_constant_among_its_edges_and_changes_no_value():

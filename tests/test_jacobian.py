@@ -8,6 +8,7 @@ import torch
 from kans import normal, points, random_kan
 from torch import Tensor
 
+from kansweep import jacobian as jacobians
 from kansweep import kan as kans
 from kansweep.gauge import mid_and_half, normalised, range_terms
 from kansweep.jacobian import Jacobian, jacobian
@@ -56,21 +57,46 @@ def test_products_are_those_of_the_dense_matrix(width):
     np.testing.assert_allclose(
         rows.transposed_product(r), torch.einsum("rmnp,rmn->rp", matrix, r), **same
     )
-    np.testing.assert_allclose(rows._gram_dense(), full, **same)
-    np.testing.assert_allclose(rows._gram_scatter(), full, **same)
     np.testing.assert_allclose(rows.squared_norms(), full.diagonal(dim1=1, dim2=2), **same)
 
 
-@pytest.mark.parametrize("grid_size", [3, 300])
-def test_either_form_of_the_normal_matrix_is_chosen_and_right(grid_size):
-    net, x = random_kan((2, 1, 1), grid_size=grid_size), points(2, 40, 2)
+@pytest.mark.parametrize("chunk", [1, 4_000_000])
+@pytest.mark.parametrize("cost", [0, 1e9])
+@pytest.mark.parametrize("width", [(2, 1, 1), (2, 3, 2), (1, 1)])
+def test_either_form_of_the_gram_matrix_has_its_lower_half(width, cost, chunk, monkeypatch):
+    """Scattered where pairs cost nothing, dense where they cost all; a point at a time or all."""
+    monkeypatch.setattr(jacobians, "SCATTER_COST", cost)
+    monkeypatch.setattr(jacobians, "CHUNK", chunk)
+    net, x = random_kan(width, base=True), points(2, 30, width[0])
+    activations, _ = net.activations(x)
+    rows, hidden = jacobian(net, activations), sum(width[1:-1])
+    outer = normal(2, width[-1], 30, 2 * hidden, seed=3)
+    inner = normal(2, net.n_params, 2 * hidden, seed=4)
+    whole = dense(rows) + torch.einsum("rmnh,rph->rmnp", outer, inner)
+    full = torch.einsum("rmnp,rmnq->rpq", whole, whole)
+    np.testing.assert_allclose(rows.gram(outer, inner).tril(), full.tril(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("base", [False, True])
+def test_bands_are_the_blocks_of_single_edges(base):
+    net, x = random_kan((2, 3, 2), base=base), points(2, 30, 2)
     rows = jacobian(net, net.activations(x)[0])
-    matrix = dense(rows)[:, 0]
-    np.testing.assert_allclose(rows.gram(), matrix.mT @ matrix, atol=1e-12)
+    matrix = dense(rows)
+    full = torch.einsum("rmnp,rmnq->rpq", matrix, matrix)
+    first = 0
+    for layer, band in zip(net.layers, rows.bands(net), strict=True):
+        n_coef = layer.coef.shape[3]
+        for edge in range(layer.n_outputs * layer.n_inputs):
+            block = full[:, first : first + n_coef, first : first + n_coef]
+            for d in range(net.k + 1):
+                own = block.diagonal(offset=-d, dim1=1, dim2=2)
+                np.testing.assert_allclose(band[:, edge, : n_coef - d, d], own, atol=1e-12)
+            first += n_coef
+        first += layer.n_outputs * layer.n_inputs if base else 0
 
 
 def normalising_forward(net: KAN, x: Tensor) -> Tensor:
-    """Forward pass that maps hidden values onto [-1, 1] by their own range on x.
+    """Forward pass that maps hidden values onto their grids by their own range on x.
 
     silu sees the value before that, as it does in the model; written without ``gauge``.
     """

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from kans import example, normal, points, random_kan
+from scipy.optimize import minimize_scalar
+from torch import Tensor
 
 from kansweep.data import sample
 from kansweep.gauge import mid_and_half, normalised
 from kansweep.kan import KAN, edges
-from kansweep.linalg import solve_damped
 from kansweep.solvers import (
     CONVERGED,
     NON_FINITE,
@@ -22,9 +24,14 @@ from kansweep.solvers import (
     descent,
     penalty,
     start,
+    systems,
 )
-from kansweep.solvers.descent import Limits, descend, evaluate, normal_equations
+from kansweep.solvers.descent import Limits, descend
+from kansweep.solvers.linearised import Linearised, linearise
 from kansweep.solvers.lm import LM
+from kansweep.solvers.objective import evaluate
+from kansweep.solvers.reml import Weight
+from kansweep.solvers.systems import Direct, Iterative
 from kansweep.targets import TARGETS
 
 EXAMPLE = Shape((2, 1, 1), 3, 5, False)
@@ -41,8 +48,10 @@ def trained(problem: Problem, grid_sizes: tuple[int, ...], solver: LM | None = N
     solver = solver or LM()
     width = (problem.x.shape[2], 1, 1)
     net, nets = solver.start(Shape(width, 3, grid_sizes[0], False), problem), []
+    memory = None
     for grid_size in grid_sizes:
-        net = solver.solve(net.refined(grid_size), problem).kan
+        outcome = solver.solve(net.refined(grid_size), problem, memory)
+        net, memory = outcome.kan, outcome.memory
         nets.append(net)
     return nets
 
@@ -51,29 +60,34 @@ def residuals(net: KAN, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> to
     """All whose squares the objective sums, (R, rows): data, then penalties; written out here.
 
     Hidden values are normalised by their own range on x, which rescales their penalty as well.
+    Weights are (R, L).
     """
     u = raw = x
     parts = []
     for index, layer in enumerate(net.layers):
+        root = w[:, index].sqrt()[:, None]
         out = edges(replace(layer, base=None), u, net.k).sum(2)
         if layer.base is not None:
             v = layer.shift[:, None] + layer.scale[:, None] * raw
             out = out + (v * torch.sigmoid(v)) @ layer.base.mT
         mid, half = mid_and_half(out)
         size = half if index + 1 < len(net.layers) else torch.ones_like(half)
-        parts.append((layer.coef.diff(n=net.k + 2) / size[..., None, None]).flatten(1))
+        parts.append(root * (layer.coef.diff(n=net.k + 2) / size[..., None, None]).flatten(1))
         raw, u = out, (out - mid[:, None]) / half[:, None]
     data = (raw - y).flatten(1) / x.shape[1] ** 0.5
-    return torch.cat([data, *(w.sqrt()[:, None] * part for part in parts)], dim=1)
+    return torch.cat([data, *parts], dim=1)
 
 
-@pytest.mark.parametrize("base", [False, True])
-@pytest.mark.parametrize("width", [(2, 1, 1), (3, 2, 2, 1), (2, 3, 2)])
-def test_normal_equations_are_those_of_finite_differences(width, base):
+WIDTHS = [(2, 1, 1), (3, 2, 2, 1), (2, 3, 2), (1, 1)]
+
+
+def some_system(width: tuple[int, ...], base: bool) -> tuple[Linearised, Tensor, Tensor, Tensor]:
+    """A linearised problem, weights, and by finite differences its matrix and half gradient."""
     x, y = points(2, 30, width[0]), normal(2, 30, width[-1], seed=7)
-    problem, w = Problem(x, y, (-1, 1), (0, 1)), torch.tensor([1e-1, 1e-3]).double()
+    scale = torch.logspace(0, -1, len(width) - 1).double()
+    w = torch.tensor([[1e-1], [1e-3]]).double() * scale
     net = normalised(normalised(random_kan(width, base=base), x), x)
-    matrix, gradient = normal_equations(evaluate(net, problem, w), w)
+    point = evaluate(net, Problem(x, y, (-1, 1), (0, 1)))
     theta, h, columns = net.theta(), 1e-6, []
     for p in range(theta.shape[1]):
         move = torch.zeros_like(theta)
@@ -81,22 +95,84 @@ def test_normal_equations_are_those_of_finite_differences(width, base):
         there, back = (residuals(net.with_theta(theta + d), x, y, w) for d in (move, -move))
         columns.append((there - back) / (2 * h))
     jacobian = torch.stack(columns, dim=2)  # (R, rows, P)
-    here = residuals(net, x, y, w)[..., None]
-    np.testing.assert_allclose(matrix, jacobian.mT @ jacobian, atol=1e-6)
-    np.testing.assert_allclose(gradient[..., None], jacobian.mT @ here, atol=1e-6)
+    here = residuals(net, x, y, w)
+    gradient = (jacobian.mT @ here[..., None])[..., 0]
+    lin = linearise(net, point.activations, point.residual)
+    np.testing.assert_allclose(point.objective(w), here.square().sum(1), rtol=1e-12)
+    return lin, w, jacobian.mT @ jacobian, gradient
+
+
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_linearised_objective_is_that_of_finite_differences(width, base):
+    lin, w, matrix, gradient = some_system(width, base)
+    d = normal(2, matrix.shape[1], seed=3)
+    np.testing.assert_allclose(lin.gradient(w), gradient, atol=1e-6)
+    np.testing.assert_allclose(lin.product(w, d), (matrix @ d[..., None])[..., 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("form", [Direct, Iterative])
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_both_forms_of_a_system_solve_it(width, base, form, monkeypatch):
+    """Against NumPy's solution of the matrix by finite differences."""
+    monkeypatch.setattr(systems, "CG_TOLERANCE", 1e-10)
+    lin, w, matrix, gradient = some_system(width, base)
+    damping = torch.tensor([0.1, 0.01]).double()
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    damped = matrix + torch.diag_embed(damping[:, None] * diagonal)
+    factored = form(lin).factored(w, damping)
+    x, failed = factored.solve(gradient)
+    assert not failed.any()
+    np.testing.assert_allclose(factored.diagonal, diagonal, atol=1e-6)
+    expected = np.linalg.solve(damped.numpy(), gradient.numpy()[..., None])[..., 0]
+    np.testing.assert_allclose(x, expected, rtol=0, atol=2e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("width", [(2, 1, 1), (3, 2, 2, 1)])
+def test_traces_by_layer_are_those_of_the_dense_inverse_and_estimated_without_it(width):
+    lin, w, _, _ = some_system(width, base=False)
+    everyone = torch.arange(2)
+    direct = Direct(lin).trace(w, everyone)
+    eye = torch.eye(lin.kan.n_params).double()
+    columns = [lin.strain_change(row.expand(2, -1)) for row in eye]
+    strain = torch.stack(columns, dim=2)  # (R, S, P), B
+    whole = torch.stack([lin.product(w, row.expand(2, -1)) for row in eye], dim=2)
+    inverse = np.linalg.pinv(whole.numpy(), rcond=1e-12, hermitian=True)
+    own = np.einsum("rsp,rpq,rsq->rs", strain, inverse, strain)
+    first = np.cumsum([0, *penalty.ranks(lin.kan)])
+    expected = np.stack([own[:, a:b].sum(1) for a, b in itertools.pairwise(first)], axis=1)
+    np.testing.assert_allclose(direct, expected, rtol=1e-3)
+    np.testing.assert_allclose(Direct(lin).trace(w, everyone[1:]), expected[1:], rtol=1e-3)
+    estimate = Iterative(lin).trace(w, everyone[:1])  # the other is too ill-conditioned for it
+    np.testing.assert_allclose(estimate, expected[:1], rtol=0.3)
+
+
+def test_large_and_small_systems_take_their_forms_and_reach_the_same_end(monkeypatch):
+    problem = example(300, (0, 1))
+    direct = trained(problem, (5, 10, 20))
+    monkeypatch.setattr(systems, "DIRECT_LIMIT", 0)
+    iterative = trained(problem, (5, 10, 20))
+    for one, other in zip(direct, iterative, strict=True):
+        errors = fresh_rmse(one, (0, 1)), fresh_rmse(other, (0, 1))
+        np.testing.assert_allclose(errors[1], errors[0], rtol=0.1)
 
 
 def test_a_solve_that_fails_is_a_rejected_step_and_no_convergence(monkeypatch):
     calls = []
 
-    def failing_once(matrix, rhs, damping):
-        calls.append(damping.item())
-        x, failed = solve_damped(matrix, rhs, damping)
-        return (x, failed) if len(calls) > 1 else (torch.zeros_like(x), ~failed)
+    class FailingOnce(Direct):
+        def factored(self, w, damping):
+            calls.append(damping.item())
+            factored = super().factored(w, damping)
+            if len(calls) == 1:
+                solve = factored.solve
+                factored.solve = lambda rhs: (solve(rhs)[0] * 0, torch.tensor([True]))
+            return factored
 
-    monkeypatch.setattr(descent, "solve_damped", failing_once)
+    monkeypatch.setattr(descent, "system", FailingOnce)
     problem = example(100, (0,))
-    net = start.additive(EXAMPLE, problem, torch.tensor([1e-8]).double())
+    net = start.additive(EXAMPLE, problem, torch.tensor([[1e-8]]).double())
     outcome = LM().solve(net, problem)
     assert calls[1] > calls[0]
     assert outcome.steps[0] > 2
@@ -106,29 +182,29 @@ def test_a_solve_that_fails_is_a_rejected_step_and_no_convergence(monkeypatch):
 def test_it_ends_where_the_gradient_vanishes_and_says_so():
     problem = example(300, (0, 1))
     net = LM().start(EXAMPLE, problem)
-    w = torch.full((2,), penalty.weight(5, 3)).double()
-    outcome = descend(net, problem, Limits(200, 1e-12), w, 1e-3)
+    weight = Weight.fixed(torch.full((2, 2), penalty.weight(5, 3)).double())
+    outcome = descend(net, problem, Limits(200, 1e-12), weight, 1e-3)
     assert outcome.stop_reason == (CONVERGED, CONVERGED)
     assert (outcome.grad_norm < 1e-6).all()
 
 
 def test_no_step_raises_the_error_on_the_way():
-    problem, errors = example(200, (3,)), []
-    net = start.additive(EXAMPLE, problem, torch.tensor([penalty.weight(5, 3)]).double())
-
-    def observe(step: int, net: KAN, replicas: torch.Tensor) -> None:
-        assert replicas.tolist() == [0]
-        errors.append(start.training_error(net, problem).item())
-
-    outcome = LM().solve(net, problem, observe)
-    assert len(errors) == outcome.steps[0]
+    problem, seen = example(200, (3,)), []
+    net = start.additive(EXAMPLE, problem, torch.tensor([[penalty.weight(5, 3)]]).double())
+    outcome = LM(penalty=1.0).solve(net, problem, observe=seen.append)
+    assert [now.step for now in seen] == list(range(1, outcome.steps[0] + 1))
+    errors = [now.rmse.item() for now in seen]
     assert errors[-1] < errors[0]
     assert errors == sorted(errors, reverse=True)
+    for now in seen:
+        assert now.replicas.tolist() == [0]
+        error = (now.kan()(problem.x) - problem.y).square().mean().sqrt()
+        assert now.rmse.item() == pytest.approx(error.item(), rel=1e-9)
 
 
 def test_a_limit_on_steps_is_kept_and_told():
     problem = example(100, (0,))
-    net = start.additive(EXAMPLE, problem, torch.tensor([1e-8]).double())
+    net = start.additive(EXAMPLE, problem, torch.tensor([[1e-8]]).double())
     outcome = LM(max_steps=2).solve(net, problem)
     assert (outcome.steps, outcome.stop_reason) == ((2,), (STEP_LIMIT,))
 
@@ -154,6 +230,69 @@ def test_every_cold_start_of_the_example_reaches_the_right_basin(n_train):
     problem = example(n_train, tuple(range(20)))
     (net,) = trained(problem, (5,))
     assert ((net(problem.x) - problem.y).square().mean((1, 2)).sqrt() < 1e-2).all()
+
+
+def test_weights_by_reml_serve_noise_too():
+    """With 1% noise a grid far too fine is as good as the best, at every size of data."""
+    seeds = (0, 1, 2)
+    for n_train in (100, 1000):
+        problem = example(n_train, seeds)
+        noise = 0.01 * problem.y.std() * normal(*problem.y.shape, seed=4)
+        noisy = replace(problem, y=problem.y + noise)
+        solver, errors = LM(), []
+        net, memory = solver.start(EXAMPLE, noisy), None
+        for grid_size in (5, 10, 20, 50):
+            outcome = solver.solve(net.refined(grid_size), noisy, memory)
+            net, memory = outcome.kan, outcome.memory
+            errors.append(fresh_rmse(net, seeds).median().item())
+        assert errors[-1] < 1.1 * min(errors)
+
+
+@pytest.mark.parametrize("noise", [0.3, 1e-2])
+def test_a_weight_maximises_the_restricted_likelihood_of_a_linear_model(noise):
+    """Of one spline: the likelihood written out densely and maximised by SciPy."""
+    x, n, grid_size = points(1, 200, 1), 200, 15
+    y = torch.sin(4 * x) + noise * normal(1, n, 1, seed=2)
+    problem = Problem(x, y, (-1, 1), (0,))
+    net = start.blank(Shape((1, 1), 3, grid_size, False), problem)
+    unit = torch.tensor([[penalty.weight(grid_size, 3)]]).double()
+    outcome = descend(
+        net, problem, Limits(100, 1e-9), Weight.estimated(net, n, unit, 1e-6 * unit), 1e-3
+    )
+    columns = [net.with_theta(row[None])(x)[0, :, 0].numpy() for row in torch.eye(18).double()]
+    design, rough = np.stack(columns, axis=1), np.diff(np.eye(18), 5, axis=0)
+    target = (y / y.std(correction=0))[0, :, 0].numpy()
+
+    def loss(log_w: float) -> float:
+        w = np.exp(log_w)
+        matrix = design.T @ design / n + w * rough.T @ rough
+        theta = np.linalg.solve(matrix, design.T @ target / n)
+        fit = np.mean((design @ theta - target) ** 2) + w * np.sum((rough @ theta) ** 2)
+        return (n - 5) * np.log(fit) + np.linalg.slogdet(matrix)[1] - 13 * log_w
+
+    best = minimize_scalar(loss, bounds=(np.log(1e-12), np.log(1e2)), method="bounded")
+    ours = np.log(outcome.memory.item())
+    assert ours == pytest.approx(best.x, abs=0.5)
+    assert loss(ours) - best.fun < 0.1
+
+
+def test_a_weight_that_is_given_stays():
+    problem = example(100, (0,))
+    outcome = LM(penalty=3.0).solve(LM(penalty=3.0).start(EXAMPLE, problem), problem)
+    expected = 3.0 * penalty.weight(5, 3)
+    seen = []
+    LM(penalty=3.0).solve(outcome.kan, problem, observe=seen.append)
+    assert {now.penalty.item() for now in seen} == {expected}
+
+
+def test_weights_are_carried_to_the_next_grid():
+    problem = example(300, (0,))
+    outcome = LM().solve(LM().start(EXAMPLE, problem), problem)
+    seen = []
+    LM().solve(outcome.kan.refined(10), problem, outcome.memory * 50, seen.append)
+    fresh = []
+    LM().solve(outcome.kan.refined(10), problem, None, fresh.append)
+    assert seen[0].penalty.item() > 10 * fresh[0].penalty.item()
 
 
 def test_alone_and_in_a_batch_agree():
@@ -213,10 +352,11 @@ def test_a_product_is_learned_to_round_off_by_two_hidden_nodes():
     assert (fresh_rmse(net, (0, 1), "product") < 1e-9).all()
 
 
-def test_a_linear_model_is_solved_in_one_step():
+def test_a_linear_model_needs_steps_only_for_its_weight():
     problem = example(500, (0,), "bessel")
     outcome = LM().solve(LM().start(Shape((1, 1), 3, 50, False), problem), problem)
-    assert outcome.steps == (1,)
+    assert outcome.stop_reason == (CONVERGED,)
+    assert LM(penalty=1.0).solve(outcome.kan, problem).steps == (1,)
     # Least squares with the base branch, by other means: 9.6e-5 on this space.
     assert fresh_rmse(outcome.kan, (0,), "bessel") < 1.1 * 9.6e-5
 

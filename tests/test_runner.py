@@ -132,7 +132,7 @@ class Diary:
         blank = start.blank(shape, problem)
         return blank.with_theta(blank.theta() + 1.0)
 
-    def solve(self, kan, problem, observe=None):
+    def solve(self, kan, problem, memory=None, observe=None):
         cells = [(problem.x.shape[1], seed, kan.grid_size) for seed in problem.seeds]
         if self.failing.intersection(cells):
             raise FloatingPointError("as asked")
@@ -141,7 +141,9 @@ class Diary:
         chapter = torch.tensor(cells).sum(1, dtype=kan.theta().dtype)
         theta = kan.theta() * (1 + chapter[:, None] / 1000)
         theta[[cell in self.diverging for cell in cells]] = torch.nan
-        return Outcome(kan.with_theta(theta), (1,) * n, ("converged",) * n, torch.zeros(n))
+        return Outcome(
+            kan.with_theta(theta), (1,) * n, ("converged",) * n, torch.zeros(n), torch.zeros(n, 0)
+        )
 
 
 @pytest.fixture
@@ -355,10 +357,10 @@ def test_more_sizes_and_seeds_train_only_what_is_new(tmp_path):
 def failing_at(monkeypatch, grid_size: int) -> None:
     solve = runner.LM.solve
 
-    def broken(self, kan, problem, observe=None):
+    def broken(self, kan, problem, memory=None, observe=None):
         if kan.grid_size == grid_size:
             raise FloatingPointError("as asked")
-        return solve(self, kan, problem, observe)
+        return solve(self, kan, problem, memory, observe)
 
     monkeypatch.setattr(runner.LM, "solve", broken)
 

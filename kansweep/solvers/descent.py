@@ -29,8 +29,8 @@ from kansweep.solvers import (
     Observe,
     Outcome,
     Problem,
-    reml,
     relative_gradient,
+    reml,
 )
 from kansweep.solvers.linearised import linearise
 from kansweep.solvers.objective import Point, evaluate, output_spread, scaled_output, settle
@@ -60,7 +60,7 @@ class Search:
     point: Point
     damping: Tensor  # (R,)
     rejections: Tensor  # (R,), in a row
-    fall: Tensor  # (R,), share of the objective that the last step took
+    fall: Tensor  # (R,), share of the objective that the last step took, or promised if refused
     grad_norm: Tensor  # (R,), where the last step began
     converged: Tensor  # (R,)
 
@@ -162,7 +162,7 @@ def _step(search: Search, tolerance: float) -> Search:
         point=reached,
         damping=damping.clamp(min=DAMPING_FLOOR),
         rejections=torch.where(better, 0, search.rejections + 1),
-        fall=torch.where(better, decrease / objective, search.fall),
+        fall=torch.where(better, decrease, predicted) / objective,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
         converged=(weight.settled & ((better & (decrease < small)) | (predicted < small)))
         | (objective < round_off),

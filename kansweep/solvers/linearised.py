@@ -1,9 +1,9 @@
 """The objective linearised at a settled point.
 
 Near a point the residual is r + J d and the scaled differences of the coefficients are e + B d, so
-the objective is a quadratic with matrix A = J^T J / n + B^T W B, W the weight of each difference. Both know that the ranges of
-hidden values move with the parameters (``gauge.range_terms``): J is sparse plus low rank, and
-normalising divides a node's differences e by its half-range.
+the objective is a quadratic with matrix A = J^T J / n + B^T W B, W the weight of each difference.
+Both know that the ranges of hidden values move with the parameters (``gauge.range_terms``): J is
+sparse plus low rank, and normalising divides a node's differences e by its half-range.
 """
 
 from __future__ import annotations
@@ -111,8 +111,9 @@ def linear(kan: KAN, rows: Jacobian, residual: Tensor) -> Linearised:
 def _with_strain(
     kan: KAN, rows: Jacobian, residual: Tensor, outer: Tensor, inner: Tensor, half: Tensor
 ) -> Linearised:
-    strain, owner = penalty.differences(kan, kan.theta()), penalty.owners(
-        kan.width, kan.grid_size, residual.device
+    strain, owner = (
+        penalty.differences(kan, kan.theta()),
+        penalty.owners(kan.width, kan.grid_size, residual.device),
     )
     residual = residual.mT.contiguous()
     return Linearised(kan, rows, residual, strain, owner, outer, inner, half)

@@ -1,8 +1,8 @@
 """What is minimised, and the points at which it is looked at: settled KANs.
 
-The objective is mean |f - y|^2 + sum_l w_l energy_l for outputs of unit variance, with one weight a layer. A point is settled: what
-can be had for free has been taken, hidden values onto their grids and the last layer to its
-optimum, so that only what is truly nonlinear is left to search.
+The objective is mean |f - y|^2 + sum_l w_l energy_l for outputs of unit variance, with one weight
+a layer. A point is settled: what can be had for free has been taken, hidden values onto their
+grids and the last layer to its optimum, so that only what is truly nonlinear is left to search.
 """
 
 from __future__ import annotations

@@ -114,10 +114,10 @@ def _entries(
         layer.append(np.full(n_in * n_out, index))
         offset += n_in * n_out * (n_coef + base)
     at = np.concatenate(first)[:, None] + column  # (E, entries)
-    index = (at + depth) * offset + at
-    values = np.broadcast_to(lower[column, depth], index.shape)
-    layers = np.broadcast_to(np.concatenate(layer)[:, None], index.shape)
-    flat = (torch.from_numpy(part.flatten()).to(device) for part in (index, values, layers))
+    places = (at + depth) * offset + at
+    values = np.broadcast_to(lower[column, depth], places.shape)
+    layers = np.broadcast_to(np.concatenate(layer)[:, None], places.shape)
+    flat = (torch.from_numpy(part.flatten()).to(device) for part in (places, values, layers))
     return next(flat), next(flat), next(flat)
 
 

@@ -17,8 +17,8 @@ from kansweep.kan import KAN, Layer
 from kansweep.solvers.linearised import linear
 from kansweep.solvers.systems import system
 
-# A first solve moves the coefficients, a second removes the rounding of the first.
-PASSES = 1
+# Beside silu the splines are ill-conditioned, and a second solve removes the rounding of the first.
+PASSES, PASSES_WITH_BASE = 1, 2
 
 
 def with_best_last_layer(kan: KAN, x: Tensor, y: Tensor, w: Tensor) -> KAN:
@@ -33,7 +33,7 @@ def with_best_last_layer(kan: KAN, x: Tensor, y: Tensor, w: Tensor) -> KAN:
     ridge = torch.full_like(w[:, 0], 50 * torch.finfo(y.dtype).eps)
     factored = system(linear(outputs[0], rows, y[..., 0])).factored(w, ridge)
     for m, one in enumerate(outputs):
-        for _ in range(PASSES):
+        for _ in range(PASSES if layer.base is None else PASSES_WITH_BASE):
             theta = one.theta()
             residual = rows.product(theta)[:, 0] - y[:, :, m]
             step, _ = factored.solve(-linear(one, rows, residual).gradient(w))

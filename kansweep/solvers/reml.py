@@ -23,7 +23,8 @@ from kansweep.solvers.systems import System
 READY = 0.03  # re-estimate once a step lowers the objective by less than this share
 SETTLED = 0.3  # |log| of the last change of a weight that is close enough
 LARGEST = 100.0  # factor of one update
-UPDATES = 15
+UPDATES = 8
+RELAXATION = 1.5  # of the logarithm: the update alone takes ever the same share of what is left
 # A layer's own weight is trusted as far as the data are not interpolated: of the logarithm of its
 # ratio to the weight that all layers would share, this many times the share of the data's degrees
 # of freedom that is left over, at most all of it.
@@ -76,8 +77,8 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     edf = unpenalised(kan) + freedom.sum(1)
     trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None]
     new = (shared + trust * (own - shared)).exp()
-    new = w * (new / w).nan_to_num(1.0).clamp(1 / LARGEST, LARGEST)
-    new = torch.maximum(new, weight.least[chosen]).clamp(max=MOST)
+    new = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
+    new = torch.maximum(new, weight.least[chosen]).clamp(max=MOST).to(w)
     near = ((new / w).log().abs() < SETTLED) | (freedom < IDLE)
     near = near.all(1)
     value, left = weight.value.clone(), weight.left.clone()

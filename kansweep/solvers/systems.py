@@ -8,7 +8,6 @@ nonzeros each, and the memory is that of the Jacobian.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -69,9 +68,8 @@ class Direct:
         matrix.flatten(1).index_add_(1, self.index, scale[:, self.layer] * self.stiff)
         left, right = (part[replicas] for part in self.strain_factors)
         if left.shape[2]:
-            weighted = scale[:, None, self.node_layer]
-            left, right = torch.cat([weighted * left, weighted * right], 2), torch.cat([right, left], 2)
-            matrix.baddbmm_(left, right.mT)
+            both = scale[:, None, self.node_layer].repeat(1, 1, 2) * torch.cat([left, right], 2)
+            matrix.baddbmm_(both, torch.cat([right, left], 2).mT)
         return matrix
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
@@ -110,7 +108,7 @@ class Iterative:
         self.data_band = torch.cat(lin.rows.bands(lin.kan), dim=1) / lin.n_points
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
-        return _Preconditioned(self, w, damping)
+        return _Preconditioned(self, w, damping, CG_TOLERANCE)
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
         """Hutchinson's estimate from a few vectors of signs, always the same ones."""
@@ -131,9 +129,7 @@ class _Preconditioned:
     """Solved by conjugate gradients, preconditioned by the diagonal blocks: a band an edge's
     spline, a number a base weight."""
 
-    def __init__(
-        self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float = CG_TOLERANCE
-    ) -> None:
+    def __init__(self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float) -> None:
         self.lin, self.w, self.tolerance = parts.lin, w, tolerance
         kan = self.lin.kan
         by_node = (w[:, None, _node_layers(kan)] * parts.node_diagonal).sum(2)
@@ -149,9 +145,7 @@ class _Preconditioned:
         self.factors = banded.factor(band.flatten(0, 1))
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
-        x = conjugate_gradients(
-            self._apply, self._precondition, rhs, self.tolerance, CG_ITERATIONS
-        )
+        x = conjugate_gradients(self._apply, self._precondition, rhs, self.tolerance, CG_ITERATIONS)
         failed = ~torch.isfinite(x).all(1)
         return torch.where(failed[:, None], 0.0, x), failed
 
