@@ -23,12 +23,13 @@ from kansweep.engine import ENGINES
 from kansweep.solvers import Solver, Trained
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
+from kansweep.solvers.systems import DIRECT_LIMIT
 from kansweep.store import Store
 from kansweep.sweep import Cell, Plan
 from kansweep.targets import TARGETS
 
 # What one batch may hold: points times edges, which the Jacobian grows with, and squared
-# parameters, which the normal equations do; a few hundred megabytes either way.
+# parameters, which normal equations do where they are formed; a few hundred megabytes either way.
 BATCH_WORK, BATCH_SQUARES = 400_000, 4_000_000
 
 
@@ -218,7 +219,7 @@ def _tasks(stretches: list[Stretch], plan: Plan, config: RunConfig) -> Iterator[
     edges = sum(a * b for a, b in itertools.pairwise(plan.width))
     facts = _facts(plan, config)
     for (n_train, *grid_sizes), members in alike.items():
-        n_params = edges * (grid_sizes[-1] + config.model.k + 1)
+        n_params = min(edges * (grid_sizes[-1] + config.model.k + 1), DIRECT_LIMIT)
         size = max(1, min(BATCH_WORK // (n_train * edges), BATCH_SQUARES // n_params**2))
         for part in (members[i : i + size] for i in range(0, len(members), size)):
             yield Task(

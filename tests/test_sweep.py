@@ -83,7 +83,14 @@ def changed(config: RunConfig, key: str) -> RunConfig:
     return config
 
 
-INDIFFERENT = {"name", "outputs", "engine.name", "run.mode", "run.fail_fast"}
+INDIFFERENT = {
+    "name",
+    "outputs",
+    "engine.name",
+    "run.mode",
+    "run.fail_fast",
+    "solver.trace",
+}
 EXTENT = {"seeds", "data.sizes", "grid.sizes"}
 
 
