@@ -85,15 +85,18 @@ class LM:
         return start.random(shape, problem, max(1, self.restarts), self.penalty or 1.0)
 
     def _converges(self, net: KAN, problem: Problem) -> Tensor:
-        """Whether twice the grid brings at least half the order of theory, (R,) of bool.
+        """Whether the fit is small, and three quarters of the theory's order smaller on twice the
+        grid, (R,) of bool.
 
-        In the right basin RMSE falls as G^-(k+1); in a wrong one a finer grid hardly helps.
+        In the right basin RMSE falls as G^-(k+1); in a wrong one a finer grid hardly helps, unless
+        there are few points, and then the fit is poor to begin with.
         """
-        error = start.training_error(net, problem)
+        error, order = start.training_error(net, problem), net.k + 1
         finer = self._train(net.refined(2 * net.grid_size), problem, WARM_DAMPING, PROBE_STEPS)
         round_off = (1e3 * torch.finfo(error.dtype).eps) ** 2
-        falls = start.training_error(finer, problem) * 2.0 ** (net.k + 1) < error
-        return falls | (error < round_off)
+        falls = start.training_error(finer, problem) * 2.0 ** (1.5 * order) < error
+        small = error < (2 / net.grid_size) ** (2 * order)
+        return (falls & small) | (error < round_off)
 
     def _challenged(self, net: KAN, doubtful: Tensor, shape: Shape, problem: Problem) -> KAN:
         """The better of the additive start and the best random one, seed by seed."""
