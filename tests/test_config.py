@@ -44,6 +44,14 @@ def test_example8_is_what_runs_by_default(kansweep: Any) -> None:
     assert composed(kansweep, "experiment=example8") == RunConfig()
 
 
+def test_the_extended_example_changes_its_extent_and_no_setting(kansweep: Any) -> None:
+    extended = composed(kansweep, "experiment=example8_extended")
+    grids = GridConfig((5, 10, 20, 50, 100, 200, 500, 1000, 2000))
+    assert extended == RunConfig(
+        name="example8_extended", seeds=3, data=DataConfig(sizes=(30_000,)), grid=grids
+    )
+
+
 def test_example8_lbfgs_is_the_published_recipe(kansweep: Any) -> None:
     published = composed(kansweep, "experiment=example8_lbfgs")
     assert published == RunConfig(

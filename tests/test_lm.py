@@ -225,9 +225,38 @@ def test_the_example_reaches_its_floor_at_every_grid_with_enough_data():
         assert fresh_rmse(net, (0, 1, 2)).median() < 1.25 * floor
 
 
+def test_the_law_goes_on_to_fine_grids():
+    """30,000 points: RMSE falls by G^-4 to 4e-11, by conjugate gradients at last."""
+    grids = (5, 10, 20, 50, 100, 200, 500)
+    problem = example(30_000, (0,))
+    nets = trained(problem, grids)
+    assert nets[-1].n_params > systems.DIRECT_LIMIT
+    errors = np.array([fresh_rmse(net, (0,)).item() for net in nets])
+    orders = -np.diff(np.log(errors)) / np.diff(np.log(grids))
+    assert errors[-1] < 5e-11
+    assert (np.abs(orders[2:] - 4) < 0.2).all()
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 5])
+def test_other_orders_give_their_own_law(k):
+    problem = example(10_000, (0,))
+    net, memory, errors = LM().start(Shape((2, 1, 1), k, 10, False), problem), None, []
+    for grid_size in (10, 20, 40):
+        outcome = LM().solve(net.refined(grid_size), problem, memory)
+        net, memory = outcome.kan, outcome.memory
+        errors.append(fresh_rmse(net, (0,)).item())
+    assert np.log2(errors[1] / errors[2]) == pytest.approx(k + 1, abs=0.2)
+
+
+def test_a_hundred_variables_are_learned():
+    problem = example(3000, (0,), "sine_mean")
+    net = trained(problem, (3, 5, 10))[-1]
+    assert fresh_rmse(net, (0,), "sine_mean") < 2e-5
+
+
 @pytest.mark.parametrize("n_train", [100, 1000])
 def test_every_cold_start_of_the_example_reaches_the_right_basin(n_train):
-    problem = example(n_train, tuple(range(20)))
+    problem = example(n_train, tuple(range(100)))
     (net,) = trained(problem, (5,))
     assert ((net(problem.x) - problem.y).square().mean((1, 2)).sqrt() < 1e-2).all()
 

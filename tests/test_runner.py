@@ -29,7 +29,7 @@ from kansweep.config import (
     RunModeConfig,
 )
 from kansweep.solvers import Outcome, start
-from kansweep.store import SCHEMA, Store, StoreError
+from kansweep.store import SCHEMA, TRACE, Store, StoreError
 
 CONFIG = RunConfig(
     seeds=[0, 1],
@@ -323,6 +323,22 @@ def test_training_uses_one_thread_and_leaves_the_number_as_it_was(tmp_path, diar
     finally:
         torch.set_num_threads(before)
     assert set(seen) == {1}
+
+
+def test_a_trace_is_a_parquet_file_of_every_cell_trained(tmp_path):
+    traced = replace(CONFIG, solver=LMConfig(restarts=1, trace=True))
+    run(tmp_path / "s", replace(CONFIG, seeds=[0]))
+    assert not (tmp_path / "s" / "traces").exists()
+    assert run(tmp_path / "s", traced).done == CELLS // 2  # a trace makes no cell another one
+    rows = table(tmp_path / "s")
+    files = {path.stem: path for path in (tmp_path / "s" / "traces").iterdir()}
+    assert set(files) == set(rows[rows["seed"] == 1]["key"])
+    for key, path in files.items():
+        trace = pq.read_table(path)
+        assert trace.schema.equals(TRACE)
+        row = rows.set_index("key").loc[key]
+        assert trace["step"].to_pylist() == list(range(1, row["steps"] + 1))
+        assert trace["grad_norm"].to_pylist()[-1] == row["grad_norm"]
 
 
 def test_a_solver_is_made_with_every_setting():
