@@ -59,7 +59,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """How one cell ended; without a net where there is none to keep."""
+    """How one cell ended; without a net where an exception left none."""
 
     seed: int
     grid_size: int
@@ -213,10 +213,11 @@ def _trace_rows(now: Iteration) -> list[TraceRow]:
 
 def _results(batch: Batch, outcome: Outcome, data: Data, diary: _Diary) -> list[Result]:
     kan = outcome.kan
+    test_error = kan(data.x_test) - data.y_test
     columns = {
         "train_rmse": rmse(kan, data.x_train, data.y_train),
-        "test_rmse": rmse(kan, data.x_test, data.y_test),
-        "test_median_error": (kan(data.x_test) - data.y_test).abs().flatten(1).median(1).values,
+        "test_rmse": test_error.square().mean((1, 2)).sqrt(),
+        "test_median_error": test_error.abs().flatten(1).median(1).values,
         "reg": reg(kan, data.x_train),
         "grad_norm": outcome.grad_norm,
     }

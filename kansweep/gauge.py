@@ -38,8 +38,9 @@ def normalised(kan: KAN, x: Tensor) -> KAN:
 def mid_and_half(s: Tensor) -> tuple[Tensor, Tensor]:
     """Middle and half-width of the grid for values s: (R, n, O) -> (R, O) and (R, O)."""
     low, high = s.amin(1), s.amax(1)
-    tiny = torch.finfo(s.dtype).tiny
-    return (high + low) / 2, (1 + MARGIN) * ((high - low) / 2).clamp(min=tiny)
+    least = torch.finfo(s.dtype).eps * torch.maximum(high.abs(), low.abs())
+    half = torch.maximum((high - low) / 2, least.clamp(min=torch.finfo(s.dtype).tiny))
+    return (high + low) / 2, (1 + MARGIN) * half
 
 
 def balanced(layer: Layer) -> Layer:

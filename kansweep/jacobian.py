@@ -70,7 +70,8 @@ class Jacobian:
             else:
                 _add_scattered(out, values, columns)
         if inner.shape[2] and not dense:
-            left, right = inner, self.cross(outer, inner).double()
+            exact = Jacobian(self.values.double(), self.columns, self.n_params)
+            left, right = inner, exact.cross(outer.double(), inner)
             out.baddbmm_(torch.cat([left, right], 2), torch.cat([right, left], 2).mT)
         return out
 
@@ -80,7 +81,7 @@ class Jacobian:
         if not columns:
             return inner
         core = torch.einsum("rmnh,rmng->rhg", outer, outer)
-        return torch.stack(columns, dim=2) + inner.to(core) @ core / 2
+        return torch.stack(columns, dim=2) + inner @ core / 2
 
     def bands(self, kan: KAN) -> list[Tensor]:
         """Diagonal blocks of J^T J that belong to one edge's spline, as lower bands.

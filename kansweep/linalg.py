@@ -69,8 +69,8 @@ def conjugate_gradients(
         if not bool(going.any()):
             break
         alpha = torch.where(going, rho / curvature, 0.0)[:, None]
-        x = x + alpha * direction
-        residual = residual - alpha * image
+        x = x + torch.where(going[:, None], alpha * direction, 0.0)
+        residual = residual - torch.where(going[:, None], alpha * image, 0.0)
         z = precondition(residual)
         new = (residual * z).sum(1)
         going = going & (new > target)

@@ -266,7 +266,10 @@ def _row(task: Task, result: chain.Result) -> dict[str, Any]:
 
 def _load(store: Store, key: str | None, device: str) -> Trained | None:
     arrays = None if key is None else store.read_state(key)
-    return None if arrays is None else Trained.from_arrays(arrays, device=device)
+    try:
+        return None if arrays is None else Trained.from_arrays(arrays, device=device)
+    except KeyError:  # weights of another format: the next grid starts cold
+        return None
 
 
 def _git_revision() -> str | None:

@@ -53,7 +53,9 @@ class Outcome:
     kan: KAN
     steps: tuple[int, ...]
     stop_reason: tuple[str, ...]
-    grad_norm: Tensor  # (R,), ``relative_gradient`` of what was minimised, at the last step taken
+    grad_norm: (
+        Tensor  # (R,), ``relative_gradient`` of what was minimised, where the last step began
+    )
     memory: Tensor  # (R, m), what a method wants to know when it trains the next grid; m may be 0
 
 
@@ -87,7 +89,7 @@ class Iteration:
     grad_norm: Tensor
     accepted: Tensor
     damping: Tensor | None = None
-    penalty: Tensor | None = None  # its weight
+    penalty: Tensor | None = None  # the last layer's weight
 
 
 Observe = Callable[[Iteration], None]

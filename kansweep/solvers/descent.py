@@ -149,6 +149,8 @@ def _step(search: Search, tolerance: float) -> Search:
     better = (decrease > 0) & ~failed  # false for a NaN
     round_off = 100 * torch.finfo(w.dtype).eps ** 2
     small = tolerance * objective + round_off
+    # After a refusal it is the damping that promises little.
+    no_more = (predicted < small) & (search.rejections == 0)
     gain = decrease / predicted
     down = (1 - (2 * gain - 1) ** 3).clamp(1 / DAMPING_DOWN, 1.0)
     damping = search.damping * torch.where(better, down, DAMPING_UP)
@@ -164,7 +166,7 @@ def _step(search: Search, tolerance: float) -> Search:
         rejections=torch.where(better, 0, search.rejections + 1),
         fall=torch.where(better, decrease, predicted) / objective,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
-        converged=(weight.settled & ((better & (decrease < small)) | (predicted < small)))
+        converged=(weight.settled & ((better & (decrease < small)) | no_more))
         | (objective < round_off),
     )
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from kansweep.kan import KAN, where
+from kansweep.kan import KAN, concatenate, where
 from kansweep.solvers import Observe, Outcome, Problem, Shape, penalty, start
 from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.reml import Weight
 
 WARM_DAMPING = 1e-3
 ROUGHLY = 1e-2  # tolerance of a cold start
-PROBE_STEPS = 3
+PROBE_STEPS = 2
+RACE_WORK = 2_000_000  # points times edges of all starts of a race; some hundreds of megabytes
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
 # The weight that data ask for grows with the grid, in units of ``penalty.weight`` about like this.
 GROWTH = 2
@@ -82,7 +84,13 @@ class LM:
         return problem.x.new_full((problem.x.shape[0], n_layers), w)
 
     def _race(self, shape: Shape, problem: Problem) -> KAN:
-        return start.random(shape, problem, max(1, self.restarts), self.penalty or 1.0)
+        """A few seeds at a time, as many as memory bears with all their starts."""
+        restarts, seeds = max(1, self.restarts), torch.arange(len(problem.seeds))
+        edges = sum(a * b for a, b in itertools.pairwise(shape.width))
+        at_once = max(1, RACE_WORK // (restarts * problem.x.shape[1] * edges))
+        parts = seeds.to(problem.x.device).split(at_once)
+        scale = self.penalty or 1.0
+        return concatenate([start.random(shape, problem[p], restarts, scale) for p in parts])
 
     def _converges(self, net: KAN, problem: Problem) -> Tensor:
         """Whether the fit is small, and three quarters of the theory's order smaller on twice the
@@ -95,15 +103,17 @@ class LM:
         finer = self._train(net.refined(2 * net.grid_size), problem, WARM_DAMPING, PROBE_STEPS)
         round_off = (1e3 * torch.finfo(error.dtype).eps) ** 2
         falls = start.training_error(finer, problem) * 2.0 ** (1.5 * order) < error
-        small = error < (2 / net.grid_size) ** (2 * order)
-        return (falls & small) | (error < round_off)
+        small = error < float((2 / net.grid_size) ** (2 * order))
+        found: Tensor = (falls & small) | (error < round_off)
+        return found
 
     def _challenged(self, net: KAN, doubtful: Tensor, shape: Shape, problem: Problem) -> KAN:
         """The better of the additive start and the best random one, seed by seed."""
         race = self._race(shape, problem[doubtful])
         rival = self._train(race, problem[doubtful], start.DAMPING)
         current = start.training_error(net[doubtful], problem[doubtful])
-        better = start.training_error(rival, problem[doubtful]) < current
+        error = start.training_error(rival, problem[doubtful]).nan_to_num(torch.inf)
+        better = (error >= current).logical_not()  # also where the additive one ended in a NaN
         index = torch.arange(net.n_replicas, device=doubtful.device)
         lost = torch.zeros_like(index, dtype=torch.bool)
         lost[doubtful] = better

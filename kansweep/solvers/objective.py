@@ -57,7 +57,7 @@ def settle(kan: KAN, problem: Problem, w: Tensor) -> Point:
 
 
 def evaluate(kan: KAN, problem: Problem) -> Point:
-    """The point of a KAN that is already settled."""
+    """The point of a KAN that is already normalised."""
     activations, f = kan.activations(problem.x)
     return _point(kan, activations, f, problem)
 
@@ -79,7 +79,8 @@ def _rescaled(activation: Activation, half: Tensor) -> Activation:
 def output_spread(y: Tensor) -> Tensor:
     """Standard deviation of each output, 1 where it is constant: (R, n, M) -> (R, M)."""
     spread = y.std(dim=1, correction=0)
-    return torch.where(spread > 0, spread, 1.0)
+    rounding = 10 * torch.finfo(y.dtype).eps * y.abs().amax(1)
+    return torch.where(spread > rounding, spread, 1.0)
 
 
 def scaled_output(kan: KAN, factor: Tensor) -> KAN:

@@ -80,7 +80,15 @@ def ranks(kan: KAN) -> list[int]:
 
 def per_difference(kan: KAN, w: Tensor) -> Tensor:
     """The weight of each difference, (R, L) -> (R, S)."""
-    return w.repeat_interleave(torch.tensor(ranks(kan), device=w.device), dim=1)
+    return w[:, _layer_of_each(kan.width, kan.grid_size, w.device)]
+
+
+@lru_cache
+def _layer_of_each(width: tuple[int, ...], grid_size: int, device: torch.device) -> Tensor:
+    """The layer of each difference, (S,)."""
+    rows = max(grid_size - 2, 0)
+    sizes = torch.tensor([n_in * n_out * rows for n_in, n_out in itertools.pairwise(width)])
+    return torch.arange(len(width) - 1).repeat_interleave(sizes).to(device)
 
 
 @lru_cache
@@ -117,8 +125,10 @@ def _entries(
     places = (at + depth) * offset + at
     values = np.broadcast_to(lower[column, depth], places.shape)
     layers = np.broadcast_to(np.concatenate(layer)[:, None], places.shape)
-    flat = (torch.from_numpy(part.flatten()).to(device) for part in (places, values, layers))
-    return next(flat), next(flat), next(flat)
+    place, value, layer_of = (
+        torch.from_numpy(part.flatten()).to(device) for part in (places, values, layers)
+    )
+    return place, value, layer_of
 
 
 def diagonal(kan: KAN, w: Tensor) -> Tensor:

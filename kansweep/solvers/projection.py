@@ -14,7 +14,7 @@ from torch import Tensor
 from kansweep.gauge import balanced
 from kansweep.jacobian import layer_rows
 from kansweep.kan import KAN, Layer
-from kansweep.solvers.linearised import linear
+from kansweep.solvers.linearised import Linearised, linear
 from kansweep.solvers.systems import system
 
 # Beside silu the splines are ill-conditioned, and a second solve removes the rounding of the first.
@@ -29,16 +29,19 @@ def with_best_last_layer(kan: KAN, x: Tensor, y: Tensor, w: Tensor) -> KAN:
     layer = kan.layers[-1]
     rows = layer_rows(layer, x, kan.k)
     outputs = [KAN((_output(layer, m),), kan.k) for m in range(layer.n_outputs)]
+
+    def linearised(m: int) -> Linearised:
+        return linear(outputs[m], rows, rows.product(outputs[m].theta())[:, 0] - y[:, :, m])
+
     # Edges share a constant (B-splines sum to one), hence a ridge of a few roundings.
     ridge = torch.full_like(w[:, 0], 50 * torch.finfo(y.dtype).eps)
-    factored = system(linear(outputs[0], rows, y[..., 0])).factored(w, ridge)
-    for m, one in enumerate(outputs):
+    lin = linearised(0)
+    factored = system(lin).factored(w, ridge)
+    for m in range(len(outputs)):
         for _ in range(PASSES if layer.base is None else PASSES_WITH_BASE):
-            theta = one.theta()
-            residual = rows.product(theta)[:, 0] - y[:, :, m]
-            step, _ = factored.solve(-linear(one, rows, residual).gradient(w))
-            one = one.with_theta(theta + step)
-        outputs[m] = one
+            lin = lin if lin.kan is outputs[m] else linearised(m)
+            step = factored.solve(-lin.gradient(w))[0]
+            outputs[m] = outputs[m].with_theta(outputs[m].theta() + step)
     return replace(kan, layers=(*kan.layers[:-1], balanced(_joined(layer, outputs))))
 
 

@@ -1,11 +1,15 @@
 """The penalty's weight by restricted maximum likelihood (REML).
 
-Read as a mixed model, the penalty is a Gaussian prior on the differences D c and what a spline
-cannot follow, noise included, is error of variance sigma^2; w is their ratio. The update of
-Fellner and Schall (Wood and Fasiolo, Biometrics 73, 2017) moves it to where the likelihood of the
-linearised model is stationary, w <- sigma^2 (rank - w tr A^-1 R) / energy. The variance is taken
-from the whole objective, sigma^2 = n (mse + w energy) / (n - unpenalised): unlike n mse / (n - edf)
-it stays sound where the data are interpolated and both of those vanish.
+Read as a mixed model, the penalty is a Gaussian prior of variance tau^2 on the differences D c, and
+what a spline cannot follow, noise included, is error of variance sigma^2; w = sigma^2 / (n tau^2).
+The update of Fellner and Schall (Wood and Fasiolo, Biometrics 73, 2017) moves it to where the
+likelihood of the linearised model is stationary,
+
+    w <- sigma^2 / n (rank - w tr A^-1 B^T B) / energy.
+
+The variance is taken from the whole objective, sigma^2 / n = (mse + w energy) / (observations -
+unpenalised): unlike n mse / (n - edf) it stays sound where the data are interpolated and both of
+those vanish.
 """
 
 from __future__ import annotations
@@ -72,6 +76,8 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     freedom = torch.tensor(penalty.ranks(kan), device=w.device) - w * trace
     objective = point.mse[chosen] + (w * energy).sum(1)
     variance = objective / (observations - unpenalised(kan))
+    tiny = torch.finfo(energy.dtype).tiny  # an estimated trace may leave less than no freedom
+    freedom, energy = freedom.clamp(min=tiny**0.5), energy.clamp(min=tiny)
     own = (variance[:, None] * freedom / energy).log()
     shared = (variance * freedom.sum(1) / energy.sum(1)).log()[:, None]
     edf = unpenalised(kan) + freedom.sum(1)

@@ -1,6 +1,6 @@
 """Gauss-Newton systems in two forms, and the choice between them.
 
-``Direct`` forms the matrix and factors it, P^3 / 3 multiplications; ``Iterative`` never forms it.
+``Direct`` forms the matrix and factors it, P^3 / 3 operations; ``Iterative`` never forms it.
 Preconditioned by each edge's own band matrix, conjugate gradients see only how much edges overlap.
 That does not grow with G, so some tens of products with the sparse Jacobian do, n times its
 nonzeros each, and the memory is that of the Jacobian.
@@ -43,7 +43,10 @@ class System(Protocol):
     def factored(self, w: Tensor, damping: Tensor) -> Factored: ...
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        """tr(A^-1 B^T B) by layer of the differences, of some replicas: an index (r,) -> (r, L)."""
+        """tr(A^-1 B^T B) by layer of the differences, of some replicas: an index (r,) -> (r, L).
+
+        NaN where A could not be factored.
+        """
         ...
 
 
@@ -53,7 +56,7 @@ def system(lin: Linearised) -> System:
 
 
 class Direct:
-    """n A formed and factored, in float64; of symmetric matrices only the lower half is filled."""
+    """n A formed and factored, in float64; of symmetric matrices only the lower half is valid."""
 
     def __init__(self, lin: Linearised) -> None:
         self.n = lin.n_points
@@ -76,7 +79,8 @@ class Direct:
         return _Solved(self._matrix(w, slice(None)), damping, self.n)
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        inverse = cholesky(self._matrix(w, replicas), TRACE_RIDGE).inverse()
+        factors = cholesky(self._matrix(w, replicas), TRACE_RIDGE)
+        inverse = factors.inverse()
         # Entries below the diagonal stand for two.
         twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)
         terms = inverse.flatten(1)[:, self.index] * (self.stiff * twice)
@@ -84,7 +88,7 @@ class Direct:
         nodes = 2 * ((inverse @ left) * right).sum(1)  # (r, H)
         total = terms.new_zeros(len(replicas), w.shape[1])
         total.index_add_(1, self.layer, terms).index_add_(1, self.node_layer, nodes)
-        return self.n * total
+        return torch.where(factors.failed[:, None], torch.nan, self.n * total)
 
 
 class _Solved:
@@ -126,27 +130,31 @@ class Iterative:
 
 
 class _Preconditioned:
-    """Solved by conjugate gradients, preconditioned by the diagonal blocks: a band an edge's
-    spline, a number a base weight."""
+    """Solved by conjugate gradients, preconditioned edge by edge: a spline's own band, a base
+    weight's own number."""
 
     def __init__(self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float) -> None:
         self.lin, self.w, self.tolerance = parts.lin, w, tolerance
         kan = self.lin.kan
         by_node = (w[:, None, _node_layers(kan)] * parts.node_diagonal).sum(2)
         self.diagonal = parts.data_diagonal + penalty.diagonal(kan, w) + by_node
-        self.ridge = damping[:, None] * self.diagonal
+        # An unknown that nothing depends on stays where it is.
+        self.ridge = torch.where(self.diagonal > 0, damping[:, None] * self.diagonal, 1.0)
         self.n_coef = kan.grid_size + kan.k
         stiff = torch.from_numpy(penalty.band(self.n_coef, kan.k + 2)).to(w)
         band = torch.nn.functional.pad(parts.data_band, (0, 2))
-        edges = torch.tensor([n.n_outputs * n.n_inputs for n in kan.layers], device=w.device)
+        edges = torch.tensor([a.n_outputs * a.n_inputs for a in kan.layers], device=w.device)
         band = band + w.repeat_interleave(edges, dim=1)[:, :, None, None] * stiff
         own, self.base = _split(kan, self.ridge + self.diagonal)
-        band[..., 0] = own
+        # Range terms may lower a diagonal entry of A below that of the band, not the band's own.
+        band[..., 0] = torch.maximum(own, band[..., 0])
         self.factors = banded.factor(band.flatten(0, 1))
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
         x = conjugate_gradients(self._apply, self._precondition, rhs, self.tolerance, CG_ITERATIONS)
-        failed = ~torch.isfinite(x).all(1)
+        stuck = (x == 0).all(1) & (rhs != 0).any(1)
+        broken = self.factors.failed.view(len(x), -1).any(1)
+        failed = ~torch.isfinite(x).all(1) | stuck | broken
         return torch.where(failed[:, None], 0.0, x), failed
 
     def _apply(self, d: Tensor) -> Tensor:
