@@ -24,7 +24,7 @@ from kansweep.solvers import penalty
 from kansweep.solvers.objective import Point
 from kansweep.solvers.systems import System
 
-READY = 0.03  # re-estimate once a step lowers the objective by less than this share
+READY = 0.3  # re-estimate once a step lowers the objective by less than this share
 SETTLED = 0.3  # |log| of the last change of a weight that is close enough
 LARGEST = 100.0  # factor of one update
 UPDATES = 8
