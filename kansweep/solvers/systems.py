@@ -19,7 +19,7 @@ from kansweep.linalg import cholesky, conjugate_gradients
 from kansweep.solvers import penalty
 from kansweep.solvers.linearised import Linearised
 
-# Parameters up to which the matrix is formed. With [2,1,1] and 30,000 points both take as long here;
+# Parameters up to which the matrix is formed. Both take as long here with [2,1,1], 30,000 points;
 # deep networks want exact steps up to it (their G = 50 stops at three times the error without).
 DIRECT_LIMIT = 1500
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
