@@ -330,7 +330,7 @@ def test_a_trace_is_a_parquet_file_of_every_cell_trained(tmp_path):
     run(tmp_path / "s", replace(CONFIG, seeds=[0]))
     assert not (tmp_path / "s" / "traces").exists()
     assert run(tmp_path / "s", traced).done == CELLS // 2  # a trace makes no cell another one
-    rows = table(tmp_path / "s")
+    rows = pd.read_parquet(tmp_path / "s" / "results.parquet")
     files = {path.stem: path for path in (tmp_path / "s" / "traces").iterdir()}
     assert set(files) == set(rows[rows["seed"] == 1]["key"])
     for key, path in files.items():
