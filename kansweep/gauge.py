@@ -15,24 +15,12 @@ import torch
 from torch import Tensor
 
 from kansweep.jacobian import jacobian, sensitivities
-from kansweep.kan import KAN, Activation, Layer, edges
+from kansweep.kan import KAN, Activation, Layer
 
 # Hidden grids reach this much beyond the training values: fresh points go further than those did,
-# and a spline continued beyond its grid is worse than one that the penalty continues. With 100
-# points it is worth a third of the error at G >= 50, with 1,000 it no longer matters.
+# and a spline continued beyond its grid is worse than one that the penalty continues. It
+# matters for small data.
 MARGIN = 0.05
-
-
-def normalised(kan: KAN, x: Tensor) -> KAN:
-    """The KAN whose hidden values on points x (R, n, I) span their grids, but for the margin."""
-    layers = list(kan.layers)
-    for index in range(len(layers) - 1):
-        s = edges(layers[index], x, kan.k).sum(2)  # (R, n, O)
-        mid, half = mid_and_half(s)
-        layers[index] = rescale_outputs(layers[index], mid, half)
-        layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)
-        x = (s - mid[:, None]) / half[:, None]
-    return replace(kan, layers=tuple(layers))
 
 
 def mid_and_half(s: Tensor) -> tuple[Tensor, Tensor]:

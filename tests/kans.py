@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from kansweep import kan
 from kansweep.data import sample
-from kansweep.kan import KAN
+from kansweep.gauge import mid_and_half, rescale_inputs, rescale_outputs
+from kansweep.kan import KAN, edges
 from kansweep.solvers import Problem
 from kansweep.targets import TARGETS
 
@@ -44,3 +47,15 @@ def random_kan(
 def example(n_train: int, seeds: tuple[int, ...], target: str = "exp_sin") -> Problem:
     data = sample(TARGETS[target], n_train, 1, seeds)
     return Problem(data.x_train, data.y_train, (-1.0, 1.0), seeds)
+
+
+def normalised(kan: KAN, x: Tensor) -> KAN:
+    """The KAN whose hidden values on points x (R, n, I) span their grids, but for the margin."""
+    layers = list(kan.layers)
+    for index in range(len(layers) - 1):
+        s = edges(layers[index], x, kan.k).sum(2)  # (R, n, O)
+        mid, half = mid_and_half(s)
+        layers[index] = rescale_outputs(layers[index], mid, half)
+        layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)
+        x = (s - mid[:, None]) / half[:, None]
+    return replace(kan, layers=tuple(layers))

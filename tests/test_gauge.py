@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from kans import points, random_kan
+from kans import normalised, points, random_kan
 
 from kansweep import kan as kans
-from kansweep.gauge import MARGIN, balanced, mid_and_half, normalised
+from kansweep.gauge import MARGIN, balanced, mid_and_half
 
 
 @pytest.mark.parametrize("base", [False, True])

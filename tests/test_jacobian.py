@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from kans import normal, points, random_kan
+from kans import normal, normalised, points, random_kan
 from torch import Tensor
 
 from kansweep import jacobian as jacobians
 from kansweep import kan as kans
-from kansweep.gauge import mid_and_half, normalised, range_terms
+from kansweep.gauge import mid_and_half, range_terms
 from kansweep.jacobian import Jacobian, jacobian
 from kansweep.kan import KAN
 

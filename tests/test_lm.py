@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from kans import example, normal, points, random_kan
+from kans import example, normal, normalised, points, random_kan
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from kansweep.data import sample
-from kansweep.gauge import mid_and_half, normalised
+from kansweep.gauge import mid_and_half
 from kansweep.kan import KAN, edges
 from kansweep.solvers import (
     CONVERGED,

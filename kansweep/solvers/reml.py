@@ -86,7 +86,7 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     new = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
     new = torch.maximum(new, weight.least[chosen]).clamp(max=MOST).to(w)
     near = ((new / w).log().abs() < SETTLED) | (freedom < IDLE)
-    near = near.all(1)
+    near = near.all(1) & torch.isfinite(trace).all(1)  # a trace that failed settles nothing
     value, left = weight.value.clone(), weight.left.clone()
     value[chosen] = new
     left[chosen] = torch.where(near, 0, left[chosen] - 1)
