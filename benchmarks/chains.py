@@ -20,10 +20,10 @@ import torch
 
 from kansweep import chain
 from kansweep.config import RunConfig
-from kansweep.runner import make_solver
 from kansweep.solvers import Outcome, Solver
 from kansweep.sweep import layer_widths
 from kansweep.targets import TARGETS
+from kansweep.worker import make_solver
 
 
 class Timed:

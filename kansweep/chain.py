@@ -21,9 +21,9 @@ from torch import Tensor
 from kansweep.data import Data, sample
 from kansweep.kan import KAN, concatenate, edges
 from kansweep.solvers import Iteration, Outcome, Problem, Shape, Solver, Trained
+from kansweep.sweep import COLD, DIVERGED, FAILED, OK, WARM
 from kansweep.targets import Target
 
-OK, DIVERGED, FAILED = "ok", "diverged", "failed"
 REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set
 
 
@@ -68,6 +68,7 @@ class Result:
     seconds: float
     started_at: datetime
     device: str
+    start: str = COLD
     n_params: int | None = None
     train_rmse: float | None = None
     test_rmse: float | None = None
@@ -106,7 +107,11 @@ def train(
         results = _cell(batch, solver, nets, data, grid_size, report)
         now = time.perf_counter()
         share, clock = (now - clock) / len(batch.seeds), now
-        yield [replace(result, seconds=share, started_at=started_at) for result in results]
+        starts = [COLD if net is None else WARM for net in nets]
+        yield [
+            replace(result, seconds=share, started_at=started_at, start=start)
+            for result, start in zip(results, starts, strict=True)
+        ]
         nets = [result.net if result.status == OK else None for result in results]
 
 
@@ -249,12 +254,18 @@ def _failure(batch: Batch, seed: int, grid_size: int, error: Exception) -> Resul
         seed,
         grid_size,
         FAILED,
-        "exception",
+        "out of memory" if _is_out_of_memory(error) else "exception",
         seconds=0.0,
         started_at=datetime.now(UTC),
         device=batch.device,
         error=f"{type(error).__name__}: {error}",
     )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch says so with a class of its own on a GPU and in words on a CPU."""
+    known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+    return known or "can't allocate memory" in str(error)
 
 
 def rmse(kan: KAN, x: Tensor, y: Tensor) -> Tensor:

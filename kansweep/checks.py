@@ -96,6 +96,14 @@ ASCENDING = Rule(
         _are_ints(values, 1) and _are_distinct(values) and list(values) == sorted(values)
     ),
 )
+SETTINGS = Rule(
+    "names with a text, a number, true or false each, as {name: value}",
+    lambda value: (
+        isinstance(value, dict)
+        and all(isinstance(name, str) for name in value)
+        and all(isinstance(item, str | int | float | bool) for item in value.values())
+    ),
+)
 
 
 def some_of(*options: str) -> Rule:

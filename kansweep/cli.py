@@ -32,7 +32,6 @@ from kansweep.config import PlotConfig, RunConfig, Schema, ShowConfig
 if TYPE_CHECKING:  # imported by the commands, so that help and refusals come at once
     from tqdm import tqdm
 
-    from kansweep import chain
     from kansweep.store import Store
     from kansweep.sweep import Plan
 
@@ -219,6 +218,7 @@ def _help(command: str) -> str:
     return f"{usage}\n\n{about}\nKeys and their defaults\n\n{''.join(rows)}{choices}"
 
 
+MOST_NAMED = 10  # files or cells, before the rest is only counted
 _FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg", "reg", ".2f"))
 
 
@@ -229,6 +229,12 @@ class Progress:
         self.done = 0
         self.bar: tqdm[Any] | None = None
 
+    def damaged(self, paths: Sequence[Path]) -> None:
+        for path in paths[:MOST_NAMED]:
+            print(f"Damaged, and trained again: {path}", file=sys.stderr)
+        if len(paths) > MOST_NAMED:
+            print(f"Damaged, and trained again: {len(paths) - MOST_NAMED} more", file=sys.stderr)
+
     def started(self, total: int, cached: int) -> None:
         from tqdm import tqdm
 
@@ -237,8 +243,8 @@ class Progress:
             total=total, initial=cached, unit="cell", disable=None, dynamic_ncols=True, miniters=0
         )
 
-    def progress(self, now: chain.Progress) -> None:
-        self._show(vars(now), cells=0)
+    def progress(self, now: Mapping[str, Any]) -> None:
+        self._show(now, cells=0)
 
     def finished(self, row: Mapping[str, Any]) -> None:
         self.done += 1
@@ -260,50 +266,57 @@ class Progress:
 
 
 def _run(job: RunConfig) -> int:
-    from kansweep import sweep
-    from kansweep.store import Store
+    from kansweep import engines, runner, sweep
+    from kansweep.store import Store, StoreError
 
     plan = sweep.plan(job)
     store = Store(Path(job.outputs) / job.name)
+    engine = engines.make(job.engine, store.jobs_folder)
+    if job.device != "cpu" and not engine.elsewhere:
+        from kansweep import worker
 
-    from kansweep import runner
-
-    runner.check_device(job)
-    store.open(plan)
-    try:
-        with closing(Progress()) as progress:
-            summary = runner.run(plan, store, job, progress)
-    except KeyboardInterrupt:
-        print(
-            f"Interrupted: {progress.done} of {len(plan.cells)} cells are done and kept."
-            f" Go on with: {_again()}",
-            file=sys.stderr,
-        )
-        raise
+        worker.check_device(job.device)
+    with closing(Progress()) as progress, store.open(plan):
+        try:
+            summary = runner.run(plan, store, job, engine, progress)
+        except (StoreError, engines.EngineError, KeyboardInterrupt) as error:
+            progress.close()
+            interrupted = isinstance(error, KeyboardInterrupt)
+            print(
+                f"{'Interrupted:' if interrupted else error} {progress.done} of {len(plan.cells)}"
+                f" cells are done and kept. Go on with: {_again(job)}",
+                file=sys.stderr,
+            )
+            if interrupted:
+                raise
+            return FAILED
+    stopped = f", {summary.left} left" if summary.left else ""
     _say(
         f"{job.name}: {summary.total} cells, {summary.cached} of them kept, {summary.done} trained,"
-        f" {len(summary.failed)} failed; {summary.seconds:.1f} s",
+        f" {len(summary.failed)} failed{stopped}; {summary.seconds:.1f} s",
         f"Results: {store.results_path}",
         f"Next: kansweep plot{_selection(job)}",
     )
-    return _tell_failures(summary.failed) if summary.failed else OK
+    return _tell_failures(summary.failed, job) if summary.failed else OK
 
 
-def _tell_failures(rows: Sequence[Mapping[Any, Any]], most: int = 10) -> int:
-    for row in rows[:most]:
+def _tell_failures(rows: Sequence[Mapping[Any, Any]], job: RunConfig) -> int:
+    for row in rows[:MOST_NAMED]:
         cell = f"n_train={row['n_train']} seed={row['seed']} grid_size={row['grid_size']}"
         why = row["error"] if row["status"] == "failed" else row["stop_reason"]
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
-    if len(rows) > most:
-        print(f"Failed: {len(rows) - most} more", file=sys.stderr)
-    print(f"Try them again with: {_again('run.mode=retry')}", file=sys.stderr)
+    if len(rows) > MOST_NAMED:
+        print(f"Failed: {len(rows) - MOST_NAMED} more", file=sys.stderr)
+    print(f"Try them again with: {_again(job, 'run.mode=retry')}", file=sys.stderr)
     return FAILED
 
 
-def _again(*words: str) -> str:
-    """The command that was typed, but with these words instead of its ``run.mode``."""
-    typed = [word for word in sys.argv[1:] if not word.startswith("run.mode=")]
-    return shlex.join(["kansweep", *typed, *words])
+def _again(job: RunConfig, mode: str = "") -> str:
+    """The command that was typed, with another ``run.mode`` or, were it to start anew, none."""
+    typed = sys.argv[1:]
+    if mode or job.run.mode == "force":
+        typed = [word for word in typed if not word.startswith("run.mode=")]
+    return shlex.join(["kansweep", *typed, *mode.split()])
 
 
 def _selection(job: RunConfig) -> str:

@@ -127,8 +127,68 @@ SOLVERS: dict[str, type[SolverConfig]] = {"lm": LMConfig, "lbfgs": LBFGSConfig}
 
 @dataclass
 class EngineConfig(Schema):
+    """What ``engine=...`` chooses; ``name`` says which of ``ENGINES`` it is."""
+
     prefix: ClassVar[str] = "engine."
-    name: str = _key("serial", one_of("serial"), "where chains are trained")
+    name: str = MISSING
+
+
+_ENGINE = one_of("serial", "process", "dask", "submitit")  # the names of ENGINES, below
+_WORKERS = (
+    checks.optional(checks.COUNT),
+    "not serial: chains at once; null: as many as cores, all on slurm",
+)
+
+
+@dataclass
+class SerialConfig(EngineConfig):
+    name: str = _key("serial", _ENGINE, "where chains are trained")
+
+
+@dataclass
+class ProcessConfig(EngineConfig):
+    name: str = _key("process", _ENGINE, "where chains are trained")
+    workers: int | None = _key(None, *_WORKERS)
+
+
+@dataclass
+class DaskConfig(EngineConfig):
+    name: str = _key("dask", _ENGINE, "where chains are trained")
+    workers: int | None = _key(None, *_WORKERS)
+    address: str | None = _key(
+        None, checks.optional(checks.TEXT), "dask: a running scheduler; null: starts its own"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.address is not None and self.workers is not None:
+            raise ConfigError(
+                "`engine.workers` is for a cluster that kansweep starts itself; the scheduler at"
+                " `engine.address` has its own."
+            )
+
+
+@dataclass
+class SubmititConfig(EngineConfig):
+    name: str = _key("submitit", _ENGINE, "where chains are trained")
+    workers: int | None = _key(None, *_WORKERS)
+    cluster: str = _key(
+        "slurm", one_of("slurm", "local"), "submitit: slurm, or local for this machine"
+    )
+    timeout_min: int = _key(60, checks.COUNT, "submitit: minutes a job may take before a requeue")
+    parameters: Any = _key(
+        None, checks.optional(checks.SETTINGS), "submitit: its own, as {slurm_partition: long}"
+    )
+
+
+ENGINES: dict[str, type[EngineConfig]] = {
+    "serial": SerialConfig,
+    "process": ProcessConfig,
+    "dask": DaskConfig,
+    "submitit": SubmititConfig,
+}
+# Sections of which one out of several schemas applies, as their `name` says.
+VARIANTS: dict[str, dict[str, type[Any]]] = {"solver": SOLVERS, "engine": ENGINES}
 
 
 @dataclass
@@ -157,7 +217,7 @@ class RunConfig(Schema):
     grid: GridConfig = field(default_factory=GridConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     solver: SolverConfig = field(default_factory=LMConfig)
-    engine: EngineConfig = field(default_factory=EngineConfig)
+    engine: EngineConfig = field(default_factory=SerialConfig)
     run: RunModeConfig = field(default_factory=RunModeConfig)
 
     def __post_init__(self) -> None:
@@ -199,11 +259,11 @@ AnySchema = TypeVar("AnySchema", bound=Schema)
 
 
 def keys(schema: type[Schema]) -> dict[str, Field[Any]]:
-    """Every key below a schema under its full name, those of all solvers included."""
+    """Every key below a schema under its full name, those of all variants included."""
     found = {schema.prefix + item.name: item for item in _own_keys(schema)}
     for item in fields(schema):
-        sections = SOLVERS.values() if item.name == "solver" else [item.default_factory]
-        for section in sections:
+        variants = VARIANTS.get(item.name)
+        for section in [item.default_factory] if variants is None else variants.values():
             if is_dataclass(section):
                 found |= keys(cast(type[Schema], section))
     return found
@@ -218,10 +278,11 @@ def config_dir() -> Path:
 
 def register() -> None:
     """Give Hydra the schemas that the YAML files begin from."""
-    for name, schema in {**SCHEMAS, **SOLVERS}.items():
+    variants = {name: schema for group in VARIANTS.values() for name, schema in group.items()}
+    for name, schema in {**SCHEMAS, **variants}.items():
         node = OmegaConf.structured(schema)
-        if schema is RunConfig:
-            node.solver = MISSING  # or the keys of the default solver would stay in every other
+        for section in VARIANTS if schema is RunConfig else ():
+            node[section] = MISSING  # or the keys of the default would stay in every other
         ConfigStore.instance().store(group="hydra/kansweep", name=name, node=node)
 
 
@@ -230,12 +291,13 @@ def load(composed: DictConfig, schema: type[AnySchema]) -> AnySchema:
     strict = OmegaConf.structured(schema)
     try:
         record: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-        for name in ("data", "solver") if schema is RunConfig else ():
-            given = record.get(name, {})
+        for section in ("data", *VARIANTS) if schema is RunConfig else ():
+            given = record.get(section, {})
             if not isinstance(given, dict):
-                raise ConfigError(f"`{name}` holds other keys; got {given!r} in its place.")
-        if schema is RunConfig:
-            strict.solver = SOLVERS.get(record.get("solver", {}).get("name"), LMConfig)
+                raise ConfigError(f"`{section}` holds other keys; got {given!r} in its place.")
+            if section in VARIANTS:
+                default = type(getattr(RunConfig(), section))
+                strict[section] = VARIANTS[section].get(str(given.get("name")), default)
         return cast(AnySchema, OmegaConf.to_object(OmegaConf.merge(strict, record)))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
@@ -272,9 +334,12 @@ def explain(error: Exception, schema: type[Schema]) -> str:
 
 
 def _unknown(key: str, known: Mapping[str, Any]) -> str:
-    if key in known:
-        owner = next((name for name, solver in SOLVERS.items() if key in keys(solver)), None)
-        if owner is None:
-            return f"`{key}` cannot be left out."
-        return f"`{key}` is a key of solver={owner}, which is not the solver chosen."
-    return f"There is no key `{key}`.{did_you_mean(key, known)}"
+    if key not in known:
+        return f"There is no key `{key}`.{did_you_mean(key, known)}"
+    section = key.partition(".")[0]
+    owners = [name for name, part in VARIANTS.get(section, {}).items() if key in keys(part)]
+    if not owners:
+        return f"`{key}` cannot be left out."
+    *rest, last = (f"{section}={name}" for name in owners)
+    named = f"{', '.join(rest)} and {last}" if rest else last
+    return f"`{key}` is a key of {named}, which is not the {section} chosen."

@@ -1,90 +1,48 @@
-"""A sweep's folder: schema, file names, atomic writes, reading back; known here and nowhere else.
+"""A sweep's folder: file names, who may write in it, reading back; known here and nowhere else.
 
 ``cells/<key>.parquet`` is the truth, one row a file, written when the cell ends; the weights in
-``states/<key>.npz`` are written before it. ``results.parquet`` is derived from the rows of the
-current plan and can be rebuilt at any time.
+``states/<key>.npz`` are written before it. ``results.parquet``, the rows of the current plan, and
+``index.parquet``, all rows read so far, are derived and can be rebuilt at any time. One run at a
+time holds ``.lock``; whoever trains a task holds its file in ``running/`` and says in it how far
+it is.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
+import socket
 import time
-import zipfile
-from collections.abc import Callable, Iterable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
-from kansweep import sweep
+from kansweep import files, rows, sweep
+from kansweep.rows import Stamp
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("data", pa.string()),
-        ("n_train", pa.int64()),
-        ("seed", pa.int64()),
-        ("grid_size", pa.int64()),
-        ("k", pa.int64()),
-        ("width", pa.string()),
-        ("model", pa.string()),
-        ("solver", pa.string()),
-        ("n_params", pa.int64()),
-        ("train_rmse", pa.float64()),
-        ("test_rmse", pa.float64()),
-        ("test_median_error", pa.float64()),
-        ("floor_rmse", pa.float64()),
-        ("reg", pa.float64()),
-        ("status", pa.string()),
-        ("stop_reason", pa.string()),
-        ("steps", pa.int64()),
-        ("grad_norm", pa.float64()),
-        ("seconds", pa.float64()),
-        ("dtype", pa.string()),
-        ("device", pa.string()),
-        ("error", pa.string()),
-        ("version", pa.string()),
-        ("torch_version", pa.string()),
-        ("git_revision", pa.string()),
-        ("host", pa.string()),
-        ("started_at", pa.timestamp("us", tz="UTC")),
-    ]
+CONFIG, RESULTS, LAWS, INDEX = "config.yaml", "results.parquet", "laws.csv", "index.parquet"
+LOCK, LATEST = ".lock", ".latest"
+CELLS, STATES, FIGURES, TRACES, RUNNING, JOBS = (
+    "cells",
+    "states",
+    "figures",
+    "traces",  # made where there are any, as are the next two
+    "running",
+    "jobs",
 )
+PATIENCE = 3.0  # seconds that the workers of a killed run may take to end
 
-# One row an iteration of one cell, in ``traces/<key>.parquet``.
-TRACE = pa.schema(
-    [
-        ("step", pa.int64()),
-        ("rmse", pa.float64()),
-        ("grad_norm", pa.float64()),
-        ("accepted", pa.bool_()),
-        ("damping", pa.float64()),
-        ("penalty", pa.float64()),
-    ]
-)
-
-CONFIG, RESULTS, LAWS = "config.yaml", "results.parquet", "laws.csv"
-# What is raised by a file that is not what its name says, or is not there.
-UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    pa.ArrowException,
-)
-PARTS = ("cells", "states", "figures")
-TRACES = "traces"  # made where there are any
-ABANDONED = 3600.0  # seconds: a temporary lives for one at most, unless its process died
+Note = Callable[[Mapping[str, Any]], None]
 
 
 class StoreError(RuntimeError):
@@ -96,30 +54,53 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._index = rows.Index(
+            folder / CELLS,
+            folder / STATES,
+            folder / INDEX,
+            lambda key: self.read_state(key) is not None,
+        )
 
-    def open(self, plan: sweep.Plan) -> None:
-        """Make the folder this plan's, or refuse one that belongs to another configuration."""
-        if (self.folder / CONFIG).exists():
-            self._refuse_other(plan.config_record)
-        elif self.folder.is_dir() and not all(map(_is_temporary, self.folder.iterdir())):
-            raise StoreError(f"{self.folder} is not a sweep's folder; choose another with name=…")
-        text = yaml.safe_dump(plan.config_record, sort_keys=False)
+    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
+        return Store, (self.folder,)  # the index is not for those who only write
+
+    # ------------------------------------------------------------------ who may write in it
+
+    @contextmanager
+    def open(self, plan: sweep.Plan) -> Iterator[None]:
+        """Make the folder this plan's and keep other runs out; refuse one that is not its own."""
+        self._check(plan)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # First of all, since by it a folder is known to be a sweep's.
-            _write(self.folder / CONFIG, lambda file: file.write(text.encode()))
-            for part in PARTS:
-                (self.folder / part).mkdir(exist_ok=True)
-            self._sweep_up()
+            lock = files.Lock.take(self.folder / LOCK, PATIENCE)
         except OSError as error:
-            raise _unwritable(self.folder, error) from error
+            raise _unlockable(self.folder, error) from error
+        if lock is None:
+            raise StoreError(
+                f"Another run is at work in {self.folder}{_by(self.holder())}."
+                " Wait for it, or give this one a name of its own with name=…"
+            )
+        try:
+            with _told(self.folder):
+                lock.write(json.dumps({"run": uuid.uuid4().hex, **_me()}))
+                self._check(plan)  # again: it may have been another's until now
+                self._await_workers()
+                self._settle(plan)
+            yield
+        finally:
+            with suppress(OSError):  # not empty: a worker is still at it
+                (self.folder / RUNNING).rmdir()
+            lock.release()
 
-    def _sweep_up(self) -> None:
-        """Remove the temporaries of processes that died while they wrote."""
-        folders = [self.folder / part for part in ("", *PARTS, TRACES)]
-        for path in (path for folder in folders if folder.is_dir() for path in folder.iterdir()):
-            if _is_temporary(path) and path.stat().st_mtime < time.time() - ABANDONED:
-                path.unlink(missing_ok=True)
+    def holder(self) -> dict[str, Any]:
+        """What the run says of itself that holds the folder; nothing where none does."""
+        return _said(self.folder / LOCK) or {}
+
+    def _check(self, plan: sweep.Plan) -> None:
+        if (self.folder / CONFIG).exists():
+            self._refuse_other(plan.config_record)
+        elif self.folder.is_dir() and not all(map(_is_passing, self.folder.iterdir())):
+            raise StoreError(f"{self.folder} is not a sweep's folder; choose another with name=…")
 
     def _refuse_other(self, record: Mapping[str, Any]) -> None:
         stored, asked = sweep.identity(self.read_config()), sweep.identity(record)
@@ -130,6 +111,112 @@ class Store:
                 f"{self.folder} holds another configuration; what differs is {changes}. "
                 "Give this one a name of its own with name=…"
             )
+
+    def _await_workers(self) -> None:
+        """Workers of a run that was killed end by themselves, those of a cluster do not."""
+        deadline = time.monotonic() + PATIENCE
+        while held := [path for path in self._marks() if files.is_locked(path)]:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"Workers of an earlier run are still training in {self.folder}"
+                    f"{_by(_said(held[0]))}. Wait for them, or cancel them."
+                )
+            time.sleep(0.1)
+
+    def _settle(self, plan: sweep.Plan) -> None:
+        """Write what makes the folder this plan's, and remove what dead processes left."""
+        text = yaml.safe_dump(plan.config_record, sort_keys=False)
+        # First of all, since by it a folder is known to be a sweep's.
+        files.write(self.folder / CONFIG, lambda file: file.write(text.encode()))
+        for part in (CELLS, STATES, FIGURES):
+            (self.folder / part).mkdir(exist_ok=True)
+        folders = [self.folder / part for part in ("", CELLS, STATES, FIGURES, TRACES)]
+        for path in (path for folder in folders if folder.is_dir() for path in folder.iterdir()):
+            if files.is_temporary(path):
+                path.unlink(missing_ok=True)
+        for path in self._marks():
+            path.unlink(missing_ok=True)
+        name = self.folder.name.encode()
+        files.write(self.folder.parent / LATEST, lambda file: file.write(name))
+
+    # --------------------------------------------------------------------- who is at work
+
+    @contextmanager
+    def mark(self, task: str) -> Iterator[Note]:
+        """Hold a task while it is trained; the function given takes what is to be known of it."""
+        path = self.folder / RUNNING / f"{task}.json"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            lock = files.Lock.take(path, PATIENCE)
+        except OSError as error:
+            raise _unlockable(path, error) from error
+        if lock is None:
+            raise StoreError(f"{task} is being trained by another process{_by(_said(path))}.")
+
+        def note(record: Mapping[str, Any]) -> None:
+            with suppress(OSError):  # a full disk will be noticed by what matters
+                lock.write(json.dumps({**_me(), **record}))
+
+        try:
+            yield note
+        finally:
+            lock.release()
+
+    def running(self) -> list[dict[str, Any]]:
+        """What is said of every task that some process trains now."""
+        said = (_said(path) for path in self._marks() if files.is_locked(path))
+        return [record for record in said if record is not None]
+
+    def _marks(self) -> list[Path]:
+        return sorted((self.folder / RUNNING).glob("*.json"))
+
+    # ---------------------------------------------------------------------------- writing
+
+    def write_cell(self, row: Mapping[str, Any], state: Mapping[str, np.ndarray] | None) -> None:
+        """Keep a finished cell: its weights, where it has any, then its row."""
+        if state is not None:
+            packed = io.BytesIO()
+            np.savez(packed, allow_pickle=False, **state, key=np.array(row["key"]))
+            self._write(self._state(row["key"]), lambda file: file.write(packed.getbuffer()))
+        with _told(self._cell(row["key"])):
+            rows.write_row(self._cell(row["key"]), row)
+
+    def write_trace(self, key: str, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the iterations of a cell."""
+        path = self.folder / TRACES / f"{key}.parquet"
+        with _told(path):
+            path.parent.mkdir(exist_ok=True)
+            rows.write_trace(path, steps)
+
+    def write_results(self, keys: Iterable[str]) -> None:
+        """Rebuild ``results.parquet`` for these cells, and the index over all there are."""
+        with _told(self.results_path):
+            rows.write_table(self.results_path, self._index.refresh().take(keys))
+        self.consolidate()
+
+    def consolidate(self) -> None:
+        """Let the index hold all rows, so that none of their files is read again."""
+        with _told(self.folder / INDEX):
+            self._index.refresh().save()
+
+    def write_laws(self, laws: pd.DataFrame) -> Path:
+        path = self.folder / LAWS
+        text = laws.to_csv(index=False)
+        self._write(path, lambda file: file.write(text.encode()))
+        return path
+
+    def write_figure(self, name: str, file_format: str, figure: Figure) -> Path:
+        path = self.folder / FIGURES / f"{name}.{file_format}"
+        with _told(path):
+            path.parent.mkdir(exist_ok=True)
+        self._write(path, lambda file: figure.savefig(file, format=file_format))
+        return path
+
+    def _write(self, path: Path, fill: Callable[[BinaryIO], object]) -> None:
+        with _told(path):
+            files.write(path, fill)
+
+    # ----------------------------------------------------------------------- reading back
 
     def read_config(self) -> dict[str, Any]:
         """The configuration of the sweep as it was last run."""
@@ -143,146 +230,113 @@ class Store:
             raise StoreError(f"{self.folder / CONFIG} holds no configuration.")
         return record
 
-    def write_cell(self, row: Mapping[str, Any], state: Mapping[str, np.ndarray] | None) -> None:
-        """Keep a finished cell: its weights, where it has any, then its row."""
-        if state is not None:
-            packed = io.BytesIO()
-            np.savez(packed, allow_pickle=False, **state, key=np.array(row["key"]))
-            _write(self._state(row["key"]), lambda file: file.write(packed.getbuffer()))
-        filled = {name: value for name, value in row.items() if not _is_nan(value)}
-        table = pa.Table.from_pylist([filled], schema=SCHEMA)
-        _write(
-            self._cell(row["key"]),
-            lambda file: pq.write_table(table, file, write_page_checksum=True),
-        )
-
-    def write_trace(self, key: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Keep the iterations of a cell."""
-        table = pa.Table.from_pylist(list(rows), schema=TRACE)
-        path = self.folder / TRACES / f"{key}.parquet"
-        path.parent.mkdir(exist_ok=True)
-        _write(path, lambda file: pq.write_table(table, file))
-
     def read_state(self, key: str) -> dict[str, np.ndarray] | None:
         """The weights of a cell as plain arrays, or None where there are none to be read."""
         try:
             with self._state(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 state = dict(arrays)
-        except UNREADABLE:
+        except rows.UNREADABLE:
             return None
         return state if str(state.pop("key", "")) == key else None
 
-    def statuses(self, keys: Iterable[str]) -> dict[str, str]:
-        """Status of those cells that have a readable row."""
-        rows = self._rows(keys)
-        return dict(zip(rows["key"].to_pylist(), rows["status"].to_pylist(), strict=True))
+    def row(self, key: str) -> dict[str, Any] | None:
+        """A cell's row, or None where there is none to be read."""
+        table = rows.read_row(self._cell(key), key)
+        return None if table is None else table.to_pylist()[0]
+
+    def stamp(self, key: str) -> Stamp | None:
+        """What tells one writing of a cell's row from the next, None where there is no row."""
+        return rows.stamp(self._cell(key))
+
+    def census(self) -> rows.Index:
+        """All rows there are, and the files that were found damaged."""
+        return self._index.refresh()
 
     def results(self, keys: Iterable[str]) -> pd.DataFrame:
         """The rows of these cells, in this order; those without a row are left out."""
-        table: pd.DataFrame = self._rows(keys).to_pandas()
+        table: pd.DataFrame = self._index.refresh().take(keys).to_pandas()
         return table
 
     def overview(self, plan: sweep.Plan) -> pd.DataFrame:
-        """Every planned cell with its status (done, failed or waiting) and its errors, if any."""
+        """Every planned cell with its status (done, failed, running or waiting), its errors and
+        its seconds, if any."""
+        at_work = {key for record in self.running() for key in record.get("running", ())}
         planned = pd.DataFrame([vars(cell) for cell in plan.cells])
-        rows = self.results(planned["key"])
-        found = rows[["key", "status", "train_rmse", "test_rmse", "seconds"]]
+        found = self.results(planned["key"])
+        found = found[["key", "status", "train_rmse", "test_rmse", "seconds"]]
         table = planned.merge(found, on="key", how="left")
         words = {"ok": "done", "diverged": "failed", "failed": "failed"}
-        return table.assign(status=table["status"].map(words).fillna("waiting"))
-
-    def write_results(self, keys: Iterable[str]) -> None:
-        """Rebuild ``results.parquet`` for these cells."""
-        table = self._rows(keys)
-        _write(self.results_path, lambda file: pq.write_table(table, file))
+        status = table["status"].map(words).fillna("waiting")
+        return table.assign(status=status.mask(table["key"].isin(at_work), "running"))
 
     @property
     def results_path(self) -> Path:
         return self.folder / RESULTS
 
-    def write_laws(self, laws: pd.DataFrame) -> Path:
-        path = self.folder / LAWS
-        text = laws.to_csv(index=False)
-        _write(path, lambda file: file.write(text.encode()))
-        return path
-
-    def write_figure(self, name: str, file_format: str, figure: Figure) -> Path:
-        path = self.folder / "figures" / f"{name}.{file_format}"
-        path.parent.mkdir(exist_ok=True)
-        _write(path, lambda file: figure.savefig(file, format=file_format))
-        return path
-
-    def _rows(self, keys: Iterable[str]) -> pa.Table:
-        tables = [table for key in keys if (table := self._read_cell(key)) is not None]
-        return pa.concat_tables([SCHEMA.empty_table(), *tables])
-
-    def _read_cell(self, key: str) -> pa.Table | None:
-        """A cell's row, or None where it was never written or is none: the cell is not done."""
-        try:
-            with pq.ParquetFile(self._cell(key), page_checksum_verification=True) as file:
-                table = _in_schema(file.read())
-            return table if table["key"].to_pylist() == [key] else None
-        except UNREADABLE:
-            return None
+    @property
+    def jobs_folder(self) -> Path:
+        """Where an engine may keep its jobs' files and logs."""
+        return self.folder / JOBS
 
     def _cell(self, key: str) -> Path:
-        return self.folder / "cells" / f"{key}.parquet"
+        return self.folder / CELLS / f"{key}.parquet"
 
     def _state(self, key: str) -> Path:
-        return self.folder / "states" / f"{key}.npz"
-
-
-def _in_schema(table: pa.Table) -> pa.Table:
-    """The row of another version: columns that it lacks are null, those it has more are dropped."""
-    there = set(table.column_names)
-    known = table.select([name for name in SCHEMA.names if name in there])
-    return pa.concat_tables([SCHEMA.empty_table(), known], promote_options="permissive").cast(
-        SCHEMA
-    )
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and value != value
+        return self.folder / STATES / f"{key}.npz"
 
 
 def latest(outputs: Path) -> str | None:
-    """Name of the sweep in ``outputs`` that was run last."""
-    if not outputs.is_dir():
-        return None
-    configs = [folder / CONFIG for folder in outputs.iterdir() if (folder / CONFIG).is_file()]
-    newest = max(configs, key=lambda path: path.stat().st_mtime, default=None)
-    return None if newest is None else newest.parent.name
+    """Name of the sweep in ``outputs`` that was run last, None where there is no sweep."""
+    with suppress(OSError, UnicodeDecodeError):
+        name = (outputs / LATEST).read_text()
+        if (outputs / name / CONFIG).is_file() and (outputs / name).parent == outputs:
+            return name
+    names = sorted(path.parent.name for path in outputs.glob(f"*/{CONFIG}"))
+    if len(names) > 1:
+        raise StoreError(f"Choose a sweep of {outputs} with name=…; there is {', '.join(names)}.")
+    return names[0] if names else None
 
 
-def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that it is there whole or not at all, whenever the process dies."""
+def _me() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid()}
+
+
+def _by(record: Mapping[str, Any] | None) -> str:
+    """Who holds a lock, as far as its file says so."""
+    if not record or not {"host", "pid"} <= set(record):
+        return ""
+    return f" (process {record['pid']} on {record['host']})"
+
+
+def _said(path: Path) -> dict[str, Any] | None:
+    """What the holder of a lock wrote in it, None where that cannot be read."""
     try:
-        _replace(path, fill)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        record, _ = json.JSONDecoder().raw_decode(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _is_passing(path: Path) -> bool:
+    """Whether a file is one that a run leaves when it is killed before it has begun."""
+    return files.is_temporary(path) or path.name == LOCK
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise _unwritable(path, error) from error
-
-
-def _replace(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # as _is_temporary knows it
-    try:
-        with temporary.open("wb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _unwritable(path: Path, error: OSError) -> StoreError:
     return StoreError(f"{path} cannot be written: {error.strerror or error}.")
 
 
-def _is_temporary(path: Path) -> bool:
-    return path.name.startswith(".") and path.name.endswith(".tmp")
+def _unlockable(path: Path, error: OSError) -> StoreError:
+    if error.errno in files.LOCKLESS:
+        return StoreError(
+            f"{path} is on a file system without locks; choose another with outputs=…"
+        )
+    return _unwritable(path, error)

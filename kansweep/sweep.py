@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kansweep.checks import ConfigError
@@ -21,6 +22,10 @@ REVISIONS = {"format": 2, "lm": 2, "lbfgs": 1}
 # a cell's numbers (sizes and seeds are in the cell itself).
 EXTENT = ("data.sizes", "grid.sizes", "seeds")
 CONDUCT = ("name", "outputs", "engine", "run", "solver.trace")
+
+
+OK, DIVERGED, FAILED = "ok", "diverged", "failed"  # how a cell ends: its row's status
+COLD, WARM = "cold", "warm"  # and its start: from nothing, or by extending the last grid
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Plan:
     chains: tuple[Chain, ...]
     config_record: dict[str, Any]
 
-    @property
+    @cached_property
     def cells(self) -> tuple[Cell, ...]:
         return tuple(cell for chain in self.chains for cell in chain.cells)
 
@@ -61,8 +66,11 @@ def plan(config: RunConfig) -> Plan:
     _check_start(config, width)
     record = _plain(asdict(config))
     record["model"]["hidden"] = list(width[1:-1])
+    if config.seeds == tuple(range(len(config.seeds))):
+        record["seeds"] = len(config.seeds)
+    cells = _cells(record)
     chains = [
-        Chain(n_train, seed, tuple(_cells(record, n_train, seed, config.grid.sizes)))
+        Chain(n_train, seed, cells(n_train, seed, config.grid.sizes))
         for n_train in config.data.sizes
         for seed in config.seeds
     ]
@@ -98,21 +106,25 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     return shared
 
 
-def _cells(record: dict[str, Any], n_train: int, seed: int, grids: tuple[int, ...]) -> list[Cell]:
+def _cells(record: dict[str, Any]) -> Callable[[int, int, tuple[int, ...]], tuple[Cell, ...]]:
+    """What makes the cells of a chain. The content of a key is written out once for all cells,
+    since there may be many."""
     shared = identity(record)
-    solver = shared["solver.name"]
-    revisions = {name: REVISIONS.get(name, 1) for name in ("format", solver)}
-    cells = []
-    for last, grid_size in enumerate(grids):
-        content = {
-            **shared,
-            "n_train": n_train,
-            "seed": seed,
-            "grids": list(grids[: last + 1]),
-            "revisions": revisions,
-        }
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-        cells.append(Cell(f"n{n_train}-s{seed}-G{grid_size}-{digest}", n_train, seed, grid_size))
+    revisions = {name: REVISIONS.get(name, 1) for name in ("format", shared["solver.name"])}
+    slots = {"n_train": "\0n", "seed": "\0s", "grids": "\0g"}  # no setting holds a null character
+    text = json.dumps({**shared, **slots, "revisions": revisions}, sort_keys=True)
+    n_slot, seed_slot, grids_slot = map(json.dumps, slots.values())
+
+    def cells(n_train: int, seed: int, grids: tuple[int, ...]) -> tuple[Cell, ...]:
+        chain = text.replace(n_slot, str(n_train)).replace(seed_slot, str(seed))
+        made = []
+        for last, grid_size in enumerate(grids):
+            content = chain.replace(grids_slot, json.dumps(grids[: last + 1]))
+            digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+            key = f"n{n_train}-s{seed}-G{grid_size}-{digest}"
+            made.append(Cell(key, n_train, seed, grid_size))
+        return tuple(made)
+
     return cells
 
 

@@ -15,6 +15,7 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 HYDRA = {"hydra", "omegaconf"}
+LATE = {"worker"}  # imported where a task is performed, and not before
 NUMERICS = {
     name
     for name in MODULES
@@ -49,7 +50,7 @@ def reached(name: str) -> set[str]:
         new = imported(waiting.pop()) - found
         found |= new
         own = {full.removeprefix("kansweep.").replace(".", "/") for full in new}
-        waiting += [module for module in own if module in MODULES]
+        waiting += [module for module in own if module in MODULES and module not in LATE]
     return found
 
 
@@ -79,6 +80,8 @@ def test_the_modules_are_found() -> None:
         ("law", {"torch", "matplotlib", *HYDRA}),
         ("table", {"torch", "matplotlib", *HYDRA}),
         ("store", {"torch", "matplotlib.pyplot", *HYDRA}),
+        ("schedule", {"torch"}),
+        ("runner", {"torch"}),
         ("sweep", {"torch", "pandas", *HYDRA}),
         ("targets", {"torch", *HYDRA}),
         ("checks", {"torch", "pandas", *HYDRA}),
@@ -100,13 +103,26 @@ def test_only_cli_and_config_know_hydra() -> None:
     assert {name for name in MODULES if imported(name) & HYDRA} == {"cli", "config"}
 
 
-def test_only_the_store_knows_parquet() -> None:
+def test_only_the_store_and_its_rows_know_parquet() -> None:
     knowing = {name for name in MODULES if "pyarrow" in imported(name)}
-    assert knowing | callers(r".*parquet.*") == {"store"}
+    assert knowing | callers(r".*parquet.*") == {"rows"}
+    assert {name for name in MODULES if imported(name) & {"kansweep.rows"}} == {"schedule", "store"}
+
+
+def test_engines_know_no_task_and_only_their_own_packages() -> None:
+    engines = {name for name in MODULES if name.startswith("engines/")}
+    assert len(engines) == 5
+    packages = {"kansweep.schedule", "kansweep.runner", "kansweep.store", "torch", "pandas"}
+    assert {name for name in engines if imported(name) & packages} == set()
+    assert {name for name in MODULES if imported(name) & {"distributed", "dask"}} == {
+        "engines/dask"
+    }
+    assert {name for name in MODULES if "submitit" in imported(name)} == {"engines/submitit"}
 
 
 def test_only_the_command_line_prints_or_exits() -> None:
-    assert callers("print", "exit", r"sys\.exit", r"os\._exit", "SystemExit") == {"cli", "__main__"}
+    assert callers("print", "exit", r"sys\.exit", "SystemExit") == {"cli", "__main__"}
+    assert callers(r"os\._exit") == {"engines/process"}  # a worker whose run is no more
 
 
 def test_no_module_sets_a_global_seed() -> None:

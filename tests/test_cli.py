@@ -345,7 +345,7 @@ def test_failed_cells_are_named_with_the_way_to_retry(
 ) -> None:
     row = {"n_train": 40, "grid_size": 6, "status": "failed", "error": "out of memory\nat ..."}
     rows = [{**row, "seed": seed} for seed in range(12)]
-    summary = SimpleNamespace(total=20, cached=0, done=8, failed=rows, seconds=1.0)
+    summary = SimpleNamespace(total=20, cached=0, done=8, left=0, failed=rows, seconds=1.0)
     monkeypatch.setattr("kansweep.runner.run", lambda *_: summary)
     status, out, err = kansweep("run", *SMALL, 'name="example8,k=2"', "run.mode=force")
     assert status == 1
@@ -368,7 +368,7 @@ def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(sys, "stderr", screen)
         progress = cli.Progress()
         progress.started(total=20, cached=5)
-        progress.progress(SimpleNamespace(**now))
+        progress.progress(now)
         progress.finished(row)
         progress.close()
         assert progress.done == 6

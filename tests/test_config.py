@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kansweep import config
 from kansweep.checks import ConfigError
 from kansweep.config import (
+    ENGINES,
     SCHEMAS,
     SOLVERS,
     DataConfig,
@@ -76,6 +77,16 @@ def test_every_target_and_solver_is_a_choice(kansweep: Any) -> None:
         assert composed(kansweep, f"data={target}").data.name == target
     for solver, schema in SOLVERS.items():
         assert composed(kansweep, f"solver={solver}").solver == schema()
+
+
+def test_every_engine_is_a_choice(kansweep: Any) -> None:
+    assert choices("engine") == set(ENGINES)
+    for engine, schema in ENGINES.items():
+        assert composed(kansweep, f"engine={engine}").engine == schema()
+    words = ("engine=submitit", "engine.parameters={slurm_partition: long, mem_gb: 4}")
+    sent = composed(kansweep, *words, "engine.workers=9").engine
+    parameters = {"slurm_partition": "long", "mem_gb": 4}
+    assert sent == config.SubmititConfig(workers=9, parameters=parameters)
 
 
 def test_a_folder_of_ones_own_adds_choices(kansweep: Any, tmp_path: Path) -> None:
@@ -152,7 +163,15 @@ def test_a_stored_configuration_may_lack_newer_keys() -> None:
         (LMConfig, "penalty", float("inf")),
         (LMConfig, "tolerance", "small"),
         (LBFGSConfig, "steps", 0),
-        (config.EngineConfig, "name", "cluster"),
+        (config.SerialConfig, "name", "cluster"),
+        (config.ProcessConfig, "workers", 0),
+        (config.ProcessConfig, "workers", 2.0),
+        (config.DaskConfig, "workers", -1),
+        (config.DaskConfig, "address", ""),
+        (config.SubmititConfig, "cluster", "pbs"),
+        (config.SubmititConfig, "timeout_min", 0),
+        (config.SubmititConfig, "parameters", [1]),
+        (config.SubmititConfig, "parameters", {"slurm_gres": None}),
         (config.RunModeConfig, "mode", "again"),
         (config.RunModeConfig, "fail_fast", 1),
         (config.ShowConfig, "format", "xml"),
@@ -181,6 +200,16 @@ def test_a_value_outside_its_rule_is_refused_by_name(section: Any, key: str, val
         ({"solver": {"name": "lbfgs", "start": "auto"}}, "`solver.start` is a key of solver=lm"),
         ({"solver": {"name": "lbfsg"}}, "Did you mean `lbfgs`?"),
         ({"solver": 3}, "`solver` holds other keys; got 3 in its place."),
+        ({"engine": []}, "`engine` holds other keys; got [] in its place."),
+        (
+            {"engine": {"workers": 2}},
+            "`engine.workers` is a key of engine=process, engine=dask and engine=submitit, which",
+        ),
+        ({"engine": {"name": "submitit", "address": "a"}}, "is a key of engine=dask, which is not"),
+        (
+            {"engine": {"name": "dask", "address": "tcp://a:1", "workers": 3}},
+            "`engine.workers` is for a cluster that kansweep starts itself",
+        ),
     ],
 )
 def test_a_refusal_says_what_to_write_instead(record: dict[str, Any], message: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import as_completed
 
 import pytest
-
 from kansweep.engine import ENGINES, SerialEngine
 
 

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from kansweep import store as stores
 from kansweep import sweep
 from kansweep.config import DataConfig, GridConfig, ModelConfig, RunConfig
-from kansweep.store import SCHEMA, Store, StoreError
+from kansweep.rows import SCHEMA
+from kansweep.store import Store, StoreError
 
 CONFIG = RunConfig(seeds=[0], data=DataConfig(sizes=(30,)), grid=GridConfig(sizes=(3, 5)))
 PLAN = sweep.plan(CONFIG)
@@ -30,7 +31,8 @@ CELL, STATE = f"cells/{KEYS[0]}.parquet", f"states/{KEYS[0]}.npz"
 COLUMNS = (
     "key, data, n_train, seed, grid_size, k, width, model, solver, n_params, train_rmse, "
     "test_rmse, test_median_error, floor_rmse, reg, status, stop_reason, steps, grad_norm, "
-    "seconds, dtype, device, error, version, torch_version, git_revision, host, started_at"
+    "seconds, dtype, device, error, version, torch_version, git_revision, host, started_at, "
+    "start"
 )
 
 
@@ -38,11 +40,21 @@ def row(key: str = KEYS[0], **values: object) -> dict[str, object]:
     return {"key": key, "status": "ok", "n_train": 30, "seed": 0, "train_rmse": 0.25, **values}
 
 
+def opened(folder: Path, plan: sweep.Plan = PLAN) -> Store:
+    """A sweep's folder that a run has left again."""
+    store = Store(folder)
+    with store.open(plan):
+        pass
+    return store
+
+
+def statuses(store: Store) -> dict[str, str]:
+    return store.census().column("status")
+
+
 @pytest.fixture
 def store(tmp_path):
-    store = Store(tmp_path / "outputs" / "one")
-    store.open(PLAN)
-    return store
+    return opened(tmp_path / "outputs" / "one")
 
 
 def files(store: Store) -> set[str]:
@@ -147,10 +159,12 @@ def test_weights_that_cannot_be_written_leave_the_row_unwritten(store, monkeypat
     with pytest.raises(StoreError, match=r"\.npz cannot be written: No space left on device\."):
         store.write_cell(row(), {"a": np.zeros(2)})
     monkeypatch.undo()
-    assert list(store.statuses(KEYS)) == []
+    assert list(statuses(store)) == []
 
 
-def test_what_a_killed_process_leaves_behind_is_not_read_and_goes_after_a_while(store, monkeypatch):
+def test_what_a_killed_process_leaves_behind_is_not_read_and_goes_with_the_next_run(
+    store, monkeypatch
+):
     store.write_cell(row(), {"a": np.zeros(2)})
     there = files(store)
     with monkeypatch.context() as killed:  # nobody cleans up behind a kill -9
@@ -163,14 +177,10 @@ def test_what_a_killed_process_leaves_behind_is_not_read_and_goes_after_a_while(
             store.write_cell(row(), {"a": np.ones(2)})
     left = files(store) - there
     assert len(left) == 3
-    assert list(store.statuses(KEYS)) == KEYS[:1]
+    assert list(statuses(store)) == KEYS[:1]
     assert store.read_state(KEYS[0])["a"].tolist() == [0.0, 0.0]
 
-    store.open(PLAN)
-    assert left <= files(store)  # it might be that of a process at work
-    for name in left:
-        os.utime(store.folder / name, (0, 0))
-    store.open(PLAN)
+    opened(store.folder)
     assert files(store) == there
 
 
@@ -184,7 +194,7 @@ def test_a_damaged_row_counts_as_not_done(store, damage):
         whole = (store.folder / "cells" / f"{KEYS[1]}.parquet").read_bytes()
     content = {"empty": b"", "truncated": whole[:-20], "garbage": b"x" * 500}
     path.write_bytes(content.get(damage, whole))
-    assert KEYS[0] not in store.statuses(KEYS)
+    assert KEYS[0] not in statuses(store)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +214,7 @@ def test_a_table_that_is_no_row_of_the_cell_counts_as_not_done(store, foreign):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Store:
-    store = Store(tmp_path_factory.mktemp("outputs"))
-    store.open(PLAN)
+    store = opened(tmp_path_factory.mktemp("outputs"))
     store.write_cell(row(), {"a": np.arange(5.0), "b": np.array(3)})
     return store
 
@@ -274,19 +283,19 @@ def test_a_changed_configuration_is_refused_and_the_difference_named(store):
     other = sweep.plan(replace(CONFIG, model=ModelConfig(k=2)))
     before = (store.folder / "config.yaml").read_bytes()
     with pytest.raises(StoreError, match=r"`model\.k` \(3 → 2\).*name=") as refusal:
-        store.open(other)
+        opened(store.folder, other)
     assert "data" not in str(refusal.value).replace("outputs", "")
     assert (store.folder / "config.yaml").read_bytes() == before
 
 
 def test_more_seeds_or_another_gpu_are_no_other_configuration(store):
-    store.open(sweep.plan(replace(CONFIG, seeds=[0, 1])))
-    assert store.read_config()["seeds"] == [0, 1]
-    gpu = Store(store.folder.parent / "gpu")
+    opened(store.folder, sweep.plan(replace(CONFIG, seeds=[0, 3])))
+    assert store.read_config()["seeds"] == [0, 3]
+    gpu = store.folder.parent / "gpu"
     for device in ("cuda", "cuda:1"):
-        gpu.open(sweep.plan(replace(CONFIG, device=device)))
+        opened(gpu, sweep.plan(replace(CONFIG, device=device)))
     with pytest.raises(StoreError, match=r"`device` \(cuda → cpu\)"):
-        gpu.open(PLAN)
+        opened(gpu)
 
 
 @pytest.mark.parametrize("step", ["open", "fsync", "replace"])
@@ -296,30 +305,29 @@ def test_a_folder_whose_making_was_cut_off_is_made_the_next_time(tmp_path, monke
         killed.setattr(Path, "unlink", lambda *_, **__: None)
         cut_off(killed, step, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
-            store.open(PLAN)
-    store.open(PLAN)
+            opened(store.folder)
+    opened(store.folder)
     store.write_cell(row(), None)
-    assert list(store.statuses(KEYS)) == KEYS[:1]
+    assert list(statuses(store)) == KEYS[:1]
 
 
 def test_a_folder_that_is_no_sweep_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(StoreError, match="not a sweep"):
-        Store(tmp_path).open(PLAN)
+        opened(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 @pytest.mark.parametrize("place", ["outputs", "outputs/one", "outputs/one/cells"])
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, place):
     in_the_way = tmp_path / place
-    folder = Store(tmp_path / "outputs" / "one")
     if place.endswith("cells"):
-        folder.open(PLAN)
+        opened(tmp_path / "outputs" / "one")
         in_the_way.rmdir()
     in_the_way.parent.mkdir(parents=True, exist_ok=True)
     in_the_way.write_text("a file")
     with pytest.raises(StoreError, match=r"outputs/one cannot be written: .*[a-z]\."):
-        folder.open(PLAN)
+        opened(tmp_path / "outputs" / "one")
     assert in_the_way.read_text() == "a file"
 
 
@@ -332,10 +340,26 @@ def test_a_configuration_that_is_none_is_refused(store, text):
         store.read_config()
 
 
-def test_the_latest_sweep_is_the_one_last_run(tmp_path):
-    for when, name in enumerate(["b", "a", "c"]):
-        Store(tmp_path / name).open(PLAN)
-        os.utime(tmp_path / name / "config.yaml", (when, when))
+def test_the_latest_sweep_is_the_one_last_run_whatever_the_clock_says(tmp_path):
+    for when, name in enumerate(["b", "c", "a"]):
+        opened(tmp_path / name)
+        os.utime(tmp_path / name / "config.yaml", (-when, -when))
     (tmp_path / "notes").mkdir()
-    assert stores.latest(tmp_path) == "c"
+    assert stores.latest(tmp_path) == "a"
     assert stores.latest(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize("pointer", [None, b"gone", b"../outside", b"\xff", b""])
+def test_where_nobody_knows_the_latest_sweep_it_is_asked_for(tmp_path, pointer):
+    outputs = tmp_path / "outputs"
+    opened(tmp_path / "outside")
+    opened(outputs / "one")
+    (outputs / ".latest").unlink()
+    if pointer is not None:
+        (outputs / ".latest").write_bytes(pointer)
+    assert stores.latest(outputs) == "one"
+    (outputs / "one").rename(outputs / "two")
+    opened(outputs / "one")
+    (outputs / ".latest").write_bytes(pointer or b"none")
+    with pytest.raises(StoreError, match=r"Choose a sweep of .* with name=…; there is one, two\."):
+        stores.latest(outputs)

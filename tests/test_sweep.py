@@ -17,12 +17,15 @@ from hypothesis import strategies as st
 from kansweep import sweep
 from kansweep.checks import ConfigError
 from kansweep.config import (
+    DaskConfig,
     DataConfig,
     GridConfig,
     LBFGSConfig,
     LMConfig,
     ModelConfig,
+    ProcessConfig,
     RunConfig,
+    SubmititConfig,
     from_record,
 )
 from kansweep.config import keys as options
@@ -97,8 +100,9 @@ EXTENT = {"seeds", "data.sizes", "grid.sizes"}
 @pytest.mark.parametrize("solver", [LMConfig(), LBFGSConfig()])
 def test_every_setting_that_may_change_the_numbers_changes_every_key(solver):
     config = replace(SMALL, solver=solver)
-    settings = {key for key in options(RunConfig) if not key.startswith("solver.")}
-    settings |= set(options(type(solver))) - {"solver.name"}
+    varying = ("solver.", "engine.")
+    settings = {key for key in options(RunConfig) if not key.startswith(varying)}
+    settings |= set(options(type(solver))) - {"solver.name"} | {"engine.name"}
     assert settings > INDIFFERENT | EXTENT | {"device", "dtype", "data.n_test", "model.k"}
     for key in settings - INDIFFERENT - EXTENT:
         other = changed(config, key)
@@ -106,6 +110,20 @@ def test_every_setting_that_may_change_the_numbers_changes_every_key(solver):
         assert sweep.identity(asdict(other)) != sweep.identity(asdict(config)), key
     for key in INDIFFERENT & settings:
         assert keys(changed(config, key)) == keys(config), key
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        ProcessConfig(workers=3),
+        DaskConfig(address="tcp://there:8786"),
+        SubmititConfig(workers=5, cluster="local", parameters={"mem_gb": 4}),
+    ],
+)
+def test_where_it_is_trained_changes_no_key(engine):
+    plan = sweep.plan(replace(SMALL, engine=engine))
+    assert [cell.key for cell in plan.cells] == keys(SMALL)
+    assert keys(from_record(plan.config_record)) == keys(SMALL)
 
 
 def test_solvers_and_smaller_grids_below_change_every_key():

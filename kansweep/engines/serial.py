@@ -1,17 +1,21 @@
-"""Where chains are trained, behind the ``submit`` of ``concurrent.futures``."""
+"""One task after the other, in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
+
+from kansweep.engines import Engine
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SerialEngine(Executor):
-    """Runs a task when it is submitted, in this process; an interrupt reaches the caller."""
+class SerialEngine(Engine):
+    """Performs a task when it is submitted; an interrupt reaches the caller."""
+
+    here = True
 
     def submit(self, task: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
@@ -20,6 +24,3 @@ class SerialEngine(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
-
-
-ENGINES: dict[str, Callable[[], Executor]] = {"serial": SerialEngine}

@@ -1,0 +1,213 @@
+"""A plan less what is on disk: the tasks that are left, each a batch of chains for one worker.
+
+Nothing here trains, and nothing imports torch: a finished sweep is found to be one at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kansweep import __version__
+from kansweep.config import GridConfig, RunConfig
+from kansweep.rows import Stamp
+from kansweep.store import Store
+from kansweep.sweep import COLD, OK, Cell, Plan
+
+# What one batch may hold: points times edges, which the Jacobian grows with, and squared
+# parameters, which normal equations do where they are formed; a few hundred megabytes either way.
+BATCH_WORK, BATCH_SQUARES = 400_000, 4_000_000
+DIRECT_PARAMS = 1500  # with more parameters none are formed (solvers.systems.DIRECT_LIMIT)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive cells of a chain to train, and the cell before them if its grid is extended."""
+
+    cells: tuple[Cell, ...]
+    before: str | None
+
+    @property
+    def alike(self) -> tuple[int, ...]:
+        """Data size and grid sizes: stretches that share them can be trained in lockstep."""
+        return (self.cells[0].n_train, *(cell.grid_size for cell in self.cells))
+
+
+@dataclass(frozen=True)
+class Task:
+    """Stretches that are alike, for one worker, with all that their rows and resumption need.
+
+    A task that was cut off goes on when it is given to a worker again: ``remaining`` tells what of
+    it is not written yet.
+    """
+
+    config: RunConfig  # with the seeds of these stretches alone
+    width: tuple[int, ...]
+    stretches: tuple[Stretch, ...]
+    run: str | None  # which run it belongs to: it is void once another one has the folder
+    replaces: Mapping[str, Stamp] = field(default_factory=dict)  # rows that are there, but not kept
+    suspects: frozenset[str] = frozenset()  # cells in progress when a worker died
+
+    @property
+    def name(self) -> str:
+        return self.stretches[0].cells[0].key
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(cell for stretch in self.stretches for cell in stretch.cells)
+
+    def narrowed(self, stretches: Iterable[Stretch], **changes: Any) -> Task:
+        """The task with these of its stretches, or parts of them, alone."""
+        stretches = tuple(stretches)
+        seeds = tuple(stretch.cells[0].seed for stretch in stretches)
+        config = replace(self.config, seeds=seeds)
+        return replace(self, config=config, stretches=stretches, **changes)
+
+
+def described(task: Task, cell: Cell) -> dict[str, Any]:
+    """The columns of a cell's row that are known before it is trained."""
+    config = task.config
+    return {
+        "key": cell.key,
+        "data": config.data.name,
+        "n_train": cell.n_train,
+        "seed": cell.seed,
+        "grid_size": cell.grid_size,
+        "k": config.model.k,
+        "width": "-".join(map(str, task.width)),
+        "model": config.model.name,
+        "solver": config.solver.name,
+        "dtype": config.dtype,
+        "device": config.device,
+        "version": __version__,
+    }
+
+
+# ------------------------------------------------------------------------- what is left to do
+
+
+def missing(plan: Plan, store: Store, mode: str) -> list[Stretch]:
+    """What ``run.mode`` asks for and is not on disk, in the order of the plan."""
+    census = store.census()
+    statuses = {} if mode == "force" else census.column("status")
+    sound = {key for key, status in statuses.items() if status == OK}
+    kept = set(statuses)
+    if mode == "retry":
+        starts = census.column("start")
+        kept = sound - {key for chain in plan.chains for key in _spoilt(chain.cells, sound, starts)}
+    found: list[Stretch] = []
+    for chain in plan.chains:
+        if not all(cell.key in kept for cell in chain.cells):
+            wanted = _wanted(chain.cells, kept, sound, store)
+            found += _stretches(chain.cells, wanted, sound)
+    return found
+
+
+def _spoilt(
+    cells: tuple[Cell, ...], sound: set[str], starts: Mapping[str, str | None]
+) -> Iterator[str]:
+    """Sound cells whose numbers are not those of an undisturbed chain: the one that started cold
+    because the one before it had failed, and all that extend it."""
+    spoilt = False
+    for place, cell in enumerate(cells):
+        if cell.key in sound:
+            spoilt = spoilt or (place > 0 and starts[cell.key] == COLD)
+            if spoilt:
+                yield cell.key
+
+
+def _wanted(cells: tuple[Cell, ...], kept: set[str], sound: set[str], store: Store) -> set[str]:
+    """Cells that are not kept, and those that the next one extends but whose weights are gone."""
+    wanted = {cell.key for cell in cells if cell.key not in kept}
+    for cell, after in reversed(list(itertools.pairwise(cells))):
+        extended = after.key in wanted and cell.key in sound
+        if extended and store.read_state(cell.key) is None:
+            wanted.add(cell.key)
+    return wanted
+
+
+def _stretches(cells: tuple[Cell, ...], wanted: set[str], sound: set[str]) -> Iterator[Stretch]:
+    before: str | None = None
+    for is_wanted, group in itertools.groupby(cells, lambda cell: cell.key in wanted):
+        part = tuple(group)
+        if is_wanted:
+            yield Stretch(part, before)
+        before = part[-1].key if part[-1].key in sound else None
+
+
+# ----------------------------------------------------------------------------- as tasks
+
+
+def tasks(
+    stretches: list[Stretch], plan: Plan, config: RunConfig, store: Store, workers: int | None
+) -> list[Task]:
+    """Batches of the stretches that are alike; with ``workers`` None, one chain a task.
+
+    Each kind of stretch is shared out equally among the workers, and what takes longest comes
+    first, so that all end at about the same time.
+    """
+    alike: dict[tuple[int, ...], list[Stretch]] = defaultdict(list)
+    for stretch in stretches:
+        alike[stretch.alike].append(stretch)
+    run = store.holder().get("run")
+    found = []
+    for members in alike.values():
+        most = 1 if workers is None else _largest(members[0], plan, config)
+        share = max(workers or 1, 1)
+        parts = min(len(members), share * -(-len(members) // (share * most)))
+        for part in _shared_out(members, parts):
+            keys = [cell.key for stretch in part for cell in stretch.cells]
+            replaces = {key: stamp for key in keys if (stamp := store.stamp(key)) is not None}
+            grids = GridConfig(part[0].alike[1:])
+            seeds = tuple(stretch.cells[0].seed for stretch in part)
+            small = replace(config, seeds=seeds, grid=grids)  # each task is sent by itself
+            found.append(Task(small, plan.width, tuple(part), run, replaces))
+    return found if workers == 1 else sorted(found, key=_cost, reverse=True)
+
+
+def _shared_out(members: list[Stretch], parts: int) -> Iterator[list[Stretch]]:
+    ends = [len(members) * part // parts for part in range(parts + 1)]
+    return (members[a:b] for a, b in itertools.pairwise(ends))
+
+
+def _largest(stretch: Stretch, plan: Plan, config: RunConfig) -> int:
+    """How many such stretches one batch may hold."""
+    n_train, *_, grid_size = stretch.alike
+    edges = sum(a * b for a, b in itertools.pairwise(plan.width))
+    n_params = min(edges * (grid_size + config.model.k + 1), DIRECT_PARAMS)
+    return max(1, min(BATCH_WORK // (n_train * edges), BATCH_SQUARES // n_params**2))
+
+
+def _cost(task: Task) -> float:
+    """What a task takes, roughly and relative to others of the same sweep."""
+    n_train, *grid_sizes = task.stretches[0].alike
+    return len(task.stretches) * sum(n_train + 25 * size + 2000 for size in grid_sizes)
+
+
+def remaining(task: Task, store: Store) -> list[Stretch]:
+    """What of a task is not written yet, each chain from the first such cell on."""
+    left = []
+    for stretch in task.stretches:
+        before, cells = stretch.before, list(stretch.cells)
+        while cells and (row := written(cells[0].key, task, store)) is not None:
+            before = row["key"] if row["status"] == OK else None
+            del cells[0]
+        if cells:
+            left.append(Stretch(tuple(cells), before))
+    return left
+
+
+def written(key: str, task: Task, store: Store) -> dict[str, Any] | None:
+    """The row that was written for the task, None where it is only to be, or to be replaced."""
+    return None if store.stamp(key) in (None, task.replaces.get(key)) else store.row(key)
+
+
+def batches(stretches: Iterable[Stretch]) -> list[list[Stretch]]:
+    """The stretches that are alike, together."""
+    alike: dict[tuple[int, ...], list[Stretch]] = defaultdict(list)
+    for stretch in stretches:
+        alike[stretch.alike].append(stretch)
+    return list(alike.values())
