@@ -230,10 +230,7 @@ class Progress:
         self.bar: tqdm[Any] | None = None
 
     def damaged(self, paths: Sequence[Path]) -> None:
-        for path in paths[:MOST_NAMED]:
-            print(f"Damaged, and trained again: {path}", file=sys.stderr)
-        if len(paths) > MOST_NAMED:
-            print(f"Damaged, and trained again: {len(paths) - MOST_NAMED} more", file=sys.stderr)
+        _tell_damage(paths, "trained again")
 
     def started(self, total: int, cached: int) -> None:
         from tqdm import tqdm
@@ -265,6 +262,13 @@ class Progress:
             self.bar.close()
 
 
+def _tell_damage(paths: Sequence[Path], remedy: str) -> None:
+    for path in paths[:MOST_NAMED]:
+        print(f"Damaged, {remedy}: {path}", file=sys.stderr)
+    if len(paths) > MOST_NAMED:
+        print(f"Damaged, {remedy}: {len(paths) - MOST_NAMED} files more", file=sys.stderr)
+
+
 def _run(job: RunConfig) -> int:
     from kansweep import engines, runner, sweep
     from kansweep.store import Store, StoreError
@@ -282,9 +286,10 @@ def _run(job: RunConfig) -> int:
         except (StoreError, engines.EngineError, KeyboardInterrupt) as error:
             progress.close()
             interrupted = isinstance(error, KeyboardInterrupt)
+            done = len(store.results(cell.key for cell in plan.cells))
             print(
-                f"{'Interrupted:' if interrupted else error} {progress.done} of {len(plan.cells)}"
-                f" cells are done and kept. Go on with: {_again(job)}",
+                f"{'Interrupted:' if interrupted else error} {done} of {len(plan.cells)} cells are"
+                f" done and kept. Go on with: {_again(job)}",
                 file=sys.stderr,
             )
             if interrupted:
@@ -348,7 +353,10 @@ def _show(job: ShowConfig) -> int:
 
     from kansweep import table
 
-    _say(table.text(table.matrix(store.overview(plan)), job.format, plan.config_record["name"]))
+    at_work = len(store.running())
+    matrix = table.matrix(store.overview(plan))
+    _say(table.text(matrix, job.format, plan.config_record["name"], at_work))
+    _tell_damage(store.damaged, "to be trained again by the next run")
     return OK
 
 

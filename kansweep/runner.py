@@ -58,7 +58,7 @@ def run(plan: Plan, store: Store, config: RunConfig, engine: Engine, observer: O
     try:
         with engine:
             stretches = schedule.missing(plan, store, config.run.mode)
-            observer.damaged(store.census().damaged)
+            observer.damaged(store.damaged)
             wanted = sum(len(stretch.cells) for stretch in stretches)
             observer.started(len(plan.cells), len(plan.cells) - wanted)
             tasks = schedule.tasks(stretches, plan, config, store, engine.workers)
@@ -66,8 +66,7 @@ def run(plan: Plan, store: Store, config: RunConfig, engine: Engine, observer: O
     except CellFailed:
         pass
     finally:
-        store.write_results(cell.key for cell in plan.cells)
-    results = store.results(cell.key for cell in plan.cells)
+        results = store.write_results(cell.key for cell in plan.cells)
     return Summary(
         total=len(plan.cells),
         cached=len(plan.cells) - wanted,

@@ -188,11 +188,14 @@ class Store:
             path.parent.mkdir(exist_ok=True)
             rows.write_trace(path, steps)
 
-    def write_results(self, keys: Iterable[str]) -> None:
-        """Rebuild ``results.parquet`` for these cells, and the index over all there are."""
-        with _told(self.results_path):
-            rows.write_table(self.results_path, self._index.refresh().take(keys))
+    def write_results(self, keys: Iterable[str]) -> pd.DataFrame:
+        """Rebuild ``results.parquet`` for these cells, and the index; what the former holds."""
         self.consolidate()
+        table = self._index.take(keys)
+        with _told(self.results_path):
+            rows.write_table(self.results_path, table)
+        results: pd.DataFrame = table.to_pandas()
+        return results
 
     def consolidate(self) -> None:
         """Let the index hold all rows, so that none of their files is read again."""
@@ -248,8 +251,13 @@ class Store:
         """What tells one writing of a cell's row from the next, None where there is no row."""
         return rows.stamp(self._cell(key))
 
+    @property
+    def damaged(self) -> tuple[Path, ...]:
+        """Files that were found to be no row or no weights when rows were last read."""
+        return self._index.damaged
+
     def census(self) -> rows.Index:
-        """All rows there are, and the files that were found damaged."""
+        """All rows there are."""
         return self._index.refresh()
 
     def results(self, keys: Iterable[str]) -> pd.DataFrame:

@@ -4,23 +4,55 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-STATES = ["done", "failed", "waiting"]
+STATES = ["done", "failed", "running", "waiting"]
 
 
 def matrix(cells: DataFrame) -> DataFrame:
-    """A row a data size and grid size: median errors over the seeds that are done, and counts."""
+    """A row a data size and grid size: counts, median errors over the seeds that are done, and
+    seconds, those spent and those that what is left is expected to take."""
     by = ["n_train", "grid_size"]
     counts = pd.crosstab([cells[name] for name in by], cells["status"])
     done = cells[cells["status"] == "done"]
     medians = done.groupby(by)[["train_rmse", "test_rmse"]].median()
-    return counts.reindex(columns=STATES, fill_value=0).join(medians).reset_index()
+    spent = cells.groupby(by)[["seconds"]].sum()
+    left = cells["status"].isin(["running", "waiting"])
+    to_go = cells.assign(seconds_left=_expected(cells).where(left, 0.0))
+    expected = to_go.groupby(by)[["seconds_left"]].sum(min_count=1)
+    counts = counts.reindex(columns=STATES, fill_value=0)
+    return counts.join(medians).join(spent).join(expected).reset_index()
 
 
-def text(matrix: DataFrame, form: str, name: str) -> str:
-    """The matrix as `table`, `markdown`, `csv` or `json`; the first two are for reading."""
+def _expected(cells: DataFrame) -> pd.Series:
+    """Seconds that each cell may take: the mean of its like, or what the likeness of others says.
+
+    Where none of a cell's data and grid size has been trained, log seconds are taken as linear in
+    the logarithms of both, as far as what has been trained tells; NaN before anything has been.
+    """
+    by = ["n_train", "grid_size"]
+    known = cells[cells["seconds"] > 0].groupby(by)["seconds"].mean().reset_index()
+    if known.empty:
+        return pd.Series(np.nan, cells.index)
+    terms = [np.ones(len(known)), np.log(known["n_train"]), np.log(known["grid_size"])]
+    # The least norm among what fits as well leaves out what cannot be told, about the mean.
+    centres = [0.0, *(float(term.mean()) for term in terms[1:])]
+    design = np.column_stack([t - c for t, c in zip(terms, centres, strict=True)])
+    weights = np.linalg.lstsq(design, np.log(known["seconds"]), rcond=1e-9)[0]
+    guess = np.exp(
+        weights[0]
+        + weights[1] * (np.log(cells["n_train"]) - centres[1])
+        + weights[2] * (np.log(cells["grid_size"]) - centres[2])
+    )
+    like = cells[by].merge(known, on=by, how="left")["seconds"].set_axis(cells.index)
+    return like.fillna(guess)
+
+
+def text(matrix: DataFrame, form: str, name: str, at_work: int = 0) -> str:
+    """The matrix as `table`, `markdown`, `csv` or `json`; the first two are for reading, and tell
+    what remains to be waited for with that many workers ``at_work``."""
     if form == "csv":
         return matrix.to_csv(index=False).rstrip("\n")
     if form == "json":
@@ -28,7 +60,35 @@ def text(matrix: DataFrame, form: str, name: str) -> str:
         return json.dumps(rows, indent=2)
     lines = _markdown(_texts(matrix)) if form == "markdown" else _aligned(_texts(matrix))
     counts = ", ".join(f"{matrix[state].sum()} {state}" for state in STATES)
-    return "\n".join([f"{name}: median test RMSE over seeds ({counts})", "", *lines])
+    title = f"{name}: median test RMSE over seeds ({counts})"
+    return "\n".join([title, "", *lines, "", _times(matrix, at_work)])
+
+
+def _times(matrix: DataFrame, at_work: int) -> str:
+    """Time in the cells, summed over the workers: spent, and expected for what is left."""
+    spent = f"Time in cells: {_duration(matrix['seconds'].sum())} spent"
+    if not matrix[["running", "waiting"]].to_numpy().any():
+        return f"{spent}."
+    left = matrix["seconds_left"].sum(skipna=False)
+    if np.isnan(left):
+        return f"{spent}, what is left is not known."
+    together = f", {_duration(left / at_work)} with {at_work} at work" if at_work > 1 else ""
+    return f"{spent}, some {_duration(left)} to go{together}."
+
+
+def _duration(seconds: float) -> str:
+    """To about two digits: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes} min"
+        if hours
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )
 
 
 def _aligned(texts: list[list[str]]) -> list[str]:

@@ -1,0 +1,224 @@
+"""What engines cost and gain, and what a folder of 100,000 cells takes, all in one run.
+
+The gain: one sweep, serially and by two processes in turn, three times. The cost: chains of two
+tiny cells by every engine, the whole of a run over the chains there are, less the seconds in their
+cells. The folder: synthetic rows, consolidated once; then `show`, a run with nothing left to do,
+and the planning of one that has a grid more. `make bench-engines` writes the report to
+benchmarks/ENGINES.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks.report import HERE, figures, markdown, measured_on, say
+from kansweep import __version__, config, files, rows, sweep
+from kansweep.store import Store
+
+RESULTS = HERE / "ENGINES.md"
+SWEEP = ("seeds=150",)  # a minute and more, one chain after the other
+REPEATS = 3
+TINY = ("data.sizes=[30]", "grid.sizes=[3,5]", "data.n_test=10")
+ENGINES = {
+    "serial": ("engine=serial",),
+    "process, 2 workers": ("engine=process", "engine.workers=2"),
+    "dask, 2 workers": ("engine=dask", "engine.workers=2"),
+    "submitit, local, 2 at once": ("engine=submitit", "engine.cluster=local", "engine.workers=2"),
+}
+CELLS = 100_000
+LIMIT_SECONDS, LIMIT_MIB = 5.0, 1024
+
+
+# A process's peak is that of what it replaced, until it says itself what it is.
+SAYING = """
+import sys
+from kansweep.cli import main
+status = main()
+with open("/proc/self/status") as lines:
+    print(next(line.split()[1] for line in lines if line.startswith("VmHWM")), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def command(folder: Path, *words: str) -> tuple[float, float]:
+    """Seconds and MiB at most of `kansweep` with these words, in this folder."""
+    there = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", SAYING, *words],
+        cwd=folder,
+        env=there,
+        capture_output=True,
+        text=True,
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise SystemExit(f"kansweep {' '.join(words)} failed:\n{done.stderr}")
+    return seconds, float(done.stderr.split()[-1]) / 1024
+
+
+# ------------------------------------------------------------------------- gain and cost
+
+
+def gain(folder: Path, words: Sequence[str], repeats: int) -> str:
+    lines = []
+    for repeat in range(repeats):
+        pair = {}
+        for name in ("serial", "process, 2 workers"):
+            say(f"engines: the sweep, {name}, {repeat + 1} of {repeats}")
+            pair[name], _ = command(folder, "run", *words, *ENGINES[name], "run.mode=force")
+        lines.append(pair)
+    ratios = [pair["serial"] / pair["process, 2 workers"] for pair in lines]
+    table = pd.DataFrame(
+        {
+            "repeat": str(i + 1),
+            **{f"{name}, s": figures(seconds) for name, seconds in pair.items()},
+            "ratio": figures(ratio),
+        }
+        for i, (pair, ratio) in enumerate(zip(lines, ratios, strict=True))
+    )
+    return "\n\n".join(
+        [
+            f"## A sweep by two processes: `kansweep run {' '.join(words)}`",
+            "Seconds of the whole command, one after the other.",
+            markdown(table),
+            f"In the median {figures(statistics.median(ratios))} times as fast as serially.",
+        ]
+    )
+
+
+def cost(folder: Path, chains: Mapping[str, tuple[int, int]]) -> str:
+    """The slope of a run's time against the number of chains, so that start-up is apart."""
+    lines = []
+    for name, counts in chains.items():
+        say(f"engines: what a chain costs, {name}")
+        spent = []
+        for count in counts:
+            sweep_name = f"name=cost-{len(lines)}-{count}"
+            seconds, _ = command(folder, "run", *TINY, f"seeds={count}", sweep_name, *ENGINES[name])
+            spent.append(seconds)
+        slope = (spent[1] - spent[0]) / (counts[1] - counts[0])
+        lines.append(
+            {
+                "engine": name,
+                "chains": f"{counts[0]} and {counts[1]}",
+                "ms a chain more": figures(1e3 * slope),
+                "s besides": figures(max(spent[0] - counts[0] * slope, 0.0)),
+            }
+        )
+    return "\n\n".join(
+        [
+            "## What a chain costs",
+            f"Runs of `{' '.join(TINY)}` with few and with many seeds: the difference is what a "
+            "chain of two tiny cells takes, its share of the training included (in batches where "
+            "the engine makes them); the rest is starting and ending.",
+            markdown(pd.DataFrame(lines)),
+        ]
+    )
+
+
+# ------------------------------------------------------------------------- many cells
+
+
+def fill(folder: Path, n_cells: int) -> None:
+    """A sweep's folder with a row for every cell, as a run would have left it."""
+    job = config.RunConfig(name="many", outputs=str(folder), seeds=n_cells // 20)
+    plan, store = sweep.plan(job), Store(folder / "many")
+    rng = np.random.default_rng(0)
+    with store.open(plan):
+        for cell in plan.cells:
+            row = {
+                **vars(cell),
+                "data": "exp_sin",
+                "k": 3,
+                "width": "2-1-1",
+                "model": "kan",
+                "solver": "lm",
+                "n_params": 3 * (cell.grid_size + 3),
+                "status": "ok",
+                "stop_reason": "converged",
+                "seconds": float(rng.uniform(0.01, 0.1)),
+                "train_rmse": float(rng.lognormal() * cell.grid_size**-4.0),
+                "test_rmse": float(rng.lognormal() * cell.grid_size**-4.0),
+                "dtype": "float64",
+                "device": "cpu",
+                "git_revision": "0" * 40,
+                "started_at": datetime.now(UTC),
+                "start": sweep.WARM,
+            }
+            rows.write_row(folder / "many" / "cells" / f"{cell.key}.parquet", row)
+
+
+def many(folder: Path, n_cells: int) -> str:
+    say(f"engines: writing {n_cells:,} rows")
+    files.os.fsync, fsync = lambda _: None, files.os.fsync  # it is reading that is measured
+    try:
+        fill(folder / "outputs", n_cells)
+    finally:
+        files.os.fsync = fsync
+    words = ("name=many", f"seeds={n_cells // 20}")
+    done = {}
+    for what, line in {
+        "`run`, reading every row once": ("run", *words),
+        "`run`, nothing left to do": ("run", *words),
+        "`show`": ("show", "name=many"),
+        "`plot`": ("plot", "name=many", "plot.formats=[svg]"),
+    }.items():
+        say(f"engines: {n_cells:,} cells: {what}")
+        done[what] = command(folder, *line)
+    table = pd.DataFrame(
+        {"command": what, "seconds": figures(seconds), "MiB": f"{mib:,.0f}"}
+        for what, (seconds, mib) in done.items()
+    )
+    once = [done["`run`, nothing left to do"], done["`show`"]]
+    kept = all(seconds < LIMIT_SECONDS and mib < LIMIT_MIB for seconds, mib in once)
+    return "\n\n".join(
+        [
+            f"## A folder of {n_cells:,} cells",
+            "Whole commands, start-up included.",
+            markdown(table),
+            f"Once consolidated, `show` and planning are to take {LIMIT_SECONDS:.0f} s and "
+            f"{LIMIT_MIB:,} MiB at most: {'kept' if kept else 'exceeded'}.",
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small version; only prints")
+    quick = parser.parse_args().quick
+    chains = {
+        "serial": (1000, 3000),
+        "process, 2 workers": (1000, 3000),
+        "dask, 2 workers": (1000, 3000),
+        "submitit, local, 2 at once": (2, 12),
+    }
+    with TemporaryDirectory() as folder:
+        parts = [
+            "# Engines",
+            measured_on({"kansweep": __version__, "PyTorch": torch.__version__}),
+            gain(Path(folder), ("seeds=10",) if quick else SWEEP, 1 if quick else REPEATS),
+            cost(Path(folder), {n: (c[0] // 2, c[0]) if quick else c for n, c in chains.items()}),
+            many(Path(folder), 2000 if quick else CELLS),
+        ]
+    report = "\n\n".join(parts) + "\n"
+    print(report)
+    if not quick:
+        RESULTS.write_text(report)
+
+
+if __name__ == "__main__":
+    main()
