@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,6 +50,7 @@ class SubmititEngine(Engine):
         self._executor: AutoExecutor | None = None
         self._fresh: deque[tuple[_Call, Future[Any]]] = deque()
         self._sent: list[_Sent] = []
+        self._log = folder / "local.log" if self._is_local else None
         self._asked = time.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._keep_looking, daemon=True)
@@ -92,7 +95,7 @@ class SubmititEngine(Engine):
         if not fresh or self._executor is None:
             return
         try:
-            with self._executor.batch():
+            with _children_write_to(self._log), self._executor.batch():
                 jobs = [self._executor.submit(call) for call, _ in fresh]
         except Exception as error:  # submitit's own, sbatch's refusal among them
             reason = str(error).strip().splitlines()[0]
@@ -150,6 +153,23 @@ class SubmititEngine(Engine):
             subprocess.run(["scancel", *arrays], capture_output=True)
 
 
+@contextmanager
+def _children_write_to(log: Path | None) -> Iterator[None]:
+    """Processes that are started meanwhile have ``log`` as standard error: submitit's controllers
+    show a traceback each when they are interrupted, and leave no other way to keep it away."""
+    if log is None:
+        yield
+        return
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 class _Call:
     """What a job does. When it is preempted or out of time, it is to be done again."""
 
@@ -181,8 +201,9 @@ class _Sent:
         try:
             value, error = self.job.result()
         except (FailedJobError, UncompletedJobError) as failure:
-            lines = str(failure).strip().splitlines()
-            value, error = None, WorkerDied(f"Job {self.job.job_id} failed: {lines[-1]}")
+            # Its last words are a traceback between two rules, then where to look for more.
+            words = str(failure).rpartition("\n---")[0].splitlines() or ["it does not say why"]
+            value, error = None, WorkerDied(f"Job {self.job.job_id} failed: {words[-1]}")
         if error is None:
             paths = self.job.paths  # of use only where something went wrong
             for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
