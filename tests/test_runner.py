@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +21,20 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kansweep import runner, schedule, sweep, worker
+from kansweep import engines, runner, schedule, sweep, worker
 from kansweep.checks import ConfigError
 from kansweep.config import (
+    DaskConfig,
     DataConfig,
     GridConfig,
     LBFGSConfig,
     LMConfig,
+    ProcessConfig,
     RunConfig,
     RunModeConfig,
+    SubmititConfig,
 )
+from kansweep.engines import Engine, WorkerDied
 from kansweep.engines.serial import SerialEngine
 from kansweep.rows import SCHEMA, TRACE
 from kansweep.solvers import Outcome, start
@@ -284,6 +291,251 @@ def test_killed_at_any_moment_it_loses_no_cell_and_goes_on_to_the_same_table(
         assert (summary.cached, len(diary.trained)) == (len(kept), len(cells) - len(kept))
         pd.testing.assert_frame_equal(table(folder), table(tmp_path / "undisturbed"), rtol=1e-12)
     assert deaths > 50
+
+
+class Mortal(Engine):
+    """An engine whose workers die where a cell is that kills them, ``lives`` deaths long."""
+
+    def __init__(self, diary: Diary, deadly: set, lives: float = math.inf, workers: int = 1):
+        self.workers, self.room, self.deaths = workers, workers, 0
+        self.deadly, self.lives = deadly, lives
+        solve = diary.solve
+
+        def perish(kan, problem, memory=None, observe=None):
+            cells = {(problem.x.shape[1], seed, kan.grid_size) for seed in problem.seeds}
+            if self.lives > 0 and self.deadly & cells:
+                raise Killed
+            return solve(kan, problem, memory, observe)
+
+        diary.solve = perish
+
+    def submit(self, task, /, *args, **kwargs):
+        future = Future()
+        try:
+            future.set_result(task(*args, **kwargs))
+        except Killed:
+            self.lives -= 1
+            self.deaths += 1
+            future.set_exception(WorkerDied("as asked"))
+        return future
+
+
+@pytest.mark.parametrize("workers", [1, 2, None])
+def test_a_worker_that_dies_once_costs_nothing_but_the_time(tmp_path, diary, workers):
+    run(tmp_path / "undisturbed")
+    diary.trained.clear()
+    summary = run(tmp_path / "s", engine=Mortal(diary, {(40, 1, 5)}, lives=1, workers=workers))
+    assert (summary.done, summary.failed) == (CELLS, [])
+    assert len(diary.trained) == CELLS
+    pd.testing.assert_frame_equal(
+        table(tmp_path / "s"), table(tmp_path / "undisturbed"), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2, None])
+@pytest.mark.parametrize(
+    "deadly", [{(40, 1, 3)}, {(40, 0, 5), (50, 1, 8)}, {(40, 0, 5), (40, 0, 8)}]
+)
+def test_a_cell_that_kills_every_worker_is_a_row_and_the_rest_is_trained(
+    tmp_path, diary, workers, deadly
+):
+    engine = Mortal(diary, deadly, workers=workers)
+    watch = Watch()
+    summary = run(tmp_path, watch=watch, engine=engine)
+    rows = pd.read_parquet(tmp_path / "results.parquet")
+    died = rows[rows["status"] == "failed"]
+    assert set(zip(died["n_train"], died["seed"], died["grid_size"], strict=True)) == deadly
+    assert set(died["stop_reason"]) == {"worker died"}
+    assert set(died["error"]) == {"WorkerDied: as asked"}
+    assert engine.deaths == 2 * len(deadly)
+    assert (len(rows), summary.done, len(watch.rows)) == (CELLS, CELLS, CELLS)
+    assert len(diary.trained) == CELLS - len(deadly)
+    cold = rows[(rows["start"] == "cold") & (rows["status"] == "ok") & (rows["grid_size"] > 3)]
+    after = {(n, seed, {3: 5, 5: 8}.get(grid)) for n, seed, grid in deadly} - deadly
+    assert set(zip(cold["n_train"], cold["seed"], cold["grid_size"], strict=True)) == {
+        cell for cell in after if cell[2]
+    }
+
+
+STEP = st.one_of(
+    st.tuples(st.just("killed"), st.integers(0, 120)),
+    st.tuples(st.just("row lost"), st.integers(0, CELLS - 1)),
+    st.tuples(st.just("row damaged"), st.integers(0, CELLS - 1)),
+    st.tuples(st.just("weights damaged"), st.integers(0, CELLS - 1)),
+    st.tuples(st.just("cell fails"), st.integers(0, CELLS - 1)),
+    st.tuples(st.just("worker dies"), st.integers(0, CELLS - 1)),
+    st.tuples(st.just("less"), st.integers(0, 1)),
+    st.tuples(st.just("index lost"), st.just(0)),
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(STEP, max_size=5), st.sampled_from([1, 2, None]))
+def test_whatever_happens_in_between_the_table_ends_as_that_of_an_undisturbed_run(
+    tmp_path_factory, monkeypatch, diary, steps, workers
+):
+    folder, whole = tmp_path_factory.mktemp("sweep"), tmp_path_factory.getbasetemp() / "all"
+    diary.failing = set()
+    if not whole.exists():
+        run(whole)
+    cells = sweep.plan(CONFIG).cells
+    solve = diary.solve
+    for what, which in steps:
+        key = cells[which % CELLS].key
+        match what:
+            case "killed":
+                with monkeypatch.context() as mortal, suppress(Killed):
+                    killed_at(mortal, which)
+                    run(folder)
+            case "row lost":
+                (folder / "cells" / f"{key}.parquet").unlink(missing_ok=True)
+            case "row damaged" | "weights damaged":
+                ending = f"cells/{key}.parquet" if what[0] == "r" else f"states/{key}.npz"
+                if (folder / ending).exists():
+                    (folder / ending).write_bytes(b"PAR1")
+            case "cell fails":
+                diary.failing = {place(cells[which])}
+                run(folder)
+                diary.failing = set()
+            case "worker dies":
+                run(folder, engine=Mortal(diary, {place(cells[which])}, 3, workers))
+                diary.solve = solve
+            case "less":
+                run(folder, replace(CONFIG, seeds=[which]))
+            case "index lost":
+                (folder / "index.parquet").unlink(missing_ok=True)
+    run(folder, with_mode("retry"), engine=Mortal(diary, set(), workers=workers))
+    diary.solve = solve
+    pd.testing.assert_frame_equal(table(folder), table(whole), rtol=1e-12)
+    diary.trained.clear()
+    assert run(folder).cached == CELLS
+    assert diary.trained == []
+
+
+ENGINES = {
+    "process": ProcessConfig(workers=2),
+    "dask": DaskConfig(workers=2),
+    "submitit": SubmititConfig(cluster="local", workers=2),
+}
+
+
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_gives_the_same_cells(tmp_path, undisturbed, name):
+    config = replace(CONFIG, engine=ENGINES[name])
+    watch = Watch()
+    engine = engines.make(config.engine, tmp_path / "jobs")
+    summary = run(tmp_path / "s", config, watch, engine)
+    assert (summary.done, summary.failed) == (CELLS, [])
+    assert {row["key"] for row in watch.rows} == set(undisturbed["key"])
+    _assert_same(table(tmp_path / "s"), undisturbed)
+    assert run(tmp_path / "s").done == 0  # by another engine too
+    assert not (tmp_path / "s" / "running").exists()
+
+
+def test_who_looks_meanwhile_sees_which_cells_run(tmp_path, diary):
+    seen = []
+
+    class Looking(Watch):
+        def finished(self, row):
+            super().finished(row)
+            here = Store(tmp_path)
+            seen.append((here.running(), here.overview(sweep.plan(CONFIG))))
+
+    run(tmp_path, watch=Looking())
+    for running, overview in seen:
+        assert len(running) == 1
+        assert running[0]["pid"] == os.getpid()
+        assert set(running[0]["running"]) | set(running[0]["done"]) <= set(overview["key"])
+    first, third = seen[0][1]["status"], seen[2][1]["status"]
+    assert first.tolist() == ["running", "waiting", "waiting"] * 2 + ["waiting"] * 6
+    assert third.tolist() == ["done", "running", "waiting"] * 2 + ["waiting"] * 6
+    assert Store(tmp_path).running() == []
+
+
+def test_a_worker_whose_run_no_longer_has_the_folder_stops_and_marks_nothing_failed(
+    tmp_path, diary
+):
+    plan, store = sweep.plan(CONFIG), Store(tmp_path)
+    with store.open(plan):
+        stretches = schedule.missing(plan, store, "cached")
+        task, *_ = schedule.tasks(stretches, plan, CONFIG, store, 1)
+    worker.work(task, store)  # the run has ended
+    with store.open(plan):  # and another has begun
+        worker.work(task, store)
+        assert diary.trained == []
+        mine = replace(task, run=store.holder()["run"])
+        solve = diary.solve
+
+        def lose_it(*args):
+            (tmp_path / ".lock").write_text('{"run": "another"}')
+            return solve(*args)
+
+        diary.solve = lose_it
+        worker.work(mine, store)
+    assert set(store.census().column("status").values()) == {"ok"}
+    assert len(store.census().column("status")) == 2  # the first grid, of both seeds
+
+
+def test_a_task_that_is_performed_again_goes_on_where_it_was(tmp_path, diary):
+    """As a job that was preempted, or a task that a scheduler gives to another worker."""
+    run(tmp_path)
+    before = table(tmp_path)
+    plan, store = sweep.plan(CONFIG), Store(tmp_path)
+    with store.open(plan):
+        stretches = schedule.missing(plan, store, "force")
+        task, *_ = schedule.tasks(stretches, plan, CONFIG, store, 1)
+        diary.diverging = {(40, 0, 5)}
+        solve = diary.solve
+
+        def fall(kan, *args):
+            if kan.grid_size == 8:
+                raise Killed
+            return solve(kan, *args)
+
+        diary.trained.clear()
+        diary.solve = fall
+        with pytest.raises(Killed):
+            worker.work(task, store)
+        diary.solve, diary.diverging = solve, set()
+        worker.work(task, store)
+        worker.work(task, store)
+        rows = store.results(cell.key for cell in task.cells)
+    assert sorted(diary.trained) == sorted(place(cell) for cell in task.cells)
+    assert rows["status"].tolist() == ["ok", "diverged", "ok", "ok", "ok", "ok"]
+    assert rows["start"].tolist() == ["cold", "warm", "cold", "cold", "warm", "warm"]
+    assert before["key"].tolist() == table(tmp_path)["key"].tolist()
+
+
+def test_rows_are_consolidated_while_a_run_lasts(tmp_path, diary, monkeypatch):
+    monkeypatch.setattr(runner, "CONSOLIDATE_EVERY", 4)
+    with monkeypatch.context() as dying:
+        dying.setattr(Store, "write_results", lambda *_: pd.DataFrame({"status": []}))
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, watch=Watch(interrupt_after=9))
+    assert len(pq.read_table(tmp_path / "index.parquet")) >= 8
+
+
+@pytest.mark.parametrize("words", ["process", "memory"])
+def test_memory_that_runs_out_in_a_cell_is_a_row_that_says_so(tmp_path, diary, words):
+    solve = diary.solve
+
+    def greedy(kan, *args):
+        if kan.grid_size == 5:
+            if words == "memory":
+                raise MemoryError("Unable to allocate 3 EiB")
+            torch.empty(10**17)
+        return solve(kan, *args)
+
+    diary.solve = greedy
+    summary = run(tmp_path)
+    assert {row["stop_reason"] for row in summary.failed} == {"out of memory"}
+    assert all("allocate" in row["error"] for row in summary.failed)
+    assert (len(summary.failed), summary.done) == (4, CELLS)
 
 
 def test_a_disk_that_is_full_ends_the_run_in_one_sentence_and_what_is_done_stays(
