@@ -157,7 +157,7 @@ def fill(folder: Path, n_cells: int) -> None:
                 "device": "cpu",
                 "git_revision": "0" * 40,
                 "started_at": datetime.now(UTC),
-                "start": sweep.WARM,
+                "start_grid": 5,
             }
             rows.write_row(folder / "many" / "cells" / f"{cell.key}.parquet", row)
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from kansweep.data import Data, sample
 from kansweep.kan import KAN, concatenate, edges
 from kansweep.solvers import Iteration, Outcome, Problem, Shape, Solver, Trained
-from kansweep.sweep import COLD, DIVERGED, FAILED, OK, WARM
+from kansweep.sweep import DIVERGED, FAILED, OK
 from kansweep.targets import Target
 
 REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set
@@ -68,7 +68,7 @@ class Result:
     seconds: float
     started_at: datetime
     device: str
-    start: str = COLD
+    start_grid: int | None = None
     n_params: int | None = None
     train_rmse: float | None = None
     test_rmse: float | None = None
@@ -107,12 +107,22 @@ def train(
         results = _cell(batch, solver, nets, data, grid_size, report)
         now = time.perf_counter()
         share, clock = (now - clock) / len(batch.seeds), now
-        starts = [COLD if net is None else WARM for net in nets]
-        yield [
-            replace(result, seconds=share, started_at=started_at, start=start)
-            for result, start in zip(results, starts, strict=True)
+        results = [
+            replace(
+                _since(result, grid_size if net is None else net.start_grid),
+                seconds=share,
+                started_at=started_at,
+            )
+            for result, net in zip(results, nets, strict=True)
         ]
+        yield results
         nets = [result.net if result.status == OK else None for result in results]
+
+
+def _since(result: Result, start_grid: int | None) -> Result:
+    """The result of a chain that began from nothing at that grid size."""
+    net = None if result.net is None else replace(result.net, start_grid=start_grid)
+    return replace(result, net=net, start_grid=start_grid)
 
 
 def _sample(batch: Batch) -> Data:

@@ -47,7 +47,7 @@ SCHEMA = pa.schema(
         ("git_revision", pa.string()),
         ("host", pa.string()),
         ("started_at", pa.timestamp("us", tz="UTC")),
-        ("start", pa.string()),
+        ("start_grid", pa.int64()),
     ]
 )
 

@@ -16,7 +16,7 @@ from kansweep.config import RunConfig
 from kansweep.engines import Engine, WorkerDied
 from kansweep.schedule import Stretch, Task
 from kansweep.store import Store
-from kansweep.sweep import COLD, FAILED, OK, WARM, Plan
+from kansweep.sweep import FAILED, OK, Plan
 
 LOOK_EVERY = 0.25  # seconds between looks at what workers elsewhere say
 CONSOLIDATE_EVERY = 1000  # cells between writings of the index
@@ -128,7 +128,6 @@ def _given_up(task: Task, stretch: Stretch, death: WorkerDied) -> dict[str, Any]
         "status": FAILED,
         "stop_reason": "worker died",
         "error": f"WorkerDied: {death}",
-        "start": COLD if stretch.before is None else WARM,
         "started_at": datetime.now(UTC),
     }
 

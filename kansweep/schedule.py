@@ -15,7 +15,7 @@ from kansweep import __version__
 from kansweep.config import GridConfig, RunConfig
 from kansweep.rows import Stamp
 from kansweep.store import Store
-from kansweep.sweep import COLD, OK, Cell, Plan
+from kansweep.sweep import OK, Cell, Plan
 
 # What one batch may hold: points times edges, which the Jacobian grows with, and squared
 # parameters, which normal equations do where they are formed; a few hundred megabytes either way.
@@ -96,7 +96,7 @@ def missing(plan: Plan, store: Store, mode: str) -> list[Stretch]:
     sound = {key for key, status in statuses.items() if status == OK}
     kept = set(statuses)
     if mode == "retry":
-        starts = census.column("start")
+        starts = census.column("start_grid")
         kept = sound - {key for chain in plan.chains for key in _spoilt(chain.cells, sound, starts)}
     found: list[Stretch] = []
     for chain in plan.chains:
@@ -107,16 +107,13 @@ def missing(plan: Plan, store: Store, mode: str) -> list[Stretch]:
 
 
 def _spoilt(
-    cells: tuple[Cell, ...], sound: set[str], starts: Mapping[str, str | None]
+    cells: tuple[Cell, ...], sound: set[str], starts: Mapping[str, int | None]
 ) -> Iterator[str]:
-    """Sound cells whose numbers are not those of an undisturbed chain: the one that started cold
-    because the one before it had failed, and all that extend it."""
-    spoilt = False
-    for place, cell in enumerate(cells):
-        if cell.key in sound:
-            spoilt = spoilt or (place > 0 and starts[cell.key] == COLD)
-            if spoilt:
-                yield cell.key
+    """Sound cells whose numbers are not those of an undisturbed chain: it began anew behind a cell
+    that failed."""
+    for cell in cells:
+        if cell.key in sound and starts[cell.key] not in (None, cells[0].grid_size):
+            yield cell.key
 
 
 def _wanted(cells: tuple[Cell, ...], kept: set[str], sound: set[str], store: Store) -> set[str]:

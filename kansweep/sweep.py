@@ -25,7 +25,6 @@ CONDUCT = ("name", "outputs", "engine", "run", "solver.trace")
 
 
 OK, DIVERGED, FAILED = "ok", "diverged", "failed"  # how a cell ends: its row's status
-COLD, WARM = "cold", "warm"  # and its start: from nothing, or by extending the last grid
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -84,13 +86,14 @@ def _train(task: Task, store: Store, diary: _Diary) -> None:
     ends = chain.train(batch, make_solver(task.config.solver), nets, diary.progress)
     for cells in zip(*(stretch.cells for stretch in task.stretches), strict=True):  # of one grid
         diary.begun(cells)
-        rows = []
-        for cell, result in zip(cells, next(ends), strict=True):
-            measured = {n: v for n, v in vars(result).items() if n not in ("net", "trace")}
-            rows.append({**schedule.described(task, cell), **_here(), **measured})
-            if batch.trace:
-                store.write_trace(cell.key, result.trace)
-            store.write_cell(rows[-1], None if result.net is None else result.net.to_arrays())
+        results, rows = next(ends), []
+        with _interrupts_later():
+            for cell, result in zip(cells, results, strict=True):
+                measured = {n: v for n, v in vars(result).items() if n not in ("net", "trace")}
+                rows.append({**schedule.described(task, cell), **_here(), **measured})
+                if batch.trace:
+                    store.write_trace(cell.key, result.trace)
+                store.write_cell(rows[-1], None if result.net is None else result.net.to_arrays())
         diary.finished(rows)  # who is told may stop the run, but not lose what is done
 
 
@@ -130,6 +133,24 @@ def make_solver(config: SolverConfig) -> Solver:
         case LBFGSConfig():
             return LBFGS(config.steps)
     raise TypeError(f"no solver is configured by {type(config).__name__}")
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Interrupts of this process wait until what was trained is kept."""
+    if threading.current_thread() is not threading.main_thread():  # it is not interrupted
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = {n: signal.signal(n, lambda number, _: came.append(number)) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[-1])
 
 
 @contextmanager

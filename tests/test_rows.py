@@ -99,7 +99,7 @@ def test_an_index_that_cannot_be_read_only_costs_time(store, read, damage):
         case "garbage":
             path.write_bytes(b"x" * 1000)
         case "older":
-            pq.write_table(pq.read_table(path).drop_columns(["start"]), path)
+            pq.write_table(pq.read_table(path).drop_columns(["start_grid"]), path)
     assert len(values(Store(store.folder))) == 6
     assert len(read) == 6
     fresh = Store(store.folder)

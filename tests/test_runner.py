@@ -350,7 +350,8 @@ def test_a_cell_that_kills_every_worker_is_a_row_and_the_rest_is_trained(
     assert engine.deaths == 2 * len(deadly)
     assert (len(rows), summary.done, len(watch.rows)) == (CELLS, CELLS, CELLS)
     assert len(diary.trained) == CELLS - len(deadly)
-    cold = rows[(rows["start"] == "cold") & (rows["status"] == "ok") & (rows["grid_size"] > 3)]
+    ok = rows[rows["status"] == "ok"]
+    cold = ok[(ok["start_grid"] == ok["grid_size"]) & (ok["grid_size"] > 3)]
     after = {(n, seed, {3: 5, 5: 8}.get(grid)) for n, seed, grid in deadly} - deadly
     assert set(zip(cold["n_train"], cold["seed"], cold["grid_size"], strict=True)) == {
         cell for cell in after if cell[2]
@@ -457,6 +458,25 @@ def test_who_looks_meanwhile_sees_which_cells_run(tmp_path, diary):
     assert Store(tmp_path).running() == []
 
 
+def test_an_interrupt_while_cells_are_written_waits_until_all_are_kept(
+    tmp_path, diary, monkeypatch
+):
+    write, handler = Store.write_cell, signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupted(store, *cell):
+        monkeypatch.undo()
+        os.kill(os.getpid(), signal.SIGINT)
+        write(store, *cell)
+
+    monkeypatch.setattr(Store, "write_cell", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert table(tmp_path)["key"].str.contains("n40-s[01]-G3").tolist() == [True, True]
+
+
 def test_a_worker_whose_run_no_longer_has_the_folder_stops_and_marks_nothing_failed(
     tmp_path, diary
 ):
@@ -507,7 +527,7 @@ def test_a_task_that_is_performed_again_goes_on_where_it_was(tmp_path, diary):
         rows = store.results(cell.key for cell in task.cells)
     assert sorted(diary.trained) == sorted(place(cell) for cell in task.cells)
     assert rows["status"].tolist() == ["ok", "diverged", "ok", "ok", "ok", "ok"]
-    assert rows["start"].tolist() == ["cold", "warm", "cold", "cold", "warm", "warm"]
+    assert rows["start_grid"].tolist() == [3, 3, 8, 3, 3, 3]
     assert before["key"].tolist() == table(tmp_path)["key"].tolist()
 
 

@@ -32,7 +32,7 @@ COLUMNS = (
     "key, data, n_train, seed, grid_size, k, width, model, solver, n_params, train_rmse, "
     "test_rmse, test_median_error, floor_rmse, reg, status, stop_reason, steps, grad_norm, "
     "seconds, dtype, device, error, version, torch_version, git_revision, host, started_at, "
-    "start"
+    "start_grid"
 )
 
 
@@ -63,7 +63,7 @@ def files(store: Store) -> set[str]:
 
 def test_the_columns_are_those_of_the_contract():
     assert ", ".join(SCHEMA.names) == COLUMNS
-    whole = {"n_train", "seed", "grid_size", "k", "n_params", "steps"}
+    whole = {"n_train", "seed", "grid_size", "k", "n_params", "steps", "start_grid"}
     real = {name for name in SCHEMA.names if "rmse" in name}
     real |= {"test_median_error", "reg", "grad_norm", "seconds"}
     for column in SCHEMA:
@@ -84,7 +84,7 @@ def test_what_is_no_number_is_null_in_the_file(store):
 
 def test_columns_have_the_same_types_however_many_rows_there_are(store):
     none = store.results(KEYS).dtypes
-    store.write_cell(row(n_params=24, steps=3, k=3, grid_size=3, error=None), None)
+    store.write_cell(row(n_params=24, steps=3, k=3, grid_size=3, start_grid=3, error=None), None)
     assert store.results(KEYS).dtypes.to_dict() == none.to_dict()
     assert str(none["seed"]) == "int64"
 

@@ -61,21 +61,29 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Trained:
-    """One replica to go on from: its KAN and what its method remembers of the last grid."""
+    """One replica to go on from: its KAN, what its method remembers of the last grid, and the
+    grid size at which its chain began from nothing (None: not known)."""
 
     kan: KAN
     memory: Tensor  # (1, m)
+    start_grid: int | None = None
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The KAN's plain arrays, and ``memory``."""
-        return {**self.kan.to_arrays(), "memory": self.memory.cpu().numpy()}
+        """The KAN's plain arrays, ``memory`` and, where it is known, ``start_grid``."""
+        arrays = {**self.kan.to_arrays(), "memory": self.memory.cpu().numpy()}
+        return (
+            arrays
+            if self.start_grid is None
+            else arrays | {"start_grid": np.array(self.start_grid)}
+        )
 
     @classmethod
     def from_arrays(
         cls, arrays: Mapping[str, np.ndarray], *, device: torch.device | str = "cpu"
     ) -> Trained:
         kan = KAN.from_arrays(arrays, device=device)
-        return cls(kan, torch.from_numpy(np.array(arrays["memory"])).to(device))
+        memory = torch.from_numpy(np.array(arrays["memory"])).to(device)
+        return cls(kan, memory, int(arrays["start_grid"]) if "start_grid" in arrays else None)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,275 @@
+"""Whole processes on real folders, and what befalls them: kills, interrupts, rivals, full disks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kansweep
+
+ROOT = str(Path(kansweep.__file__).parents[1])
+SIZES = ("data.sizes=[100,200,300,400]", "data.n_test=500", "grid.sizes=[5,10,20]", "seeds=4")
+CELLS = 48
+ENGINES = {
+    "serial": ("engine=serial",),
+    "process": ("engine=process", "engine.workers=2"),
+    "dask": ("engine=dask", "engine.workers=2"),
+    "submitit": ("engine=submitit", "engine.cluster=local", "engine.workers=2"),
+}
+
+
+class Sweeps:
+    """Starts `kansweep` in a folder, each run in a process group of its own as a shell does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kansweep", *words],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": ROOT},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        process = self.start(*words)
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out, err
+
+    def cells(self, name: str = "example8") -> dict[str, int]:
+        """Rows that are there, with the time of their writing."""
+        found = (self.folder / "outputs" / name / "cells").glob("n*.parquet")
+        return {path.name: path.stat().st_mtime_ns for path in found}
+
+    def table(self, name: str = "example8") -> pd.DataFrame:
+        return pd.read_parquet(self.folder / "outputs" / name / "results.parquet")
+
+    def end(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture
+def sweeps(tmp_path) -> Iterator[Sweeps]:
+    sweeps = Sweeps(tmp_path)
+    yield sweeps
+    sweeps.end()
+
+
+def until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait for what happens, not for how long it takes; or for the process to end."""
+    while process.poll() is None and not happened():
+        time.sleep(0.002)
+
+
+def ended(group: int, patience: float = 10.0) -> bool:
+    """Whether all processes of a group end; those that only tidy up are given a little time."""
+    deadline = time.monotonic() + patience
+    while living(group) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not living(group)
+
+
+def living(group: int) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of_group = path.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(of_group) == group and state != "Z":
+            found.append(path.parent.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> pd.DataFrame:
+    sweeps = Sweeps(tmp_path_factory.mktemp("undisturbed"))
+    assert sweeps.run("run", *SIZES)[0] == 0
+    return sweeps.table()
+
+
+def assert_same(table: pd.DataFrame, undisturbed: pd.DataFrame) -> None:
+    """To what batches cut in another way leave of it; bit for bit they are not."""
+    assert table["key"].tolist() == undisturbed["key"].tolist()
+    assert (table["status"] == "ok").all()
+    for split in ("train_rmse", "test_rmse"):
+        np.testing.assert_allclose(np.log(table[split]), np.log(undisturbed[split]), atol=1e-3)
+
+
+@pytest.mark.parametrize("engine", ["serial", "process"])
+def test_killed_with_9_three_times_it_finishes_and_writes_no_finished_cell_again(
+    sweeps, undisturbed, engine
+):
+    words = ("run", *SIZES, *ENGINES[engine])
+    for more in (5, 4, 3):
+        before = sweeps.cells()
+        process = sweeps.start(*words)
+        enough = len(before) + more
+        until(lambda enough=enough: len(sweeps.cells()) >= enough, process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert process.returncode == -signal.SIGKILL
+        assert ended(process.pid)
+        assert before.items() <= sweeps.cells().items()
+    before = sweeps.cells()
+    status, out, err = sweeps.run(*words)
+    assert (status, err) == (0, "")
+    assert f"{len(before)} of them kept, {CELLS - len(before)} trained" in out
+    assert before.items() <= sweeps.cells().items()
+    assert_same(sweeps.table(), undisturbed)
+    assert not [path for path in sweeps.folder.rglob("*") if path.name.endswith((".tmp", ".lock"))]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_interrupt_leaves_no_process_and_says_how_to_go_on(sweeps, engine, number):
+    words = ("run", *SIZES, "grid.sizes=[5,10,20,50,100]", *ENGINES[engine])
+    process = sweeps.start(*words)
+    until(lambda: len(sweeps.cells()) > 0, process)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (128 + number, "")
+    assert ended(process.pid)
+    done = len(sweeps.cells())
+    assert err.splitlines()[-1].startswith(
+        f"Interrupted: {done} of 80 cells are done and kept. Go on with: kansweep run "
+    )
+    assert "Traceback" not in err
+    assert len(sweeps.table()) == done
+
+
+def test_a_second_run_into_a_folder_at_work_is_refused_and_changes_nothing(sweeps, undisturbed):
+    long = ("run", *SIZES, "seeds=100")
+    first = sweeps.start(*long)
+    until(lambda: len(sweeps.cells()) > 0, first)
+    config = (sweeps.folder / "outputs/example8/config.yaml").read_bytes()
+    status, out, err = sweeps.run("run", *SIZES)
+    assert (status, out) == (2, "")
+    assert f"Another run is at work in outputs/example8 (process {first.pid} on " in err
+    assert "name=…" in err
+    assert first.poll() is None
+    assert (sweeps.folder / "outputs/example8/config.yaml").read_bytes() == config
+    first.send_signal(signal.SIGTERM)
+    first.communicate()
+    before = sweeps.cells()
+    assert sweeps.run("run", *SIZES)[0] == 0
+    assert before.items() <= sweeps.cells().items()
+    assert_same(sweeps.table(), undisturbed)
+
+
+def test_a_worker_that_is_killed_costs_its_cells_in_progress_and_no_more(sweeps, undisturbed):
+    process = sweeps.start("run", *SIZES, *ENGINES["process"])
+    until(lambda: len(sweeps.cells()) > 0, process)
+    before = sweeps.cells()
+    marks = [path.read_text() for path in (sweeps.folder / "outputs/example8/running").iterdir()]
+    os.kill(int(marks[0].partition('"pid": ')[2].partition(",")[0]), signal.SIGKILL)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert f"{CELLS} trained, 0 failed" in out
+    assert before.items() <= sweeps.cells().items()
+    assert_same(sweeps.table(), undisturbed)
+
+
+def test_what_was_damaged_is_named_and_made_again(sweeps, undisturbed):
+    sweeps.run("run", *SIZES)
+    folder = sweeps.folder / "outputs" / "example8"
+    row, empty, other = sorted((folder / "cells").iterdir())[:3]
+    state = folder / "states" / f"{sorted((folder / 'cells').iterdir())[9].stem}.npz"
+    row.write_bytes(row.read_bytes()[:100])
+    empty.write_bytes(b"")
+    other.write_bytes(np.random.default_rng(0).bytes(2000))
+    state.write_bytes(state.read_bytes()[:-200])
+    names = [str(path.relative_to(sweeps.folder)) for path in (empty, other, row, state)]
+    status, out, err = sweeps.run("show")
+    assert (status, f"{CELLS - 4} done" in out) == (0, True)
+    assert sorted(err.splitlines()) == sorted(
+        f"Damaged, to be trained again by the next run: {name}" for name in names
+    )
+    status, out, err = sweeps.run("run", *SIZES)
+    assert status == 0
+    assert f"{CELLS - 4} of them kept, 4 trained" in out
+    assert sorted(err.splitlines()) == sorted(f"Damaged, trained again: {name}" for name in names)
+    assert_same(sweeps.table(), undisturbed)
+
+
+# ------------------------------------------------------------------------------- the disk
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Callable[[str], None]]:
+    """Mounts a small file system at `outputs`, or changes the one there."""
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+
+    def mount(options: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(outputs)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except OSError as error:
+            pytest.skip(f"there is no mount: {error}")
+        if done.returncode:
+            pytest.skip(f"this machine lets nobody mount: {done.stderr.strip()}")
+
+    yield mount
+    subprocess.run(["umount", "--lazy", str(outputs)], capture_output=True)
+
+
+@pytest.mark.parametrize("engine", ["serial", "process"])
+def test_a_full_disk_ends_the_run_in_a_sentence_and_more_room_lets_it_go_on(
+    sweeps, disk, undisturbed, engine
+):
+    disk("size=300k")
+    words = ("run", *SIZES, *ENGINES[engine])
+    status, out, err = sweeps.run(*words)
+    done = len(sweeps.cells())
+    assert (status, out) == (1, "")
+    assert 0 < done < CELLS
+    assert "cannot be written: No space left on device. " in err
+    assert f"{done} of {CELLS} cells are done and kept. Go on with: kansweep run " in err
+    assert len(err.splitlines()) == 1
+    before = sweeps.cells()
+    disk("remount,size=50m")
+    status, out, err = sweeps.run(*words)
+    assert (status, err) == (0, "")
+    assert f"{done} of them kept" in out
+    assert before.items() <= sweeps.cells().items()
+    assert_same(sweeps.table(), undisturbed)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence(sweeps, disk):
+    disk("ro")
+    status, out, err = sweeps.run("run", *SIZES)
+    assert (status, out) == (2, "")
+    assert err == "kansweep: outputs/example8 cannot be written: Read-only file system.\n"
+
+
+def test_a_folder_that_cannot_be_written_any_more_can_be_looked_at(sweeps, disk):
+    disk("size=50m")
+    sweeps.run("run", *SIZES)
+    disk("remount,ro")
+    status, out, err = sweeps.run("show")
+    assert (status, err) == (0, "")
+    assert f"{CELLS} done" in out
+    assert sweeps.run("run", *SIZES)[0] == 2
