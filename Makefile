@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := benchmarks/.venv-peers
 
-.PHONY: help install run plot test lint typecheck bench bench-quick ci clean
+.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines kills ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -40,6 +40,12 @@ bench: $(INSTALLED) $(PEERS)/installed ## measure kansweep and its peers; writes
 
 bench-quick: $(INSTALLED) $(PEERS)/installed ## a minute's worth of bench; only prints
 	$(BIN)/python -m benchmarks.peers --quick $(ARGS)
+
+bench-engines: $(INSTALLED) ## measure the engines and a folder of 100,000 cells; writes benchmarks/ENGINES.md
+	$(BIN)/python -m benchmarks.engines $(ARGS)
+
+kills: $(INSTALLED) ## kill a sweep with -9 at twelve moments by each of three engines, and compare
+	$(BIN)/python -m benchmarks.kills
 
 $(PEERS)/installed: benchmarks/peers.txt
 	@echo "Installing the peers into $(PEERS) (torch and JAX are large)"

@@ -107,6 +107,42 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("run grid.sizes=[99999999999]", "`grid.sizes` must be a list of positive integers"),
         ("run device=cuda:99999999999", "`device` must be cpu, cuda or cuda:N"),
         ("run data=product solver.start=additive", "one hidden node; the width is 2-2-1."),
+        ("run grid.sizes=[]", "`grid.sizes` must be a list of positive integers, in ascending"),
+        ("run grid.sizes=[5,5]", "in ascending order without repeats; got [5, 5]."),
+        ("run grid.sizes=[10,5]", "in ascending order without repeats; got [10, 5]."),
+        ("run grid.sizes=[0,5]", "`grid.sizes` must be a list of positive integers"),
+        ("run data.sizes=[-1]", "`data.sizes` must be a list of integers, 2 or more"),
+        ("run data.sizes=[100,100]", "without repeats; got [100, 100]."),
+        ("run model.k=2.5", "`model.k` must be an integer from 1 to 10; got 2.5."),
+        ("run seeds=0", "`seeds` must be an integer from 1 to 1000000, or a list"),
+        ("run seeds=[1,1]", "distinct integers, 0 or more; got [1, 1]."),
+        ("run data=nosuch", "There is no data=nosuch; there is bessel, exp_sin, nested, product"),
+        ("run name=../../x", "`name` must be 1 to 200 letters"),
+        ("run name=..", "`name` must be 1 to 200 letters"),
+        ("run name=/tmp/x", "`name` must be 1 to 200 letters"),
+        ("run device=tpu", "`device` must be cpu, cuda or cuda:N; got 'tpu'."),
+        ("run dtype=float16", "`dtype` must be float64 or float32; got 'float16'."),
+        ("run engine=ray", "There is no engine=ray; there is dask, process, serial, submitit."),
+        ("run engine.workers=0", "a key of engine=process, engine=dask and engine=submitit, which"),
+        ("run engine=process engine.workers=0", "`engine.workers` must be an integer, 1 or more"),
+        ("run engine=process engine.workers=two", "`engine.workers` must be an integer, 1 or more"),
+        ("run engine=process engine.address=a", "`engine.address` is a key of engine=dask, which"),
+        ("run engine=dask engine.address=here", "must be that of a running scheduler; none"),
+        ("run engine=submitit engine.cluster=pbs", "`engine.cluster` must be slurm or local"),
+        ("run engine=submitit engine.timeout_min=0", "`engine.timeout_min` must be an integer"),
+        ("run engine=submitit engine.parameters=3", "`engine.parameters` must be names with a"),
+        (
+            "run engine=submitit engine.cluster=local engine.parameters={lanes:3}",
+            "`engine.parameters` must be submitit's own: ",
+        ),
+        ("run run.mode=again", "`run.mode` must be cached, retry or force; got 'again'."),
+        ("run run.fail_fast=maybe", "`run.fail_fast` must be true or false; got 'maybe'."),
+        ("run outputs=", "`outputs` must be a text that is not empty; got ''."),
+        ("run solver.penalty=-1", "`solver.penalty` must be a positive number, or null; got -1"),
+        ("run -m engine=serial,dusk", "There is no engine=dusk; there is dask, process"),
+        ("frobnicate name=x", "There is no command `frobnicate`; there is run, show, plot."),
+        ("plot name=nosuch", "There is no sweep in outputs/nosuch."),
+        ("plot name=../x", "`name` must be 1 to 200 letters"),
         ("show", "There is no sweep in outputs; `kansweep run` makes one."),
         ("show name=nothing", "There is no sweep in outputs/nothing."),
         ("show format=xml", "`format` must be table, markdown, csv or json; got 'xml'."),
@@ -145,6 +181,17 @@ def test_a_mistake_in_a_file_of_ones_own_is_named_with_the_file(
     assert "experiment/trial" in err
     assert message in err
     assert len(err.splitlines()) <= 8
+
+
+def test_a_yaml_file_runs_no_code(kansweep: Any, tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "experiment" / "trial.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("# @package _global_\nname: !!python/object/apply:os.mkdir [owned]\n")
+    status, _, err = kansweep("run", "--config-dir", "mine", "experiment=trial")
+    assert status == 2
+    assert "could not determine a constructor" in err
+    assert len(err.splitlines()) <= 8
+    assert not (tmp_path / "owned").exists()
 
 
 def test_hydras_own_variable_brings_the_traceback_back(
@@ -274,7 +321,8 @@ def test_show_tells_the_latest_sweep_or_the_one_named(kansweep: Any) -> None:
     kansweep("run", *SMALL)
     few = kansweep("show", "name=first")
     assert few.out.startswith(f"first: median test RMSE over seeds ({CELLS} done, 0 failed, ")
-    header, *rows = few.out.splitlines()[2:]
+    header, *rows, _, spent = few.out.splitlines()[2:]
+    assert spent.startswith("Time in cells: ")
     assert header.split() == ["n_train", "G=3", "G=6", "G=12"]
     assert [row.split()[0] for row in rows] == ["40", "60"]
 

@@ -139,8 +139,10 @@ def test_killed_with_9_three_times_it_finishes_and_writes_no_finished_cell_again
     assert not [path for path in sweeps.folder.rglob("*") if path.name.endswith((".tmp", ".lock"))]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("engine", "number"),
+    [*((name, signal.SIGINT) for name in ENGINES), ("process", signal.SIGTERM)],
+)
 def test_an_interrupt_leaves_no_process_and_says_how_to_go_on(sweeps, engine, number):
     words = ("run", *SIZES, "grid.sizes=[5,10,20,50,100]", *ENGINES[engine])
     process = sweeps.start(*words)

@@ -6,9 +6,6 @@ import itertools
 import math
 import os
 import signal
-import subprocess
-import sys
-import time
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -703,24 +700,3 @@ def test_fail_fast_stops_at_the_first_failure_and_keeps_its_batch(tmp_path, monk
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(ConfigError, match="`device` must be one that is there; got cuda:99"):
         worker.check_device("cuda:99")
-
-
-def test_a_run_killed_with_9_loses_nothing_that_was_finished(tmp_path):
-    words = ["name=s", "seeds=3", "data.sizes=[100,200,300,400]", "data.n_test=2000"]
-    command = [sys.executable, "-m", "kansweep", "run", *words]
-    here = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[1])}
-    process = subprocess.Popen(command, cwd=tmp_path, env=here, stdout=subprocess.DEVNULL)
-    cells = tmp_path / "outputs" / "s" / "cells"
-    while process.poll() is None and len(list(cells.glob("n*.parquet"))) < 9:
-        time.sleep(0.001)  # waits for what happens, not for how long it takes
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    before = times(tmp_path / "outputs" / "s")
-    done = subprocess.run(
-        command, cwd=tmp_path, env=here, check=True, capture_output=True, text=True
-    )
-    finished = [name for name in before if not name.startswith(".")]
-    assert f"{len(finished)} of them kept" in done.stdout
-    after = times(tmp_path / "outputs" / "s")
-    assert all(after[name] == before[name] for name in finished)
-    assert len(pd.read_parquet(tmp_path / "outputs" / "s" / "results.parquet")) == 60
