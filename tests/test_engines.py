@@ -187,6 +187,21 @@ def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch):
         engines.make(DaskConfig(address="tcp://127.0.0.1:9"), tmp_path)
 
 
+def test_a_scheduler_that_is_lost_ends_the_run_in_a_sentence(tmp_path):
+    from distributed import LocalCluster
+
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    with (
+        suppress(EngineError),
+        engines.make(DaskConfig(address=cluster.scheduler_address), tmp_path) as engine,
+    ):
+        future = engine.submit(_stay, tmp_path / "1")
+        _await_any(tmp_path)
+        cluster.close()
+        with pytest.raises(EngineError, match="The dask scheduler is gone"):
+            future.result(60)
+
+
 def test_tasks_go_to_a_running_scheduler_and_leave_it_running(tmp_path):
     from distributed import Client, LocalCluster
 
@@ -237,14 +252,15 @@ def slurm(monkeypatch, tmp_path) -> Path:
     tools.mkdir()
     scripts = {
         "sbatch": "echo Submitted batch job 7",
-        "squeue": f"cat {tools}/queue",
+        "squeue": f"/bin/cat {tools}/queue",
         "scancel": f"echo $@ >> {tools}/cancelled",
         "sacct": "exit 1",
+        "srun": "exit 1",
     }
     for name, line in scripts.items():
         (tools / name).write_text(f"#!/bin/sh\n{line}\n")
         (tools / name).chmod(stat.S_IRWXU)
-    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", str(tools))  # a real SLURM may be here
     return tools
 
 
@@ -271,6 +287,34 @@ def test_jobs_are_cancelled_when_the_engine_is_left(slurm, tmp_path):
         wait(futures, 1.0)
         raise KeyboardInterrupt
     assert (slurm / "cancelled").read_text() == "7\n"
+
+
+@pytest.mark.parametrize("fault", ["squeue is gone", "a result that cannot be read"])
+def test_jobs_that_cannot_be_followed_do_not_leave_the_run_waiting(slurm, make, tmp_path, fault):
+    if fault == "squeue is gone":
+        (slurm / "queue").write_text("7_0\n")
+        with engines.make(SubmititConfig(), tmp_path / "jobs") as engine:
+            future = engine.submit(pow, 2, 3)
+            wait([future], 1.0)
+            (slurm / "squeue").write_text("#!/not/to/be/found\n")
+            assert wait([future], 1.0).done == set()  # nothing is known of it
+            (slurm / "squeue").write_text("#!/bin/sh\n")
+            with pytest.raises(WorkerDied, match="vanished"):
+                future.result(60)
+    else:
+        with make("submitit") as engine, pytest.raises(WorkerDied, match="failed: "):
+            engine.submit(_unreadable).result(60)
+
+
+class Awkward(Exception):
+    """An exception that pickles and does not come back."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def _unreadable() -> None:
+    raise Awkward(1, 2)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
