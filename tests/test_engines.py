@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import wait
 from contextlib import suppress
 from pathlib import Path
@@ -187,19 +189,34 @@ def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch):
         engines.make(DaskConfig(address="tcp://127.0.0.1:9"), tmp_path)
 
 
-def test_a_scheduler_that_is_lost_ends_the_run_in_a_sentence(tmp_path):
-    from distributed import LocalCluster
+@pytest.fixture
+def scheduler(tmp_path) -> Iterator[subprocess.Popen[bytes]]:
+    """A dask scheduler with a worker, each a process of its own; its address in `address`."""
+    file = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    for_all = ["--scheduler-file", str(file), "--no-dashboard"]
+    started = [
+        subprocess.Popen([*dask, "scheduler", "--port", "0", *for_all], **quiet),
+        subprocess.Popen([*dask, "worker", "--no-nanny", "--nthreads", "1", *for_all], **quiet),
+    ]
+    while not file.exists() or not file.read_text().endswith("}"):
+        time.sleep(0.05)
+    started[0].address = json.loads(file.read_text())["address"]
+    yield started[0]
+    for process in started:
+        process.kill()
+        process.wait()
 
-    cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
-    with (
-        suppress(EngineError),
-        engines.make(DaskConfig(address=cluster.scheduler_address), tmp_path) as engine,
-    ):
-        future = engine.submit(_stay, tmp_path / "1")
-        _await_any(tmp_path)
-        cluster.close()
-        with pytest.raises(EngineError, match="The dask scheduler is gone"):
-            future.result(60)
+
+def test_a_scheduler_that_is_lost_ends_the_run_in_a_sentence(tmp_path, scheduler):
+    engine = engines.make(DaskConfig(address=scheduler.address), tmp_path)
+    future = engine.submit(_stay, tmp_path / "1")
+    _await_any(tmp_path)
+    scheduler.kill()
+    with pytest.raises(EngineError, match="The dask scheduler is gone"):
+        future.result(60)
+    engine.abandon()
 
 
 def test_tasks_go_to_a_running_scheduler_and_leave_it_running(tmp_path):
@@ -292,12 +309,12 @@ def test_jobs_are_cancelled_when_the_engine_is_left(slurm, tmp_path):
 @pytest.mark.parametrize("fault", ["squeue is gone", "a result that cannot be read"])
 def test_jobs_that_cannot_be_followed_do_not_leave_the_run_waiting(slurm, make, tmp_path, fault):
     if fault == "squeue is gone":
-        (slurm / "queue").write_text("7_0\n")
+        (slurm / "queue").write_text("7\n")
         with engines.make(SubmititConfig(), tmp_path / "jobs") as engine:
             future = engine.submit(pow, 2, 3)
-            wait([future], 1.0)
+            assert not wait([future], 1.0).done
             (slurm / "squeue").write_text("#!/not/to/be/found\n")
-            assert wait([future], 1.0).done == set()  # nothing is known of it
+            assert not wait([future], 1.0).done  # nothing is known of it
             (slurm / "squeue").write_text("#!/bin/sh\n")
             with pytest.raises(WorkerDied, match="vanished"):
                 future.result(60)
