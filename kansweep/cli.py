@@ -363,7 +363,7 @@ def _show(job: ShowConfig) -> int:
 def _plot(job: PlotConfig) -> int:
     import matplotlib
 
-    from kansweep import law, plot
+    from kansweep import law, plot, summary
     from kansweep.targets import TARGETS
 
     store, plan = _stored(job)
@@ -377,7 +377,7 @@ def _plot(job: PlotConfig) -> int:
     for name, figure in plot.draw(results, laws, rules).items():
         with matplotlib.rc_context(plot.SAVE_STYLE):
             written += [store.write_figure(name, kind, figure) for kind in job.plot.formats]
-    _say(law.format_laws(laws, law.classify(results, rules)), "", *map(str, written))
+    _say(summary.terminal(results, laws, rules), "", *map(str, written))
     return OK
 
 
