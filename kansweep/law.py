@@ -166,10 +166,11 @@ def _no_harm(logs: DataFrame, rules: Rules) -> dict[str, Any]:
 
 def _gains(logs: DataFrame, rules: Rules) -> dict[str, Any]:
     least, most = logs.columns[0], logs.columns[-1]
-    gain = np.exp((logs[least] - logs[most]).dropna().groupby("grid_size").mean())
-    listed = [f"{factor:.2g} times at G = {grid_size}" for grid_size, factor in gain.items()]
+    gain = (logs[least] - logs[most]).dropna().groupby("grid_size").mean()
+    factors = [f"{np.exp(log):.2g} times at G = {grid_size}" for grid_size, log in gain.items()]
     holds = bool(gain.is_monotonic_increasing and len(gain) > 1)
-    return {"holds": holds, "of": len(gain), "detail": f"n = {least} to {most}: {', '.join(listed)}"}
+    told = f"n = {least} to {most}: {', '.join(factors)}"
+    return {"holds": holds, "of": len(gain), "detail": told}
 
 
 def envelope(results: DataFrame, split: str, rules: Rules = DEFAULT) -> DataFrame:

@@ -39,13 +39,15 @@ def orders_table(results: DataFrame, rules: Rules = law.DEFAULT) -> str:
             (row["grid_size"], row["next_grid_size"]): _order(row["order"], row["counts"])
             for _, row in part.iterrows()
         }
-        lines.append([data, str(k), split, str(n), *(told.get(pair, "") for pair in pairs)])
+        lines.append(
+            [str(data), str(k), str(split), str(n), *(told.get(pair, "") for pair in pairs)]
+        )
     cells = law.classify(results, rules)
     for (data, k), part in cells.groupby(["data", "k"]):
         floors = law.floor_orders(part)
         if floors:
             told = {pair: _order(order, True) for pair, order in floors.items()}
-            lines.append([data, str(k), "floor", "", *(told.get(pair, "") for pair in pairs)])
+            lines.append([str(data), str(k), "floor", "", *(told.get(pair, "") for pair in pairs)])
     rules_ = ["---", "---:", "---", "---:", *["---:"] * len(pairs)]
     header, *body = lines
     return "\n".join(f"| {' | '.join(line)} |" for line in (header, rules_, *body))
