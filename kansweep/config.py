@@ -243,6 +243,12 @@ class FigureConfig(Schema):
     formats: tuple[str, ...] = _key(
         ("png", "svg"), checks.some_of("png", "svg", "pdf"), "out of png, svg and pdf"
     )
+    x: str = _key("grid_size", one_of("grid_size", "n_params"), "grid_size or n_params")
+    split: str = _key("both", one_of("train", "test", "both"), "whose RMSE: train, test or both")
+    margin: float = _key(
+        0.25, checks.POSITIVE, "an exponent this close to the theory is consistent with it"
+    )
+    orders: bool = _key(False, checks.FLAG, "print the observed orders too, as Markdown")
 
 
 @dataclass
@@ -250,8 +256,16 @@ class PlotConfig(Schema):
     """``kansweep plot``."""
 
     name: str | None = _key(None, checks.optional(checks.NAME), "the sweep; null: the latest")
+    names: tuple[str, ...] | None = _key(
+        None, checks.optional(checks.NAMES), "several sweeps, drawn together"
+    )
     outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
     plot: FigureConfig = field(default_factory=FigureConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is not None and self.names is not None:
+            raise ConfigError("`name` is one sweep and `names` are several; give one of the two.")
 
 
 SCHEMAS: dict[str, type[Schema]] = {"run": RunConfig, "show": ShowConfig, "plot": PlotConfig}

@@ -20,6 +20,7 @@ from pandas import DataFrame, Series
 from scipy import linalg, stats
 
 SPLITS = ("train", "test")
+AXES = ("grid_size", "n_params")
 CURVE = ["data", "k", "n_train"]
 CELL = [*CURVE, "grid_size"]
 CELL_COLUMNS = [
@@ -102,7 +103,7 @@ def fit_laws(results: DataFrame, x: str = "grid_size", rules: Rules = DEFAULT) -
     where the 95% interval lies wholly outside of that, else `inconclusive`; `insufficient` where
     there is no fit.
     """
-    if x not in ("grid_size", "n_params"):
+    if x not in AXES:
         raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
     curves = _curves(results, rules)
     laws = [_law(curve, split, x, rules) for curve in curves for split in SPLITS]

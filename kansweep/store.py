@@ -293,6 +293,13 @@ class Store:
         return self.folder / STATES / f"{key}.npz"
 
 
+def read_results(path: Path) -> pd.DataFrame:
+    """The rows of a sweep's folder or of one parquet file."""
+    file = path / RESULTS if path.is_dir() else path
+    results: pd.DataFrame = pd.read_parquet(file)
+    return results
+
+
 def latest(outputs: Path) -> str | None:
     """Name of the sweep in ``outputs`` that was run last, None where there is no sweep."""
     with suppress(OSError, UnicodeDecodeError):

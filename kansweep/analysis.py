@@ -1,0 +1,61 @@
+"""From a sweep's results to its laws and figures, in a notebook or on the command line.
+
+results = kansweep.load_results("outputs/example8")
+laws = kansweep.fit_laws(results)
+kansweep.plot_laws(results, laws).savefig("law.png")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from kansweep import floor, law, plot, store
+from kansweep.targets import TARGETS
+
+
+def load_results(path: str | Path) -> DataFrame:
+    """The rows of a sweep, from its folder or its ``results.parquet``, with the floor filled in.
+
+    Raises FileNotFoundError where there is no such file.
+    """
+    return with_floor(store.read_results(Path(path)))
+
+
+def with_floor(results: DataFrame) -> DataFrame:
+    """The results with ``floor_rmse`` of every cell whose target's structure is known."""
+    by = ["data", "k", "width", "grid_size"]
+    cells = results[by].drop_duplicates()
+    known = [_floor(*cell) for cell in cells.itertuples(index=False)]
+    floors = cells.assign(floor_rmse=pd.Series(known, cells.index, dtype=float))
+    return results.assign(floor_rmse=results[by].merge(floors, how="left")["floor_rmse"].to_numpy())
+
+
+def _floor(data: str, k: int, width: str, grid_size: int) -> float | None:
+    hidden = tuple(map(int, width.split("-")[1:-1]))
+    target = TARGETS.get(data)
+    return None if target is None else floor.floor(target, hidden, k, grid_size)
+
+
+def rules(results: DataFrame, margin: float = law.DEFAULT.margin) -> law.Rules:
+    """The rules for these results: nothing is measured where splines are exact."""
+    exact = [
+        target.exact_from is not None and k >= target.exact_from
+        for data, k in results[["data", "k"]].drop_duplicates().itertuples(index=False)
+        if (target := TARGETS.get(data)) is not None
+    ]
+    return law.Rules(exact=bool(exact) and all(exact), margin=margin)
+
+
+def fit_laws(results: DataFrame, x: str = "grid_size") -> DataFrame:
+    """The law of every curve, as ``laws.csv`` has it; see ``kansweep.law.fit_laws``."""
+    return law.fit_laws(results, x, rules(results))
+
+
+def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figure:
+    """RMSE against the axis of the laws, with each curve's exponent in the legend."""
+    x = str(laws["x"].iloc[0])
+    return plot.draw(results, laws, rules(results), x, [split])[f"{split}_rmse_vs_{x}"]
