@@ -7,13 +7,14 @@ kansweep.plot_laws(results, laws).savefig("law.png")
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from kansweep import floor, law, plot, store
+from kansweep import figures, floor, law, plot, store
 from kansweep.targets import TARGETS
 
 
@@ -50,6 +51,44 @@ def rules(results: DataFrame, margin: float = law.DEFAULT.margin) -> law.Rules:
     return law.Rules(exact=bool(exact) and all(exact), margin=margin)
 
 
+def laws(results: DataFrame, rules: law.Rules) -> DataFrame:
+    """The laws of a sweep against every axis, as ``laws.csv`` holds them."""
+    fitted = [law.fit_laws(results, x, rules) for x in law.AXES]
+    return pd.concat(fitted, ignore_index=True)
+
+
+def together(
+    sweeps: Mapping[str, DataFrame], margin: float = law.DEFAULT.margin
+) -> tuple[DataFrame, DataFrame]:
+    """The results and the laws of several sweeps, each with its name in the column ``data``: a
+    curve belongs to its sweep, whatever target they share."""
+    named = {name: results.assign(data=name) for name, results in sweeps.items()}
+    fitted = [laws(named[name], rules(sweeps[name], margin)) for name in sweeps]
+    return pd.concat(named.values(), ignore_index=True), pd.concat(fitted, ignore_index=True)
+
+
+def figures_of_one(
+    results: DataFrame, laws: DataFrame, rules: law.Rules, splits: Sequence[str]
+) -> dict[str, Figure]:
+    """All figures of one sweep, by name; ``laws`` against one axis."""
+    drawn = plot.draw(results, laws, rules, _axis(laws), splits)
+    return drawn | figures.draw(results, splits, rules)
+
+
+def figures_of_several(
+    results: DataFrame, laws: DataFrame, rules: law.Rules, splits: Sequence[str]
+) -> dict[str, Figure]:
+    """The figures of several sweeps, by name, as ``together`` gives them."""
+    drawn = plot.draw_together(results, laws, rules, _axis(laws), splits)
+    if laws["theory"].nunique() > 1:
+        drawn["orders"] = figures.measured_orders(laws, rules.margin)
+    return drawn
+
+
+def _axis(laws: DataFrame) -> str:
+    return str(laws["x"].iloc[0])
+
+
 def fit_laws(results: DataFrame, x: str = "grid_size") -> DataFrame:
     """The law of every curve, as ``laws.csv`` has it; see ``kansweep.law.fit_laws``."""
     return law.fit_laws(results, x, rules(results))
@@ -57,5 +96,5 @@ def fit_laws(results: DataFrame, x: str = "grid_size") -> DataFrame:
 
 def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figure:
     """RMSE against the axis of the laws, with each curve's exponent in the legend."""
-    x = str(laws["x"].iloc[0])
+    x = _axis(laws)
     return plot.draw(results, laws, rules(results), x, [split])[f"{split}_rmse_vs_{x}"]

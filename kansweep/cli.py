@@ -30,6 +30,8 @@ from kansweep.checks import ConfigError, did_you_mean
 from kansweep.config import PlotConfig, RunConfig, Schema, ShowConfig
 
 if TYPE_CHECKING:  # imported by the commands, so that help and refusals come at once
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
     from tqdm import tqdm
 
     from kansweep.store import Store
@@ -361,24 +363,59 @@ def _show(job: ShowConfig) -> int:
 
 
 def _plot(job: PlotConfig) -> int:
-    import matplotlib
+    from kansweep import analysis, law, summary
 
-    from kansweep import law, plot, summary
-    from kansweep.targets import TARGETS
+    if job.names is None:
+        store, results = _results(job)
+        rules = analysis.rules(results, job.plot.margin)
+        laws = analysis.laws(results, rules)
+        written = [store.write_laws(laws)]
+    else:
+        store, results, laws = _several(job, job.names)
+        rules, written = law.Rules(margin=job.plot.margin), []
+    laws = laws[laws["x"] == job.plot.x]
+    splits = law.SPLITS if job.plot.split == "both" else (job.plot.split,)
+    draw = analysis.figures_of_one if job.names is None else analysis.figures_of_several
+    written += _write_figures(store, draw(results, laws, rules, splits), job.plot.formats)
+    _say(summary.terminal(results, laws, rules), "")
+    if job.plot.orders:
+        _say(summary.orders_table(results, rules), "")
+    _say(*map(str, written))
+    return OK
+
+
+def _results(job: PlotConfig) -> tuple[Store, DataFrame]:
+    """A sweep's rows, with the floor; refused where there are none."""
+    from kansweep import analysis
 
     store, plan = _stored(job)
     results = store.results(cell.key for cell in plan.cells)
     if results.empty:
         raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
-    target, k = TARGETS[plan.config_record["data"]["name"]], plan.config_record["model"]["k"]
-    rules = law.Rules(exact=target.exact_from is not None and k >= target.exact_from)
-    laws = law.fit_laws(results, rules=rules)
-    written = [store.write_laws(laws)]
-    for name, figure in plot.draw(results, laws, rules).items():
-        with matplotlib.rc_context(plot.SAVE_STYLE):
-            written += [store.write_figure(name, kind, figure) for kind in job.plot.formats]
-    _say(summary.terminal(results, laws, rules), "", *map(str, written))
-    return OK
+    return store, analysis.with_floor(results)
+
+
+def _several(job: PlotConfig, names: Sequence[str]) -> tuple[Store, DataFrame, DataFrame]:
+    """The rows and the laws of several sweeps, and the folder for what is drawn of them."""
+    from kansweep import analysis
+    from kansweep.store import Store
+
+    found = {name: _results(replace(job, name=name, names=None))[1] for name in names}
+    results, laws = analysis.together(found, job.plot.margin)
+    return Store(Path(job.outputs) / "+".join(names)[:200]), results, laws  # no name has a `+`
+
+
+def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[str]) -> list[Path]:
+    import matplotlib
+
+    from kansweep import plot
+
+    with matplotlib.rc_context(plot.SAVE_STYLE):
+        return [
+            store.write_figure(name, kind, figure)
+            for name, figure in drawn.items()
+            for kind in formats
+        ]
 
 
 COMMANDS: dict[str, Callable[[Any], int]] = {"run": _run, "show": _show, "plot": _plot}

@@ -211,7 +211,7 @@ class Store:
     def write_figure(self, name: str, file_format: str, figure: Figure) -> Path:
         path = self.folder / FIGURES / f"{name}.{file_format}"
         with _told(path):
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._write(path, lambda file: figure.savefig(file, format=file_format))
         return path
 
