@@ -1,4 +1,4 @@
-"""The command line: ``kansweep run``, ``show``, ``plot``; the only place that prints or exits."""
+"""The command line: ``kansweep run``, ``show``, ``plot``, ``report``; it alone prints or exits."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ from yaml import YAMLError
 
 from kansweep import __version__, config
 from kansweep.checks import ConfigError, did_you_mean
-from kansweep.config import PlotConfig, RunConfig, Schema, ShowConfig
+from kansweep.config import PlotConfig, ReportConfig, RunConfig, Schema, ShowConfig
 
 if TYPE_CHECKING:  # imported by the commands, so that help and refusals come at once
+    from pandas import DataFrame
     from tqdm import tqdm
 
+    from kansweep.law import Rules
     from kansweep.store import Store
     from kansweep.sweep import Plan
 
@@ -43,9 +45,10 @@ and fits and draws their scaling laws.
 
 Usage: kansweep COMMAND [key=value ...]
 
-  run   train what is not trained yet
-  show  the matrix as a table: what is done, waiting and failed
-  plot  fit the laws, print them and draw them
+  run     train what is not trained yet
+  show    the matrix as a table: what is done, waiting and failed
+  plot    fit the laws, print them and draw them
+  report  all of it as one HTML page, to be read anywhere
 
 kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
 Tab completion in bash: eval "$(kansweep -sc install=bash)"
@@ -62,6 +65,7 @@ Train one KAN for every data size, grid size and seed; what is already trained i
 """,
     "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
     "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
+    "report": "Write one HTML page with the laws, the figures, the matrix and how to repeat it.\n",
 }
 
 
@@ -328,14 +332,14 @@ def _selection(job: RunConfig) -> str:
     """The arguments that lead another command to this sweep, none where they are the defaults."""
     chosen = {"name": job.name, "outputs": job.outputs}
     words = [
-        f'{key}="{value}"' if re.search(r"[^\w./-]", value) else f"{key}={value}"
+        config.override(key, value)
         for key, value in chosen.items()
         if value != getattr(RunConfig, key)
     ]
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
-def _stored(job: ShowConfig | PlotConfig) -> tuple[Store, Plan]:
+def _stored(job: ShowConfig | PlotConfig | ReportConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
     from kansweep import sweep
     from kansweep.store import Store, latest
@@ -364,14 +368,9 @@ def _plot(job: PlotConfig) -> int:
     import matplotlib
 
     from kansweep import law, plot
-    from kansweep.targets import TARGETS
 
     store, plan = _stored(job)
-    results = store.results(cell.key for cell in plan.cells)
-    if results.empty:
-        raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
-    target, k = TARGETS[plan.config_record["data"]["name"]], plan.config_record["model"]["k"]
-    rules = law.Rules(exact=target.exact_from is not None and k >= target.exact_from)
+    results, rules = _done(store, plan)
     laws = law.fit_laws(results, rules=rules)
     written = [store.write_laws(laws)]
     for name, figure in plot.draw(results, laws, rules).items():
@@ -381,4 +380,49 @@ def _plot(job: PlotConfig) -> int:
     return OK
 
 
-COMMANDS: dict[str, Callable[[Any], int]] = {"run": _run, "show": _show, "plot": _plot}
+def _report(job: ReportConfig) -> int:
+    from kansweep import law, plot, report, table
+
+    store, plan = _stored(job)
+    results, rules = _done(store, plan)
+    laws = law.fit_laws(results, rules=rules)
+    sweep = report.Sweep(
+        results=results,
+        laws=laws,
+        cells=law.classify(results, rules),
+        orders=law.observed_orders(results, rules),
+        matrix=table.matrix(store.overview(plan)),
+        figures=plot.draw(results, laws, rules),
+        record=plan.config_record,
+        command=_reproduction(config.from_record(plan.config_record)),
+        rules=rules,
+    )
+    _say(str(store.write_report(report.page(sweep))))
+    return OK
+
+
+def _done(store: Store, plan: Plan) -> tuple[DataFrame, Rules]:
+    """The results there are, and the rules for what of them counts."""
+    from kansweep import law
+    from kansweep.targets import TARGETS
+
+    results = store.results(cell.key for cell in plan.cells)
+    if results.empty:
+        raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
+    target, k = TARGETS[plan.config_record["data"]["name"]], plan.config_record["model"]["k"]
+    return results, law.Rules(exact=target.exact_from is not None and k >= target.exact_from)
+
+
+def _reproduction(job: RunConfig) -> str:
+    """The command that gives the same cells anywhere: without what is one machine's own."""
+    usual = RunConfig()
+    anywhere = replace(job, outputs=usual.outputs, engine=usual.engine, run=usual.run)
+    return shlex.join(["kansweep", "run", *config.overrides(anywhere)])
+
+
+COMMANDS: dict[str, Callable[[Any], int]] = {
+    "run": _run,
+    "show": _show,
+    "plot": _plot,
+    "report": _report,
+}
