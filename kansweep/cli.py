@@ -1,4 +1,4 @@
-"""The command line: ``kansweep run``, ``show``, ``plot``; the only place that prints or exits."""
+"""The command line: ``kansweep run``, ``show``, ``plot``, ``report``; it alone prints or exits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from yaml import YAMLError
 
 from kansweep import __version__, config
 from kansweep.checks import ConfigError, did_you_mean
-from kansweep.config import PlotConfig, RunConfig, Schema, ShowConfig
+from kansweep.config import PlotConfig, ReportConfig, RunConfig, Schema, ShowConfig
 
 if TYPE_CHECKING:  # imported by the commands, so that help and refusals come at once
     from matplotlib.figure import Figure
@@ -45,9 +45,10 @@ and fits and draws their scaling laws.
 
 Usage: kansweep COMMAND [key=value ...]
 
-  run   train what is not trained yet
-  show  the matrix as a table: what is done, waiting and failed
-  plot  fit the laws, print them and draw them
+  run     train what is not trained yet
+  show    the matrix as a table: what is done, waiting and failed
+  plot    fit the laws, print them and draw them
+  report  all of it as one HTML page, to be read anywhere
 
 kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
 Tab completion in bash: eval "$(kansweep -sc install=bash)"
@@ -64,6 +65,7 @@ Train one KAN for every data size, grid size and seed; what is already trained i
 """,
     "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
     "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
+    "report": "Write one HTML page with the laws, the figures, the matrix and how to repeat it.\n",
 }
 
 
@@ -330,14 +332,14 @@ def _selection(job: RunConfig) -> str:
     """The arguments that lead another command to this sweep, none where they are the defaults."""
     chosen = {"name": job.name, "outputs": job.outputs}
     words = [
-        f'{key}="{value}"' if re.search(r"[^\w./-]", value) else f"{key}={value}"
+        config.override(key, value)
         for key, value in chosen.items()
         if value != getattr(RunConfig, key)
     ]
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
-def _stored(job: ShowConfig | PlotConfig) -> tuple[Store, Plan]:
+def _stored(job: ShowConfig | PlotConfig | ReportConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
     from kansweep import sweep
     from kansweep.store import Store, latest
@@ -366,7 +368,7 @@ def _plot(job: PlotConfig) -> int:
     from kansweep import analysis, law, summary
 
     if job.names is None:
-        store, results = _results(job)
+        store, _, results = _results(job)
         rules = analysis.rules(results, job.plot.margin)
         laws = analysis.laws(results, rules)
         written = [store.write_laws(laws)]
@@ -384,15 +386,15 @@ def _plot(job: PlotConfig) -> int:
     return OK
 
 
-def _results(job: PlotConfig) -> tuple[Store, DataFrame]:
-    """A sweep's rows, with the floor; refused where there are none."""
+def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
+    """A sweep and its rows, with the floor; refused where there are none."""
     from kansweep import analysis
 
     store, plan = _stored(job)
     results = store.results(cell.key for cell in plan.cells)
     if results.empty:
         raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
-    return store, analysis.with_floor(results)
+    return store, plan, analysis.with_floor(results)
 
 
 def _several(job: PlotConfig, names: Sequence[str]) -> tuple[Store, DataFrame, DataFrame]:
@@ -400,7 +402,7 @@ def _several(job: PlotConfig, names: Sequence[str]) -> tuple[Store, DataFrame, D
     from kansweep import analysis
     from kansweep.store import Store
 
-    found = {name: _results(replace(job, name=name, names=None))[1] for name in names}
+    found = {name: _results(replace(job, name=name, names=None))[-1] for name in names}
     results, laws = analysis.together(found, job.plot.margin)
     return Store(Path(job.outputs) / "+".join(names)[:200]), results, laws  # no name has a `+`
 
@@ -418,4 +420,37 @@ def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[
         ]
 
 
-COMMANDS: dict[str, Callable[[Any], int]] = {"run": _run, "show": _show, "plot": _plot}
+def _report(job: ReportConfig) -> int:
+    from kansweep import analysis, law, report, table
+
+    store, plan, results = _results(job)
+    rules = analysis.rules(results)
+    laws = law.fit_laws(results, rules=rules)
+    sweep = report.Sweep(
+        results=results,
+        laws=laws,
+        cells=law.classify(results, rules),
+        orders=law.observed_orders(results, rules),
+        matrix=table.matrix(store.overview(plan)),
+        figures=analysis.figures_of_one(results, laws, rules, law.SPLITS),
+        record=plan.config_record,
+        command=_reproduction(config.from_record(plan.config_record)),
+        rules=rules,
+    )
+    _say(str(store.write_report(report.page(sweep))))
+    return OK
+
+
+def _reproduction(job: RunConfig) -> str:
+    """The command that gives the same cells anywhere: without what is one machine's own."""
+    usual = RunConfig()
+    anywhere = replace(job, outputs=usual.outputs, engine=usual.engine, run=usual.run)
+    return shlex.join(["kansweep", "run", *config.overrides(anywhere)])
+
+
+COMMANDS: dict[str, Callable[[Any], int]] = {
+    "run": _run,
+    "show": _show,
+    "plot": _plot,
+    "report": _report,
+}

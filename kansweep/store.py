@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIG, RESULTS, LAWS, INDEX = "config.yaml", "results.parquet", "laws.csv", "index.parquet"
+REPORT = "report.html"
 LOCK, LATEST = ".lock", ".latest"
 CELLS, STATES, FIGURES, TRACES, RUNNING, JOBS = (
     "cells",
@@ -205,6 +206,11 @@ class Store:
     def write_laws(self, laws: pd.DataFrame) -> Path:
         path = self.folder / LAWS
         text = laws.to_csv(index=False)
+        self._write(path, lambda file: file.write(text.encode()))
+        return path
+
+    def write_report(self, text: str) -> Path:
+        path = self.folder / REPORT
         self._write(path, lambda file: file.write(text.encode()))
         return path
 

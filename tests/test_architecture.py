@@ -77,6 +77,9 @@ def test_the_modules_are_found() -> None:
     ("module", "barred"),
     [
         ("plot", {"torch", *HYDRA}),
+        ("report", {"torch", "matplotlib.pyplot", *HYDRA}),
+        ("words", {"torch", *HYDRA}),
+        ("markup", {"torch", *HYDRA}),
         ("law", {"torch", "matplotlib", *HYDRA}),
         ("table", {"torch", "matplotlib", *HYDRA}),
         ("store", {"torch", "matplotlib.pyplot", *HYDRA}),

@@ -46,6 +46,7 @@ from kansweep.cli import main
 os.environ["COMP_LINE"] = "kansweep run solver="
 for words in (
     ["--help"], ["--version"], ["run", "--help"], ["show", "--help"], ["plot", "--help"],
+    ["report", "--help"],
     ["run", "--cfg", "job"], ["-sc", "query=bash"], ["run", "model.k=0"], ["run", "solvr=lm"],
 ):
     sys.argv = ["kansweep", *words]
@@ -76,7 +77,7 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("rum", "There is no command `rum`; there is run, show, plot. Did you mean `run`?"),
+        ("rum", "There is no command `rum`; there is run, show, plot, report. Did you mean `run`?"),
         ("run data.size=[1]", "There is no key `data.size`. Did you mean `data.sizes`?"),
         ("run data.noise=1", "There is no key `data.noise`."),
         ("run +foo=1", "There is no key `foo`."),
@@ -140,13 +141,19 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("run outputs=", "`outputs` must be a text that is not empty; got ''."),
         ("run solver.penalty=-1", "`solver.penalty` must be a positive number, or null; got -1"),
         ("run -m engine=serial,dusk", "There is no engine=dusk; there is dask, process"),
-        ("frobnicate name=x", "There is no command `frobnicate`; there is run, show, plot."),
+        (
+            "frobnicate name=x",
+            "There is no command `frobnicate`; there is run, show, plot, report.",
+        ),
         ("plot name=nosuch", "There is no sweep in outputs/nosuch."),
         ("plot name=../x", "`name` must be 1 to 200 letters"),
         ("show", "There is no sweep in outputs; `kansweep run` makes one."),
         ("show name=nothing", "There is no sweep in outputs/nothing."),
         ("show format=xml", "`format` must be table, markdown, csv or json; got 'xml'."),
         ("plot", "There is no sweep in outputs; `kansweep run` makes one."),
+        ("report", "There is no sweep in outputs; `kansweep run` makes one."),
+        ("report name=nothing", "There is no sweep in outputs/nothing."),
+        ("report format=pdf", "There is no key `format`."),
         ("plot plot.formats=[gif]", "`plot.formats` must be a list of one or more of png, svg"),
     ],
 )
@@ -208,12 +215,13 @@ def test_hydras_own_variable_brings_the_traceback_back(
 @pytest.mark.parametrize(
     ("line", "offers"),
     [
-        ("kansweep ", {"run", "show", "plot"}),
-        ("kansweep sh", {"run", "show", "plot"}),
+        ("kansweep ", {"run", "show", "plot", "report"}),
+        ("kansweep sh", {"run", "show", "plot", "report"}),
         ("kansweep run solver=", {"solver=lm", "solver=lbfgs"}),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test="}),
         ("kansweep plot plot.", {"plot.formats."}),
+        ("kansweep report na", {"name="}),
         ("kansweep rum solver=", set()),
     ],
 )
@@ -301,7 +309,7 @@ def test_no_job_starts_before_all_are_checked(kansweep: Any, jobs: list[RunConfi
     assert jobs == []
 
 
-# --------------------------------------------------------------------------------- run, show, plot
+# ------------------------------------------------------------------------- run, show, plot, report
 
 
 def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
@@ -345,10 +353,32 @@ def test_plot_prints_the_law_and_writes_it(kansweep: Any, tmp_path: Path) -> Non
     assert {str(Path("outputs/example8", name)) for name in figures} <= set(out.split())
 
 
-def test_plot_does_not_import_torch(kansweep: Any) -> None:
+def test_report_writes_one_page_and_nothing_else(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL, "name=first")
+    kansweep("run", *SMALL, "name=second", "seeds=1")
+    before = files(tmp_path)
+    assert kansweep("report", "name=first") == (0, "outputs/first/report.html\n", "")
+    assert files(tmp_path) - before == {"outputs/first/report.html"}
+    text = (tmp_path / "outputs/first/report.html").read_text()
+    assert text.count("<svg ") == text.count("<figure>") == 4
+    assert "kansweep run name=first seeds=2 " in text
+    assert kansweep("report").out == "outputs/second/report.html\n"
+
+
+def test_a_report_of_nothing_is_refused(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL)
+    for path in (tmp_path / "outputs/example8/cells").iterdir():
+        path.unlink()
+    status, _, err = kansweep("report")
+    assert status == 2
+    assert "No cell of outputs/example8 is done yet" in err
+
+
+@pytest.mark.parametrize("command", ["plot", "report"])
+def test_drawing_does_not_import_torch(kansweep: Any, command: str) -> None:
     kansweep("run", *SMALL)
     script = "import sys; from kansweep.cli import main; main(); assert 'torch' not in sys.modules"
-    assert python(script, "plot") == ""
+    assert python(script, command) == ""
 
 
 def test_a_changed_configuration_is_refused_under_a_used_name(
