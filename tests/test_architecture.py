@@ -88,6 +88,7 @@ def test_the_modules_are_found() -> None:
         ("sweep", {"torch", "pandas", *HYDRA}),
         ("targets", {"torch", *HYDRA}),
         ("checks", {"torch", "pandas", *HYDRA}),
+        ("floor", {"torch", "pandas", *HYDRA}),
         ("config", {"torch", "pandas"}),
     ],
 )
