@@ -5,7 +5,7 @@ They complete those of ``plot``, whose looks they share; drawn from what ``law``
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib
@@ -187,11 +187,12 @@ def measured_orders(laws: DataFrame, margin: float = law.DEFAULT.margin) -> Figu
 
 
 def draw(
-    results: DataFrame, splits: tuple[str, ...], rules: law.Rules = law.DEFAULT
+    results: DataFrame, splits: Iterable[str], rules: law.Rules = law.DEFAULT
 ) -> dict[str, Figure]:
     """The map and the local orders of every split, by name."""
     kinds = {"rmse_map": heat_map, "local_orders": local_orders}
     return {
         f"{split}_{name}": make(results, split, rules)
-        for split, (name, make) in itertools.product(splits, kinds.items())
+        for split in splits
+        for name, make in kinds.items()
     }
