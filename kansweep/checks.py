@@ -70,8 +70,8 @@ def optional(rule: Rule) -> Rule:
 
 TEXT = matching("a text that is not empty", r".+")
 NAME = matching(
-    "1 to 200 letters, digits and . _ - = , (and not dots alone)",
-    r"(?!\.+$)[A-Za-z0-9._=,-]{1,200}",
+    "1 to 200 letters, digits and . _ - = , (the first no dot)",
+    r"(?!\.)[A-Za-z0-9._=,-]{1,200}",
 )
 NAMES = Rule(
     "a list of two or more names of sweeps, without repeats",
@@ -82,6 +82,7 @@ NAMES = Rule(
         and all(NAME.holds(value) for value in values)
     ),
 )
+ADDRESS = matching("as tcp://host:port", r"(tcp|tls)://[^\s/:]+:\d{1,5}")
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 COUNT = Rule("an integer, 1 or more", lambda value: _is_int(value, 1))
 COUNT_OR_ZERO = Rule("an integer, 0 or more", lambda value: _is_int(value, 0))

@@ -284,18 +284,14 @@ def _run(job: RunConfig) -> int:
         from kansweep import worker
 
         worker.check_device(job.device)
-    with closing(Progress()) as progress, store.open(plan):
+    with closing(engine), closing(Progress()) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)
         except (StoreError, engines.EngineError, KeyboardInterrupt) as error:
             progress.close()
             interrupted = isinstance(error, KeyboardInterrupt)
-            done = len(store.results(cell.key for cell in plan.cells))
-            print(
-                f"{'Interrupted:' if interrupted else error} {done} of {len(plan.cells)} cells are"
-                f" done and kept. Go on with: {_again(job)}",
-                file=sys.stderr,
-            )
+            standing = _standing(job, store, plan, progress)
+            print("Interrupted:" if interrupted else error, standing, file=sys.stderr)
             if interrupted:
                 raise
             return FAILED
@@ -306,24 +302,42 @@ def _run(job: RunConfig) -> int:
         f"Results: {store.results_path}",
         f"Next: kansweep plot{_selection(job)}",
     )
-    return _tell_failures(summary.failed, job) if summary.failed else OK
+    _tell_damage(summary.damaged, "to be trained again by the next run")
+    if summary.failed:
+        return _tell_failures(summary.failed)
+    if summary.left:
+        print(f"{summary.left} cells are left. Go on with: {_again()}", file=sys.stderr)
+        return FAILED
+    return OK
 
 
-def _tell_failures(rows: Sequence[Mapping[Any, Any]], job: RunConfig) -> int:
+def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> str:
+    """How far a run came that did not come to its end, and the command that goes on."""
+    if job.run.mode == "force":
+        return (
+            f"{progress.done} of {len(plan.cells)} cells were trained again; the others are as they"
+            f" were. To train them all again: {_again()}"
+        )
+    results = store.results(cell.key for cell in plan.cells)
+    kept = results if job.run.mode == "cached" else results[results["status"] == "ok"]
+    return f"{len(kept)} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
+
+
+def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
     for row in rows[:MOST_NAMED]:
         cell = f"n_train={row['n_train']} seed={row['seed']} grid_size={row['grid_size']}"
         why = row["error"] if row["status"] == "failed" else row["stop_reason"]
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
     if len(rows) > MOST_NAMED:
         print(f"Failed: {len(rows) - MOST_NAMED} more", file=sys.stderr)
-    print(f"Try them again with: {_again(job, 'run.mode=retry')}", file=sys.stderr)
+    print(f"Try them again with: {_again('run.mode=retry')}", file=sys.stderr)
     return FAILED
 
 
-def _again(job: RunConfig, mode: str = "") -> str:
-    """The command that was typed, with another ``run.mode`` or, were it to start anew, none."""
+def _again(mode: str = "") -> str:
+    """The command that was typed, or with another ``run.mode``."""
     typed = sys.argv[1:]
-    if mode or job.run.mode == "force":
+    if mode:
         typed = [word for word in typed if not word.startswith("run.mode=")]
     return shlex.join(["kansweep", *typed, *mode.split()])
 
@@ -360,7 +374,9 @@ def _show(job: ShowConfig) -> int:
     at_work = len(store.running())
     matrix = table.matrix(store.overview(plan))
     _say(table.text(matrix, job.format, plan.config_record["name"], at_work))
-    _tell_damage(store.damaged, "to be trained again by the next run")
+    planned = {cell.key for cell in plan.cells}
+    damaged = [path for path in store.damaged if path.stem in planned]
+    _tell_damage(damaged, "to be trained again by the next run")
     return OK
 
 

@@ -156,7 +156,7 @@ class DaskConfig(EngineConfig):
     name: str = _key("dask", _ENGINE, "where chains are trained")
     workers: int | None = _key(None, *_WORKERS)
     address: str | None = _key(
-        None, checks.optional(checks.TEXT), "dask: a running scheduler; null: starts its own"
+        None, checks.optional(checks.ADDRESS), "dask: a running scheduler; null: starts its own"
     )
 
     def __post_init__(self) -> None:

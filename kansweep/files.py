@@ -77,10 +77,12 @@ class Lock:
         """Say something to those who read the file; they may see what was said before behind it."""
         self._file.seek(0)
         self._file.truncate(self._file.write(text.encode()))
+        os.fsync(self._file.fileno())  # so that another machine sees it
 
     def release(self) -> None:
         try:
-            self.path.unlink(missing_ok=True)
+            if _is_at(self._file, self.path):  # not what another has put in its place
+                self.path.unlink(missing_ok=True)
         finally:
             self._file.close()
 

@@ -6,6 +6,7 @@ the stamp of the files it was read from, so that no file is read twice while it 
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,6 +75,12 @@ UNREADABLE = (
     pa.ArrowException,
 )
 
+# What the system says of a file that may be sound, but cannot be read at this moment.
+DENIED = {
+    *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
+
 Stamp = tuple[int, int]
 """When a file was last written, in nanoseconds, and its bytes; another writing, another stamp."""
 
@@ -100,12 +107,22 @@ def write_table(path: Path, table: pa.Table, **options: Any) -> None:
 
 
 def read_row(path: Path, key: str) -> pa.Table | None:
-    """A cell's row as a table, or None where the file is no row of that cell."""
+    """A cell's row as a table, or None where there is no file or it is no row of that cell.
+
+    Raises OSError where the file may be sound, but cannot be read now.
+    """
     try:
         table = _in_schema(_read(path))
         return table if table["key"].to_pylist() == [key] else None
-    except UNREADABLE:
+    except UNREADABLE as error:
+        refuse_denied(error)
         return None
+
+
+def refuse_denied(error: Exception) -> None:
+    """Raise an error that says nothing of what the file holds, such as a lack of permission."""
+    if isinstance(error, OSError) and error.errno in DENIED:
+        raise error
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -191,7 +208,7 @@ class Index:
 def _read_index(path: Path) -> pa.Table:
     try:
         table = _read(path)
-    except UNREADABLE:
+    except UNREADABLE:  # or not to be read: it only costs time
         return _INDEX.empty_table()
     return table if table.schema.equals(_INDEX) else _INDEX.empty_table()
 
@@ -209,7 +226,7 @@ def _scan(folder: Path, ending: str) -> dict[str, Stamp]:
         return {
             entry.name.removesuffix(ending): _stamp(entry.stat())
             for entry in entries
-            if entry.name.endswith(ending) and not entry.name.startswith(".")
+            if entry.name.endswith(ending) and entry.name[0] != "." and entry.is_file()
         }
 
 

@@ -6,20 +6,21 @@ import time
 from collections import deque
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from kansweep import schedule
 from kansweep.config import RunConfig
-from kansweep.engines import Engine, WorkerDied
+from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.schedule import Stretch, Task
 from kansweep.store import Store
 from kansweep.sweep import FAILED, OK, Plan
 
 LOOK_EVERY = 0.25  # seconds between looks at what workers elsewhere say
 CONSOLIDATE_EVERY = 1000  # cells between writings of the index
+STILLBORN = 4  # workers of a task that may die before they begin
 
 
 class Observer(Protocol):
@@ -36,14 +37,15 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: cells in the plan, cells kept, cells trained, cells that it left to another
-    because one failed, and the rows that failed."""
+    """What a run did: cells in the plan, cells kept, cells trained, cells that it leaves to
+    another (after a failure, or as their files were damaged since), and the rows that failed."""
 
     total: int
     cached: int
     done: int
     left: int
     failed: Sequence[Mapping[Hashable, Any]]
+    damaged: Sequence[Path]
     seconds: float
 
 
@@ -58,7 +60,7 @@ def run(plan: Plan, store: Store, config: RunConfig, engine: Engine, observer: O
     try:
         with engine:
             stretches = schedule.missing(plan, store, config.run.mode)
-            observer.damaged(store.damaged)
+            observer.damaged(_planned(store.damaged, plan))
             wanted = sum(len(stretch.cells) for stretch in stretches)
             observer.started(len(plan.cells), len(plan.cells) - wanted)
             tasks = schedule.tasks(stretches, plan, config, store, engine.workers)
@@ -73,14 +75,21 @@ def run(plan: Plan, store: Store, config: RunConfig, engine: Engine, observer: O
         done=len(tally.told),
         left=len(plan.cells) - len(results),
         failed=results[results["status"] != OK].to_dict("records"),
+        damaged=_planned(store.damaged, plan),
         seconds=time.perf_counter() - clock,
     )
+
+
+def _planned(paths: Sequence[Path], plan: Plan) -> list[Path]:
+    """Those of the files that are of the plan's cells."""
+    keys = {cell.key for cell in plan.cells} if paths else set()
+    return [path for path in paths if path.stem in keys]
 
 
 def _perform(tasks: Sequence[Task], store: Store, engine: Engine, tally: _Tally) -> None:
     """Have all tasks done, and done again in part where a worker died."""
     waiting = deque(tasks)
-    running: dict[Future[None], Task] = {}
+    running: dict[Future[bool], Task] = {}
     there = Store(store.folder.absolute())  # a worker may be in another folder
     while waiting or running:
         while waiting and (engine.room is None or len(running) < engine.room):
@@ -93,29 +102,40 @@ def _perform(tasks: Sequence[Task], store: Store, engine: Engine, tally: _Tally)
         for future in ended:
             task = running.pop(future)
             try:
-                future.result()
+                if not future.result():
+                    raise EngineError(
+                        f"A worker does not find this run in {store.folder.absolute()}; all workers"
+                        " must share the folder, and nobody may remove its .lock."
+                    )
             except WorkerDied as death:
                 waiting.extendleft(_after_death(task, store, death))
             tally.ended(task)
 
 
-def perform(task: Task, store: Store, *listener: Any) -> None:
+def perform(task: Task, store: Store, *listener: Any) -> bool:
     """Train a task; what the engine calls, where torch may not have been imported yet."""
     from kansweep.worker import work
 
-    work(task, store, *listener)
+    return work(task, store, *listener)
 
 
 def _after_death(task: Task, store: Store, death: WorkerDied) -> Iterator[Task]:
     """What is left of a task whose worker died: each chain alone, to find the one that kills.
 
-    A cell whose worker died before, and now died when it was alone, is given up.
+    A cell in whose progress a worker died before, and now died when it was alone, is given up.
+    A worker that had not begun says nothing of the cells; that many of them die is the engine's.
     """
+    words = store.last_words(task.name)
+    if words is None:
+        if task.stillborn == STILLBORN:
+            raise EngineError(f"Workers die before they begin. {death}") from death
+        yield replace(task, stillborn=task.stillborn + 1)
+        return
     left = schedule.remaining(task, store)
     for stretch in left:
         first = stretch.cells[0].key
-        suspects = frozenset({first})
-        if len(left) == 1 and first in task.suspects:
+        suspects = frozenset({first} & set(words.get("running", ())))
+        if len(left) == 1 and suspects & task.suspects:
             store.write_cell(_given_up(task, stretch, death), None)
             stretch, suspects = Stretch(stretch.cells[1:], None), frozenset()
         if stretch.cells:

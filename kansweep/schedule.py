@@ -19,6 +19,7 @@ from kansweep.sweep import OK, Cell, Plan
 
 # What one batch may hold: points times edges, which the Jacobian grows with, and squared
 # parameters, which normal equations do where they are formed; a few hundred megabytes either way.
+# A test point has no row in the Jacobian, and takes a quarter of a training point.
 BATCH_WORK, BATCH_SQUARES = 400_000, 4_000_000
 DIRECT_PARAMS = 1500  # with more parameters none are formed (solvers.systems.DIRECT_LIMIT)
 
@@ -50,6 +51,7 @@ class Task:
     run: str | None  # which run it belongs to: it is void once another one has the folder
     replaces: Mapping[str, Stamp] = field(default_factory=dict)  # rows that are there, but not kept
     suspects: frozenset[str] = frozenset()  # cells in progress when a worker died
+    stillborn: int = 0  # how often a worker died before it had begun
 
     @property
     def name(self) -> str:
@@ -175,7 +177,8 @@ def _largest(stretch: Stretch, plan: Plan, config: RunConfig) -> int:
     n_train, *_, grid_size = stretch.alike
     edges = sum(a * b for a, b in itertools.pairwise(plan.width))
     n_params = min(edges * (grid_size + config.model.k + 1), DIRECT_PARAMS)
-    return max(1, min(BATCH_WORK // (n_train * edges), BATCH_SQUARES // n_params**2))
+    points = max(n_train, config.data.n_test // 4, 1)
+    return max(1, min(BATCH_WORK // (points * edges), BATCH_SQUARES // n_params**2))
 
 
 def _cost(task: Task) -> float:

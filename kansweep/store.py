@@ -50,6 +50,10 @@ class StoreError(RuntimeError):
     """A folder that cannot be used as asked; the message says why and what to do."""
 
 
+class Damaged(StoreError):
+    """A configuration that is not there or is none, in a folder that may hold cells."""
+
+
 class Store:
     """One sweep's folder, ``outputs/<name>``."""
 
@@ -97,14 +101,29 @@ class Store:
         """What the run says of itself that holds the folder; nothing where none does."""
         return _said(self.folder / LOCK) or {}
 
-    def _check(self, plan: sweep.Plan) -> None:
-        if (self.folder / CONFIG).exists():
-            self._refuse_other(plan.config_record)
-        elif self.folder.is_dir() and not all(map(_is_passing, self.folder.iterdir())):
-            raise StoreError(f"{self.folder} is not a sweep's folder; choose another with name=…")
+    def is_held_by(self, run: str | None) -> bool:
+        """Whether a run still has the folder, as far as one can tell; None stands for no run."""
+        holder = _said(self.folder / LOCK)
+        if holder is None:  # not there, or not to be read at this moment
+            return run is None or (self.folder / LOCK).exists()
+        return holder.get("run") == run
 
-    def _refuse_other(self, record: Mapping[str, Any]) -> None:
-        stored, asked = sweep.identity(self.read_config()), sweep.identity(record)
+    def _check(self, plan: sweep.Plan) -> None:
+        with _told(self.folder, "read"):
+            if not self.folder.exists() or all(map(_is_passing, self.folder.iterdir())):
+                return
+            if not (self.folder / CELLS).is_dir() and not (self.folder / CONFIG).exists():
+                raise StoreError(
+                    f"{self.folder} is not a sweep's folder; choose another with name=…"
+                )
+        try:
+            stored = self.read_config()
+        except Damaged:  # it is written again; cells are known by their keys
+            return
+        self._refuse_other(stored, plan.config_record)
+
+    def _refuse_other(self, record: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+        stored, asked = sweep.identity(record), sweep.identity(other)
         keys = [key for key in {**stored, **asked} if stored.get(key) != asked.get(key)]
         if keys:
             changes = ", ".join(f"`{key}` ({stored.get(key)} → {asked.get(key)})" for key in keys)
@@ -159,6 +178,7 @@ class Store:
                 lock.write(json.dumps({**_me(), **record}))
 
         try:
+            note({})  # who died here before said something else
             yield note
         finally:
             lock.release()
@@ -168,6 +188,10 @@ class Store:
         said = (_said(path) for path in self._marks() if files.is_locked(path))
         return [record for record in said if record is not None]
 
+    def last_words(self, task: str) -> dict[str, Any] | None:
+        """What was said of a task by a worker that died with it; None where it had not begun."""
+        return _said(self.folder / RUNNING / f"{task}.json")
+
     def _marks(self) -> list[Path]:
         return sorted((self.folder / RUNNING).glob("*.json"))
 
@@ -175,7 +199,10 @@ class Store:
 
     def write_cell(self, row: Mapping[str, Any], state: Mapping[str, np.ndarray] | None) -> None:
         """Keep a finished cell: its weights, where it has any, then its row."""
-        if state is not None:
+        if state is None:
+            with _told(self._state(row["key"])):  # what was there is not this row's
+                self._state(row["key"]).unlink(missing_ok=True)
+        else:
             packed = io.BytesIO()
             np.savez(packed, allow_pickle=False, **state, key=np.array(row["key"]))
             self._write(self._state(row["key"]), lambda file: file.write(packed.getbuffer()))
@@ -200,8 +227,9 @@ class Store:
 
     def consolidate(self) -> None:
         """Let the index hold all rows, so that none of their files is read again."""
+        census = self.census()
         with _told(self.folder / INDEX):
-            self._index.refresh().save()
+            census.save()
 
     def write_laws(self, laws: pd.DataFrame) -> Path:
         path = self.folder / LAWS
@@ -229,14 +257,16 @@ class Store:
 
     def read_config(self) -> dict[str, Any]:
         """The configuration of the sweep as it was last run."""
-        try:
-            record = yaml.safe_load((self.folder / CONFIG).read_text())
-        except OSError as error:
-            raise StoreError(f"There is no sweep in {self.folder}.") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise StoreError(f"{self.folder / CONFIG} is not valid YAML.") from error
-        if not isinstance(record, dict):
-            raise StoreError(f"{self.folder / CONFIG} holds no configuration.")
+        path, record = self.folder / CONFIG, None
+        if not self.folder.is_dir():
+            raise StoreError(f"There is no sweep in {self.folder}.")
+        with suppress(yaml.YAMLError, UnicodeDecodeError, FileNotFoundError), _told(path, "read"):
+            record = yaml.safe_load(path.read_text())
+        if not isinstance(record, dict) or not {"data", "grid", "model", "solver"} <= set(record):
+            raise Damaged(
+                f"{path} holds no configuration; the `kansweep run …` that made the sweep writes it"
+                " again and trains nothing anew."
+            )
         return record
 
     def read_state(self, key: str) -> dict[str, np.ndarray] | None:
@@ -244,13 +274,15 @@ class Store:
         try:
             with self._state(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 state = dict(arrays)
-        except rows.UNREADABLE:
+        except rows.UNREADABLE as error:
+            rows.refuse_denied(error)
             return None
         return state if str(state.pop("key", "")) == key else None
 
     def row(self, key: str) -> dict[str, Any] | None:
         """A cell's row, or None where there is none to be read."""
-        table = rows.read_row(self._cell(key), key)
+        with _told(self._cell(key), "read"):
+            table = rows.read_row(self._cell(key), key)
         return None if table is None else table.to_pylist()[0]
 
     def stamp(self, key: str) -> Stamp | None:
@@ -264,11 +296,12 @@ class Store:
 
     def census(self) -> rows.Index:
         """All rows there are."""
-        return self._index.refresh()
+        with _told(self.folder, "read"):
+            return self._index.refresh()
 
     def results(self, keys: Iterable[str]) -> pd.DataFrame:
         """The rows of these cells, in this order; those without a row are left out."""
-        table: pd.DataFrame = self._index.refresh().take(keys).to_pandas()
+        table: pd.DataFrame = self.census().take(keys).to_pandas()
         return table
 
     def overview(self, plan: sweep.Plan) -> pd.DataFrame:
@@ -344,15 +377,20 @@ def _is_passing(path: Path) -> bool:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, what: str = "written") -> Iterator[None]:
+    """What the system refuses as an error that names the file; that it is not there passes."""
     try:
         yield
+    except FileNotFoundError:
+        if what == "read":
+            raise
+        raise _refused(path, what, "No such file or directory") from None
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _refused(path, what, error.strerror or str(error)) from error
 
 
-def _unwritable(path: Path, error: OSError) -> StoreError:
-    return StoreError(f"{path} cannot be written: {error.strerror or error}.")
+def _refused(path: Path, what: str, reason: str) -> StoreError:
+    return StoreError(f"{path} cannot be {what}: {reason}.")
 
 
 def _unlockable(path: Path, error: OSError) -> StoreError:
@@ -360,4 +398,4 @@ def _unlockable(path: Path, error: OSError) -> StoreError:
         return StoreError(
             f"{path} is on a file system without locks; choose another with outputs=…"
         )
-    return _unwritable(path, error)
+    return _refused(path, "written", error.strerror or str(error))

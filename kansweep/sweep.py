@@ -24,6 +24,8 @@ EXTENT = ("data.sizes", "grid.sizes", "seeds")
 CONDUCT = ("name", "outputs", "engine", "run", "solver.trace")
 
 
+MOST_CELLS = 2_000_000  # planned in some ten seconds and a gigabyte
+
 OK, DIVERGED, FAILED = "ok", "diverged", "failed"  # how a cell ends: its row's status
 
 
@@ -63,6 +65,7 @@ def plan(config: RunConfig) -> Plan:
     """The sweep of a checked configuration: data sizes, then seeds, then grid sizes."""
     width = layer_widths(config)
     _check_start(config, width)
+    _check_number(config)
     record = _plain(asdict(config))
     record["model"]["hidden"] = list(width[1:-1])
     if config.seeds == tuple(range(len(config.seeds))):
@@ -90,6 +93,14 @@ def _check_start(config: RunConfig, width: tuple[int, ...]) -> None:
         shown = "-".join(map(str, width))
         raise ConfigError(
             f"`solver.start` may be additive only with one hidden node; the width is {shown}."
+        )
+
+
+def _check_number(config: RunConfig) -> None:
+    asked = len(config.seeds) * len(config.data.sizes) * len(config.grid.sizes)
+    if asked > MOST_CELLS:
+        raise ConfigError(
+            f"`seeds`, `data.sizes` and `grid.sizes` may make {MOST_CELLS:,} cells; got {asked:,}."
         )
 
 

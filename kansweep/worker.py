@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
-import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,10 +17,11 @@ from kansweep import chain, floor, schedule
 from kansweep.checks import ConfigError
 from kansweep.config import LBFGSConfig, LMConfig, SolverConfig
 from kansweep.schedule import Task
+from kansweep.signals import interrupts_later
 from kansweep.solvers import Solver, Trained
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
-from kansweep.store import Note, Store
+from kansweep.store import PATIENCE, Note, Store
 from kansweep.sweep import Cell
 from kansweep.targets import TARGETS
 
@@ -38,12 +38,21 @@ class Superseded(BaseException):
     """The folder is no longer the run's: it ended, or another has begun. No failure of a cell."""
 
 
-def work(task: Task, store: Store, listener: Listener | None = None) -> None:
-    """Train what is left of a task, as long as its run holds the folder."""
-    with suppress(Superseded), store.mark(task.name) as note, _one_thread():
-        diary = _Diary(task, store, note, listener)
-        for stretches in schedule.batches(schedule.remaining(task, store)):
-            _train(task.narrowed(stretches), store, diary)
+def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
+    """Train what is left of a task, as long as its run holds the folder; whether it did."""
+    deadline = time.monotonic() + PATIENCE  # another machine may see the folder a little later
+    while not store.is_held_by(task.run):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    try:
+        with store.mark(task.name) as note, _one_thread():
+            diary = _Diary(task, store, note, listener)
+            for stretches in schedule.batches(schedule.remaining(task, store)):
+                _train(task.narrowed(stretches), store, diary)
+    except Superseded:
+        return False
+    return True
 
 
 class _Diary:
@@ -74,7 +83,7 @@ class _Diary:
                 self.listener.finished(row)
 
     def _say(self, facts: Mapping[str, Any]) -> None:
-        if self.store.holder().get("run") != self.task.run:
+        if not self.store.is_held_by(self.task.run):
             raise Superseded
         self.note({**facts, "running": self.running, "done": self.done})
 
@@ -87,7 +96,7 @@ def _train(task: Task, store: Store, diary: _Diary) -> None:
     for cells in zip(*(stretch.cells for stretch in task.stretches), strict=True):  # of one grid
         diary.begun(cells)
         results, rows = next(ends), []
-        with _interrupts_later():
+        with interrupts_later():
             for cell, result in zip(cells, results, strict=True):
                 measured = {n: v for n, v in vars(result).items() if n not in ("net", "trace")}
                 known = {**schedule.described(task, cell), "floor_rmse": _floor(task, cell)}
@@ -139,24 +148,6 @@ def make_solver(config: SolverConfig) -> Solver:
         case LBFGSConfig():
             return LBFGS(config.steps)
     raise TypeError(f"no solver is configured by {type(config).__name__}")
-
-
-@contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Interrupts of this process wait until what was trained is kept."""
-    if threading.current_thread() is not threading.main_thread():  # it is not interrupted
-        yield
-        return
-    came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    handlers = {n: signal.signal(n, lambda number, _: came.append(number)) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[-1])
 
 
 @contextmanager

@@ -128,7 +128,11 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("run engine=process engine.workers=0", "`engine.workers` must be an integer, 1 or more"),
         ("run engine=process engine.workers=two", "`engine.workers` must be an integer, 1 or more"),
         ("run engine=process engine.address=a", "`engine.address` is a key of engine=dask, which"),
-        ("run engine=dask engine.address=here", "must be that of a running scheduler; none"),
+        ("run engine=dask engine.address=here", "`engine.address` must be as tcp://host:port"),
+        ("run engine=dask engine.address=ucx://a:1", "`engine.address` must be as tcp://host:port"),
+        ("run engine=dask engine.address=tls://127.0.0.1:1", "must be that of a running scheduler"),
+        ("run seeds=1000000", "may make 2,000,000 cells; got 20,000,000."),
+        ("run name=.latest", "`name` must be 1 to 200 letters"),
         ("run engine=submitit engine.cluster=pbs", "`engine.cluster` must be slurm or local"),
         ("run engine=submitit engine.timeout_min=0", "`engine.timeout_min` must be an integer"),
         ("run engine=submitit engine.parameters=3", "`engine.parameters` must be names with a"),
@@ -405,12 +409,18 @@ def test_an_interrupted_run_keeps_its_cells_and_goes_on(
 
     with monkeypatch.context() as patched:
         patched.setattr(cli, "Progress", Impatient)
-        stopped = kansweep("run", *SMALL, "name=trial", "run.mode=force")
+        stopped = kansweep("run", *SMALL, "name=trial")
     assert (stopped.status, stopped.out) == (status, "")
     kept = [name for name in files(tmp_path) if "/cells/" in name]
     assert len(kept) >= 2
     typed = "kansweep run 'data.sizes=[40,60]' 'grid.sizes=[3,6,12]' seeds=2 data.n_test=100"
     assert f"2 of {CELLS} cells are done and kept. Go on with: {typed} name=trial\n" in stopped.err
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cli, "Progress", Impatient)
+        anew = kansweep("run", *SMALL, "name=trial", "run.mode=force")
+    assert "2 of 12 cells were trained again; the others are as they were. To train" in anew.err
+    assert anew.err.endswith(f": {typed} name=trial run.mode=force\n")
 
     resumed = kansweep("run", *SMALL, "name=trial")
     assert resumed.status == 0
@@ -423,7 +433,9 @@ def test_failed_cells_are_named_with_the_way_to_retry(
 ) -> None:
     row = {"n_train": 40, "grid_size": 6, "status": "failed", "error": "out of memory\nat ..."}
     rows = [{**row, "seed": seed} for seed in range(12)]
-    summary = SimpleNamespace(total=20, cached=0, done=8, left=0, failed=rows, seconds=1.0)
+    summary = SimpleNamespace(
+        total=20, cached=0, done=8, left=0, failed=rows, damaged=[], seconds=1.0
+    )
     monkeypatch.setattr("kansweep.runner.run", lambda *_: summary)
     status, out, err = kansweep("run", *SMALL, 'name="example8,k=2"', "run.mode=force")
     assert status == 1

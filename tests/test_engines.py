@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import wait
 from contextlib import suppress
 from pathlib import Path
@@ -187,6 +189,36 @@ def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch):
         engines.make(DaskConfig(address="tcp://127.0.0.1:9"), tmp_path)
 
 
+@pytest.fixture
+def scheduler(tmp_path) -> Iterator[subprocess.Popen[bytes]]:
+    """A dask scheduler with a worker, each a process of its own; its address in `address`."""
+    file = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    for_all = ["--scheduler-file", str(file), "--no-dashboard"]
+    started = [
+        subprocess.Popen([*dask, "scheduler", "--port", "0", *for_all], **quiet),
+        subprocess.Popen([*dask, "worker", "--no-nanny", "--nthreads", "1", *for_all], **quiet),
+    ]
+    while not file.exists() or not file.read_text().endswith("}"):
+        time.sleep(0.05)
+    started[0].address = json.loads(file.read_text())["address"]
+    yield started[0]
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_scheduler_that_is_lost_ends_the_run_in_a_sentence(tmp_path, scheduler):
+    engine = engines.make(DaskConfig(address=scheduler.address), tmp_path)
+    future = engine.submit(_stay, tmp_path / "1")
+    _await_any(tmp_path)
+    scheduler.kill()
+    with pytest.raises(EngineError, match="The dask scheduler is gone"):
+        future.result(60)
+    engine.abandon()
+
+
 def test_tasks_go_to_a_running_scheduler_and_leave_it_running(tmp_path):
     from distributed import Client, LocalCluster
 
@@ -237,14 +269,15 @@ def slurm(monkeypatch, tmp_path) -> Path:
     tools.mkdir()
     scripts = {
         "sbatch": "echo Submitted batch job 7",
-        "squeue": f"cat {tools}/queue",
+        "squeue": f"/bin/cat {tools}/queue",
         "scancel": f"echo $@ >> {tools}/cancelled",
         "sacct": "exit 1",
+        "srun": "exit 1",
     }
     for name, line in scripts.items():
         (tools / name).write_text(f"#!/bin/sh\n{line}\n")
         (tools / name).chmod(stat.S_IRWXU)
-    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", str(tools))  # a real SLURM may be here
     return tools
 
 
@@ -271,6 +304,34 @@ def test_jobs_are_cancelled_when_the_engine_is_left(slurm, tmp_path):
         wait(futures, 1.0)
         raise KeyboardInterrupt
     assert (slurm / "cancelled").read_text() == "7\n"
+
+
+@pytest.mark.parametrize("fault", ["squeue is gone", "a result that cannot be read"])
+def test_jobs_that_cannot_be_followed_do_not_leave_the_run_waiting(slurm, make, tmp_path, fault):
+    if fault == "squeue is gone":
+        (slurm / "queue").write_text("7\n")
+        with engines.make(SubmititConfig(), tmp_path / "jobs") as engine:
+            future = engine.submit(pow, 2, 3)
+            assert not wait([future], 1.0).done
+            (slurm / "squeue").write_text("#!/not/to/be/found\n")
+            assert not wait([future], 1.0).done  # nothing is known of it
+            (slurm / "squeue").write_text("#!/bin/sh\n")
+            with pytest.raises(WorkerDied, match="vanished"):
+                future.result(60)
+    else:
+        with make("submitit") as engine, pytest.raises(WorkerDied, match="failed: "):
+            engine.submit(_unreadable).result(60)
+
+
+class Awkward(Exception):
+    """An exception that pickles and does not come back."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def _unreadable() -> None:
+    raise Awkward(1, 2)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

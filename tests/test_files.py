@@ -74,6 +74,17 @@ def test_a_lock_ends_with_a_holder_that_is_killed_whatever_it_leaves_behind(tmp_
     assert not path.exists()
 
 
+def test_a_lock_removes_no_file_that_another_put_in_its_place(tmp_path):
+    path = tmp_path / "lock"
+    first = files.Lock.take(path)
+    path.unlink()
+    second = files.Lock.take(path)
+    first.release()
+    assert files.is_locked(path)
+    second.release()
+    assert not path.exists()
+
+
 def test_a_lock_is_waited_for_as_long_as_one_is_patient(tmp_path, holder):
     os.kill(holder.pid, signal.SIGKILL)
     files.Lock.take(tmp_path / "lock", patience=60).release()

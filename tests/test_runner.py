@@ -31,7 +31,7 @@ from kansweep.config import (
     RunModeConfig,
     SubmititConfig,
 )
-from kansweep.engines import Engine, WorkerDied
+from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.engines.serial import SerialEngine
 from kansweep.rows import SCHEMA, TRACE
 from kansweep.solvers import Outcome, start
@@ -293,7 +293,8 @@ def test_killed_at_any_moment_it_loses_no_cell_and_goes_on_to_the_same_table(
 class Mortal(Engine):
     """An engine whose workers die where a cell is that kills them, ``lives`` deaths long."""
 
-    def __init__(self, diary: Diary, deadly: set, lives: float = math.inf, workers: int = 1):
+    def __init__(self, folder: Path, diary, deadly: set, lives=math.inf, workers=1):
+        self.folder = folder
         self.workers, self.room, self.deaths = workers, workers, 0
         self.deadly, self.lives = deadly, lives
         solve = diary.solve
@@ -301,6 +302,8 @@ class Mortal(Engine):
         def perish(kan, problem, memory=None, observe=None):
             cells = {(problem.x.shape[1], seed, kan.grid_size) for seed in problem.seeds}
             if self.lives > 0 and self.deadly & cells:
+                marks = self.folder.glob("**/running/*.json")
+                self.words = {path: path.read_text() for path in marks}
                 raise Killed
             return solve(kan, problem, memory, observe)
 
@@ -313,6 +316,8 @@ class Mortal(Engine):
         except Killed:
             self.lives -= 1
             self.deaths += 1
+            for path, text in self.words.items():  # a killed worker takes nothing back
+                path.write_text(text)
             future.set_exception(WorkerDied("as asked"))
         return future
 
@@ -321,7 +326,9 @@ class Mortal(Engine):
 def test_a_worker_that_dies_once_costs_nothing_but_the_time(tmp_path, diary, workers):
     run(tmp_path / "undisturbed")
     diary.trained.clear()
-    summary = run(tmp_path / "s", engine=Mortal(diary, {(40, 1, 5)}, lives=1, workers=workers))
+    summary = run(
+        tmp_path / "s", engine=Mortal(tmp_path, diary, {(40, 1, 5)}, lives=1, workers=workers)
+    )
     assert (summary.done, summary.failed) == (CELLS, [])
     assert len(diary.trained) == CELLS
     pd.testing.assert_frame_equal(
@@ -336,7 +343,7 @@ def test_a_worker_that_dies_once_costs_nothing_but_the_time(tmp_path, diary, wor
 def test_a_cell_that_kills_every_worker_is_a_row_and_the_rest_is_trained(
     tmp_path, diary, workers, deadly
 ):
-    engine = Mortal(diary, deadly, workers=workers)
+    engine = Mortal(tmp_path, diary, deadly, workers=workers)
     watch = Watch()
     summary = run(tmp_path, watch=watch, engine=engine)
     rows = pd.read_parquet(tmp_path / "results.parquet")
@@ -398,13 +405,13 @@ def test_whatever_happens_in_between_the_table_ends_as_that_of_an_undisturbed_ru
                 run(folder)
                 diary.failing = set()
             case "worker dies":
-                run(folder, engine=Mortal(diary, {place(cells[which])}, 3, workers))
+                run(folder, engine=Mortal(folder, diary, {place(cells[which])}, 3, workers))
                 diary.solve = solve
             case "less":
                 run(folder, replace(CONFIG, seeds=[which]))
             case "index lost":
                 (folder / "index.parquet").unlink(missing_ok=True)
-    run(folder, with_mode("retry"), engine=Mortal(diary, set(), workers=workers))
+    run(folder, with_mode("retry"), engine=Mortal(folder, diary, set(), workers=workers))
     diary.solve = solve
     pd.testing.assert_frame_equal(table(folder), table(whole), rtol=1e-12)
     diary.trained.clear()
@@ -475,15 +482,16 @@ def test_an_interrupt_while_cells_are_written_waits_until_all_are_kept(
 
 
 def test_a_worker_whose_run_no_longer_has_the_folder_stops_and_marks_nothing_failed(
-    tmp_path, diary
+    tmp_path, diary, monkeypatch
 ):
     plan, store = sweep.plan(CONFIG), Store(tmp_path)
     with store.open(plan):
         stretches = schedule.missing(plan, store, "cached")
         task, *_ = schedule.tasks(stretches, plan, CONFIG, store, 1)
-    worker.work(task, store)  # the run has ended
+    monkeypatch.setattr(worker, "PATIENCE", 0.0)
+    assert not worker.work(task, store)  # the run has ended
     with store.open(plan):  # and another has begun
-        worker.work(task, store)
+        assert not worker.work(task, store)
         assert diary.trained == []
         mine = replace(task, run=store.holder()["run"])
         solve = diary.solve
@@ -493,7 +501,7 @@ def test_a_worker_whose_run_no_longer_has_the_folder_stops_and_marks_nothing_fai
             return solve(*args)
 
         diary.solve = lose_it
-        worker.work(mine, store)
+        assert not worker.work(mine, store)
     assert set(store.census().column("status").values()) == {"ok"}
     assert len(store.census().column("status")) == 2  # the first grid, of both seeds
 
@@ -526,6 +534,56 @@ def test_a_task_that_is_performed_again_goes_on_where_it_was(tmp_path, diary):
     assert rows["status"].tolist() == ["ok", "diverged", "ok", "ok", "ok", "ok"]
     assert rows["start_grid"].tolist() == [3, 3, 8, 3, 3, 3]
     assert before["key"].tolist() == table(tmp_path)["key"].tolist()
+
+
+def test_a_run_whose_lock_is_lost_says_so_instead_of_having_succeeded(tmp_path, diary, monkeypatch):
+    monkeypatch.setattr(worker, "PATIENCE", 0.0)
+    solve = diary.solve
+
+    def lose_it(*args):
+        (tmp_path / ".lock").unlink(missing_ok=True)
+        return solve(*args)
+
+    diary.solve = lose_it
+    with pytest.raises(EngineError, match=r"does not find this run in .*share the folder"):
+        run(tmp_path)
+    assert len(table(tmp_path)) == 2  # what was trained is kept
+
+
+def test_files_damaged_while_a_run_lasts_are_left_to_the_next_and_named(tmp_path, diary):
+    class Vandal(Watch):
+        def finished(self, row):
+            super().finished(row)
+            if len(self.rows) == 3:
+                (tmp_path / "cells" / f"{self.rows[0]['key']}.parquet").write_bytes(b"PAR1")
+
+    summary = run(tmp_path, watch=Vandal())
+    assert (summary.done, summary.left, len(summary.damaged)) == (CELLS, 1, 1)
+    assert run(tmp_path).done == 1
+
+
+def test_workers_that_die_before_they_begin_end_the_run(tmp_path, diary):
+    class Stillborn(Mortal):
+        def submit(self, task, /, *args, **kwargs):
+            self.deaths += 1
+            future = Future()
+            future.set_exception(WorkerDied("No module named 'kansweep'."))
+            return future
+
+    engine = Stillborn(tmp_path, diary, set())
+    with pytest.raises(EngineError, match=r"die before they begin\. No module named 'kansweep'\."):
+        run(tmp_path, engine=engine)
+    assert engine.deaths == 5
+    assert table(tmp_path).empty
+
+
+def test_batches_are_bounded_by_the_test_points_too():
+    many = replace(CONFIG, seeds=list(range(300)), data=DataConfig(sizes=(10,), n_test=10_000))
+    plan, store = sweep.plan(many), Store(Path("nowhere"))
+    stretches = [schedule.Stretch(chain.cells, None) for chain in plan.chains]
+    tasks = schedule.tasks(stretches, plan, many, store, 1)
+    assert max(len(task.stretches) for task in tasks) * 10_000 // 4 * 3 <= schedule.BATCH_WORK
+    assert sum(len(task.stretches) for task in tasks) == 300
 
 
 def test_rows_are_consolidated_while_a_run_lasts(tmp_path, diary, monkeypatch):

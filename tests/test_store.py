@@ -326,18 +326,57 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, place):
         in_the_way.rmdir()
     in_the_way.parent.mkdir(parents=True, exist_ok=True)
     in_the_way.write_text("a file")
-    with pytest.raises(StoreError, match=r"outputs/one cannot be written: .*[a-z]\."):
+    with pytest.raises(StoreError, match=r"outputs/one cannot be (read|written): .*[a-z]\."):
         opened(tmp_path / "outputs" / "one")
     assert in_the_way.read_text() == "a file"
 
 
-@pytest.mark.parametrize(
-    "text", [b"[1, 2]", b"a: [", b"!!python/object/apply:os.system [ls]", b"\xff"]
-)
-def test_a_configuration_that_is_none_is_refused(store, text):
-    (store.folder / "config.yaml").write_bytes(text)
-    with pytest.raises(StoreError, match=r"config\.yaml"):
+NO_CONFIG = [b"[1, 2]", b"a: [", b"!!python/object/apply:os.system [ls]", b"\xff", b"", b"a: 1"]
+
+
+@pytest.mark.parametrize("text", NO_CONFIG)
+def test_a_configuration_that_is_none_is_named_and_written_again_by_the_next_run(store, text):
+    store.write_cell(row(), None)
+    path = store.folder / "config.yaml"
+    whole = path.read_bytes()
+    path.write_bytes(text)
+    with pytest.raises(StoreError, match=r"config\.yaml holds no configuration; the `kansweep run"):
         store.read_config()
+    opened(store.folder)
+    assert path.read_bytes() == whole
+    path.unlink()
+    opened(store.folder)
+    assert path.read_bytes() == whole
+    assert list(statuses(store)) == KEYS[:1]
+
+
+def test_what_may_be_sound_but_cannot_be_read_now_is_no_damage(store, monkeypatch):
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    store.write_cell(row(), {"a": np.zeros(2)})
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "ParquetFile", denied)
+        with pytest.raises(StoreError, match=r"one cannot be read: Permission denied\."):
+            store.census()
+    for owner, name in ((os, "scandir"), (Path, "open")):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, denied)
+            with pytest.raises(StoreError, match=r"one cannot be read: Permission denied\."):
+                Store(store.folder).census()
+    assert list(statuses(store)) == KEYS[:1]
+
+
+def test_a_row_without_weights_leaves_none_of_an_earlier_one(store):
+    store.write_cell(row(), {"a": np.zeros(2)})
+    store.write_cell(row(status="failed"), None)
+    assert store.read_state(KEYS[0]) is None
+    assert statuses(store) == {KEYS[0]: "failed"}
+
+
+def test_a_link_to_nothing_is_no_row(store):
+    (store.folder / "cells" / f"{KEYS[0]}.parquet").symlink_to("nowhere")
+    assert statuses(store) == {}
 
 
 def test_the_latest_sweep_is_the_one_last_run_whatever_the_clock_says(tmp_path):

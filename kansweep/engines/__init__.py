@@ -40,6 +40,10 @@ class Engine(Executor):
         """Drop what waits and stop what runs, without waiting for it to end in its own time."""
         self.shutdown(cancel_futures=True)
 
+    def close(self) -> None:
+        """Let go of what the engine holds, whether or not it was used."""
+        self.shutdown(wait=False)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

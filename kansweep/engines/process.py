@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
@@ -29,6 +30,7 @@ class ProcessEngine(Engine):
     def __init__(self, workers: int) -> None:
         self.workers, self.room = workers, 2 * workers
         self._context = multiprocessing.get_context("spawn")
+        resource_tracker.ensure_running()  # it unblocks interrupts in the thread that starts it
         self._watched, self._lifeline = self._context.Pipe(duplex=False)
         self._threads = ThreadPoolExecutor(workers, initializer=_block_interrupts)
         self._mine = threading.local()

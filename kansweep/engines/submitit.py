@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ParamSpec, TypeVar
 
 from submitit import AutoExecutor, Job
-from submitit.core.utils import DelayedSubmission, FailedJobError, UncompletedJobError
+from submitit.core.utils import DelayedSubmission
 
 from kansweep.checks import ConfigError
 from kansweep.config import SubmititConfig
@@ -26,7 +26,9 @@ from kansweep.engines import Engine, EngineError, WorkerDied, cores
 P = ParamSpec("P")
 T = TypeVar("T")
 LOOK_EVERY = 0.5  # seconds between looks for results
+SLURM = ("sbatch", "srun", "squeue", "scancel")  # its commands that are used
 ASK_EVERY = 30.0  # seconds between questions to SLURM
+ANSWER = 20.0  # seconds that it has to answer
 ARRAY = 1000  # jobs in one array; SLURM takes 1001 where it was not told otherwise
 ENDING = 5.0  # seconds that jobs on this machine may take to end when they are cancelled
 
@@ -57,16 +59,17 @@ class SubmititEngine(Engine):
 
     def _check(self) -> None:
         """Refuse what cannot be sent, before anything is written."""
-        if not self._is_local and shutil.which("sbatch") is None:
+        missing = [name for name in SLURM if shutil.which(name) is None]
+        if missing and not self._is_local:
             raise ConfigError(
-                "`engine.cluster` may be slurm only where there is `sbatch`, which is not found;"
-                " engine.cluster=local runs the jobs on this machine."
+                f"`engine.cluster` may be slurm only where there is `{missing[0]}`, which is not"
+                " found; engine.cluster=local runs the jobs on this machine."
             )
         with TemporaryDirectory() as scratch:
             try:
                 self._configured(Path(scratch))
-            except (NameError, TypeError, ValueError) as error:
-                reason = str(error).splitlines()[0]
+            except Exception as error:  # of several kinds, as submitit finds them
+                reason = _first_line(error)
                 raise ConfigError(f"`engine.parameters` must be submitit's own: {reason}") from None
 
     def _configured(self, folder: Path) -> AutoExecutor:
@@ -87,8 +90,15 @@ class SubmititEngine(Engine):
 
     def _keep_looking(self) -> None:
         while not self._stopped.wait(LOOK_EVERY):
-            self._send()
-            self._look()
+            try:
+                self._send()
+                self._look()
+            except Exception as error:  # nobody would look any more, and the run wait for ever
+                for sent in self._sent:
+                    if not sent.future.done():
+                        told = f"The jobs cannot be followed: {_first_line(error)}."
+                        sent.future.set_exception(EngineError(told))
+                self._sent = []
 
     def _send(self) -> None:
         fresh = [self._fresh.popleft() for _ in range(min(len(self._fresh), ARRAY))]
@@ -98,9 +108,9 @@ class SubmititEngine(Engine):
             with _children_write_to(self._log), self._executor.batch():
                 jobs = [self._executor.submit(call) for call, _ in fresh]
         except Exception as error:  # submitit's own, sbatch's refusal among them
-            reason = str(error).strip().splitlines()[0]
             for _, future in fresh:
-                future.set_exception(EngineError(f"The jobs could not be sent: {reason}"))
+                told = f"The jobs could not be sent: {_first_line(error)}."
+                future.set_exception(EngineError(told))
         else:
             self._sent += [_Sent(job, future) for job, (_, future) in zip(jobs, fresh, strict=True)]
 
@@ -120,14 +130,10 @@ class SubmititEngine(Engine):
         if not self._sent or time.monotonic() < self._asked + ASK_EVERY:
             return set()
         self._asked = time.monotonic()
-        asked = subprocess.run(
-            ["squeue", "--me", "--noheader", "--array", "--format=%i"],
-            capture_output=True,
-            text=True,
-        )
-        if asked.returncode:  # SLURM does not answer, and so says nothing of any job
+        known = _ask("squeue", "--me", "--noheader", "--array", "--format=%i")
+        if known is None:  # SLURM does not answer, and so says nothing of any job
             return set()
-        return {sent.job.job_id for sent in self._sent} - set(asked.stdout.split())
+        return {sent.job.job_id for sent in self._sent} - set(known.split())
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if cancel_futures:
@@ -150,7 +156,20 @@ class SubmititEngine(Engine):
                 time.sleep(0.05)
         elif jobs:
             arrays = sorted({job.job_id.partition("_")[0] for job in jobs})
-            subprocess.run(["scancel", *arrays], capture_output=True)
+            _ask("scancel", *arrays)
+
+
+def _ask(*command: str) -> str | None:
+    """What a command of SLURM's prints; None where it fails, or does not answer in time."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return None if done.returncode else done.stdout
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 @contextmanager
@@ -200,9 +219,9 @@ class _Sent:
     def settle(self) -> None:
         try:
             value, error = self.job.result()
-        except (FailedJobError, UncompletedJobError) as failure:
+        except Exception as failure:  # it failed, or what it left cannot be read
             # Its last words are a traceback between two rules, then where to look for more.
-            words = str(failure).rpartition("\n---")[0].splitlines() or ["it does not say why"]
+            words = str(failure).rpartition("\n---")[0].splitlines() or [_first_line(failure)]
             value, error = None, WorkerDied(f"Job {self.job.job_id} failed: {words[-1]}")
         if error is None:
             paths = self.job.paths  # of use only where something went wrong
