@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from pandas import DataFrame
@@ -87,6 +88,15 @@ def figures_of_several(
 
 def _axis(laws: DataFrame) -> str:
     return str(laws["x"].iloc[0])
+
+
+def spread(results: DataFrame) -> float:
+    """Standard deviation of the target over its domain, by a fixed sample; 1 if it is unknown."""
+    target = TARGETS.get(str(results["data"].iloc[0]))
+    if target is None:
+        return 1.0
+    x = np.random.default_rng(0).uniform(*target.domain, (20_000, target.n_inputs))
+    return float(np.std(target.function(x)))
 
 
 def fit_laws(results: DataFrame, x: str = "grid_size") -> DataFrame:

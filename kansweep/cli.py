@@ -428,16 +428,17 @@ def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[
 
     from kansweep import plot
 
+    written = []
     with matplotlib.rc_context(plot.SAVE_STYLE):
-        return [
-            store.write_figure(name, kind, figure)
-            for name, figure in drawn.items()
-            for kind in formats
-        ]
+        for name, figure in drawn.items():
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once for all formats
+            written += [store.write_figure(name, kind, figure) for kind in formats]
+    return written
 
 
 def _report(job: ReportConfig) -> int:
-    from kansweep import analysis, law, report, table
+    from kansweep import analysis, joint, law, report, table
 
     store, plan, results = _results(job)
     rules = analysis.rules(results)
@@ -451,6 +452,7 @@ def _report(job: ReportConfig) -> int:
         figures=analysis.figures_of_one(results, laws, rules, law.SPLITS),
         record=plan.config_record,
         command=_reproduction(config.from_record(plan.config_record)),
+        joint=joint.describe(results, analysis.spread(results), rules),
         rules=rules,
     )
     _say(str(store.write_report(report.page(sweep))))

@@ -32,8 +32,9 @@ class Sweep:
     """What a page is made of.
 
     `laws`, `cells` and `orders` are what `law.fit_laws`, `classify` and `observed_orders` give
-    under `rules`, `matrix` is `table.matrix`'s and `figures` are `plot.draw`'s by name; `record`
-    is the configuration as stored, `command` what gives it again.
+    under `rules`, `joint` what `joint.describe` does, `matrix` is `table.matrix`'s and `figures`
+    are `plot.draw`'s by name; `record` is the configuration as stored, `command` what gives it
+    again.
     """
 
     results: DataFrame
@@ -44,6 +45,7 @@ class Sweep:
     figures: Mapping[str, Figure]
     record: Mapping[str, Any]
     command: str
+    joint: DataFrame
     rules: law.Rules = law.DEFAULT
 
 
@@ -54,7 +56,7 @@ def page(sweep: Sweep) -> str:
         "Result": _findings(sweep),
         "Figures": _figures(sweep),
         "Laws": f"{_laws(sweep)}\n{_orders(sweep.orders)}",
-        "Matrix": _matrix(sweep.matrix),
+        "Matrix": f"{_matrix(sweep.matrix)}\n{_joint(sweep.joint)}",
         "Cells left out of the fits": _left_out(sweep),
         "Failures": _failures(sweep.results),
         "How to reproduce it": _reproduction(sweep),
@@ -198,6 +200,39 @@ def _matrix(matrix: DataFrame) -> str:
 
 
 # ------------------------------------------------------------------------- what did not count
+
+
+def _joint(joint: DataFrame) -> str:
+    """The whole matrix described by one formula, beside two others; nothing for few cells."""
+    if joint.empty:
+        return ""
+    rows = [
+        [
+            row["form"],
+            ", ".join(f"{name} = {value:.3g}" for name, value in row["parameters"].items()),
+            f"{row['rms_log']:.2f}",
+            f"{row['aicc']:.1f}",
+            _number(row["held_out_grid"]),
+            _number(row["held_out_data"]),
+            f"{row['condition']:.0f}",
+            words.listed(row["at_bound"]) or "none",
+        ]
+        for _, row in joint.iterrows()
+    ]
+    header = ["RMSE as", "parameters", "rms of ln", "AICc", "largest grid unseen"]
+    header += ["most data unseen", "condition", "at a bound"]
+    note = (
+        f"A description of all {joint['n_cells'].iloc[0]} cells at once, those left out of the laws"
+        " included; it proves nothing. P is the number of parameters, and every form ends at the"
+        " target's spread. A lower AICc describes these cells better; the unseen columns are rms"
+        " errors of ln RMSE where the fit was not shown those cells."
+    )
+    caption = "The test RMSE of the whole matrix in one formula"
+    return f"{markup.table(caption, header, rows, 'hpnnnnnw')}\n{markup.paragraph(note, 'note')}"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
 
 
 def _left_out(sweep: Sweep) -> str:

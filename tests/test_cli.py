@@ -158,6 +158,12 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("report", "There is no sweep in outputs; `kansweep run` makes one."),
         ("report name=nothing", "There is no sweep in outputs/nothing."),
         ("report format=pdf", "There is no key `format`."),
+        ("plot names=[a]", "`names` must be a list of two or more names of sweeps"),
+        ("plot names=[a,../b]", "`names` must be a list of two or more names of sweeps"),
+        ("plot name=a names=[a,b]", "`name` is one sweep and `names` are several; give one"),
+        ("plot names=[nosuch,other]", "There is no sweep in outputs/nosuch."),
+        ("plot plot.x=width", "`plot.x` must be grid_size or n_params; got 'width'."),
+        ("plot plot.margin=0", "`plot.margin` must be a positive number; got 0"),
         ("plot plot.formats=[gif]", "`plot.formats` must be a list of one or more of png, svg"),
     ],
 )
@@ -224,7 +230,8 @@ def test_hydras_own_variable_brings_the_traceback_back(
         ("kansweep run solver=", {"solver=lm", "solver=lbfgs"}),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test="}),
-        ("kansweep plot plot.", {"plot.formats."}),
+        ("kansweep plot plot.s", {"plot.split="}),
+        ("kansweep plot plot.f", {"plot.formats."}),
         ("kansweep report na", {"name="}),
         ("kansweep rum solver=", set()),
     ],
@@ -351,8 +358,8 @@ def test_plot_prints_the_law_and_writes_it(kansweep: Any, tmp_path: Path) -> Non
     assert (status, err) == (0, "")
     folder = tmp_path / "outputs/example8"
     figures = {name for name in files(folder) if name.startswith("figures/")}
-    assert len(figures) == 4
-    assert all(name.endswith(".svg") for name in figures)
+    kinds = ("rmse_vs_grid_size", "rmse_vs_data_size", "rmse_map", "local_orders")
+    assert figures == {f"figures/{s}_{kind}.svg" for s in ("train", "test") for kind in kinds}
     assert "exponent" in pd.read_csv(folder / "laws.csv")
     assert {str(Path("outputs/example8", name)) for name in figures} <= set(out.split())
 
@@ -364,7 +371,7 @@ def test_report_writes_one_page_and_nothing_else(kansweep: Any, tmp_path: Path) 
     assert kansweep("report", "name=first") == (0, "outputs/first/report.html\n", "")
     assert files(tmp_path) - before == {"outputs/first/report.html"}
     text = (tmp_path / "outputs/first/report.html").read_text()
-    assert text.count("<svg ") == text.count("<figure>") == 4
+    assert text.count("<svg ") == text.count("<figure>") == 8
     assert "kansweep run name=first seeds=2 " in text
     assert kansweep("report").out == "outputs/second/report.html\n"
 
@@ -376,6 +383,33 @@ def test_a_report_of_nothing_is_refused(kansweep: Any, tmp_path: Path) -> None:
     status, _, err = kansweep("report")
     assert status == 2
     assert "No cell of outputs/example8 is done yet" in err
+
+
+def test_plot_takes_its_axis_its_split_and_its_margin(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL)
+    words = ("plot.x=n_params", "plot.split=test", "plot.formats=[svg]", "plot.margin=9")
+    status, out, err = kansweep("plot", *words, "plot.orders=true")
+    assert (status, err) == (0, "")
+    assert "exp_sin: RMSE ~ n_params^exponent, in theory -4" in out
+    assert "| data | k | RMSE | n | 3 to 6 | 6 to 12 |" in out
+    drawn = {name for name in files(tmp_path) if "/figures/" in name}
+    assert {Path(name).stem for name in drawn} == {
+        *("test_rmse_vs_n_params", "test_rmse_vs_data_size", "test_rmse_map", "test_local_orders")
+    }
+    laws = pd.read_csv(tmp_path / "outputs/example8/laws.csv")
+    assert set(laws["x"]) == {"grid_size", "n_params"}  # whatever is drawn
+
+
+def test_several_sweeps_are_drawn_together(kansweep: Any, tmp_path: Path) -> None:
+    for k in (1, 3):
+        kansweep("run", *SMALL, f"model.k={k}", f"name=k{k}")
+    status, out, err = kansweep("plot", "names=[k1,k3]", "plot.formats=[svg]")
+    assert (status, err) == (0, "")
+    assert "k1: RMSE ~ grid_size^exponent, in theory -2" in out
+    assert "k3: RMSE ~ grid_size^exponent, in theory -4" in out
+    drawn = {Path(name).name for name in files(tmp_path) if name.startswith("outputs/k1+k3/")}
+    assert drawn == {"train_rmse_vs_grid_size.svg", "test_rmse_vs_grid_size.svg", "orders.svg"}
+    assert kansweep("show").out.startswith("k3: ")  # what was drawn is no sweep
 
 
 @pytest.mark.parametrize("command", ["plot", "report"])

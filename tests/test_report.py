@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from kansweep import cli, config, law, markup, plot, report, sweep, table
+from kansweep import cli, config, joint, law, markup, plot, report, sweep, table
 from kansweep.config import DataConfig, GridConfig, ModelConfig, RunConfig
 from kansweep.targets import TARGETS
 
@@ -81,6 +81,7 @@ def swept(results: DataFrame, asked: RunConfig, **changes: Any) -> report.Sweep:
         "figures": plot.draw(results, laws),
         "record": sweep.plan(asked).config_record,
         "command": shlex.join(["kansweep", "run", *config.overrides(asked)]),
+        "joint": joint.describe(results, 1.0),
     }
     return report.Sweep(**{**given, **changes})
 
@@ -508,3 +509,12 @@ def test_the_page_makes_no_request_where_a_request_would_be_seen(tmp_path: Path)
     document, requests = browse(tmp_path, written("failures"))
     assert requests == set()
     assert "How to reproduce it" in document
+
+
+def test_the_matrix_in_one_formula_is_told_where_there_are_cells_enough() -> None:
+    results = rows(job())
+    text = report.page(swept(results, job()))
+    assert "A G^-alpha + C (P/n)^gamma" in text
+    assert "it proves nothing" in text
+    few = results[results["n_train"] == results["n_train"].max()]
+    assert "(P/n)^gamma" not in report.page(swept(few, job()))
