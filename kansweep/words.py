@@ -18,7 +18,6 @@ _VERDICTS = {
     "inconsistent": "inconsistent with the theory's {}",
     "inconclusive": "which neither supports nor refutes the theory's {}",
 }
-_UNJUDGED = "where the theory says {}"
 
 
 # ------------------------------------------------------------------------------------ of a law
@@ -30,9 +29,9 @@ def finding(found: Series, cells: DataFrame) -> str:
     if found["verdict"] == "insufficient":
         return f"{where} the data are insufficient for a law: {entry(found['note'])}."
     verb = "falls" if found["exponent"] < 0 else "grows"
-    verdict = _VERDICTS.get(entry(found["verdict"]), _UNJUDGED).format(signed(found["theory"], 0))
+    verdict = _VERDICTS[found["verdict"]].format(signed(found["theory"], 0))
     relative = exponent_vs_floor(found)
-    floor = f" (relative to the best splines: {relative})" if relative else ""
+    floor = f" (as RMSE over the floor: {relative}, 0 in theory)" if relative else ""
     sizes = used(cells, found)["grid_size"]
     return (
         f"{where}, {found['split']} RMSE {verb} as G to the {exponent(found)},"
