@@ -71,9 +71,10 @@ def together(
 def figures_of_one(
     results: DataFrame, laws: DataFrame, rules: law.Rules, splits: Sequence[str]
 ) -> dict[str, Figure]:
-    """All figures of one sweep, by name; ``laws`` against one axis."""
+    """All figures of one sweep, by name; ``laws`` against one axis. The map and the local orders
+    are those of the last split, which is the test's unless only the other was asked for."""
     drawn = plot.draw(results, laws, rules, _axis(laws), splits)
-    return drawn | figures.draw(results, splits, rules)
+    return drawn | figures.draw(results, splits[-1:], rules)
 
 
 def figures_of_several(
@@ -82,7 +83,8 @@ def figures_of_several(
     """The figures of several sweeps, by name, as ``together`` gives them."""
     drawn = plot.draw_together(results, laws, rules, _axis(laws), splits)
     if laws["theory"].nunique() > 1:
-        drawn["orders"] = figures.measured_orders(laws, rules.margin)
+        largest = laws.groupby("data")["n_train"].transform("max")
+        drawn["orders"] = figures.measured_orders(laws[laws["n_train"] == largest], rules.margin)
     return drawn
 
 

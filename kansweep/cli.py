@@ -431,9 +431,9 @@ def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[
     written = []
     with matplotlib.rc_context(plot.SAVE_STYLE):
         for name, figure in drawn.items():
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once for all formats
-            written += [store.write_figure(name, kind, figure) for kind in formats]
+            for kind in formats:
+                written.append(store.write_figure(name, kind, figure))
+                figure.set_layout_engine("none")  # what the first format laid out serves all
     return written
 
 

@@ -41,8 +41,11 @@ def heat_map(results: DataFrame, split: str, rules: law.Rules = law.DEFAULT) -> 
         finite = shown[np.isfinite(shown) & (shown > 0)]
         low, high = (finite.min(), finite.max()) if finite.size else (0.1, 1.0)
         norm = LogNorm(low, max(high, low * 10))
-        mesh = axes.imshow(shown, norm=norm, cmap="cividis", origin="lower", aspect="auto")
-        figure.colorbar(mesh, ax=axes, label=f"{split} RMSE")
+        edges = [np.arange(length + 1) - 0.5 for length in shown.shape[::-1]]
+        mesh = axes.pcolormesh(*edges, shown, norm=norm, cmap="cividis")
+        bar = figure.colorbar(mesh, ax=axes, label=f"{split} RMSE")
+        if bar.solids is not None:  # shapes, no picture: a page that allows none shows it too
+            bar.solids.set(rasterized=False, edgecolor="face")
         _label_axes(axes, errors, plot.title(results))
         _annotate(axes, cells, errors, split, norm)
         handles = _mark_best(axes, errors) + _mark_parameters(axes, cells, errors)

@@ -114,11 +114,20 @@ def _remarks(laws: DataFrame) -> list[str]:
 def _best_grids(best: DataFrame) -> list[str]:
     if best.empty:
         return []
-    parts = [
-        f"G = {row['grid_size']} at n = {row['n_train']} ({row['test_rmse']:.2e})"
-        for _, row in best.iterrows()
-    ]
-    return [f"Least test RMSE: {'; '.join(parts)}."]
+    lines = []
+    for curves, part in best.groupby(["data", "k"], sort=False):
+        told = [
+            f"G = {row['grid_size']} at n = {row['n_train']} ({row['test_rmse']:.2e})"
+            for _, row in part.iterrows()
+        ]
+        lines.append(f"{_of(curves, best)}Least test RMSE: {'; '.join(told)}.")
+    return lines
+
+
+def _of(curves: Any, among: DataFrame) -> str:
+    """Whose it is, where there are several."""
+    data, _ = curves
+    return f"{data}: " if len(among[["data", "k"]].drop_duplicates()) > 1 else ""
 
 
 def _observed(found: DataFrame) -> list[str]:
@@ -127,5 +136,6 @@ def _observed(found: DataFrame) -> list[str]:
         held = "holds" if row["holds"] else "does not hold"
         compared = f"{row['of']} comparison{'s' if row['of'] > 1 else ''}"
         detail = f": {row['detail']}" if row["detail"] else ""
-        lines.append(f"{row['observation'].capitalize()}: {held} ({compared}{detail}).")
+        whose = _of((row["data"], row["k"]), found)
+        lines.append(f"{whose}{row['observation'].capitalize()}: {held} ({compared}{detail}).")
     return lines
