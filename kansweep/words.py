@@ -80,6 +80,18 @@ def caption(name: str, drawing: Figure) -> str:
             " fixed grid there is no power law: the error falls until the data resolve the grid."
             " The theory's line belongs to the best grids alone."
         )
+    if name.endswith("_rmse_map"):
+        return (
+            f"{name.partition('_')[0].capitalize()} RMSE of every data and grid size. A frame marks"
+            " the least of each data size, a ring what the laws leave out; beyond the dashed line a"
+            " network has more parameters than points."
+        )
+    if name.endswith("_local_orders"):
+        return (
+            f"How fast the {name.partition('_')[0]} RMSE falls from each grid to the next, a curve"
+            " for each number n of training points, beside the theory's order and the floor's."
+            " Hollow markers involve a cell that the laws leave out."
+        )
     return f"{_axes(drawing) or name.replace('_', ' ').capitalize()}."
 
 
