@@ -1,3 +1,18 @@
-"""kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line."""
+"""kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
+
+In a notebook: ``load_results``, ``fit_laws`` and ``plot_laws``, explained in ``kansweep.analysis``.
+"""
+
+from typing import Any
 
 __version__ = "0.1.0"
+__all__ = ["fit_laws", "load_results", "plot_laws"]
+
+
+def __getattr__(name: str) -> Any:
+    """What is for notebooks, imported when it is used: the command line starts without it."""
+    if name in __all__:
+        from kansweep import analysis
+
+        return getattr(analysis, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

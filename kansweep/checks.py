@@ -73,6 +73,15 @@ NAME = matching(
     "1 to 200 letters, digits and . _ - = , (the first no dot)",
     r"(?!\.)[A-Za-z0-9._=,-]{1,200}",
 )
+NAMES = Rule(
+    "a list of two or more names of sweeps, without repeats",
+    lambda values: (
+        isinstance(values, tuple)
+        and len(values) > 1
+        and _are_distinct(values)
+        and all(NAME.holds(value) for value in values)
+    ),
+)
 ADDRESS = matching("as tcp://host:port", r"(tcp|tls)://[^\s/:]+:\d{1,5}")
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 COUNT = Rule("an integer, 1 or more", lambda value: _is_int(value, 1))

@@ -1,4 +1,4 @@
-"""The command line: ``kansweep run``, ``show``, ``plot``; the only place that prints or exits."""
+"""The command line: ``kansweep run``, ``show``, ``plot``, ``report``; it alone prints or exits."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ from yaml import YAMLError
 
 from kansweep import __version__, config
 from kansweep.checks import ConfigError, did_you_mean
-from kansweep.config import PlotConfig, RunConfig, Schema, ShowConfig
+from kansweep.config import PlotConfig, ReportConfig, RunConfig, Schema, ShowConfig
 
 if TYPE_CHECKING:  # imported by the commands, so that help and refusals come at once
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
     from tqdm import tqdm
 
     from kansweep.store import Store
@@ -43,9 +45,10 @@ and fits and draws their scaling laws.
 
 Usage: kansweep COMMAND [key=value ...]
 
-  run   train what is not trained yet
-  show  the matrix as a table: what is done, waiting and failed
-  plot  fit the laws, print them and draw them
+  run     train what is not trained yet
+  show    the matrix as a table: what is done, waiting and failed
+  plot    fit the laws, print them and draw them
+  report  all of it as one HTML page, to be read anywhere
 
 kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
 Tab completion in bash: eval "$(kansweep -sc install=bash)"
@@ -62,6 +65,7 @@ Train one KAN for every data size, grid size and seed; what is already trained i
 """,
     "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
     "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
+    "report": "Write one HTML page with the laws, the figures, the matrix and how to repeat it.\n",
 }
 
 
@@ -342,14 +346,14 @@ def _selection(job: RunConfig) -> str:
     """The arguments that lead another command to this sweep, none where they are the defaults."""
     chosen = {"name": job.name, "outputs": job.outputs}
     words = [
-        f'{key}="{value}"' if re.search(r"[^\w./-]", value) else f"{key}={value}"
+        config.override(key, value)
         for key, value in chosen.items()
         if value != getattr(RunConfig, key)
     ]
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
-def _stored(job: ShowConfig | PlotConfig) -> tuple[Store, Plan]:
+def _stored(job: ShowConfig | PlotConfig | ReportConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
     from kansweep import sweep
     from kansweep.store import Store, latest
@@ -377,24 +381,94 @@ def _show(job: ShowConfig) -> int:
 
 
 def _plot(job: PlotConfig) -> int:
-    import matplotlib
+    from kansweep import analysis, law, summary
 
-    from kansweep import law, plot
-    from kansweep.targets import TARGETS
+    if job.names is None:
+        store, _, results = _results(job)
+        rules = analysis.rules(results, job.plot.margin)
+        laws = analysis.laws(results, rules)
+        written = [store.write_laws(laws)]
+    else:
+        store, results, laws = _several(job, job.names)
+        rules, written = law.Rules(margin=job.plot.margin), []
+    laws = laws[laws["x"] == job.plot.x]
+    splits = law.SPLITS if job.plot.split == "both" else (job.plot.split,)
+    draw = analysis.figures_of_one if job.names is None else analysis.figures_of_several
+    written += _write_figures(store, draw(results, laws, rules, splits), job.plot.formats)
+    _say(summary.terminal(results, laws, rules), "")
+    if job.plot.orders:
+        _say(summary.orders_table(results, rules), "")
+    _say(*map(str, written))
+    return OK
+
+
+def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
+    """A sweep and its rows, with the floor; refused where there are none."""
+    from kansweep import analysis
 
     store, plan = _stored(job)
     results = store.results(cell.key for cell in plan.cells)
     if results.empty:
         raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
-    target, k = TARGETS[plan.config_record["data"]["name"]], plan.config_record["model"]["k"]
-    rules = law.Rules(exact=target.exact_from is not None and k >= target.exact_from)
+    return store, plan, analysis.with_floor(results)
+
+
+def _several(job: PlotConfig, names: Sequence[str]) -> tuple[Store, DataFrame, DataFrame]:
+    """The rows and the laws of several sweeps, and the folder for what is drawn of them."""
+    from kansweep import analysis
+    from kansweep.store import Store
+
+    found = {name: _results(replace(job, name=name, names=None))[-1] for name in names}
+    results, laws = analysis.together(found, job.plot.margin)
+    return Store(Path(job.outputs) / "+".join(names)[:200]), results, laws  # no name has a `+`
+
+
+def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[str]) -> list[Path]:
+    import matplotlib
+
+    from kansweep import plot
+
+    written = []
+    with matplotlib.rc_context(plot.SAVE_STYLE):
+        for name, figure in drawn.items():
+            for kind in formats:
+                written.append(store.write_figure(name, kind, figure))
+                figure.set_layout_engine("none")  # what the first format laid out serves all
+    return written
+
+
+def _report(job: ReportConfig) -> int:
+    from kansweep import analysis, joint, law, report, table
+
+    store, plan, results = _results(job)
+    rules = analysis.rules(results)
     laws = law.fit_laws(results, rules=rules)
-    written = [store.write_laws(laws)]
-    for name, figure in plot.draw(results, laws, rules).items():
-        with matplotlib.rc_context(plot.SAVE_STYLE):
-            written += [store.write_figure(name, kind, figure) for kind in job.plot.formats]
-    _say(law.format_laws(laws, law.classify(results, rules)), "", *map(str, written))
+    sweep = report.Sweep(
+        results=results,
+        laws=laws,
+        cells=law.classify(results, rules),
+        orders=law.observed_orders(results, rules),
+        matrix=table.matrix(store.overview(plan)),
+        figures=analysis.figures_of_one(results, laws, rules, law.SPLITS),
+        record=plan.config_record,
+        command=_reproduction(config.from_record(plan.config_record)),
+        joint=joint.describe(results, analysis.spread(results), rules),
+        rules=rules,
+    )
+    _say(str(store.write_report(report.page(sweep))))
     return OK
 
 
-COMMANDS: dict[str, Callable[[Any], int]] = {"run": _run, "show": _show, "plot": _plot}
+def _reproduction(job: RunConfig) -> str:
+    """The command that gives the same cells anywhere: without what is one machine's own."""
+    usual = RunConfig()
+    anywhere = replace(job, outputs=usual.outputs, engine=usual.engine, run=usual.run)
+    return shlex.join(["kansweep", "run", *config.overrides(anywhere)])
+
+
+COMMANDS: dict[str, Callable[[Any], int]] = {
+    "run": _run,
+    "show": _show,
+    "plot": _plot,
+    "report": _report,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -243,6 +243,12 @@ class FigureConfig(Schema):
     formats: tuple[str, ...] = _key(
         ("png", "svg"), checks.some_of("png", "svg", "pdf"), "out of png, svg and pdf"
     )
+    x: str = _key("grid_size", one_of("grid_size", "n_params"), "grid_size or n_params")
+    split: str = _key("both", one_of("train", "test", "both"), "whose RMSE: train, test or both")
+    margin: float = _key(
+        0.25, checks.POSITIVE, "an exponent this close to the theory is consistent with it"
+    )
+    orders: bool = _key(False, checks.FLAG, "print the observed orders too, as Markdown")
 
 
 @dataclass
@@ -250,11 +256,32 @@ class PlotConfig(Schema):
     """``kansweep plot``."""
 
     name: str | None = _key(None, checks.optional(checks.NAME), "the sweep; null: the latest")
+    names: tuple[str, ...] | None = _key(
+        None, checks.optional(checks.NAMES), "several sweeps, drawn together"
+    )
     outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
     plot: FigureConfig = field(default_factory=FigureConfig)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is not None and self.names is not None:
+            raise ConfigError("`name` is one sweep and `names` are several; give one of the two.")
 
-SCHEMAS: dict[str, type[Schema]] = {"run": RunConfig, "show": ShowConfig, "plot": PlotConfig}
+
+@dataclass
+class ReportConfig(Schema):
+    """``kansweep report``."""
+
+    name: str | None = _key(None, checks.optional(checks.NAME), "the sweep; null: the latest")
+    outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
+
+
+SCHEMAS: dict[str, type[Schema]] = {
+    "run": RunConfig,
+    "show": ShowConfig,
+    "plot": PlotConfig,
+    "report": ReportConfig,
+}
 AnySchema = TypeVar("AnySchema", bound=Schema)
 
 
@@ -306,6 +333,51 @@ def load(composed: DictConfig, schema: type[AnySchema]) -> AnySchema:
 def from_record(record: Mapping[str, Any]) -> RunConfig:
     """Read a sweep's stored configuration; a key that it lacks takes its default."""
     return load(OmegaConf.create(dict(record)), RunConfig)
+
+
+def overrides(job: RunConfig) -> list[str]:
+    """The words after ``kansweep run`` that give this configuration; none give the default one."""
+    from kansweep.targets import TARGETS
+
+    if job.model.hidden == TARGETS[job.data.name].hidden:  # as a sweep's record has it
+        job = replace(job, model=replace(job.model, hidden=None))
+    usual, words = RunConfig(), []
+    for item in fields(RunConfig):
+        value, default = getattr(job, item.name), getattr(usual, item.name)
+        if not isinstance(value, Schema):
+            counted = item.name == "seeds" and value == tuple(range(len(value)))
+            words += [override(item.name, len(value) if counted else value)] * (value != default)
+            continue
+        if getattr(value, "name", None) != getattr(default, "name", None):
+            words.append(f"{item.name}={getattr(value, 'name', None)}")
+            default = type(value)()
+        for key in (key.name for key in _own_keys(type(value)) if key.name != "name"):
+            if getattr(value, key) != getattr(default, key):
+                words.append(override(value.prefix + key, getattr(value, key)))
+    return words
+
+
+def override(key: str, value: Any) -> str:
+    """``key=value`` as Hydra reads it back; a shell may want the whole of it quoted."""
+    return f"{key}={_literal(value)}"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}: {_literal(item)}' for name, item in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_literal, value))}]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if not isinstance(value, str) or _reads_as_itself(value):
+        return str(value)
+    escaped = re.sub(r'(\\*)("|$)', lambda end: 2 * end[1] + (end[2] and '\\"'), value)
+    return f'"{escaped}"'
+
+
+def _reads_as_itself(text: str) -> bool:
+    plain = re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*", text)
+    return bool(plain) and text.lower() not in ("null", "true", "false", "nan", "inf")
 
 
 def explain(error: Exception, schema: type[Schema]) -> str:

@@ -6,6 +6,9 @@ grid sizes that ends at the largest one that counts, never a window chosen by ho
 A (curve, seed) is one warm-started chain, hence one correlated unit: each seed gives a slope.
 """
 
+from __future__ import annotations
+
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
-from scipy import stats
+from scipy import linalg, stats
 
 SPLITS = ("train", "test")
+AXES = ("grid_size", "n_params")
 CURVE = ["data", "k", "n_train"]
 CELL = [*CURVE, "grid_size"]
 CELL_COLUMNS = [
@@ -61,6 +65,8 @@ class Rules:
     round_off: float = 10.0  # test / (eps of the dtype · scale), at least
     scale: float = 1.0
     exact: bool = False
+    harm: float = 1.1  # by which more data must raise an error to have done harm
+    margin: float = 0.25  # an exponent this close to the theory's is the theory's
     min_sizes: int = 3
     min_span: float = 4.0  # largest / smallest grid size, at least
 
@@ -87,10 +93,17 @@ def fit_laws(results: DataFrame, x: str = "grid_size", rules: Rules = DEFAULT) -
     """One row a curve and split: RMSE = amplitude · x^exponent, with its 95% interval.
 
     Least squares in log-log for each seed that has every cell of the run, then mean and Student-t
-    interval of the slopes; one seed has the t interval of its own residuals. The columns that
-    need the floor stay empty, and so does `verdict`, unless it is `insufficient`.
+    interval of the slopes; one seed has the t interval of its own residuals. Where the floor is
+    known at every grid size of the run, `exponent_vs_floor` is that of RMSE / floor, 0 in theory
+    also where the range is pre-asymptotic.
+
+    `verdict` is by equivalence (two one-sided tests, Schuirmann 1987), of the exponent against the
+    floor where there is one and else of the exponent itself, always against grid size:
+    `consistent` where the 90% interval lies within `rules.margin` of the theory, `inconsistent`
+    where the 95% interval lies wholly outside of that, else `inconclusive`; `insufficient` where
+    there is no fit.
     """
-    if x not in ("grid_size", "n_params"):
+    if x not in AXES:
         raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
     curves = _curves(results, rules)
     laws = [_law(curve, split, x, rules) for curve in curves for split in SPLITS]
@@ -102,7 +115,63 @@ def observed_orders(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
 
     `counts` says that both cells do.
     """
-    return _orders(classify(results, rules))
+    return orders(classify(results, rules))
+
+
+def best_grids(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
+    """The grid size of least test RMSE for each (data, k, n_train), whether it counts or not.
+
+    One row a curve: CURVE, `grid_size`, `test_rmse` and `reason`, why it does not count or ''.
+    """
+    cells = classify(results, rules).dropna(subset=["test_rmse"])
+    best = cells.sort_values("test_rmse").drop_duplicates(CURVE).sort_values(CURVE)
+    return best[[*CELL, "test_rmse", "reason"]].reset_index(drop=True)
+
+
+def observations(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
+    """What Example 8 says of the test RMSE, checked: one row a (data, k, observation).
+
+    `more data does no harm`: from one data size to the next no grid's error grows by more than a
+    factor of `rules.harm`, beyond the 95% interval over seeds, which share their points and their
+    test set. `larger grids gain more from data`: the factor between the least and the most data
+    grows with the grid. `holds`, `of` how many comparisons, and `detail` in words.
+    """
+    rows = _checked(results)
+    rows = rows[rows["ok"]]
+    found = []
+    for (data, k), part in rows.groupby(["data", "k"]):
+        logs = part.assign(log=np.log(part["test_rmse"].clip(lower=_TINY))).pivot(
+            index=["grid_size", "seed"], columns="n_train", values="log"
+        )
+        if logs.shape[1] < 2:
+            continue
+        for name, check in (
+            ("more data does no harm", _no_harm),
+            ("larger grids gain more from data", _gains),
+        ):
+            found.append({"data": data, "k": k, "observation": name, **check(logs, rules)})
+    return DataFrame(found, columns=["data", "k", "observation", "holds", "of", "detail"])
+
+
+def _no_harm(logs: DataFrame, rules: Rules) -> dict[str, Any]:
+    harmed, count = [], 0
+    for fewer, more in itertools.pairwise(logs.columns):
+        grown = (logs[more] - logs[fewer]).dropna().groupby("grid_size")
+        low = grown.mean() - _half_width(grown.std(), grown.size()).fillna(0.0)  # one seed: as is
+        count += len(low)
+        for grid_size in low.index[low > np.log(rules.harm)]:
+            factor = np.exp(grown.mean()[grid_size])
+            harmed.append(f"G = {grid_size}, n = {fewer} to {more}: {factor:.2g} times the error")
+    return {"holds": not harmed, "of": count, "detail": "; ".join(harmed)}
+
+
+def _gains(logs: DataFrame, rules: Rules) -> dict[str, Any]:
+    least, most = logs.columns[0], logs.columns[-1]
+    gain = (logs[least] - logs[most]).dropna().groupby("grid_size").mean()
+    factors = [f"{np.exp(log):.2g} times at G = {grid_size}" for grid_size, log in gain.items()]
+    holds = bool(gain.is_monotonic_increasing and len(gain) > 1)
+    told = f"n = {least} to {most}: {', '.join(factors)}"
+    return {"holds": holds, "of": len(gain), "detail": told}
 
 
 def envelope(results: DataFrame, split: str, rules: Rules = DEFAULT) -> DataFrame:
@@ -209,8 +278,7 @@ def _half_width(deviation: Any, count: Any) -> Any:
 
 
 def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
-    eps = cells["dtype"].map(lambda name: float(np.finfo(name).eps)).astype(float)
-    least = rules.round_off * eps * rules.scale
+    least = cells["dtype"].map(lambda name: _least(name, rules)).astype(float)
     above_floor = cells["train_rmse"] > rules.above_floor * cells["floor_rmse"]
     stopped_early = cells["grad_norm"] > rules.gradient
     conditions = {
@@ -228,33 +296,92 @@ def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
 
 
 def _law(curve: _Curve, split: str, x: str, rules: Rules) -> dict[str, Any]:
-    cell = curve.cells.iloc[0]
-    errors = curve.errors[split][curve.whole]
+    cell, used = curve.cells.iloc[0], curve.cells[curve.cells["used"]]
+    errors = curve.errors[split][curve.whole].to_numpy(float)
+    theory = -(cell["k"] + 1)
     law = {"data": cell["data"], "n_train": cell["n_train"], "x": x, "split": split}
-    law |= {"n_points": errors.shape[1], "n_seeds": errors.shape[0], "theory": -(cell["k"] + 1)}
-    law |= {"verdict": "" if curve.fitted else "insufficient", "note": _note(curve, x, rules)}
-    if curve.fitted:
-        law |= _slope(curve.cells.loc[curve.cells["used"], x], errors)
-    return law
+    law |= {"n_points": errors.shape[1], "n_seeds": errors.shape[0], "theory": theory}
+    law |= {"verdict": "insufficient", "note": _note(curve, x, rules)}
+    if not curve.fitted:
+        return law
+    own, grid = fit(used[x], errors), fit(used["grid_size"], errors)
+    law |= _told(own, ("exponent", "ci_low", "ci_high"))
+    law |= {"amplitude": float(np.exp(own.intercept))}
+    floor = used["floor_rmse"].to_numpy(float)
+    if _is_known(floor, cell["dtype"], rules):
+        columns = ("exponent_vs_floor", "vs_floor_low", "vs_floor_high")
+        law |= _told(fit(used[x], errors / floor), columns)
+        theory, grid = 0, fit(used["grid_size"], errors / floor)
+    return law | {"verdict": str(verdicts(grid, theory, rules.margin))}
 
 
-def _slope(x: Series, errors: DataFrame) -> dict[str, float]:
-    """Exponent, interval and amplitude from errors of shape (seeds, grid sizes)."""
-    log_x = np.log(x.to_numpy(float))
-    log_errors = np.log(errors.to_numpy(float).clip(min=_TINY))
-    fits = [stats.linregress(log_x, row) for row in log_errors]
-    slopes = np.array([fit.slope for fit in fits])
-    if len(fits) > 1:
-        half = _half_width(slopes.std(ddof=1), len(fits))
+def _told(fit: Fit, columns: tuple[str, str, str]) -> dict[str, float]:
+    return dict(zip(columns, map(float, (fit.slope, *fit.interval(CONFIDENCE))), strict=True))
+
+
+def _is_known(floor: NDArray[np.float64], dtype: str, rules: Rules) -> bool:
+    """Whether the floor can be compared with at every grid size of a run: above round-off."""
+    return bool((floor > _least(dtype, rules)).all())
+
+
+def _least(dtype: str, rules: Rules) -> float:
+    """The least error that is not round-off."""
+    return rules.round_off * float(np.finfo(dtype).eps) * rules.scale
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Slope and intercept in log-log, and the slope's standard error with its degrees of freedom.
+
+    Of one curve numbers, of many curves at once arrays.
+    """
+
+    slope: Any
+    intercept: Any
+    error: Any
+    freedom: int
+
+    def interval(self, confidence: float) -> tuple[Any, Any]:
+        """Student's t interval of the slope."""
+        half = self.error * stats.t.ppf(0.5 + confidence / 2, self.freedom)
+        return self.slope - half, self.slope + half
+
+
+def fit(x: Any, errors: NDArray[np.float64]) -> Fit:
+    """Least squares of log errors (..., seeds, sizes) against log x (sizes,), seed by seed.
+
+    The slope is the mean over seeds and its error that of the mean; one seed has the standard
+    error of its own regression instead.
+    """
+    log_x = np.log(np.asarray(x, float))
+    log_errors = np.log(np.clip(errors, _TINY, None))
+    flat = log_errors.reshape(-1, len(log_x))
+    design = np.column_stack([log_x - log_x.mean(), np.ones_like(log_x)])
+    (slopes, means), *_ = linalg.lstsq(design, flat.T)
+    residuals = flat - np.outer(slopes, design[:, 0]) - means[:, None]
+    shape = log_errors.shape[:-1]
+    slopes, means = slopes.reshape(shape), means.reshape(shape)
+    n_seeds = shape[-1]
+    if n_seeds > 1:
+        error, freedom = slopes.std(axis=-1, ddof=1) / np.sqrt(n_seeds), n_seeds - 1
     else:
-        half = fits[0].stderr * stats.t.ppf(0.5 + CONFIDENCE / 2, len(log_x) - 2)
-    mean = float(slopes.mean())
-    amplitude = float(np.exp(np.mean([fit.intercept for fit in fits])))
-    interval = {"ci_low": mean - float(half), "ci_high": mean + float(half)}
-    return {"exponent": mean, **interval, "amplitude": amplitude}
+        freedom = len(log_x) - 2
+        variance = (residuals**2).sum(axis=1).reshape(shape)[..., 0] / freedom
+        error = np.sqrt(variance / (design[:, 0] ** 2).sum())
+    slope = slopes.mean(axis=-1)
+    return Fit(slope, means.mean(axis=-1) - slope * log_x.mean(), error, freedom)
 
 
-def _orders(cells: DataFrame) -> DataFrame:
+def verdicts(fit: Fit, theory: float, margin: float) -> Any:
+    """`consistent`, `inconsistent` or `inconclusive`, by equivalence within the margin."""
+    inner, outer = fit.interval(2 * CONFIDENCE - 1), fit.interval(CONFIDENCE)
+    low, high = theory - margin, theory + margin
+    inside = (inner[0] > low) & (inner[1] < high)
+    outside = (outer[1] < low) | (outer[0] > high)
+    return np.select([inside, outside], ["consistent", "inconsistent"], "inconclusive")
+
+
+def orders(cells: DataFrame) -> DataFrame:
     """Pairwise orders of classified cells, given sorted by curve and grid size."""
     rows = []
     for _, curve in cells.groupby(CURVE):
@@ -269,22 +396,32 @@ def _orders(cells: DataFrame) -> DataFrame:
     return pd.concat(rows, ignore_index=True)[columns] if rows else DataFrame(columns=columns)
 
 
-# ------------------------------------------------------------------------------- in words
+def floor_orders(cells: DataFrame) -> dict[tuple[int, int], float]:
+    """Orders of the floor between neighbouring grid sizes of classified cells, as far as known."""
+    floor = cells.dropna(subset=["floor_rmse"]).groupby("grid_size")["floor_rmse"].first()
+    known = floor[floor > 0]
+    return {
+        (coarse, fine): float(np.log(known[coarse] / known[fine]) / np.log(fine / coarse))
+        for coarse, fine in itertools.pairwise(known.index)
+    }
+
+
+# ----------------------------------------------------------------------- what a note says
 
 
 def _note(curve: _Curve, x: str, rules: Rules) -> str:
     """What the fit left out, cell by cell and why, and what else its reader must know."""
     parts = [] if curve.fitted else [_shortfall(list(curve.errors["test"]), rules)]
     for reason, part in curve.cells[~curve.cells["counts"]].groupby("reason", sort=False):
-        parts.append(f"G = {_listed(part['grid_size'])} {reason}")
+        parts.append(f"G = {listed(part['grid_size'])} {reason}")
     stranded = curve.cells[curve.cells["counts"] & ~curve.cells["used"] & curve.fitted]
     if not stranded.empty:
-        parts.append(f"G = {_listed(stranded['grid_size'])} coarser than a gap")
+        parts.append(f"G = {listed(stranded['grid_size'])} coarser than a gap")
     lacking = curve.errors["test"].isna()
     lacking = lacking[lacking.any(axis=1)]
-    lacks = lacking.apply(lambda row: _listed(lacking.columns[row]), axis=1, result_type="reduce")
+    lacks = lacking.apply(lambda row: listed(lacking.columns[row]), axis=1, result_type="reduce")
     for sizes, seeds in lacks.groupby(lacks, sort=False):
-        parts.append(f"without seed {_listed(seeds.index)}: no sound cell at G = {sizes}")
+        parts.append(f"without seed {listed(seeds.index)}: no sound cell at G = {sizes}")
     if curve.fitted and curve.whole.sum() == 1:
         parts.append("one seed: the interval is that of its own residuals")
     if x == "n_params":
@@ -297,55 +434,8 @@ def _shortfall(run: list[Any], rules: Rules) -> str:
         return f"too few grid sizes in a row count: {len(run)}, a fit takes {rules.min_sizes}"
     if not _long_enough(run, rules):
         return f"G = {run[0]} to {run[-1]} spans less than a factor of {rules.min_span:g}"
-    return f"no seed has every cell of G = {_listed(run)}"
+    return f"no seed has every cell of G = {listed(run)}"
 
 
-def _listed(values: Iterable[Any]) -> str:
+def listed(values: Iterable[Any]) -> str:
     return ", ".join(str(value) for value in values)
-
-
-def format_laws(laws: DataFrame, cells: DataFrame) -> str:
-    """The laws as a table for a terminal, and what they leave out; `cells` as `classify` gives."""
-    blocks = []
-    for (data, x, theory), part in laws.groupby(["data", "x", "theory"], sort=False):
-        mine = cells[(cells["data"] == data) & (-1 - cells["k"] == theory)]
-        title = f"{data}: RMSE ~ {x}^exponent, in theory {theory}"
-        blocks.append("\n".join([title, *_table(part, mine), *_remarks(part)]))
-    return "\n\n".join(blocks)
-
-
-def _table(laws: DataFrame, cells: DataFrame) -> list[str]:
-    rows = [["RMSE", "n_train", "exponent", "95% interval", "seeds", "grid sizes", "orders in G"]]
-    rows += [_words(law, cells) for _, law in laws.sort_values(["split", "n_train"]).iterrows()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(_padded, row, widths, "<>>><<<")).rstrip() for row in rows]
-
-
-def _padded(text: str, width: int, align: str) -> str:
-    return f"{text:{align}{width}}"
-
-
-def _words(law: Series, cells: DataFrame) -> list[str]:
-    fitted = law["verdict"] != "insufficient"
-    mine = cells[(cells["n_train"] == law["n_train"]) & cells["used" if fitted else "counts"]]
-    orders = _orders(mine)
-    orders = orders.loc[orders["split"] == law["split"], "order"]
-    return [
-        law["split"],
-        str(law["n_train"]),
-        f"{law['exponent']:.2f}" if fitted else "",
-        f"[{law['ci_low']:.2f}, {law['ci_high']:.2f}]" if fitted else "insufficient",
-        str(law["n_seeds"]),
-        " ".join(map(str, mine["grid_size"])),
-        " ".join(f"{order:.2f}" for order in orders),
-    ]
-
-
-def _remarks(laws: DataFrame) -> list[str]:
-    """Each part of the notes once, with the data sizes that it concerns."""
-    sizes: dict[str, list[Any]] = {}
-    for n_train, notes in laws.groupby("n_train")["note"]:
-        for part in "; ".join(notes.dropna().unique()).split("; "):  # NaN: '' read back from CSV
-            sizes.setdefault(part, []).append(n_train)
-    sizes.pop("", None)
-    return [f"  n = {_listed(numbers)}: {part}" for part, numbers in sizes.items()]

@@ -5,7 +5,8 @@ in marker and lightness as well as in hue, so that they are told apart in grey.
 """
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib
@@ -31,7 +32,7 @@ SAVE_STYLE: dict[Any, Any] = {
 }
 """For `matplotlib.rc_context` around `savefig`: fonts embedded, nothing random in the file."""
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.titlesize": 10.0,
@@ -48,14 +49,14 @@ _CEILING = 1e4  # an error above this multiple of the largest that counts leaves
 _STACKED = 0.04  # of the axis, from one mark at its edge to the next
 _LOWEST = 1e-18  # below the round-off of any error of order one: 0, or as good as
 _GREY = "0.4"
-_REFERENCE: dict[Any, Any] = {"linestyle": "--", "linewidth": 1.1, "color": "#d55e00", "zorder": 3}
+REFERENCE: dict[Any, Any] = {"linestyle": "--", "linewidth": 1.1, "color": "#d55e00", "zorder": 3}
 _ENVELOPE: dict[Any, Any] = {
     "linewidth": 5.0,
     "color": "0.85",
     "zorder": 0,
     "solid_capstyle": "round",
 }
-_FLOOR: dict[Any, Any] = {"linestyle": ":", "linewidth": 0.9, "label": "floor: best splines"}
+FLOOR: dict[Any, Any] = {"linestyle": ":", "linewidth": 0.9, "label": "floor: best splines"}
 _DOTS: dict[Any, Any] = {"linestyle": "", "marker": ".", "markersize": 3.5, "alpha": 0.4}
 
 
@@ -66,13 +67,15 @@ class _Axis:
     along: str  # column
     label: str
     curve: str  # column
-    symbol: str
+    symbol: str  # of the curve's column; '' where its values are names
 
 
 _AXES = {
     "grid_size": _Axis("grid_size", "grid size G", "n_train", "n"),
+    "n_params": _Axis("n_params", "trainable parameters P", "n_train", "n"),
     "data_size": _Axis("n_train", "training points n", "grid_size", "G"),
 }
+_TOGETHER = {name: replace(_AXES[name], curve="data", symbol="") for name in law.AXES}
 
 
 @dataclass(frozen=True)
@@ -82,31 +85,80 @@ class _Curve:
     cells: DataFrame
     seeds: DataFrame  # x, rmse: a row a seed and cell
     label: str
-    color: tuple[float, ...]
-    marker: str
-    size: float
+    k: int
+    look: dict[str, Any]  # color, marker, markersize
+
+    @property
+    def color(self) -> Any:
+        return self.look["color"]
 
 
-def draw(results: DataFrame, laws: DataFrame, rules: law.Rules = law.DEFAULT) -> dict[str, Figure]:
-    """The four figures of one sweep by name: train and test RMSE against grid and data size.
+def draw(
+    results: DataFrame,
+    laws: DataFrame,
+    rules: law.Rules = law.DEFAULT,
+    x: str = "grid_size",
+    splits: Iterable[str] = law.SPLITS,
+) -> dict[str, Figure]:
+    """The figures of one sweep by name: each split's RMSE against `x` and against data size.
 
-    `laws` are those of `law.fit_laws` under the same `rules`; a curve without a law against
-    `grid_size` is drawn without an exponent.
+    `x` is `grid_size` or `n_params`; `laws` are those of `law.fit_laws` against it under the same
+    `rules`; a curve without a law is drawn without an exponent.
     """
     cells = law.classify(results, rules)
     if len(cells[["data", "k"]].drop_duplicates()) != 1:
         raise ValueError("`results` must hold cells of one target and one `k`, and at least one.")
-    figures, title = {}, _title(results)
-    for split in law.SPLITS:
+    figures = {}
+    for split in splits:
         best = law.envelope(results, split, rules).rename(columns={"n_train": "x"})
-        for name, axis in _AXES.items():
+        for name in (x, "data_size"):
+            axis = _AXES[name]
             curves = _curves(cells, results, laws, split, axis)
-            with matplotlib.rc_context(_STYLE):
-                figure = _figure(curves, None if axis.along == "grid_size" else best, cells["k"][0])
-                labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE", "title": title}
-                figure.axes[0].set(**labels)
+            with matplotlib.rc_context(STYLE):
+                figure = _figure(curves, best if name == "data_size" else None)
+                labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE"}
+                figure.axes[0].set(title=title(results), **labels)
             figures[f"{split}_rmse_vs_{name}"] = figure
     return figures
+
+
+def draw_together(
+    results: DataFrame,
+    laws: DataFrame,
+    rules: law.Rules = law.DEFAULT,
+    x: str = "grid_size",
+    splits: Iterable[str] = law.SPLITS,
+) -> dict[str, Figure]:
+    """Several sweeps in one figure a split, each by its largest data size.
+
+    As `draw`, but with the name of its sweep in every row's column `data`.
+    """
+    largest = results.groupby("data")["n_train"].transform("max")
+    shown = results[results["n_train"] == largest]
+    laws = laws.merge(shown[["data", "n_train"]].drop_duplicates())
+    cells = law.classify(shown, rules)
+    figures, axis = {}, _TOGETHER[x]
+    for split in splits:
+        with matplotlib.rc_context(STYLE):
+            figure = _figure(_curves(cells, shown, laws, split, axis), None)
+            labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE"}
+            figure.axes[0].set(title="each by its largest data size", **labels)
+        figures[f"{split}_rmse_vs_{x}"] = figure
+    return figures
+
+
+def looks(values: Sequence[Any]) -> list[dict[str, Any]]:
+    """Colour, marker and its size for each of several curves: told apart without colour too."""
+    lightness = np.linspace(0.8, 0.0, len(values)) if len(values) > 1 else [0.0]
+    sizes = np.linspace(8.5, 4.5, len(values))  # the last drawn is smallest: none hides another
+    return [
+        {
+            "color": matplotlib.colormaps["viridis"](lightness[i]),
+            "marker": _MARKERS[i % len(_MARKERS)],
+            "markersize": float(sizes[i]),
+        }
+        for i in range(len(values))
+    ]
 
 
 # ---------------------------------------------------------------------------- what is drawn
@@ -119,33 +171,28 @@ def _curves(
     columns = {"rmse": f"{split}_rmse", "low": f"{split}_low", "high": f"{split}_high"}
     view = cells[[axis.along, axis.curve]].rename(columns={axis.along: "x"})
     view = view.assign(**{name: cells[column] for name, column in columns.items()})
-    view["floor"] = cells["floor_rmse"]
+    view = view.assign(floor=cells["floor_rmse"], k=cells["k"])
     view["kept"] = cells["counts"] & (cells["used"] | ~fitted)
     sound = results[results["status"] == "ok"] if "status" in results else results
     seeds = sound.rename(columns={axis.along: "x", f"{split}_rmse": "rmse"})
     values = sorted(set(view[axis.curve]))
-    lightness = np.linspace(0.8, 0.0, len(values)) if len(values) > 1 else [0.0]
-    sizes = np.linspace(8.5, 4.5, len(values))  # the last drawn is smallest: none hides another
-    curves = []
-    for i, value in enumerate(values):
-        curves.append(
-            _Curve(
-                cells=view[view[axis.curve] == value].sort_values("x"),
-                seeds=seeds[seeds[axis.curve] == value][["x", "rmse"]],
-                label=_curve_label(value, laws, split, axis),
-                color=matplotlib.colormaps["viridis"](lightness[i]),
-                marker=_MARKERS[i % len(_MARKERS)],
-                size=float(sizes[i]),
-            )
+    return [
+        _Curve(
+            cells=view[view[axis.curve] == value].sort_values("x"),
+            seeds=seeds[seeds[axis.curve] == value][["x", "rmse"]],
+            label=_curve_label(value, laws, split, axis),
+            k=int(view.loc[view[axis.curve] == value, "k"].iloc[0]),
+            look=look,
         )
-    return curves
+        for value, look in zip(values, looks(values), strict=True)
+    ]
 
 
-def _curve_label(value: int, laws: DataFrame, split: str, axis: _Axis) -> str:
-    name = f"{axis.symbol} = {value}"
-    if axis.along != "grid_size":
+def _curve_label(value: Any, laws: DataFrame, split: str, axis: _Axis) -> str:
+    name = f"{axis.symbol} = {value}" if axis.symbol else str(value).replace("$", r"\$")
+    if axis.curve not in laws:  # against data size there is no law
         return name
-    mine = laws[(laws["n_train"] == value) & (laws["split"] == split) & (laws["x"] == "grid_size")]
+    mine = laws[(laws[axis.curve] == value) & (laws["split"] == split) & (laws["x"] == axis.along)]
     if mine.empty:
         return name
     found = mine.iloc[0]
@@ -159,7 +206,7 @@ def _signed(value: float) -> str:
     return f"{value:.2f}".replace("-", _MINUS)
 
 
-def _title(results: DataFrame) -> str:
+def title(results: DataFrame) -> str:
     target = str(results["data"].iloc[0]).replace("$", r"\$")  # a formula may be long
     parts = [target if len(target) <= 45 else f"{target[:44]}…"]
     seeds = results["seed"].nunique()
@@ -172,24 +219,30 @@ def _title(results: DataFrame) -> str:
 # ------------------------------------------------------------------------------ the drawing
 
 
-def _figure(curves: list[_Curve], best: DataFrame | None, k: int) -> Figure:
+def layout() -> ConstrainedLayoutEngine:
+    """Room about everything that is drawn."""
+    return ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+
+
+def _figure(curves: list[_Curve], best: DataFrame | None) -> Figure:
     """One figure; `best`, the envelope, carries the reference line where x is the data size."""
-    figure = Figure(figsize=(7.2, 4.4), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    figure = Figure(figsize=(7.2, 4.4), layout=layout())
     axes = figure.add_subplot(xscale="log", yscale="log")
     if best is None:
-        carriers = [curve.cells[curve.cells["kept"]] for curve in curves]
+        carriers = [(curve.cells[curve.cells["kept"]], curve.k) for curve in curves]
     else:  # past the first use of the finest grid, more data cannot buy a finer one
-        carriers = [best.loc[: best["grid_size"].idxmax()]] if len(best) else []
-    references = [_reference(points, k) for points in carriers if len(points) > 1]
+        carriers = [(best.loc[: best["grid_size"].idxmax()] if len(best) else best, curves[0].k)]
+    references = [(*_reference(points, k), k) for points, k in carriers if len(points) > 1]
     limits = _limits(curves, references)
     axes.set_ylim(limits)  # first of all: autoscaling to an error of 1e300 overflows
     _set_ticks(axes, sorted({x for curve in curves for x in curve.cells["x"]}))
     handles: list[Artist] = [_draw_curve(axes, curve, limits) for curve in curves]
     if best is not None and len(best) > 1:
         handles += axes.plot(best["x"], best["rmse"], label="best grid that counts", **_ENVELOPE)
-    for x, rmse in references:
-        line = axes.plot(x, rmse, label=f"slope {_MINUS}{k + 1} (theory)", **_REFERENCE)
-    handles += line if references else []
+    theories: dict[int, Artist] = {}
+    for x, rmse, k in references:
+        (theories[k],) = axes.plot(x, rmse, label=f"slope {_MINUS}{k + 1} (theory)", **REFERENCE)
+    handles += theories.values()
     handles += _draw_floors(axes, curves, shared=best is None)
     handles += _draw_off_axis(axes, curves, limits) + _keys(curves)
     title = None if best is not None else "exponent [95% interval]"
@@ -200,7 +253,6 @@ def _figure(curves: list[_Curve], best: DataFrame | None, k: int) -> Figure:
 
 def _draw_curve(axes: Axes, curve: _Curve, limits: tuple[float, float]) -> Artist:
     cells, color, top = curve.cells, curve.color, limits[1]
-    shape: dict[str, Any] = {"marker": curve.marker, "markersize": curve.size, "color": color}
     inside = cells[cells["rmse"] <= top].reindex(cells.index)
     low, high = (inside[name].clip(*limits) for name in ("low", "high"))
     alone = 4.0 if low.notna().sum() == 1 else 0.0  # a band over one size has no width
@@ -212,9 +264,9 @@ def _draw_curve(axes: Axes, curve: _Curve, limits: tuple[float, float]) -> Artis
         axes.plot(seeds["x"], seeds["rmse"], color=color, label="_seeds", **_DOTS)
     for name, face in (("kept", color), ("left out", "white")):
         part = inside[cells["kept"] == (name == "kept")]
-        look: dict[str, Any] = shape | {"linestyle": "", "markerfacecolor": face, "zorder": 4}
+        look: dict[str, Any] = curve.look | {"linestyle": "", "markerfacecolor": face, "zorder": 4}
         axes.plot(part["x"], part["rmse"], label=f"_{name}", **look)
-    return Line2D([], [], linewidth=1.2, label=curve.label, **shape)
+    return Line2D([], [], linewidth=1.2, label=curve.label, **curve.look)
 
 
 def _reference(points: DataFrame, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -230,11 +282,11 @@ def _draw_floors(axes: Axes, curves: list[_Curve], shared: bool) -> list[Line2D]
     if shared:
         floor = pd.concat([curve.cells for curve in curves]).dropna(subset=["floor"])
         floor = floor.drop_duplicates("x").sort_values("x")
-        handles = axes.plot(floor["x"], floor["floor"], color="black", **_FLOOR)
+        handles = axes.plot(floor["x"], floor["floor"], color="black", **FLOOR)
         return handles if len(floor) else []
     for curve in curves:
         for level in curve.cells["floor"].dropna().unique()[:1]:
-            handles = [axes.axhline(level, color=curve.color, **_FLOOR)]
+            handles = [axes.axhline(level, color=curve.color, **FLOOR)]
     return handles
 
 
@@ -270,14 +322,14 @@ def _keys(curves: list[_Curve]) -> list[Artist]:
 
 
 def _limits(
-    curves: list[_Curve], references: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    curves: list[_Curve], references: list[tuple[NDArray[np.float64], NDArray[np.float64], int]]
 ) -> tuple[float, float]:
     """Limits of the error axis: all that is drawn, save errors that dwarf those that count."""
     cells = pd.concat([curve.cells for curve in curves])
     seeds = pd.concat([curve.seeds for curve in curves])
     kept = cells[cells["kept"]]
     drawn = [cells["rmse"], cells["floor"], seeds["rmse"], kept["low"], kept["high"]]
-    values = np.concatenate([*drawn, *(rmse for _, rmse in references)]).astype(float)
+    values = np.concatenate([*drawn, *(rmse for _, rmse, _ in references)]).astype(float)
     values = values[np.isfinite(values) & (values > _LOWEST)]
     if not len(values):
         return 0.1, 10.0
@@ -294,14 +346,14 @@ def _set_ticks(axes: Axes, sizes: list[int]) -> None:
     """Ticks at the sizes, labelled in plain numbers where these have room."""
     margin = max(1.15, (sizes[-1] / sizes[0]) ** 0.04)
     axes.set_xlim(sizes[0] / margin, sizes[-1] * margin)
-    axes.xaxis.set_major_locator(FixedLocator(_spaced(sizes)))
+    axes.xaxis.set_major_locator(FixedLocator(spaced(sizes)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:.0f}"))
     axes.xaxis.set_minor_locator(FixedLocator(sizes))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _spaced(sizes: list[int]) -> list[int]:
+def spaced(sizes: list[int]) -> list[int]:
     """The two ends and, from above, whatever keeps a label's width from those taken before."""
     span = np.log(sizes[-1] / sizes[0])
     taken = sorted({sizes[0], sizes[-1]})

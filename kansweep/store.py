@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIG, RESULTS, LAWS, INDEX = "config.yaml", "results.parquet", "laws.csv", "index.parquet"
+REPORT = "report.html"
 LOCK, LATEST = ".lock", ".latest"
 CELLS, STATES, FIGURES, TRACES, RUNNING, JOBS = (
     "cells",
@@ -236,10 +237,15 @@ class Store:
         self._write(path, lambda file: file.write(text.encode()))
         return path
 
+    def write_report(self, text: str) -> Path:
+        path = self.folder / REPORT
+        self._write(path, lambda file: file.write(text.encode()))
+        return path
+
     def write_figure(self, name: str, file_format: str, figure: Figure) -> Path:
         path = self.folder / FIGURES / f"{name}.{file_format}"
         with _told(path):
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._write(path, lambda file: figure.savefig(file, format=file_format))
         return path
 
@@ -324,6 +330,13 @@ class Store:
 
     def _state(self, key: str) -> Path:
         return self.folder / STATES / f"{key}.npz"
+
+
+def read_results(path: Path) -> pd.DataFrame:
+    """The rows of a sweep's folder or of one parquet file."""
+    file = path / RESULTS if path.is_dir() else path
+    results: pd.DataFrame = pd.read_parquet(file)
+    return results
 
 
 def latest(outputs: Path) -> str | None:

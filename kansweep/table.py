@@ -58,7 +58,7 @@ def text(matrix: DataFrame, form: str, name: str, at_work: int = 0) -> str:
     if form == "json":
         rows = matrix.astype(object).where(matrix.notna(), None).to_dict("records")
         return json.dumps(rows, indent=2)
-    lines = _markdown(_texts(matrix)) if form == "markdown" else _aligned(_texts(matrix))
+    lines = _markdown(texts(matrix)) if form == "markdown" else _aligned(texts(matrix))
     counts = ", ".join(f"{matrix[state].sum()} {state}" for state in STATES)
     title = f"{name}: median test RMSE over seeds ({counts})"
     return "\n".join([title, "", *lines, "", _times(matrix, at_work)])
@@ -66,17 +66,17 @@ def text(matrix: DataFrame, form: str, name: str, at_work: int = 0) -> str:
 
 def _times(matrix: DataFrame, at_work: int) -> str:
     """Time in the cells, summed over the workers: spent, and expected for what is left."""
-    spent = f"Time in cells: {_duration(matrix['seconds'].sum())} spent"
+    spent = f"Time in cells: {duration(matrix['seconds'].sum())} spent"
     if not matrix[["running", "waiting"]].to_numpy().any():
         return f"{spent}."
     left = matrix["seconds_left"].sum(skipna=False)
     if np.isnan(left):
         return f"{spent}, what is left is not known."
-    together = f", {_duration(left / at_work)} with {at_work} at work" if at_work > 1 else ""
-    return f"{spent}, some {_duration(left)} to go{together}."
+    together = f", {duration(left / at_work)} with {at_work} at work" if at_work > 1 else ""
+    return f"{spent}, some {duration(left)} to go{together}."
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """To about two digits: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
@@ -104,7 +104,7 @@ def _markdown(texts: list[list[str]]) -> list[str]:
     return [header, "|" + " ---: |" * len(texts[0]), *lines]
 
 
-def _texts(matrix: DataFrame) -> list[list[str]]:
+def texts(matrix: DataFrame) -> list[list[str]]:
     """The header, then a line a data size with an entry a grid size."""
     entries = [
         (f"{row['test_rmse']:.2e}" if row["done"] else "-")

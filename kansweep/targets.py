@@ -14,8 +14,22 @@ from numpy.typing import NDArray
 from scipy.special import j0
 
 Array = NDArray[np.float64]
+Univariate = Callable[[Array], Array]
 
 PAPER = "Liu et al. 2024, arXiv:2404.19756, section 3.1"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A univariate function from node ``source`` of a layer to node ``sink`` of the next.
+
+    ``values`` is the range that it takes over all inputs of the target.
+    """
+
+    source: int
+    sink: int
+    function: Univariate
+    values: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -24,6 +38,8 @@ class Target:
 
     ``hidden`` are the hidden widths of the KAN that represents its structure; from order
     ``exact_from`` on its splines do so without error, and there is no law to measure.
+    ``structure``, where known, are the layers of that KAN: a node is the sum of the edges into
+    it, nodes without are not needed, and no node feeds two edges, so a sum's terms are independent.
     """
 
     name: str
@@ -35,6 +51,7 @@ class Target:
     n_outputs: int = 1
     domain: tuple[float, float] = (-1.0, 1.0)
     exact_from: int | None = None
+    structure: tuple[tuple[Edge, ...], ...] | None = None
 
 
 def exp_sin(x: Array) -> Array:
@@ -66,13 +83,60 @@ def nested(x: Array) -> Array:
     return np.exp(0.5 * (left + right))
 
 
+def _square(u: Array) -> Array:
+    return u**2
+
+
+def _sin_pi(u: Array) -> Array:
+    return np.sin(np.pi * u)
+
+
+def _exp(u: Array) -> Array:
+    return np.exp(u)
+
+
+def _bessel(u: Array) -> Array:
+    return np.asarray(j0(20.0 * u), dtype=np.float64)
+
+
+def _exp_half(u: Array) -> Array:
+    return np.exp(0.5 * u)
+
+
+def _hundredth_of_a_sine(u: Array) -> Array:
+    return np.sin(np.pi * u / 2.0) ** 2 / 100.0
+
+
+_EXP_SIN = (
+    (Edge(0, 0, _sin_pi, (-1.0, 1.0)), Edge(1, 0, _square, (0.0, 1.0))),
+    (Edge(0, 0, _exp, (np.exp(-1.0), np.exp(2.0))),),
+)
+_BESSEL = ((Edge(0, 0, _bessel, (float(j0(3.8317059702075125)), 1.0)),),)  # the first minimum
+_SINE_MEAN = (
+    tuple(Edge(i, 0, _hundredth_of_a_sine, (0.0, 0.01)) for i in range(100)),
+    (Edge(0, 0, _exp, (1.0, np.e)),),
+)
+_NESTED = (
+    tuple(Edge(i, i // 2, _square, (0.0, 1.0)) for i in range(4)),
+    tuple(Edge(i, 0, _sin_pi, (-1.0, 1.0)) for i in range(2)),
+    (Edge(0, 0, _exp_half, (np.exp(-1.0), np.e)),),
+)
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("exp_sin", "exp(sin(pi x1) + x2^2)", exp_sin, 2, (1,), PAPER),
-        Target("bessel", "J0(20 x1)", bessel, 1, (), PAPER),
+        Target("exp_sin", "exp(sin(pi x1) + x2^2)", exp_sin, 2, (1,), PAPER, structure=_EXP_SIN),
+        Target("bessel", "J0(20 x1)", bessel, 1, (), PAPER, structure=_BESSEL),
         Target("product", "x1 x2", product, 2, (2,), PAPER, exact_from=2),
-        Target("sine_mean", "exp(mean sin^2(pi xi / 2))", sine_mean, 100, (1,), PAPER),
+        Target(
+            "sine_mean",
+            "exp(mean sin^2(pi xi / 2))",
+            sine_mean,
+            100,
+            (1,),
+            PAPER,
+            structure=_SINE_MEAN,
+        ),
         Target(
             "nested",
             "exp((sin(pi (x1^2 + x2^2)) + sin(pi (x3^2 + x4^2))) / 2)",
@@ -80,6 +144,7 @@ TARGETS: dict[str, Target] = {
             4,
             (4, 2),
             PAPER,
+            structure=_NESTED,
         ),
     )
 }

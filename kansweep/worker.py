@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from kansweep import chain, schedule
+from kansweep import chain, floor, schedule
 from kansweep.checks import ConfigError
 from kansweep.config import LBFGSConfig, LMConfig, SolverConfig
 from kansweep.schedule import Task
@@ -99,11 +99,17 @@ def _train(task: Task, store: Store, diary: _Diary) -> None:
         with interrupts_later():
             for cell, result in zip(cells, results, strict=True):
                 measured = {n: v for n, v in vars(result).items() if n not in ("net", "trace")}
-                rows.append({**schedule.described(task, cell), **_here(), **measured})
+                known = {**schedule.described(task, cell), "floor_rmse": _floor(task, cell)}
+                rows.append({**known, **_here(), **measured})
                 if batch.trace:
                     store.write_trace(cell.key, result.trace)
                 store.write_cell(rows[-1], None if result.net is None else result.net.to_arrays())
         diary.finished(rows)  # who is told may stop the run, but not lose what is done
+
+
+def _floor(task: Task, cell: Cell) -> float | None:
+    target = TARGETS[task.config.data.name]
+    return floor.floor(target, task.width[1:-1], task.config.model.k, cell.grid_size)
 
 
 def _batch(task: Task) -> chain.Batch:

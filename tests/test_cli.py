@@ -46,6 +46,7 @@ from kansweep.cli import main
 os.environ["COMP_LINE"] = "kansweep run solver="
 for words in (
     ["--help"], ["--version"], ["run", "--help"], ["show", "--help"], ["plot", "--help"],
+    ["report", "--help"],
     ["run", "--cfg", "job"], ["-sc", "query=bash"], ["run", "model.k=0"], ["run", "solvr=lm"],
 ):
     sys.argv = ["kansweep", *words]
@@ -76,7 +77,7 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("rum", "There is no command `rum`; there is run, show, plot. Did you mean `run`?"),
+        ("rum", "There is no command `rum`; there is run, show, plot, report. Did you mean `run`?"),
         ("run data.size=[1]", "There is no key `data.size`. Did you mean `data.sizes`?"),
         ("run data.noise=1", "There is no key `data.noise`."),
         ("run +foo=1", "There is no key `foo`."),
@@ -144,13 +145,25 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("run outputs=", "`outputs` must be a text that is not empty; got ''."),
         ("run solver.penalty=-1", "`solver.penalty` must be a positive number, or null; got -1"),
         ("run -m engine=serial,dusk", "There is no engine=dusk; there is dask, process"),
-        ("frobnicate name=x", "There is no command `frobnicate`; there is run, show, plot."),
+        (
+            "frobnicate name=x",
+            "There is no command `frobnicate`; there is run, show, plot, report.",
+        ),
         ("plot name=nosuch", "There is no sweep in outputs/nosuch."),
         ("plot name=../x", "`name` must be 1 to 200 letters"),
         ("show", "There is no sweep in outputs; `kansweep run` makes one."),
         ("show name=nothing", "There is no sweep in outputs/nothing."),
         ("show format=xml", "`format` must be table, markdown, csv or json; got 'xml'."),
         ("plot", "There is no sweep in outputs; `kansweep run` makes one."),
+        ("report", "There is no sweep in outputs; `kansweep run` makes one."),
+        ("report name=nothing", "There is no sweep in outputs/nothing."),
+        ("report format=pdf", "There is no key `format`."),
+        ("plot names=[a]", "`names` must be a list of two or more names of sweeps"),
+        ("plot names=[a,../b]", "`names` must be a list of two or more names of sweeps"),
+        ("plot name=a names=[a,b]", "`name` is one sweep and `names` are several; give one"),
+        ("plot names=[nosuch,other]", "There is no sweep in outputs/nosuch."),
+        ("plot plot.x=width", "`plot.x` must be grid_size or n_params; got 'width'."),
+        ("plot plot.margin=0", "`plot.margin` must be a positive number; got 0"),
         ("plot plot.formats=[gif]", "`plot.formats` must be a list of one or more of png, svg"),
     ],
 )
@@ -212,12 +225,14 @@ def test_hydras_own_variable_brings_the_traceback_back(
 @pytest.mark.parametrize(
     ("line", "offers"),
     [
-        ("kansweep ", {"run", "show", "plot"}),
-        ("kansweep sh", {"run", "show", "plot"}),
+        ("kansweep ", {"run", "show", "plot", "report"}),
+        ("kansweep sh", {"run", "show", "plot", "report"}),
         ("kansweep run solver=", {"solver=lm", "solver=lbfgs"}),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test="}),
-        ("kansweep plot plot.", {"plot.formats."}),
+        ("kansweep plot plot.s", {"plot.split="}),
+        ("kansweep plot plot.f", {"plot.formats."}),
+        ("kansweep report na", {"name="}),
         ("kansweep rum solver=", set()),
     ],
 )
@@ -305,7 +320,7 @@ def test_no_job_starts_before_all_are_checked(kansweep: Any, jobs: list[RunConfi
     assert jobs == []
 
 
-# --------------------------------------------------------------------------------- run, show, plot
+# ------------------------------------------------------------------------- run, show, plot, report
 
 
 def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
@@ -343,16 +358,67 @@ def test_plot_prints_the_law_and_writes_it(kansweep: Any, tmp_path: Path) -> Non
     assert (status, err) == (0, "")
     folder = tmp_path / "outputs/example8"
     figures = {name for name in files(folder) if name.startswith("figures/")}
-    assert len(figures) == 4
-    assert all(name.endswith(".svg") for name in figures)
+    kinds = ("rmse_vs_grid_size", "rmse_vs_data_size")
+    expected = {f"{split}_{kind}" for split in ("train", "test") for kind in kinds}
+    expected |= {"test_rmse_map", "test_local_orders"}
+    assert figures == {f"figures/{name}.svg" for name in expected}
     assert "exponent" in pd.read_csv(folder / "laws.csv")
     assert {str(Path("outputs/example8", name)) for name in figures} <= set(out.split())
 
 
-def test_plot_does_not_import_torch(kansweep: Any) -> None:
+def test_report_writes_one_page_and_nothing_else(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL, "name=first")
+    kansweep("run", *SMALL, "name=second", "seeds=1")
+    before = files(tmp_path)
+    assert kansweep("report", "name=first") == (0, "outputs/first/report.html\n", "")
+    assert files(tmp_path) - before == {"outputs/first/report.html"}
+    text = (tmp_path / "outputs/first/report.html").read_text()
+    assert text.count("<svg ") == text.count("<figure>") == 6
+    assert "kansweep run name=first seeds=2 " in text
+    assert kansweep("report").out == "outputs/second/report.html\n"
+
+
+def test_a_report_of_nothing_is_refused(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL)
+    for path in (tmp_path / "outputs/example8/cells").iterdir():
+        path.unlink()
+    status, _, err = kansweep("report")
+    assert status == 2
+    assert "No cell of outputs/example8 is done yet" in err
+
+
+def test_plot_takes_its_axis_its_split_and_its_margin(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL)
+    words = ("plot.x=n_params", "plot.split=test", "plot.formats=[svg]", "plot.margin=9")
+    status, out, err = kansweep("plot", *words, "plot.orders=true")
+    assert (status, err) == (0, "")
+    assert "exp_sin: RMSE ~ n_params^exponent, in theory -4" in out
+    assert "| data | k | RMSE | n | 3 to 6 | 6 to 12 |" in out
+    drawn = {name for name in files(tmp_path) if "/figures/" in name}
+    assert {Path(name).stem for name in drawn} == {
+        *("test_rmse_vs_n_params", "test_rmse_vs_data_size", "test_rmse_map", "test_local_orders")
+    }
+    laws = pd.read_csv(tmp_path / "outputs/example8/laws.csv")
+    assert set(laws["x"]) == {"grid_size", "n_params"}  # whatever is drawn
+
+
+def test_several_sweeps_are_drawn_together(kansweep: Any, tmp_path: Path) -> None:
+    for k in (1, 3):
+        kansweep("run", *SMALL, f"model.k={k}", f"name=k{k}")
+    status, out, err = kansweep("plot", "names=[k1,k3]", "plot.formats=[svg]")
+    assert (status, err) == (0, "")
+    assert "k1: RMSE ~ grid_size^exponent, in theory -2" in out
+    assert "k3: RMSE ~ grid_size^exponent, in theory -4" in out
+    drawn = {Path(name).name for name in files(tmp_path) if name.startswith("outputs/k1+k3/")}
+    assert drawn == {"train_rmse_vs_grid_size.svg", "test_rmse_vs_grid_size.svg", "orders.svg"}
+    assert kansweep("show").out.startswith("k3: ")  # what was drawn is no sweep
+
+
+@pytest.mark.parametrize("command", ["plot", "report"])
+def test_drawing_does_not_import_torch(kansweep: Any, command: str) -> None:
     kansweep("run", *SMALL)
     script = "import sys; from kansweep.cli import main; main(); assert 'torch' not in sys.modules"
-    assert python(script, "plot") == ""
+    assert python(script, command) == ""
 
 
 def test_a_changed_configuration_is_refused_under_a_used_name(

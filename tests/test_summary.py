@@ -1,0 +1,74 @@
+"""Laws in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas import DataFrame
+
+from kansweep import summary
+from kansweep.law import fit_laws
+
+FLOOR = {5: 6.62e-3, 10: 3.03e-4, 20: 1.72e-5, 50: 4.28e-7, 100: 2.66e-8}
+
+
+@pytest.fixture
+def published() -> DataFrame:
+    table = pd.read_csv(Path(__file__).parent / "data" / "example8_published.csv")
+    table = table.assign(data="exp_sin", seed=0, k=3, width="2-1-1", status="ok", dtype="float64")
+    return table.assign(n_params=3 * (table["grid_size"] + 3), floor_rmse=np.nan)
+
+
+def lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_terminal_table_reads_as_a_result(published):
+    text = summary.terminal(published, fit_laws(published))
+    told = lines(text)
+    assert told[0] == "exp_sin: RMSE ~ grid_size^exponent, in theory -4"
+    orders = "5 10 20 50 100 4.34 4.17 3.96 3.91"
+    assert f"test 3000 -4.08 [-4.23, -3.92] consistent 1 {orders}" in told
+    assert "test 300 -4.08 [-6.51, -1.65] inconclusive 1 5 10 20 4.41 3.75" in told
+    assert "test 100 insufficient 1 5" in told
+    assert "n = 300: G = 50, 100 over-parameterised" in told
+    assert "n = 1000: G = 50, 100 over-fitted" in told
+    assert "n = 300, 1000, 3000: one seed: the interval is that of its own residuals" in told
+    assert "More data does no harm: does not hold (15 comparisons: G = 10, " in text
+    assert "Larger grids gain more from data: holds (5 comparisons: n = 100 to 3000: " in text
+    assert "Least test RMSE: G = 20 at n = 100 (3.07e-04); G = 50 at n = 300 (5.00e-06); " in text
+    assert text.isascii()  # so that any terminal can show it
+    ends = {line.index("]") for line in text.splitlines()[1:9] if "]" in line}
+    assert len(ends) == 1
+
+
+def test_floor_has_its_column_and_its_row_of_orders_where_it_is_known(published):
+    results = published.assign(floor_rmse=published["grid_size"].map(FLOOR))
+    told = lines(summary.terminal(results, fit_laws(results)))
+    orders = "5 10 20 50 100 4.34 4.17 3.96 3.91"
+    assert f"test 3000 -4.08 [-4.23, -3.92] +0.05 [0.02, 0.09] consistent 1 {orders}" in told
+    assert "floor 5 10 20 50 100 4.45 4.14 4.03 4.01" in told
+    without = lines(summary.terminal(published, fit_laws(published)))
+    assert not any(line.startswith("floor") for line in without)
+
+
+def test_laws_read_back_from_a_file_print_the_same(published, tmp_path):
+    laws = fit_laws(published)
+    laws.to_csv(tmp_path / "laws.csv", index=False)
+    again = pd.read_csv(tmp_path / "laws.csv")
+    assert summary.terminal(published, again) == summary.terminal(published, laws)
+
+
+def test_orders_are_a_markdown_table_with_the_floors_and_what_does_not_count_in_parentheses(
+    published,
+):
+    results = published.assign(floor_rmse=published["grid_size"].map(FLOOR))
+    told = summary.orders_table(results).splitlines()
+    assert told[0] == "| data | k | RMSE | n | 5 to 10 | 10 to 20 | 20 to 50 | 50 to 100 |"
+    assert told[1] == "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |"
+    assert "| exp_sin | 3 | test | 3000 | 4.34 | 4.17 | 3.96 | 3.91 |" in told
+    assert "| exp_sin | 3 | test | 300 | 4.41 | 3.75 | (1.68) | (-12.74) |" in told
+    assert told[-1] == "| exp_sin | 3 | floor |  | 4.45 | 4.14 | 4.03 | 4.01 |"
