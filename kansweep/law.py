@@ -43,7 +43,7 @@ _OPTIONAL: dict[str, Any] = {
     "grad_norm": np.nan,
     "dtype": "float64",
 }
-_TINY = float(np.finfo(np.float64).eps ** 2)  # stands for an error of exactly 0 in logs
+TINY = float(np.finfo(np.float64).eps ** 2)  # stands for an error of exactly 0 in logs
 
 
 @dataclass(frozen=True)
@@ -118,62 +118,6 @@ def observed_orders(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
     return orders(classify(results, rules))
 
 
-def best_grids(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
-    """The grid size of least test RMSE for each (data, k, n_train), whether it counts or not.
-
-    One row a curve: CURVE, `grid_size`, `test_rmse` and `reason`, why it does not count or ''.
-    """
-    cells = classify(results, rules).dropna(subset=["test_rmse"])
-    best = cells.sort_values("test_rmse").drop_duplicates(CURVE).sort_values(CURVE)
-    return best[[*CELL, "test_rmse", "reason"]].reset_index(drop=True)
-
-
-def observations(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
-    """What Example 8 says of the test RMSE, checked: one row a (data, k, observation).
-
-    `more data does no harm`: from one data size to the next no grid's error grows by more than a
-    factor of `rules.harm`, beyond the 95% interval over seeds, which share their points and their
-    test set. `larger grids gain more from data`: the factor between the least and the most data
-    grows with the grid. `holds`, `of` how many comparisons, and `detail` in words.
-    """
-    rows = _checked(results)
-    rows = rows[rows["ok"]]
-    found = []
-    for (data, k), part in rows.groupby(["data", "k"]):
-        logs = part.assign(log=np.log(part["test_rmse"].clip(lower=_TINY))).pivot(
-            index=["grid_size", "seed"], columns="n_train", values="log"
-        )
-        if logs.shape[1] < 2:
-            continue
-        for name, check in (
-            ("more data does no harm", _no_harm),
-            ("larger grids gain more from data", _gains),
-        ):
-            found.append({"data": data, "k": k, "observation": name, **check(logs, rules)})
-    return DataFrame(found, columns=["data", "k", "observation", "holds", "of", "detail"])
-
-
-def _no_harm(logs: DataFrame, rules: Rules) -> dict[str, Any]:
-    harmed, count = [], 0
-    for fewer, more in itertools.pairwise(logs.columns):
-        grown = (logs[more] - logs[fewer]).dropna().groupby("grid_size")
-        low = grown.mean() - _half_width(grown.std(), grown.size()).fillna(0.0)  # one seed: as is
-        count += len(low)
-        for grid_size in low.index[low > np.log(rules.harm)]:
-            factor = np.exp(grown.mean()[grid_size])
-            harmed.append(f"G = {grid_size}, n = {fewer} to {more}: {factor:.2g} times the error")
-    return {"holds": not harmed, "of": count, "detail": "; ".join(harmed)}
-
-
-def _gains(logs: DataFrame, rules: Rules) -> dict[str, Any]:
-    least, most = logs.columns[0], logs.columns[-1]
-    gain = (logs[least] - logs[most]).dropna().groupby("grid_size").mean()
-    factors = [f"{np.exp(log):.2g} times at G = {grid_size}" for grid_size, log in gain.items()]
-    holds = bool(gain.is_monotonic_increasing and len(gain) > 1)
-    told = f"n = {least} to {most}: {', '.join(factors)}"
-    return {"holds": holds, "of": len(gain), "detail": told}
-
-
 def envelope(results: DataFrame, split: str, rules: Rules = DEFAULT) -> DataFrame:
     """The best cell that counts of each (data, k, n_train): its `grid_size` and `rmse`."""
     cells = classify(results, rules).rename(columns={f"{split}_rmse": "rmse"})
@@ -199,7 +143,7 @@ class _Curve:
 
 
 def _curves(results: DataFrame, rules: Rules) -> list[_Curve]:
-    rows = _checked(results)
+    rows = checked(results)
     cells = _summarise(rows)
     cells["reason"] = _reasons(cells, rules)
     cells["counts"] = cells["reason"] == ""
@@ -239,7 +183,7 @@ def _long_enough(run: list[Any], rules: Rules) -> bool:
     return len(run) >= rules.min_sizes and run[-1] >= rules.min_span * run[0]
 
 
-def _checked(results: DataFrame) -> DataFrame:
+def checked(results: DataFrame) -> DataFrame:
     """The rows of cells that have ended, with every column that the rules read, and `ok`."""
     absent = [column for column in _REQUIRED if column not in results]
     if absent:
@@ -260,19 +204,19 @@ def _summarise(rows: DataFrame) -> DataFrame:
     cells["n_seeds"] = by_cell["ok"].sum()
     cells["n_failed"] = by_cell["ok"].size() - cells["n_seeds"]
     for column in ("train_rmse", "test_rmse", "floor_rmse", "grad_norm"):
-        logs = rows[column].astype(float).clip(lower=_TINY).where(rows["ok"]).map(np.log)
+        logs = rows[column].astype(float).clip(lower=TINY).where(rows["ok"]).map(np.log)
         grouped = logs.groupby([rows[name] for name in CELL])
         cells[column] = np.exp(grouped.mean())
         if column in ("train_rmse", "test_rmse"):
             enough = cells["n_seeds"].where(cells["n_seeds"] >= BAND_SEEDS)
             with np.errstate(over="ignore"):
-                factor = np.exp(_half_width(grouped.std(), enough))
+                factor = np.exp(half_width(grouped.std(), enough))
             cells[column.replace("rmse", "low")] = cells[column] / factor
             cells[column.replace("rmse", "high")] = cells[column] * factor
     return cells.reset_index()
 
 
-def _half_width(deviation: Any, count: Any) -> Any:
+def half_width(deviation: Any, count: Any) -> Any:
     """Half the Student-t interval of a mean of `count` values."""
     return deviation * stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1) / np.sqrt(count)
 
@@ -354,7 +298,7 @@ def fit(x: Any, errors: NDArray[np.float64]) -> Fit:
     error of its own regression instead.
     """
     log_x = np.log(np.asarray(x, float))
-    log_errors = np.log(np.clip(errors, _TINY, None))
+    log_errors = np.log(np.clip(errors, TINY, None))
     flat = log_errors.reshape(-1, len(log_x))
     design = np.column_stack([log_x - log_x.mean(), np.ones_like(log_x)])
     (slopes, means), *_ = linalg.lstsq(design, flat.T)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
-from kansweep import law
+from kansweep import law, observations
 from kansweep.law import Rules, listed
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "verdict", "seeds"]
@@ -21,8 +21,8 @@ def terminal(results: DataFrame, laws: DataFrame, rules: Rules = law.DEFAULT) ->
         mine = cells[(cells["data"] == data) & (-1 - cells["k"] == theory)]
         title = f"{data}: RMSE ~ {x}^exponent, in theory {theory}"
         blocks.append("\n".join([title, *_table(part, mine), *_remarks(part)]))
-    blocks += ["\n".join(_best_grids(law.best_grids(results, rules)))]
-    blocks += ["\n".join(_observed(law.observations(results, rules)))]
+    blocks += ["\n".join(_best_grids(observations.best_grids(results, rules)))]
+    blocks += ["\n".join(_observed(observations.check(results, rules)))]
     return "\n\n".join(block for block in blocks if block)
 
 
