@@ -151,8 +151,10 @@ if __name__ == "__main__":
     _await_any(tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    for name in ("1", "2"):
-        _await_end(int((tmp_path / name).read_text()))
+    pids = [int((tmp_path / name).read_text()) for name in ("1", "2")]
+    for pid in pids:
+        _await_end(pid)
+    assert len({process.pid, *pids}) == 3  # two others, each of which has ended
 
 
 def test_the_serial_engine_runs_each_task_before_the_next_is_submitted(make):

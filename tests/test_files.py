@@ -87,7 +87,9 @@ def test_a_lock_removes_no_file_that_another_put_in_its_place(tmp_path):
 
 def test_a_lock_is_waited_for_as_long_as_one_is_patient(tmp_path, holder):
     os.kill(holder.pid, signal.SIGKILL)
-    files.Lock.take(tmp_path / "lock", patience=60).release()
+    lock = files.Lock.take(tmp_path / "lock", patience=60)
+    assert lock is not None
+    lock.release()
 
 
 def test_a_lock_whose_file_was_removed_between_opening_and_locking_is_not_one(
