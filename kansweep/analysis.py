@@ -63,9 +63,11 @@ def together(
 ) -> tuple[DataFrame, DataFrame]:
     """The results and the laws of several sweeps, each with its name in the column ``data``: a
     curve belongs to its sweep, whatever target they share."""
-    named = {name: results.assign(data=name) for name, results in sweeps.items()}
-    fitted = [laws(named[name], rules(sweeps[name], margin)) for name in sweeps]
-    return pd.concat(named.values(), ignore_index=True), pd.concat(fitted, ignore_index=True)
+    named = [
+        results.assign(data=name, exact=rules(results).exact) for name, results in sweeps.items()
+    ]
+    results = pd.concat(named, ignore_index=True)
+    return results, laws(results, law.Rules(margin=margin))
 
 
 def figures_of_one(

@@ -73,11 +73,15 @@ class Lock:
             file.close()  # held by another, or removed between opening and locking
             time.sleep(_RETRY)
 
-    def write(self, text: str) -> None:
-        """Say something to those who read the file; they may see what was said before behind it."""
+    def write(self, text: str, *, durable: bool = False) -> None:
+        """Say something to those who read the file; they may see what was said before behind it.
+
+        What is ``durable`` is flushed, so that other machines see it at once.
+        """
         self._file.seek(0)
         self._file.truncate(self._file.write(text.encode()))
-        os.fsync(self._file.fileno())  # so that another machine sees it
+        if durable:
+            os.fsync(self._file.fileno())
 
     def release(self) -> None:
         try:

@@ -42,6 +42,7 @@ _OPTIONAL: dict[str, Any] = {
     "floor_rmse": np.nan,
     "grad_norm": np.nan,
     "dtype": "float64",
+    "exact": False,  # as `Rules.exact`, where sweeps of several targets stand together
 }
 TINY = float(np.finfo(np.float64).eps ** 2)  # stands for an error of exactly 0 in logs
 
@@ -200,7 +201,7 @@ def checked(results: DataFrame) -> DataFrame:
 def _summarise(rows: DataFrame) -> DataFrame:
     """Geometric means over the seeds that ended ok, and t bands of the errors, a row a cell."""
     by_cell = rows.groupby(CELL)
-    cells = by_cell[["n_params", "dtype"]].first()
+    cells = by_cell[["n_params", "dtype", "exact"]].first()
     cells["n_seeds"] = by_cell["ok"].sum()
     cells["n_failed"] = by_cell["ok"].size() - cells["n_seeds"]
     for column in ("train_rmse", "test_rmse", "floor_rmse", "grad_norm"):
@@ -227,7 +228,7 @@ def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
     stopped_early = cells["grad_norm"] > rules.gradient
     conditions = {
         "failed": (cells["n_seeds"] == 0) | (cells["n_seeds"] < cells["n_failed"]),
-        "exactly represented": cells["n_seeds"].ge(0) & rules.exact,
+        "exactly represented": cells["exact"].astype(bool) | rules.exact,
         "over-parameterised": cells["n_params"] > rules.params_per_point * cells["n_train"],
         "round-off": cells["test_rmse"] < least,
         "over-fitted": cells["test_rmse"] > rules.over_fit * cells["train_rmse"],

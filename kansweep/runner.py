@@ -38,7 +38,8 @@ class Observer(Protocol):
 @dataclass(frozen=True)
 class Summary:
     """What a run did: cells in the plan, cells kept, cells trained, cells that it leaves to
-    another (after a failure, or as their files were damaged since), and the rows that failed."""
+    another (after a failure, or as their files were damaged since), the rows that failed, and the
+    files that are damaged."""
 
     total: int
     cached: int

@@ -148,14 +148,11 @@ def tasks(
     Each kind of stretch is shared out equally among the workers, and what takes longest comes
     first, so that all end at about the same time.
     """
-    alike: dict[tuple[int, ...], list[Stretch]] = defaultdict(list)
-    for stretch in stretches:
-        alike[stretch.alike].append(stretch)
     run = store.holder().get("run")
     found = []
-    for members in alike.values():
+    for members in batches(stretches):
         most = 1 if workers is None else _largest(members[0], plan, config)
-        share = max(workers or 1, 1)
+        share = workers or 1
         parts = min(len(members), share * -(-len(members) // (share * most)))
         for part in _shared_out(members, parts):
             keys = [cell.key for stretch in part for cell in stretch.cells]
@@ -177,7 +174,7 @@ def _largest(stretch: Stretch, plan: Plan, config: RunConfig) -> int:
     n_train, *_, grid_size = stretch.alike
     edges = sum(a * b for a, b in itertools.pairwise(plan.width))
     n_params = min(edges * (grid_size + config.model.k + 1), DIRECT_PARAMS)
-    points = max(n_train, config.data.n_test // 4, 1)
+    points = max(n_train, config.data.n_test // 4)
     return max(1, min(BATCH_WORK // (points * edges), BATCH_SQUARES // n_params**2))
 
 

@@ -87,7 +87,7 @@ class Store:
             )
         try:
             with _told(self.folder):
-                lock.write(json.dumps({"run": uuid.uuid4().hex, **_me()}))
+                lock.write(json.dumps({"run": uuid.uuid4().hex, **_me()}), durable=True)
                 self._check(plan)  # again: it may have been another's until now
                 self._await_workers()
                 self._settle(plan)

@@ -1,6 +1,5 @@
 """Sentences about a sweep: what its laws say, and its figures for those who do not see them."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -8,6 +7,7 @@ from matplotlib.figure import Figure
 from pandas import DataFrame, Series
 
 from kansweep import law
+from kansweep.law import listed as listed
 
 DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -174,10 +174,6 @@ def rmse(value: float) -> str:
 def entry(value: Any) -> str:
     """A text of a table, '' where it has none."""
     return "" if pd.isna(value) else str(value)
-
-
-def listed(values: Iterable[Any]) -> str:
-    return ", ".join(map(str, values))
 
 
 def counted(number: int, noun: str) -> str:

@@ -112,3 +112,13 @@ def test_sweeps_of_several_orders_have_a_figure_of_measured_against_predicted(pu
     laws = laws[laws["x"] == "grid_size"]
     drawn = analysis.figures_of_several(results, laws, law.DEFAULT, law.SPLITS)
     assert list(drawn) == ["train_rmse_vs_grid_size", "test_rmse_vs_grid_size", "orders"]
+
+
+def test_a_sweep_whose_splines_are_exact_has_no_law_among_others_either(published):
+    product = published.assign(data="product", width="2-2-1")
+    results, laws = analysis.together({"one": published, "exact": product})
+    assert set(laws[laws["data"] == "exact"]["verdict"]) == {"insufficient"}
+    assert "consistent" in set(laws[laws["data"] == "one"]["verdict"])
+    cells = law.classify(results)
+    assert not cells[cells["data"] == "exact"]["counts"].any()
+    assert cells[cells["data"] == "one"]["counts"].any()
