@@ -1,4 +1,4 @@
-"""One batch of chains: train, extend the grid, train, ..., yielding the results of every grid size.
+"""One batch of chains: train, extend the grid, train, ..., yielding the results of every size.
 
 Chains of a batch differ only in the seed and run as replicas of one tensor computation. What goes
 wrong is a result with a status, never an exception: a replica that fails alone is the only one
@@ -19,26 +19,23 @@ import torch
 from torch import Tensor
 
 from kansweep.data import Data, sample
-from kansweep.kan import KAN, concatenate, edges
+from kansweep.kan import KAN, affine_output, concatenate, edges
 from kansweep.solvers import Iteration, Outcome, Problem, Shape, Solver, Trained
+from kansweep.sources import Source
 from kansweep.sweep import DIVERGED, FAILED, OK
-from kansweep.targets import Target
 
 REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What to train: the seeds and grid sizes of chains that share everything else."""
+    """What to train: the seeds and shapes of chains that share everything else."""
 
-    target: Target
+    source: Source
     n_train: int
     n_test: int
     seeds: tuple[int, ...]
-    grid_sizes: tuple[int, ...]
-    width: tuple[int, ...]
-    k: int
-    base: bool
+    shapes: tuple[Shape, ...]  # in the order of training, each an extension of the one before
     device: str
     dtype: str
     trace: bool = False  # keep what every iteration reports
@@ -49,12 +46,12 @@ class Progress:
     """Where a cell's training stands, as medians over the replicas still in it."""
 
     n_train: int
-    grid_size: int
+    size: int
     replicas: int
     step: int
     train_rmse: float
     test_rmse: float
-    reg: float
+    reg: float | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Result:
     """How one cell ended; without a net where an exception left none."""
 
     seed: int
-    grid_size: int
+    size: int
     status: str
     stop_reason: str
     seconds: float
@@ -90,26 +87,26 @@ Report = Callable[[Progress], None]
 def train(
     batch: Batch, solver: Solver, nets: Sequence[Trained | None], report: Report
 ) -> Iterator[list[Result]]:
-    """Train every grid size in turn; ``nets`` are what to extend, None to start cold.
+    """Train every shape in turn; ``nets`` are what to extend, None to start cold.
 
-    Yields one list a grid size, a result a seed in the order of ``batch.seeds``.
+    Yields one list a shape, a result a seed in the order of ``batch.seeds``.
     """
     nets = list(nets)
     clock = time.perf_counter()
     try:
         data = _sample(batch)
     except Exception as error:
-        for size in batch.grid_sizes:
-            yield [_failure(batch, seed, size, error) for seed in batch.seeds]
+        for shape in batch.shapes:
+            yield [_failure(batch, seed, shape, error) for seed in batch.seeds]
         return
-    for grid_size in batch.grid_sizes:
+    for shape in batch.shapes:
         started_at = datetime.now(UTC)
-        results = _cell(batch, solver, nets, data, grid_size, report)
+        results = _cell(batch, solver, nets, data, shape, report)
         now = time.perf_counter()
         share, clock = (now - clock) / len(batch.seeds), now
         results = [
             replace(
-                _since(result, grid_size if net is None else net.start_grid),
+                _since(result, shape.size if net is None else net.start_grid),
                 seconds=share,
                 started_at=started_at,
             )
@@ -127,7 +124,7 @@ def _since(result: Result, start_grid: int | None) -> Result:
 
 def _sample(batch: Batch) -> Data:
     return sample(
-        batch.target,
+        batch.source,
         batch.n_train,
         batch.n_test,
         batch.seeds,
@@ -141,20 +138,20 @@ def _cell(
     solver: Solver,
     nets: list[Trained | None],
     data: Data,
-    grid_size: int,
+    shape: Shape,
     report: Report,
 ) -> list[Result]:
-    """All replicas at one grid size; where that raises, each alone, so that only one is lost."""
+    """All replicas in one shape; where that raises, each alone, so that only one is lost."""
     try:
-        return _trained(batch, solver, nets, data, grid_size, report)
+        return _trained(batch, solver, nets, data, shape, report)
     except Exception as error:
         if len(nets) == 1:
-            return [_failure(batch, batch.seeds[0], grid_size, error)]
+            return [_failure(batch, batch.seeds[0], shape, error)]
     alone = []
     for r, seed in enumerate(batch.seeds):
         one = replace(batch, seeds=(seed,))
         part = data[torch.tensor([r], device=data.x_train.device)]
-        alone += _cell(one, solver, [nets[r]], part, grid_size, report)
+        alone += _cell(one, solver, [nets[r]], part, shape, report)
     return alone
 
 
@@ -163,15 +160,25 @@ def _trained(
     solver: Solver,
     nets: list[Trained | None],
     data: Data,
-    grid_size: int,
+    shape: Shape,
     report: Report,
 ) -> list[Result]:
-    shape = Shape(batch.width, batch.k, grid_size, batch.base)
-    problem = Problem(data.x_train, data.y_train, batch.target.domain, batch.seeds)
+    offset, scale = batch.source.units or (0.0, 1.0)
+    lower, upper = (torch.from_numpy(end).to(data.x_train) for end in batch.source.bounds)
+    y = data.y_train if batch.source.units is None else (data.y_train - offset) / scale
+    problem = Problem(data.x_train, y, (lower, upper), batch.seeds)
+    if batch.source.units is not None:
+        nets = [_in_units(net, 1 / scale, -offset / scale) for net in nets]
     kan, memory = _begin(solver, shape, problem, nets)
-    diary = _Diary(batch, data, grid_size, report)
+    diary = _Diary(batch, data, shape, report)
     outcome = solver.solve(kan, problem, memory, diary.observe)
+    if batch.source.units is not None:
+        outcome = replace(outcome, kan=affine_output(outcome.kan, scale, offset))
     return _results(batch, outcome, data, diary)
+
+
+def _in_units(net: Trained | None, scale: float, offset: float) -> Trained | None:
+    return None if net is None else replace(net, kan=affine_output(net.kan, scale, offset))
 
 
 def _begin(
@@ -196,8 +203,9 @@ def _begin(
 class _Diary:
     """Follows the iterations of a batch: reports now and then, keeps all of them for a trace."""
 
-    def __init__(self, batch: Batch, data: Data, grid_size: int, report: Report) -> None:
-        self.batch, self.data, self.grid_size, self.report = batch, data, grid_size, report
+    def __init__(self, batch: Batch, data: Data, shape: Shape, report: Report) -> None:
+        self.batch, self.data, self.shape, self.report = batch, data, shape, report
+        self.offset, self.scale = batch.source.units or (0.0, 1.0)
         self.rows: dict[int, list[TraceRow]] = defaultdict(list)
         self.last = time.perf_counter()
 
@@ -207,12 +215,12 @@ class _Diary:
                 self.rows[r].append(row)
         if time.perf_counter() - self.last < REPORT_EVERY:
             return
-        kan, part = now.kan(), self.data[now.replicas]
+        kan, part = affine_output(now.kan(), self.scale, self.offset), self.data[now.replicas]
         test_rmse = rmse(kan, part.x_test, part.y_test)
-        values = (now.rmse, test_rmse, reg(kan, part.x_train))
+        values = (now.rmse * self.scale, test_rmse, reg(kan, part.x_train))
         medians = (float(value.median()) for value in values)
         size = len(now.replicas)
-        self.report(Progress(self.batch.n_train, self.grid_size, size, now.step, *medians))
+        self.report(Progress(self.batch.n_train, self.shape.size, size, now.step, *medians))
         self.last = time.perf_counter()
 
 
@@ -243,7 +251,7 @@ def _results(batch: Batch, outcome: Outcome, data: Data, diary: _Diary) -> list[
         results.append(
             Result(
                 seed,
-                kan.grid_size,
+                diary.shape.size,
                 OK if finite else DIVERGED,
                 outcome.stop_reason[r],
                 seconds=0.0,
@@ -259,10 +267,10 @@ def _results(batch: Batch, outcome: Outcome, data: Data, diary: _Diary) -> list[
     return results
 
 
-def _failure(batch: Batch, seed: int, grid_size: int, error: Exception) -> Result:
+def _failure(batch: Batch, seed: int, shape: Shape, error: Exception) -> Result:
     return Result(
         seed,
-        grid_size,
+        shape.size,
         FAILED,
         "out of memory" if _is_out_of_memory(error) else "exception",
         seconds=0.0,

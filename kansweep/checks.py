@@ -106,6 +106,44 @@ ASCENDING = Rule(
         _are_ints(values, 1) and _are_distinct(values) and list(values) == sorted(values)
     ),
 )
+NOISE = Rule(
+    "a number, 0 or more, or a share of the target's spread such as 1%",
+    lambda value: (
+        type(value) in (int, float)
+        and 0 <= value < float("inf")
+        or isinstance(value, str)
+        and bool(re.fullmatch(r"(\d+\.?\d*|\.\d+)(e-?\d+)?%", value))
+    ),
+)
+FUNCTION = matching("as package.module:function", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+COLUMNS = Rule(
+    "a list of names of columns, without repeats",
+    lambda values: (
+        isinstance(values, tuple)
+        and _are_distinct(values)
+        and all(isinstance(value, str) and value for value in values)
+    ),
+)
+
+
+def _is_interval(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(type(end) in (int, float) and isfinite(end) for end in value)
+        and value[0] < value[1]
+    )
+
+
+DOMAIN = Rule(
+    "as [low,high], or a list of such, one for each input",
+    lambda value: (
+        _is_interval(value)
+        or isinstance(value, list | tuple)
+        and len(value) > 0
+        and all(map(_is_interval, value))
+    ),
+)
 SETTINGS = Rule(
     "names with a text, a number, true or false each, as {name: value}",
     lambda value: (

@@ -229,7 +229,8 @@ _FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg"
 class Progress:
     """The runner's observer: one bar over the cells, silent where stderr is not a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, symbol: str = "G") -> None:
+        self.symbol = symbol  # of what the model grows along
         self.done = 0
         self.bar: tqdm[Any] | None = None
 
@@ -254,7 +255,7 @@ class Progress:
     def _show(self, cell: Mapping[str, Any], cells: int) -> None:
         if self.bar is None:
             return
-        words = [f"n={cell['n_train']} G={cell['grid_size']}"]
+        words = [f"n={cell['n_train']} {self.symbol}={cell['size']}"]
         for label, name, form in _FIGURES:
             if cell[name] is not None:
                 words.append(f"{label} {cell[name]:{form}}")
@@ -274,9 +275,10 @@ def _tell_damage(paths: Sequence[Path], remedy: str) -> None:
 
 
 def _run(job: RunConfig) -> int:
-    from kansweep import engines, runner, sweep
+    from kansweep import engines, runner, sources, sweep
     from kansweep.store import Store, StoreError
 
+    job = replace(job, data=sources.settled(job.data))
     plan = sweep.plan(job)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.jobs_folder)
@@ -284,7 +286,8 @@ def _run(job: RunConfig) -> int:
         from kansweep import worker
 
         worker.check_device(job.device)
-    with closing(engine), closing(Progress()) as progress, store.open(plan):
+    symbol = "G" if job.model.name == "kan" else "w"
+    with closing(engine), closing(Progress(symbol)) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)
         except (StoreError, engines.EngineError, KeyboardInterrupt) as error:
@@ -308,7 +311,7 @@ def _run(job: RunConfig) -> int:
     if summary.left:
         print(f"{summary.left} cells are left. Go on with: {_again()}", file=sys.stderr)
         return FAILED
-    return OK
+    return _report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
 
 
 def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> str:
@@ -325,7 +328,8 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
 
 def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
     for row in rows[:MOST_NAMED]:
-        cell = f"n_train={row['n_train']} seed={row['seed']} grid_size={row['grid_size']}"
+        size = "width" if row["model"] == "mlp" else "grid_size"
+        cell = f"n_train={row['n_train']} seed={row['seed']} {size}={row['size']}"
         why = row["error"] if row["status"] == "failed" else row["stop_reason"]
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
     if len(rows) > MOST_NAMED:

@@ -56,21 +56,57 @@ def _own_keys(schema: type[Schema]) -> list[Field[Any]]:
 @dataclass
 class DataConfig(Schema):
     prefix: ClassVar[str] = "data."
-    name: str = _key("exp_sin", checks.TEXT, "the function to learn")
-    sizes: tuple[int, ...] = _key(
+    name: str = _key("exp_sin", checks.TEXT, "the function to learn, or table")
+    sizes: tuple[int, ...] | None = _key(
         (100, 300, 1000, 3000),
-        checks.DISTINCT,
-        "training points; the larger sets contain the smaller",
+        checks.optional(checks.DISTINCT),
+        "training points; the larger sets contain the smaller; null: what a table has",
     )
-    n_test: int = _key(10000, checks.COUNT, "test points, the same for all sizes of a seed")
+    n_test: int | None = _key(
+        10000,
+        checks.optional(checks.COUNT),
+        "test points, the same for all sizes of a seed; null: 10000, or a fifth of a table",
+    )
+    noise: Any = _key(
+        0.0, checks.NOISE, "standard deviation added to training outputs; 1%: of the target's"
+    )
+    sampling: str = _key(
+        "uniform", one_of("uniform", "sobol", "grid"), "training points: uniform, sobol or grid"
+    )
+    formula: str | None = _key(
+        None, checks.optional(checks.TEXT), "a function of your own, as exp(sin(pi*x1) + x2^2)"
+    )
+    target: str | None = _key(
+        None, checks.optional(checks.FUNCTION), "a function in Python, as package.module:function"
+    )
+    domain: Any = _key(
+        None,
+        checks.optional(checks.DOMAIN),
+        "of formula or target: [low,high], or one for each input; null: [-1,1]",
+    )
+    hidden: tuple[int, ...] | None = _key(
+        None, checks.optional(checks.COUNTS), "of formula, target or table: suggested hidden widths"
+    )
+    path: str | None = _key(
+        None, checks.optional(checks.TEXT), "of a table: its file, .csv, .parquet or .npz"
+    )
+    inputs: tuple[str, ...] | None = _key(
+        None, checks.optional(checks.COLUMNS), "of a table: columns; null: all but the output"
+    )
+    output: str | None = _key(
+        None, checks.optional(checks.TEXT), "of a table: a column; null: the last"
+    )
+    sha256: str | None = _key(
+        None, checks.optional(checks.TEXT), "of a table or target: its content; null: as it is"
+    )
 
     def __post_init__(self) -> None:
-        from kansweep.targets import TARGETS
+        from kansweep import sources
 
         super().__post_init__()
-        known = one_of(*TARGETS)
-        if not known.holds(self.name):
-            raise known.refusal("data.name", self.name)
+        if isinstance(self.domain, tuple):
+            self.domain = tuple(tuple(x) if isinstance(x, list) else x for x in self.domain)
+        sources.check(self)
 
 
 @dataclass
@@ -83,13 +119,39 @@ class GridConfig(Schema):
 
 @dataclass
 class ModelConfig(Schema):
+    """What ``model=...`` chooses; ``name`` says which of ``MODELS`` it is."""
+
     prefix: ClassVar[str] = "model."
-    name: str = _key("kan", one_of("kan"), "the kind of model")
+    name: str = MISSING
+
+
+_MODEL = one_of("kan", "mlp")  # the names of MODELS, below
+
+
+@dataclass
+class KANConfig(ModelConfig):
+    name: str = _key("kan", _MODEL, "the kind of model")
     hidden: tuple[int, ...] | None = _key(
-        None, checks.optional(checks.COUNTS), "hidden widths; null: what suits the target"
+        None, checks.optional(checks.COUNTS), "kan: hidden widths; null: what suits the target"
     )
-    k: int = _key(3, checks.ORDER, "the splines' order; 3 is cubic")
-    base: str = _key("none", one_of("none", "silu"), "a function added to every spline")
+    k: int = _key(3, checks.ORDER, "kan: the splines' order; 3 is cubic")
+    base: str = _key("none", one_of("none", "silu"), "kan: a function added to every spline")
+
+
+@dataclass
+class MLPConfig(ModelConfig):
+    name: str = _key("mlp", _MODEL, "the kind of model")
+    widths: tuple[int, ...] = _key(
+        (5, 10, 20, 50), checks.ASCENDING, "mlp: nodes of each hidden layer, in place of grids"
+    )
+    depth: int = _key(2, checks.COUNT, "mlp: hidden layers")
+    activation: str = _key(
+        "tanh", one_of("tanh", "silu", "relu", "gelu"), "mlp: tanh, silu, relu or gelu"
+    )
+    restarts: int = _key(5, checks.COUNT, "mlp: random starts; the best by training error stays")
+
+
+MODELS: dict[str, type[ModelConfig]] = {"kan": KANConfig, "mlp": MLPConfig}
 
 
 @dataclass
@@ -188,7 +250,7 @@ ENGINES: dict[str, type[EngineConfig]] = {
     "submitit": SubmititConfig,
 }
 # Sections of which one out of several schemas applies, as their `name` says.
-VARIANTS: dict[str, dict[str, type[Any]]] = {"solver": SOLVERS, "engine": ENGINES}
+VARIANTS: dict[str, dict[str, type[Any]]] = {"model": MODELS, "solver": SOLVERS, "engine": ENGINES}
 
 
 @dataclass
@@ -200,6 +262,7 @@ class RunModeConfig(Schema):
         "cached: what is missing; retry: what failed too; force: all",
     )
     fail_fast: bool = _key(False, checks.FLAG, "stop at the first cell that fails")
+    report: bool = _key(False, checks.FLAG, "write the report too, once all cells are done")
 
 
 @dataclass
@@ -215,7 +278,7 @@ class RunConfig(Schema):
     dtype: str = _key("float64", one_of("float64", "float32"), "float64 or float32")
     data: DataConfig = field(default_factory=DataConfig)
     grid: GridConfig = field(default_factory=GridConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig = field(default_factory=KANConfig)
     solver: SolverConfig = field(default_factory=LMConfig)
     engine: EngineConfig = field(default_factory=SerialConfig)
     run: RunModeConfig = field(default_factory=RunModeConfig)
@@ -224,6 +287,16 @@ class RunConfig(Schema):
         super().__post_init__()
         if isinstance(self.seeds, int):
             self.seeds = tuple(range(self.seeds))
+        if isinstance(self.model, MLPConfig) and not isinstance(self.solver, LBFGSConfig):
+            raise ConfigError(
+                f"`solver` must be lbfgs for model=mlp; got {self.solver.name}."
+            )
+
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """What the model grows along: a KAN's grid sizes, an MLP's widths."""
+        return self.model.widths if isinstance(self.model, MLPConfig) else self.grid.sizes
 
 
 @dataclass
@@ -337,10 +410,11 @@ def from_record(record: Mapping[str, Any]) -> RunConfig:
 
 def overrides(job: RunConfig) -> list[str]:
     """The words after ``kansweep run`` that give this configuration; none give the default one."""
-    from kansweep.targets import TARGETS
+    from kansweep import sources
 
-    if job.model.hidden == TARGETS[job.data.name].hidden:  # as a sweep's record has it
-        job = replace(job, model=replace(job.model, hidden=None))
+    model = job.model
+    if isinstance(model, KANConfig) and model.hidden == sources.shape(job.data)[1]:
+        job = replace(job, model=replace(model, hidden=None))  # a sweep's record has it
     usual, words = RunConfig(), []
     for item in fields(RunConfig):
         value, default = getattr(job, item.name), getattr(usual, item.name)
@@ -348,11 +422,14 @@ def overrides(job: RunConfig) -> list[str]:
             counted = item.name == "seeds" and value == tuple(range(len(value)))
             words += [override(item.name, len(value) if counted else value)] * (value != default)
             continue
+        table = isinstance(value, DataConfig) and value.name == "table"
         if getattr(value, "name", None) != getattr(default, "name", None):
-            words.append(f"{item.name}={getattr(value, 'name', None)}")
-            default = type(value)()
+            own = isinstance(value, DataConfig) and (value.formula or value.target)
+            words.append(override(f"{item.name}.name" if own else item.name, value.name))
+            default = default if isinstance(value, DataConfig) else type(value)()
         for key in (key.name for key in _own_keys(type(value)) if key.name != "name"):
-            if getattr(value, key) != getattr(default, key):
+            always = table and key in ("sizes", "n_test")  # data=table has others than the default
+            if always or getattr(value, key) != getattr(default, key):
                 words.append(override(value.prefix + key, getattr(value, key)))
     return words
 

@@ -1,18 +1,15 @@
-"""Sample a target into training and test tensors; the only place where data are drawn."""
+"""Training and test tensors of a batch of seeds, out of a source."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.targets import Target
-
-# One stream of random numbers for each purpose, so that neither depends on how much
-# the other drew: the test set of a seed is the same for every n_train.
-TRAIN_STREAM, TEST_STREAM = 0, 1
+from kansweep.sources import Points, Source
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Data:
 
 
 def sample(
-    target: Target,
+    source: Source,
     n_train: int,
     n_test: int,
     seeds: tuple[int, ...],
@@ -39,22 +36,13 @@ def sample(
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
 ) -> Data:
-    """Draw uniform points on the target's domain, one replica a seed.
+    """The points of every seed, one replica a seed, computed in float64 and rounded once."""
 
-    The training points of a seed are one stream: a larger ``n_train`` contains the points of
-    a smaller one. Points and values are computed in float64 and rounded once to ``dtype``.
-    """
-
-    def draw(n: int, stream: int) -> tuple[Tensor, Tensor]:
-        low, high = target.domain
-        xs = [
-            np.random.default_rng([seed, stream]).uniform(low, high, (n, target.n_inputs))
-            for seed in seeds
-        ]
-        ys = [target.function(x) for x in xs]
+    def draw(points: Callable[[int, int], Points], n: int) -> tuple[Tensor, Tensor]:
+        xs, ys = zip(*(points(n, seed) for seed in seeds), strict=True)
         return (
             torch.from_numpy(np.stack(xs)).to(device=device, dtype=dtype),
             torch.from_numpy(np.stack(ys)).to(device=device, dtype=dtype),
         )
 
-    return Data(*draw(n_train, TRAIN_STREAM), *draw(n_test, TEST_STREAM))
+    return Data(*draw(source.train, n_train), *draw(source.test, n_test))

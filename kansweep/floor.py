@@ -54,7 +54,9 @@ def floor(target: Target, hidden: tuple[int, ...], k: int, grid_size: int) -> fl
     exact = target.exact_from is not None and k >= target.exact_from
     if target.structure is None or hidden != target.hidden or exact:
         return None
-    laws = dict.fromkeys(range(target.n_inputs), _input(target.domain, grid_size, k))
+    intervals = target.intervals
+    inputs = {interval: _input(interval, grid_size, k) for interval in set(intervals)}
+    laws = {i: inputs[interval] for i, interval in enumerate(intervals)}
     for layer in target.structure:
         sums = {edge.sink: [e for e in layer if e.sink == edge.sink] for edge in layer}
         laws = {sink: _sum(edges, laws, grid_size, k) for sink, edges in sums.items()}

@@ -186,12 +186,23 @@ def where(mask: Tensor, a: KAN, b: KAN) -> KAN:
     return replace(a, layers=tuple(layers))
 
 
+def affine_output(kan: KAN, scale: float, offset: float) -> KAN:
+    """The KAN whose outputs are ``scale * output + offset``: B-splines sum to one, so that a
+    constant is one to all coefficients, shared equally by an output's edges."""
+    layer = kan.layers[-1]
+    coef = layer.coef * scale + offset / layer.n_inputs
+    base = None if layer.base is None else layer.base * scale
+    return replace(kan, layers=(*kan.layers[:-1], replace(layer, coef=coef, base=base)))
+
+
 def zeros(
     width: tuple[int, ...], grid_size: int, k: int, *, base: bool, domain: tuple[Tensor, Tensor]
 ) -> KAN:
     """A KAN whose every edge is zero, on grids over ``domain`` (lower, upper: (R, I) each) and,
-    behind hidden nodes, over [-1, 1]."""
+    behind hidden nodes, over [-1, 1]. silu sees every input as on [-1, 1]."""
     lower, upper = domain
+    half = (upper - lower) / 2
+    shift, scale = (0.0 - (upper + lower) / 2) / half, 1 / half
     layers = []
     for n_in, n_out in itertools.pairwise(width):
         replicas = lower.shape[0]
@@ -201,12 +212,12 @@ def zeros(
                 lower=lower,
                 upper=upper,
                 base=lower.new_zeros(replicas, n_out, n_in) if base else None,
-                shift=torch.zeros_like(lower),
-                scale=torch.ones_like(lower),
+                shift=shift,
+                scale=scale,
             )
         )
-        upper = lower.new_ones(replicas, n_out)
-        lower = -upper
+        upper = scale = lower.new_ones(replicas, n_out)
+        lower, shift = -upper, torch.zeros_like(upper)
     return KAN(tuple(layers), k)
 
 

@@ -49,6 +49,8 @@ SCHEMA = pa.schema(
         ("host", pa.string()),
         ("started_at", pa.timestamp("us", tz="UTC")),
         ("start_grid", pa.int64()),
+        ("size", pa.int64()),
+        ("noise", pa.float64()),
     ]
 )
 

@@ -64,7 +64,7 @@ def run(plan: Plan, store: Store, config: RunConfig, engine: Engine, observer: O
             observer.damaged(_planned(store.damaged, plan))
             wanted = sum(len(stretch.cells) for stretch in stretches)
             observer.started(len(plan.cells), len(plan.cells) - wanted)
-            tasks = schedule.tasks(stretches, plan, config, store, engine.workers)
+            tasks = schedule.tasks(stretches, config, store, engine.workers)
             _perform(tasks, store, engine, tally)
     except CellFailed:
         pass

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kansweep import __version__
-from kansweep.config import GridConfig, RunConfig
+from kansweep import __version__, sources
+from kansweep.config import GridConfig, KANConfig, MLPConfig, RunConfig
 from kansweep.rows import Stamp
 from kansweep.store import Store
-from kansweep.sweep import OK, Cell, Plan
+from kansweep.sweep import OK, Cell, Plan, layer_widths
 
 # What one batch may hold: points times edges, which the Jacobian grows with, and squared
 # parameters, which normal equations do where they are formed; a few hundred megabytes either way.
@@ -33,8 +33,8 @@ class Stretch:
 
     @property
     def alike(self) -> tuple[int, ...]:
-        """Data size and grid sizes: stretches that share them can be trained in lockstep."""
-        return (self.cells[0].n_train, *(cell.grid_size for cell in self.cells))
+        """Data size and sizes: stretches that share them can be trained in lockstep."""
+        return (self.cells[0].n_train, *(cell.size for cell in self.cells))
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,6 @@ class Task:
     """
 
     config: RunConfig  # with the seeds of these stretches alone
-    width: tuple[int, ...]
     stretches: tuple[Stretch, ...]
     run: str | None  # which run it belongs to: it is void once another one has the folder
     replaces: Mapping[str, Stamp] = field(default_factory=dict)  # rows that are there, but not kept
@@ -71,20 +70,22 @@ class Task:
 
 def described(task: Task, cell: Cell) -> dict[str, Any]:
     """The columns of a cell's row that are known before it is trained."""
-    config = task.config
+    config, model = task.config, task.config.model
+    kan = isinstance(model, KANConfig)
     return {
         "key": cell.key,
-        "data": config.data.name,
+        "data": sources.label(config.data),
         "n_train": cell.n_train,
         "seed": cell.seed,
-        "grid_size": cell.grid_size,
-        "k": config.model.k,
-        "width": "-".join(map(str, task.width)),
-        "model": config.model.name,
+        "grid_size": cell.size if kan else None,
+        "k": model.k if kan else None,
+        "width": "-".join(map(str, layer_widths(config, cell.size))),
+        "model": model.name,
         "solver": config.solver.name,
         "dtype": config.dtype,
         "device": config.device,
         "version": __version__,
+        "size": cell.size,
     }
 
 
@@ -114,7 +115,7 @@ def _spoilt(
     """Sound cells whose numbers are not those of an undisturbed chain: it began anew behind a cell
     that failed."""
     for cell in cells:
-        if cell.key in sound and starts[cell.key] not in (None, cells[0].grid_size):
+        if cell.key in sound and starts[cell.key] not in (None, cells[0].size):
             yield cell.key
 
 
@@ -141,7 +142,7 @@ def _stretches(cells: tuple[Cell, ...], wanted: set[str], sound: set[str]) -> It
 
 
 def tasks(
-    stretches: list[Stretch], plan: Plan, config: RunConfig, store: Store, workers: int | None
+    stretches: list[Stretch], config: RunConfig, store: Store, workers: int | None
 ) -> list[Task]:
     """Batches of the stretches that are alike; with ``workers`` None, one chain a task.
 
@@ -151,16 +152,15 @@ def tasks(
     run = store.holder().get("run")
     found = []
     for members in batches(stretches):
-        most = 1 if workers is None else _largest(members[0], plan, config)
+        most = 1 if workers is None else _largest(members[0], config)
         share = workers or 1
         parts = min(len(members), share * -(-len(members) // (share * most)))
         for part in _shared_out(members, parts):
             keys = [cell.key for stretch in part for cell in stretch.cells]
             replaces = {key: stamp for key in keys if (stamp := store.stamp(key)) is not None}
-            grids = GridConfig(part[0].alike[1:])
             seeds = tuple(stretch.cells[0].seed for stretch in part)
-            small = replace(config, seeds=seeds, grid=grids)  # each task is sent by itself
-            found.append(Task(small, plan.width, tuple(part), run, replaces))
+            small = _sized(replace(config, seeds=seeds), part[0].alike[1:])  # each is sent alone
+            found.append(Task(small, tuple(part), run, replaces))
     return found if workers == 1 else sorted(found, key=_cost, reverse=True)
 
 
@@ -169,19 +169,29 @@ def _shared_out(members: list[Stretch], parts: int) -> Iterator[list[Stretch]]:
     return (members[a:b] for a, b in itertools.pairwise(ends))
 
 
-def _largest(stretch: Stretch, plan: Plan, config: RunConfig) -> int:
+def _sized(config: RunConfig, sizes: tuple[int, ...]) -> RunConfig:
+    """The configuration with these sizes alone."""
+    if isinstance(config.model, MLPConfig):
+        return replace(config, model=replace(config.model, widths=sizes))
+    return replace(config, grid=GridConfig(sizes))
+
+
+def _largest(stretch: Stretch, config: RunConfig) -> int:
     """How many such stretches one batch may hold."""
-    n_train, *_, grid_size = stretch.alike
-    edges = sum(a * b for a, b in itertools.pairwise(plan.width))
-    n_params = min(edges * (grid_size + config.model.k + 1), DIRECT_PARAMS)
-    points = max(n_train, config.data.n_test // 4)
+    n_train, *_, size = stretch.alike
+    widths = layer_widths(config, size)
+    points = max(n_train, (config.data.n_test or 0) // 4)
+    if not isinstance(config.model, KANConfig):
+        return max(1, BATCH_WORK // (points * sum(widths)))
+    edges = sum(a * b for a, b in itertools.pairwise(widths))
+    n_params = min(edges * (size + config.model.k + 1), DIRECT_PARAMS)
     return max(1, min(BATCH_WORK // (points * edges), BATCH_SQUARES // n_params**2))
 
 
 def _cost(task: Task) -> float:
     """What a task takes, roughly and relative to others of the same sweep."""
-    n_train, *grid_sizes = task.stretches[0].alike
-    return len(task.stretches) * sum(n_train + 25 * size + 2000 for size in grid_sizes)
+    n_train, *sizes = task.stretches[0].alike
+    return len(task.stretches) * sum(n_train + 25 * size + 2000 for size in sizes)
 
 
 def remaining(task: Task, store: Store) -> list[Stretch]:

@@ -314,7 +314,8 @@ class Store:
         table = planned.merge(found, on="key", how="left")
         words = {"ok": "done", "diverged": "failed", "failed": "failed"}
         status = table["status"].map(words).fillna("waiting")
-        return table.assign(status=status.mask(table["key"].isin(at_work), "running"))
+        status = status.mask(table["key"].isin(at_work), "running")
+        return table.assign(status=status, model=plan.config_record["model"]["name"])
 
     @property
     def results_path(self) -> Path:

@@ -9,19 +9,31 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from kansweep import sources
 from kansweep.checks import ConfigError
-from kansweep.targets import TARGETS
 
 if TYPE_CHECKING:
     from kansweep.config import RunConfig
 
 # Raised when the same configuration would give other numbers than before, or another row.
-REVISIONS = {"format": 2, "lm": 2, "lbfgs": 1}
+REVISIONS = {"format": 2, "lm": 2, "lbfgs": 1, "mlp": 1}
 
 # Parts of a configuration that decide which cells there are, or how they are run, but none of
 # a cell's numbers (sizes and seeds are in the cell itself).
-EXTENT = ("data.sizes", "grid.sizes", "seeds")
-CONDUCT = ("name", "outputs", "engine", "run", "solver.trace")
+EXTENT = ("data.sizes", "grid.sizes", "model.widths", "seeds")
+CONDUCT = ("name", "outputs", "engine", "run", "solver.trace", "data.path", "data.hidden")
+# Settings that came after the first sweeps were made, with the values that change nothing: these
+# are no part of a key, so that older folders stay what they are.
+NEUTRAL: dict[str, Any] = {
+    "data.noise": 0,
+    "data.sampling": "uniform",
+    "data.formula": None,
+    "data.target": None,
+    "data.domain": None,
+    "data.inputs": None,
+    "data.output": None,
+    "data.sha256": None,
+}
 
 
 MOST_CELLS = 2_000_000  # planned in some ten seconds and a gigabyte
@@ -31,17 +43,19 @@ OK, DIVERGED, FAILED = "ok", "diverged", "failed"  # how a cell ends: its row's 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training: a data size, a seed and a grid size, at the end of its chain so far."""
+    """One training: a data size, a seed and a size, at the end of its chain so far. The size is a
+    KAN's grid size or an MLP's width."""
 
     key: str
     n_train: int
     seed: int
-    grid_size: int
+    size: int
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The cells of one data size and seed in ascending grid size, each warm-started by the last."""
+    """The cells of one data size and seed in ascending grid size, each warm-started by the last;
+    an MLP is not extended, and its cells are chains of one."""
 
     n_train: int
     seed: int
@@ -52,7 +66,6 @@ class Chain:
 class Plan:
     """All chains of a sweep, and the configuration as it is stored."""
 
-    width: tuple[int, ...]
     chains: tuple[Chain, ...]
     config_record: dict[str, Any]
 
@@ -62,33 +75,38 @@ class Plan:
 
 
 def plan(config: RunConfig) -> Plan:
-    """The sweep of a checked configuration: data sizes, then seeds, then grid sizes."""
-    width = layer_widths(config)
-    _check_start(config, width)
+    """The sweep of a checked and settled configuration: data sizes, then seeds, then sizes."""
+    _check_start(config)
     _check_number(config)
     record = _plain(asdict(config))
-    record["model"]["hidden"] = list(width[1:-1])
+    if config.model.name == "kan":
+        record["model"]["hidden"] = list(layer_widths(config, 1)[1:-1])
     if config.seeds == tuple(range(len(config.seeds))):
         record["seeds"] = len(config.seeds)
     cells = _cells(record)
+    extended = [config.sizes] if config.model.name == "kan" else [(w,) for w in config.sizes]
     chains = [
-        Chain(n_train, seed, cells(n_train, seed, config.grid.sizes))
-        for n_train in config.data.sizes
+        Chain(n_train, seed, cells(n_train, seed, sizes))
+        for n_train in config.data.sizes or ()
+        for sizes in extended
         for seed in config.seeds
     ]
-    return Plan(width, tuple(chains), record)
+    return Plan(tuple(chains), record)
 
 
-def layer_widths(config: RunConfig) -> tuple[int, ...]:
-    """[n_inputs, *hidden, n_outputs], the hidden widths being the target's own unless given."""
-    target = TARGETS[config.data.name]
-    hidden = target.hidden if config.model.hidden is None else config.model.hidden
-    return (target.n_inputs, *hidden, target.n_outputs)
+def layer_widths(config: RunConfig, size: int) -> tuple[int, ...]:
+    """[n_inputs, *hidden, n_outputs]: of a KAN the hidden widths that suit the data unless given,
+    of an MLP its ``size`` in each hidden layer."""
+    n_inputs, suggested, n_outputs = sources.shape(config.data)
+    if config.model.name == "mlp":
+        return (n_inputs, *(size,) * config.model.depth, n_outputs)
+    hidden = suggested if config.model.hidden is None else config.model.hidden
+    return (n_inputs, *hidden, n_outputs)
 
 
-def _check_start(config: RunConfig, width: tuple[int, ...]) -> None:
+def _check_start(config: RunConfig) -> None:
     """The additive start is that of one hidden node; a linear model needs none."""
-    start = getattr(config.solver, "start", "auto")
+    start, width = getattr(config.solver, "start", "auto"), layer_widths(config, 1)
     if start == "additive" and width[1:-1] not in ((), (1,)):
         shown = "-".join(map(str, width))
         raise ConfigError(
@@ -97,10 +115,11 @@ def _check_start(config: RunConfig, width: tuple[int, ...]) -> None:
 
 
 def _check_number(config: RunConfig) -> None:
-    asked = len(config.seeds) * len(config.data.sizes) * len(config.grid.sizes)
+    asked = len(config.seeds) * len(config.data.sizes or ()) * len(config.sizes)
     if asked > MOST_CELLS:
+        axis = "grid.sizes" if config.model.name == "kan" else "model.widths"
         raise ConfigError(
-            f"`seeds`, `data.sizes` and `grid.sizes` may make {MOST_CELLS:,} cells; got {asked:,}."
+            f"`seeds`, `data.sizes` and `{axis}` may make {MOST_CELLS:,} cells; got {asked:,}."
         )
 
 
@@ -110,6 +129,7 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
         key: value
         for key, value in _flat(record).items()
         if not {key, key.partition(".")[0]} & {*EXTENT, *CONDUCT}
+        and not (key in NEUTRAL and value == NEUTRAL[key])
     }
     if "device" in shared:
         shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter
@@ -120,19 +140,21 @@ def _cells(record: dict[str, Any]) -> Callable[[int, int, tuple[int, ...]], tupl
     """What makes the cells of a chain. The content of a key is written out once for all cells,
     since there may be many."""
     shared = identity(record)
-    revisions = {name: REVISIONS.get(name, 1) for name in ("format", shared["solver.name"])}
+    mlp = shared["model.name"] == "mlp"
+    method = "mlp" if mlp else shared["solver.name"]
+    revisions = {name: REVISIONS.get(name, 1) for name in ("format", method)}
     slots = {"n_train": "\0n", "seed": "\0s", "grids": "\0g"}  # no setting holds a null character
     text = json.dumps({**shared, **slots, "revisions": revisions}, sort_keys=True)
     n_slot, seed_slot, grids_slot = map(json.dumps, slots.values())
 
-    def cells(n_train: int, seed: int, grids: tuple[int, ...]) -> tuple[Cell, ...]:
+    def cells(n_train: int, seed: int, sizes: tuple[int, ...]) -> tuple[Cell, ...]:
         chain = text.replace(n_slot, str(n_train)).replace(seed_slot, str(seed))
         made = []
-        for last, grid_size in enumerate(grids):
-            content = chain.replace(grids_slot, json.dumps(grids[: last + 1]))
+        for last, size in enumerate(sizes):
+            content = chain.replace(grids_slot, json.dumps(sizes[: last + 1]))
             digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-            key = f"n{n_train}-s{seed}-G{grid_size}-{digest}"
-            made.append(Cell(key, n_train, seed, grid_size))
+            key = f"n{n_train}-s{seed}-{'W' if mlp else 'G'}{size}-{digest}"
+            made.append(Cell(key, n_train, seed, size))
         return tuple(made)
 
     return cells

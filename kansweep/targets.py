@@ -1,22 +1,28 @@
 """Functions to learn: name, dimension, domain, formula, suggested hidden widths and source.
 
-The five targets are those of the KAN paper's scaling-law figure (Liu et al., "KAN:
-Kolmogorov-Arnold Networks", arXiv:2404.19756, Fig. 3.1), all on the cube [-1, 1]^d.
+Five targets are those of the KAN paper's scaling-law figure (Liu et al., "KAN: Kolmogorov-Arnold
+Networks", arXiv:2404.19756, Fig. 3.1), on the cube [-1, 1]^d; five are special functions of two
+variables out of its section 3.2, on rectangles where they are smooth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 from scipy.special import j0
 
 Array = NDArray[np.float64]
 Univariate = Callable[[Array], Array]
 
+Interval = tuple[float, float]
+
 PAPER = "Liu et al. 2024, arXiv:2404.19756, section 3.1"
+SPECIAL = "Liu et al. 2024, arXiv:2404.19756, section 3.2; values by scipy.special"
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Edge:
 class Target:
     """A function from (n, n_inputs) to (n, n_outputs), and what is known of it.
 
-    ``hidden`` are the hidden widths of the KAN that represents its structure; from order
+    ``domain`` is one interval for each input, or one for all. ``hidden`` are the hidden widths of the KAN that represents its structure; from order
     ``exact_from`` on its splines do so without error, and there is no law to measure.
     ``structure``, where known, are the layers of that KAN: a node is the sum of the edges into
     it, nodes without are not needed, and no node feeds two edges, so a sum's terms are independent.
@@ -49,9 +55,27 @@ class Target:
     hidden: tuple[int, ...]
     source: str
     n_outputs: int = 1
-    domain: tuple[float, float] = (-1.0, 1.0)
+    domain: tuple[Interval, ...] = ((-1.0, 1.0),)
     exact_from: int | None = None
     structure: tuple[tuple[Edge, ...], ...] | None = None
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """The domain with an interval for each input."""
+        return self.domain * self.n_inputs if len(self.domain) == 1 else self.domain
+
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """The domain's corners, (n_inputs,) each."""
+        lower, upper = np.array(self.intervals, dtype=np.float64).T
+        return lower, upper
+
+
+@lru_cache(maxsize=64)
+def spread(target: Target) -> float:
+    """Standard deviation of a target over its domain, by a fixed sample."""
+    x = np.random.default_rng(0).uniform(*target.bounds, (20_000, target.n_inputs))
+    return float(np.std(target.function(x)))
 
 
 def exp_sin(x: Array) -> Array:
@@ -81,6 +105,31 @@ def nested(x: Array) -> Array:
     left = np.sin(np.pi * (squares[:, [0]] + squares[:, [1]]))
     right = np.sin(np.pi * (squares[:, [2]] + squares[:, [3]]))
     return np.exp(0.5 * (left + right))
+
+
+def ellipj(x: Array) -> Array:
+    """sn(x1 | x2), the Jacobian elliptic sine, (n, 2) -> (n, 1)."""
+    return np.asarray(special.ellipj(x[:, [0]], x[:, [1]])[0], dtype=np.float64)
+
+
+def ellipkinc(x: Array) -> Array:
+    """F(x1 | x2), the incomplete elliptic integral of the first kind, (n, 2) -> (n, 1)."""
+    return np.asarray(special.ellipkinc(x[:, [0]], x[:, [1]]), dtype=np.float64)
+
+
+def ellipeinc(x: Array) -> Array:
+    """E(x1 | x2), the incomplete elliptic integral of the second kind, (n, 2) -> (n, 1)."""
+    return np.asarray(special.ellipeinc(x[:, [0]], x[:, [1]]), dtype=np.float64)
+
+
+def jv(x: Array) -> Array:
+    """J_x1(x2), the Bessel function of the first kind and real order, (n, 2) -> (n, 1)."""
+    return np.asarray(special.jv(x[:, [0]], x[:, [1]]), dtype=np.float64)
+
+
+def lpmv(x: Array) -> Array:
+    """P_x1(x2), the Legendre function of real degree, (n, 2) -> (n, 1)."""
+    return np.asarray(special.lpmv(0, x[:, [0]], x[:, [1]]), dtype=np.float64)
 
 
 def _square(u: Array) -> Array:
@@ -122,6 +171,14 @@ _NESTED = (
     (Edge(0, 0, _exp_half, (np.exp(-1.0), np.e)),),
 )
 
+
+
+def _special(
+    name: str, formula: str, function: Callable[[Array], Array], first: Interval, second: Interval
+) -> Target:
+    return Target(name, formula, function, 2, (3,), SPECIAL, domain=(first, second))
+
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
@@ -146,5 +203,10 @@ TARGETS: dict[str, Target] = {
             PAPER,
             structure=_NESTED,
         ),
+        _special("ellipj", "sn(x1 | x2)", ellipj, (0.0, 4.0), (0.0, 0.9)),
+        _special("ellipkinc", "F(x1 | x2)", ellipkinc, (0.0, 1.4), (0.0, 0.9)),
+        _special("ellipeinc", "E(x1 | x2)", ellipeinc, (0.0, 1.4), (0.0, 0.9)),
+        _special("jv", "J_x1(x2)", jv, (0.0, 2.0), (1.0, 10.0)),
+        _special("lpmv", "P_x1(x2)", lpmv, (0.0, 3.0), (-0.9, 0.9)),
     )
 }

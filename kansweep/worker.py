@@ -13,17 +13,16 @@ from typing import Any, Protocol
 
 import torch
 
-from kansweep import chain, floor, schedule
+from kansweep import chain, floor, schedule, sources
 from kansweep.checks import ConfigError
-from kansweep.config import LBFGSConfig, LMConfig, SolverConfig
+from kansweep.config import KANConfig, LBFGSConfig, LMConfig, RunConfig, SolverConfig
 from kansweep.schedule import Task
 from kansweep.signals import interrupts_later
-from kansweep.solvers import Solver, Trained
+from kansweep.solvers import Shape, Solver, Trained
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
 from kansweep.store import PATIENCE, Note, Store
-from kansweep.sweep import Cell
-from kansweep.targets import TARGETS
+from kansweep.sweep import Cell, layer_widths
 
 
 class Listener(Protocol):
@@ -69,7 +68,7 @@ class _Diary:
 
     def begun(self, cells: Sequence[Cell]) -> None:
         self.running = [cell.key for cell in cells]
-        self._say({"n_train": cells[0].n_train, "grid_size": cells[0].grid_size})
+        self._say({"n_train": cells[0].n_train, "size": cells[0].size})
 
     def progress(self, now: chain.Progress) -> None:
         self._say(vars(now))
@@ -93,13 +92,13 @@ def _train(task: Task, store: Store, diary: _Diary) -> None:
     batch = _batch(task)
     nets = [_load(store, stretch.before, batch.device) for stretch in task.stretches]
     ends = chain.train(batch, make_solver(task.config.solver), nets, diary.progress)
-    for cells in zip(*(stretch.cells for stretch in task.stretches), strict=True):  # of one grid
+    for cells in zip(*(stretch.cells for stretch in task.stretches), strict=True):  # of one size
         diary.begun(cells)
         results, rows = next(ends), []
         with interrupts_later():
             for cell, result in zip(cells, results, strict=True):
                 measured = {n: v for n, v in vars(result).items() if n not in ("net", "trace")}
-                known = {**schedule.described(task, cell), "floor_rmse": _floor(task, cell)}
+                known = schedule.described(task, cell) | _facts(task.config, cell)
                 rows.append({**known, **_here(), **measured})
                 if batch.trace:
                     store.write_trace(cell.key, result.trace)
@@ -107,27 +106,37 @@ def _train(task: Task, store: Store, diary: _Diary) -> None:
         diary.finished(rows)  # who is told may stop the run, but not lose what is done
 
 
-def _floor(task: Task, cell: Cell) -> float | None:
-    target = TARGETS[task.config.data.name]
-    return floor.floor(target, task.width[1:-1], task.config.model.k, cell.grid_size)
+def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
+    """What is known of a cell without training it, as far as it takes the target to know it."""
+    if config.data.name == "table":
+        return {"floor_rmse": None, "noise": 0.0}
+    target = sources.target(config.data)
+    facts: dict[str, Any] = {"floor_rmse": None, "noise": sources.noise(config.data, target)}
+    if isinstance(config.model, KANConfig):
+        hidden = layer_widths(config, cell.size)[1:-1]
+        facts["floor_rmse"] = floor.floor(target, hidden, config.model.k, cell.size)
+    return facts
 
 
 def _batch(task: Task) -> chain.Batch:
-    config = task.config
-    n_train, *grid_sizes = task.stretches[0].alike
+    config, (n_train, *sizes) = task.config, task.stretches[0].alike
     return chain.Batch(
-        target=TARGETS[config.data.name],
+        source=sources.source(config.data),
         n_train=n_train,
-        n_test=config.data.n_test,
+        n_test=config.data.n_test or sources.N_TEST,
         seeds=config.seeds,
-        grid_sizes=tuple(grid_sizes),
-        width=task.width,
-        k=config.model.k,
-        base=config.model.base == "silu",
+        shapes=tuple(_shape(config, size) for size in sizes),
         device=config.device,
         dtype=config.dtype,
         trace=config.solver.trace,
     )
+
+
+def _shape(config: RunConfig, size: int) -> Shape:
+    width, model = layer_widths(config, size), config.model
+    if isinstance(model, KANConfig):
+        return Shape(width, model.k, size, model.base == "silu")
+    raise TypeError(f"no shape is configured by {type(model).__name__}")
 
 
 def check_device(device: str) -> None:

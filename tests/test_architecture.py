@@ -15,7 +15,7 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 HYDRA = {"hydra", "omegaconf"}
-LATE = {"worker"}  # imported where a task is performed, and not before
+LATE = {"worker", "tables"}  # imported where a task is performed, where there is a table; not before
 NUMERICS = {
     name
     for name in MODULES

@@ -28,7 +28,7 @@ class Problem:
 
     x: Tensor  # (R, n, I)
     y: Tensor  # (R, n, M)
-    domain: tuple[float, float]
+    domain: tuple[float | Tensor, float | Tensor]  # lower and upper end of the inputs, (I,) or all
     seeds: tuple[int, ...]  # one a replica; a cold start draws from nothing else
 
     def __getitem__(self, replicas: Tensor) -> Problem:
@@ -44,6 +44,11 @@ class Shape:
     k: int
     grid_size: int
     base: bool
+
+    @property
+    def size(self) -> int:
+        """What it grows along, for whoever does not ask what it is."""
+        return self.grid_size
 
 
 @dataclass(frozen=True)

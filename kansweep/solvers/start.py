@@ -34,10 +34,8 @@ POINTS, FRESH = 16, 0.9
 def blank(shape: Shape, problem: Problem) -> KAN:
     """The KAN of a shape with every edge zero, its input grids on the domain."""
     size = (problem.x.shape[0], shape.width[0])
-    domain = (
-        problem.x.new_full(size, problem.domain[0]),
-        problem.x.new_full(size, problem.domain[1]),
-    )
+    lower, upper = (torch.as_tensor(end).to(problem.x).expand(size) for end in problem.domain)
+    domain = (lower.clone(), upper.clone())
     return kan.zeros(shape.width, shape.grid_size, shape.k, base=shape.base, domain=domain)
 
 

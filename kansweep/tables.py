@@ -1,0 +1,132 @@
+"""A user's table: a CSV, parquet or NumPy file -> inputs and an output, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kansweep.checks import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Array = NDArray[np.float64]
+
+KINDS = (".csv", ".parquet", ".npz")
+LEAST_SIZE = 20  # of the sizes that are chosen for a table
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Inputs (n, n_inputs) and an output (n, 1) with the names of their columns; ``sha256`` tells
+    their content from another, whatever the file's format."""
+
+    x: Array
+    y: Array
+    inputs: tuple[str, ...]
+    output: str
+    sha256: str
+
+
+def read(path: str | None, inputs: tuple[str, ...] | None, output: str | None) -> Table:
+    """The columns of a file: ``inputs``, all others unless given, and ``output``, the last one.
+
+    An array (n, d) of an .npz file stands for d columns, ``x`` for x1, x2, ... Raises ConfigError
+    where it cannot be read, a column is missing, holds text or gaps, or is constant.
+    """
+    file = Path(str(path))
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise _refusal(file, f"be a file that is there: {error.strerror or error}") from error
+    return _read(file.absolute(), (status.st_mtime_ns, status.st_size), inputs, output)
+
+
+@lru_cache(maxsize=4)
+def _read(
+    file: Path, stamp: tuple[int, int], inputs: tuple[str, ...] | None, output: str | None
+) -> Table:
+    frame = _frame(file)
+    if len(frame.columns) < 2:
+        raise _refusal(file, f"have two columns or more; it has {len(frame.columns)}")
+    y = output or str(frame.columns[-1])
+    names = inputs or tuple(name for name in frame.columns if name != y)
+    for key, name in [("data.output", y), *(("data.inputs", name) for name in names)]:
+        if name not in frame.columns:
+            listed = ", ".join(frame.columns)
+            hint = did_you_mean(name, frame.columns)
+            raise ConfigError(f"`{key}` must be columns of {file.name}, {listed}; got {name!r}.{hint}")
+    if y in names:
+        raise ConfigError(f"`data.inputs` must not hold `data.output`, {y!r}.")
+    numbers = np.column_stack([_numbers(frame, name, file) for name in (*names, y)])
+    content = hashlib.sha256("\0".join((*names, y)).encode())
+    content.update(np.ascontiguousarray(numbers).tobytes())
+    return Table(numbers[:, :-1], numbers[:, -1:], names, y, content.hexdigest()[:16])
+
+
+def _frame(file: Path) -> DataFrame:
+    import pandas as pd
+
+    kind = file.suffix.lower()
+    if kind not in KINDS:
+        raise _refusal(file, f"end in {', '.join(KINDS)}")
+    try:
+        if kind == ".csv":
+            frame = pd.read_csv(file)
+        elif kind == ".parquet":
+            frame = pd.read_parquet(file)
+        else:
+            with np.load(file, allow_pickle=False) as arrays:
+                frame = pd.DataFrame(_columns(dict(arrays)))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise _refusal(file, f"be a {kind[1:]} file that can be read: {reason}") from error
+    return frame.rename(columns=str)
+
+
+def _columns(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays (n,) as they are, (n, 1) as one column and (n, d) as d numbered ones."""
+    columns: dict[str, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        if array.ndim == 2 and array.shape[1] > 1:
+            columns |= {f"{name}{i + 1}": array[:, i] for i in range(array.shape[1])}
+        else:
+            columns[name] = array.reshape(len(array), -1)[:, 0] if array.ndim == 2 else array
+    return columns
+
+
+def _numbers(frame: DataFrame, name: str, file: Path) -> Array:
+    column = frame[name]
+    if column.ndim != 1:
+        raise _refusal(file, f"name a column once; {name!r} is there more often")
+    gaps = int(column.isna().sum())
+    if gaps:
+        first = int(np.flatnonzero(column.isna())[0]) + 1
+        raise _refusal(file, f"have no missing values; column {name!r} lacks {gaps}, first in row {first}")
+    if column.dtype.kind not in "iufb":
+        example = str(column.iloc[0]) if len(column) else ""
+        raise _refusal(file, f"hold numbers; column {name!r} holds others, such as {example!r}")
+    values = column.to_numpy(np.float64)
+    if not np.isfinite(values).all():
+        raise _refusal(file, f"hold finite numbers; column {name!r} has others")
+    if len(values) == 0 or np.ptp(values) == 0:
+        raise _refusal(file, f"have columns that vary; {name!r} does not: leave it out of data.inputs")
+    return values
+
+
+def _refusal(file: Path, must: str) -> ConfigError:
+    return ConfigError(f"`data.path` must {must}; got {str(file)!r}.")
+
+
+def sizes(most: int) -> tuple[int, ...]:
+    """Up to four data sizes for a table: all rows that there are, and thirds of them."""
+    found: Sequence[int] = [round(most / 10 ** (half / 2)) for half in (3, 2, 1, 0)]
+    return tuple(size for size in found if size >= LEAST_SIZE or size == most and most >= 2)
