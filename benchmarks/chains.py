@@ -21,9 +21,8 @@ import torch
 from kansweep import chain
 from kansweep.config import RunConfig
 from kansweep.solvers import Outcome, Solver
-from kansweep.sweep import layer_widths
-from kansweep.targets import TARGETS
-from kansweep.worker import make_solver
+from kansweep.sources import source
+from kansweep.worker import make_solver, shape
 
 
 class Timed:
@@ -53,14 +52,11 @@ def batch(n_train: int, grids: tuple[int, ...], seeds: tuple[int, ...]) -> chain
     """A batch of the default configuration."""
     config = RunConfig()
     return chain.Batch(
-        target=TARGETS[config.data.name],
+        source=source(config.data),
         n_train=n_train,
         n_test=config.data.n_test,
         seeds=seeds,
-        grid_sizes=grids,
-        width=layer_widths(config),
-        k=config.model.k,
-        base=config.model.base == "silu",
+        shapes=tuple(shape(config, size) for size in grids),
         device=config.device,
         dtype=config.dtype,
     )
@@ -72,10 +68,10 @@ def run(work: chain.Batch) -> Iterator[dict[str, Any]]:
         counted = solver.taken()
         for result in results:
             if result.status != chain.OK:  # its seconds would be those of something else
-                raise RuntimeError(f"G = {result.grid_size}: {result.status}, {result.error}")
+                raise RuntimeError(f"G = {result.size}: {result.status}, {result.error}")
             yield {
                 "n_train": work.n_train,
-                "grid_size": result.grid_size,
+                "grid_size": result.size,
                 "seed": result.seed,
                 "batch": len(work.seeds),
                 "train_rmse": result.train_rmse,

@@ -24,6 +24,7 @@ from benchmarks.report import HERE, cells, figures, markdown, measured_on, own_c
 from kansweep import __version__
 from kansweep.config import RunConfig
 from kansweep.data import sample
+from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 PEERS_PYTHON = HERE / ".venv-peers" / "bin" / "python"
@@ -89,7 +90,7 @@ def save_data(n: int, scope: Scope, folder: Path) -> list[Path]:
     """kansweep's own points as files for the peers, one a seed."""
     paths = []
     for seed in range(scope.seeds):
-        data = sample(TARGETS[RunConfig().data.name], n, scope.n_test, (seed,))
+        data = sample(Sampled(TARGETS[RunConfig().data.name]), n, scope.n_test, (seed,))
         paths.append(folder / f"data_{n}_{seed}.npz")
         names = ("x_train", "y_train", "x_test", "y_test")
         np.savez(paths[-1], **{name: getattr(data, name)[0].numpy() for name in names})

@@ -109,10 +109,8 @@ ASCENDING = Rule(
 NOISE = Rule(
     "a number, 0 or more, or a share of the target's spread such as 1%",
     lambda value: (
-        type(value) in (int, float)
-        and 0 <= value < float("inf")
-        or isinstance(value, str)
-        and bool(re.fullmatch(r"(\d+\.?\d*|\.\d+)(e-?\d+)?%", value))
+        (type(value) in (int, float) and 0 <= value < float("inf"))
+        or (isinstance(value, str) and bool(re.fullmatch(r"(\d+\.?\d*|\.\d+)(e-?\d+)?%", value)))
     ),
 )
 FUNCTION = matching("as package.module:function", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -139,9 +137,7 @@ DOMAIN = Rule(
     "as [low,high], or a list of such, one for each input",
     lambda value: (
         _is_interval(value)
-        or isinstance(value, list | tuple)
-        and len(value) > 0
-        and all(map(_is_interval, value))
+        or (isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_interval, value)))
     ),
 )
 SETTINGS = Rule(

@@ -124,6 +124,10 @@ class ModelConfig(Schema):
     prefix: ClassVar[str] = "model."
     name: str = MISSING
 
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        """Those of the model of one size, where ``suggested`` are what suits the data."""
+        raise NotImplementedError
+
 
 _MODEL = one_of("kan", "mlp")  # the names of MODELS, below
 
@@ -137,6 +141,9 @@ class KANConfig(ModelConfig):
     k: int = _key(3, checks.ORDER, "kan: the splines' order; 3 is cubic")
     base: str = _key("none", one_of("none", "silu"), "kan: a function added to every spline")
 
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        return suggested if self.hidden is None else self.hidden
+
 
 @dataclass
 class MLPConfig(ModelConfig):
@@ -149,6 +156,9 @@ class MLPConfig(ModelConfig):
         "tanh", one_of("tanh", "silu", "relu", "gelu"), "mlp: tanh, silu, relu or gelu"
     )
     restarts: int = _key(5, checks.COUNT, "mlp: random starts; the best by training error stays")
+
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        return (size,) * self.depth
 
 
 MODELS: dict[str, type[ModelConfig]] = {"kan": KANConfig, "mlp": MLPConfig}
@@ -288,10 +298,7 @@ class RunConfig(Schema):
         if isinstance(self.seeds, int):
             self.seeds = tuple(range(self.seeds))
         if isinstance(self.model, MLPConfig) and not isinstance(self.solver, LBFGSConfig):
-            raise ConfigError(
-                f"`solver` must be lbfgs for model=mlp; got {self.solver.name}."
-            )
-
+            raise ConfigError(f"`solver` must be lbfgs for model=mlp; got {self.solver.name}.")
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -425,7 +432,8 @@ def overrides(job: RunConfig) -> list[str]:
         table = isinstance(value, DataConfig) and value.name == "table"
         if getattr(value, "name", None) != getattr(default, "name", None):
             own = isinstance(value, DataConfig) and (value.formula or value.target)
-            words.append(override(f"{item.name}.name" if own else item.name, value.name))
+            name = getattr(value, "name", None)
+            words.append(override(f"{item.name}.name" if own else item.name, name))
             default = default if isinstance(value, DataConfig) else type(value)()
         for key in (key.name for key in _own_keys(type(value)) if key.name != "name"):
             always = table and key in ("sizes", "n_test")  # data=table has others than the default

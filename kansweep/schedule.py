@@ -71,14 +71,13 @@ class Task:
 def described(task: Task, cell: Cell) -> dict[str, Any]:
     """The columns of a cell's row that are known before it is trained."""
     config, model = task.config, task.config.model
-    kan = isinstance(model, KANConfig)
     return {
         "key": cell.key,
         "data": sources.label(config.data),
         "n_train": cell.n_train,
         "seed": cell.seed,
-        "grid_size": cell.size if kan else None,
-        "k": model.k if kan else None,
+        "grid_size": cell.size if isinstance(model, KANConfig) else None,
+        "k": model.k if isinstance(model, KANConfig) else None,
         "width": "-".join(map(str, layer_widths(config, cell.size))),
         "model": model.name,
         "solver": config.solver.name,

@@ -141,7 +141,8 @@ def _grid(n: int, target: Target, seed: int) -> Array:
 
 
 def _side(n: int, d: int) -> int:
-    return round(n ** (1 / d))
+    side: int = round(n ** (1 / d))
+    return side
 
 
 SAMPLINGS: dict[str, Callable[[int, Target, int], Array]] = {
@@ -176,8 +177,8 @@ def source(data: DataConfig) -> Source:
         table = tables.read(data.path, data.inputs, data.output)
         if table.sha256 != data.sha256:
             raise ConfigError(
-                f"`data.path` must hold what it held when this sweep began; {data.path} has changed."
-                " Give what it holds now a name of its own with name=…"
+                f"`data.path` must hold what it held when this sweep began; {data.path} has"
+                " changed. Give what it holds now a name of its own with name=…"
             )
         return Tabled(table, data.n_test)
     found = target(data)
@@ -185,7 +186,7 @@ def source(data: DataConfig) -> Source:
 
 
 def noise(data: DataConfig, found: Target) -> float:
-    """The noise's standard deviation in the outputs' units: as given, or so many % of the spread."""
+    """The noise's standard deviation in the outputs' units: as given, or in % of the spread."""
     if isinstance(data.noise, str):
         return float(data.noise.rstrip("%")) / 100 * spread(found)
     return float(data.noise)
@@ -229,7 +230,9 @@ def check(data: DataConfig) -> None:
         if getattr(data, key) is not None:
             raise ConfigError(f"`data.{key}` is a key of data=table, which is not the data chosen.")
     if len(given) == 2:
-        raise ConfigError("`data.formula` and `data.target` are two functions; give one of the two.")
+        raise ConfigError(
+            "`data.formula` and `data.target` are two functions; give one of the two."
+        )
     if data.sizes is None:
         raise ConfigError("`data.sizes` may be null for data=table alone.")
     if not given:
@@ -276,9 +279,7 @@ def settled(data: DataConfig) -> DataConfig:
                 f" {max(sizes, default=2)} + {n_test}; {data.path} has {len(table.x)}."
             )
         sha256 = table.sha256
-        found = replace(
-            data, inputs=table.inputs, output=table.output, n_test=n_test, sizes=sizes
-        )
+        found = replace(data, inputs=table.inputs, output=table.output, n_test=n_test, sizes=sizes)
     if data.sha256 not in (None, sha256):
         what = data.target or data.path
         raise ConfigError(f"`data.sha256` must be that of {what}, {sha256}; got {data.sha256}.")
@@ -357,13 +358,11 @@ def _of_function(function: Callable[..., Any], name: str, address: str) -> Targe
     return Target(name, f"{address}({', '.join(names)})", columns, len(names), (1,), address)
 
 
-def _given(
-    found: Target, domain: tuple[Any, ...] | None, hidden: tuple[int, ...] | None
-) -> Target:
+def _given(found: Target, domain: tuple[Any, ...] | None, hidden: tuple[int, ...] | None) -> Target:
     """The target with the domain and the hidden widths that the configuration gives it."""
     if domain is not None:
         intervals: tuple[Interval, ...]
-        intervals = domain if isinstance(domain[0], tuple) else (domain,)  # type: ignore[assignment]
+        intervals = domain if isinstance(domain[0], tuple) else (domain,)
         if len(intervals) not in (1, found.n_inputs):
             raise ConfigError(
                 f"`data.domain` must be one interval, or one for each of {found.n_inputs} inputs;"
@@ -394,7 +393,9 @@ def _check_values(found: Target, key: str) -> None:
             " data.domain=[low,high] gives it another."
         )
     if np.ptp(y) == 0:
-        raise ConfigError(f"`{key}` must not be constant; {found.formula} is {y[0, 0]:g} everywhere.")
+        raise ConfigError(
+            f"`{key}` must not be constant; {found.formula} is {y[0, 0]:g} everywhere."
+        )
 
 
 def _fingerprint(found: Target) -> str:

@@ -98,10 +98,7 @@ def layer_widths(config: RunConfig, size: int) -> tuple[int, ...]:
     """[n_inputs, *hidden, n_outputs]: of a KAN the hidden widths that suit the data unless given,
     of an MLP its ``size`` in each hidden layer."""
     n_inputs, suggested, n_outputs = sources.shape(config.data)
-    if config.model.name == "mlp":
-        return (n_inputs, *(size,) * config.model.depth, n_outputs)
-    hidden = suggested if config.model.hidden is None else config.model.hidden
-    return (n_inputs, *hidden, n_outputs)
+    return (n_inputs, *config.model.hidden_widths(suggested, size), n_outputs)
 
 
 def _check_start(config: RunConfig) -> None:

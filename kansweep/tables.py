@@ -63,7 +63,9 @@ def _read(
         if name not in frame.columns:
             listed = ", ".join(frame.columns)
             hint = did_you_mean(name, frame.columns)
-            raise ConfigError(f"`{key}` must be columns of {file.name}, {listed}; got {name!r}.{hint}")
+            raise ConfigError(
+                f"`{key}` must name columns of {file.name}, {listed}; got {name!r}.{hint}"
+            )
     if y in names:
         raise ConfigError(f"`data.inputs` must not hold `data.output`, {y!r}.")
     numbers = np.column_stack([_numbers(frame, name, file) for name in (*names, y)])
@@ -110,7 +112,9 @@ def _numbers(frame: DataFrame, name: str, file: Path) -> Array:
     gaps = int(column.isna().sum())
     if gaps:
         first = int(np.flatnonzero(column.isna())[0]) + 1
-        raise _refusal(file, f"have no missing values; column {name!r} lacks {gaps}, first in row {first}")
+        raise _refusal(
+            file, f"have no missing values; column {name!r} lacks {gaps}, first in row {first}"
+        )
     if column.dtype.kind not in "iufb":
         example = str(column.iloc[0]) if len(column) else ""
         raise _refusal(file, f"hold numbers; column {name!r} holds others, such as {example!r}")
@@ -118,7 +122,9 @@ def _numbers(frame: DataFrame, name: str, file: Path) -> Array:
     if not np.isfinite(values).all():
         raise _refusal(file, f"hold finite numbers; column {name!r} has others")
     if len(values) == 0 or np.ptp(values) == 0:
-        raise _refusal(file, f"have columns that vary; {name!r} does not: leave it out of data.inputs")
+        raise _refusal(
+            file, f"have columns that vary; {name!r} does not: leave it out of data.inputs"
+        )
     return values
 
 
@@ -129,4 +135,4 @@ def _refusal(file: Path, must: str) -> ConfigError:
 def sizes(most: int) -> tuple[int, ...]:
     """Up to four data sizes for a table: all rows that there are, and thirds of them."""
     found: Sequence[int] = [round(most / 10 ** (half / 2)) for half in (3, 2, 1, 0)]
-    return tuple(size for size in found if size >= LEAST_SIZE or size == most and most >= 2)
+    return tuple(size for size in found if size >= LEAST_SIZE or (size == most and most >= 2))

@@ -42,7 +42,8 @@ class Edge:
 class Target:
     """A function from (n, n_inputs) to (n, n_outputs), and what is known of it.
 
-    ``domain`` is one interval for each input, or one for all. ``hidden`` are the hidden widths of the KAN that represents its structure; from order
+    ``domain`` is one interval for each input, or one for all. ``hidden`` are the hidden widths of
+    the KAN that represents its structure, or that serve where none is known; from order
     ``exact_from`` on its splines do so without error, and there is no law to measure.
     ``structure``, where known, are the layers of that KAN: a node is the sum of the edges into
     it, nodes without are not needed, and no node feeds two edges, so a sum's terms are independent.
@@ -170,7 +171,6 @@ _NESTED = (
     tuple(Edge(i, 0, _sin_pi, (-1.0, 1.0)) for i in range(2)),
     (Edge(0, 0, _exp_half, (np.exp(-1.0), np.e)),),
 )
-
 
 
 def _special(

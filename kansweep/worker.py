@@ -125,14 +125,15 @@ def _batch(task: Task) -> chain.Batch:
         n_train=n_train,
         n_test=config.data.n_test or sources.N_TEST,
         seeds=config.seeds,
-        shapes=tuple(_shape(config, size) for size in sizes),
+        shapes=tuple(shape(config, size) for size in sizes),
         device=config.device,
         dtype=config.dtype,
         trace=config.solver.trace,
     )
 
 
-def _shape(config: RunConfig, size: int) -> Shape:
+def shape(config: RunConfig, size: int) -> Shape:
+    """The network that a configuration describes at one size."""
     width, model = layer_widths(config, size), config.model
     if isinstance(model, KANConfig):
         return Shape(width, model.k, size, model.base == "silu")

@@ -12,6 +12,7 @@ from kansweep.data import sample
 from kansweep.gauge import mid_and_half, rescale_inputs, rescale_outputs
 from kansweep.kan import KAN, edges
 from kansweep.solvers import Problem
+from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 
@@ -45,7 +46,7 @@ def random_kan(
 
 
 def example(n_train: int, seeds: tuple[int, ...], target: str = "exp_sin") -> Problem:
-    data = sample(TARGETS[target], n_train, 1, seeds)
+    data = sample(Sampled(TARGETS[target]), n_train, 1, seeds)
     return Problem(data.x_train, data.y_train, (-1.0, 1.0), seeds)
 
 

@@ -11,20 +11,18 @@ from kans import random_kan
 
 from kansweep import chain
 from kansweep.chain import Batch
-from kansweep.solvers import Outcome, Trained, start
+from kansweep.solvers import Outcome, Shape, Trained, start
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
+from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 BATCH = Batch(
-    target=TARGETS["exp_sin"],
+    source=Sampled(TARGETS["exp_sin"]),
     n_train=60,
     n_test=80,
     seeds=(0, 1, 2),
-    grid_sizes=(3, 5, 9),
-    width=(2, 1, 1),
-    k=3,
-    base=False,
+    shapes=tuple(Shape((2, 1, 1), 3, grid_size, base=False) for grid_size in (3, 5, 9)),
     device="cpu",
     dtype="float64",
 )
@@ -37,6 +35,10 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def of(function):
+    return Sampled(replace(TARGETS["exp_sin"], function=function))
 
 
 def train(batch=BATCH, solver=None, nets=None):
@@ -71,7 +73,7 @@ class Scripted:
 
 def test_every_grid_size_gives_a_result_a_seed_in_order():
     grids = train()
-    assert [[r.grid_size for r in results] for results in grids] == [[3] * 3, [5] * 3, [9] * 3]
+    assert [[r.size for r in results] for results in grids] == [[3] * 3, [5] * 3, [9] * 3]
     assert all([r.seed for r in results] == [0, 1, 2] for results in grids)
     assert all(r.status == chain.OK for results in grids for r in results)
     errors = np.array([[r.test_rmse for r in results] for results in grids])
@@ -111,7 +113,7 @@ def test_a_seed_in_a_batch_is_what_it_is_alone():
 def test_a_chain_goes_on_from_kept_weights_to_the_same_bits(solver):
     whole = train(solver=solver)
     kept = [Trained.from_arrays(result.net.to_arrays()) for result in whole[0]]
-    resumed = train(replace(BATCH, grid_sizes=(5, 9)), solver, kept)
+    resumed = train(replace(BATCH, shapes=BATCH.shapes[1:]), solver, kept)
     for before, after in zip(whole[1:], resumed, strict=True):
         for one, other in zip(before, after, strict=True):
             assert torch.equal(one.net.kan.theta(), other.net.kan.theta())
@@ -177,17 +179,17 @@ def test_data_that_cannot_be_had_fail_every_cell_of_the_batch():
     def function(x):
         raise ValueError("outside its domain")
 
-    grids = train(replace(BATCH, target=replace(BATCH.target, function=function)))
+    grids = train(replace(BATCH, source=of(function)))
     results = [result for results in grids for result in results]
-    assert [(r.grid_size, r.seed) for r in results] == [(g, s) for g in (3, 5, 9) for s in range(3)]
+    assert [(r.size, r.seed) for r in results] == [(g, s) for g in (3, 5, 9) for s in range(3)]
     assert {(r.status, r.error) for r in results} == {
         (chain.FAILED, "ValueError: outside its domain")
     }
 
 
 def test_values_that_are_infinite_are_a_divergence():
-    far = replace(BATCH.target, function=lambda x: np.where(x[:, :1] > 0, np.inf, 1.0))
-    grids = train(replace(BATCH, target=far), Scripted({}))
+    far = of(lambda x: np.where(x[:, :1] > 0, np.inf, 1.0))
+    grids = train(replace(BATCH, source=far), Scripted({}))
     assert {result.status for results in grids for result in results} == {chain.DIVERGED}
 
 
@@ -211,7 +213,7 @@ def test_progress_is_reported_with_the_replicas_own_data(monkeypatch):
     monkeypatch.setattr(chain, "REPORT_EVERY", 0.0)
     reports = []
     list(chain.train(BATCH, LM(), [None] * 3, reports.append))
-    assert {(p.n_train, p.grid_size) for p in reports} == {(60, 3), (60, 5), (60, 9)}
+    assert {(p.n_train, p.size) for p in reports} == {(60, 3), (60, 5), (60, 9)}
     assert all(0 < p.train_rmse < 1 and 1 <= p.replicas <= 3 for p in reports)
 
 

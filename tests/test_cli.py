@@ -467,7 +467,8 @@ def test_an_interrupted_run_keeps_its_cells_and_goes_on(
 def test_failed_cells_are_named_with_the_way_to_retry(
     kansweep: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = {"n_train": 40, "grid_size": 6, "status": "failed", "error": "out of memory\nat ..."}
+    row = {"n_train": 40, "model": "kan", "size": 6, "status": "failed"}
+    row["error"] = "out of memory\nat ..."
     rows = [{**row, "seed": seed} for seed in range(12)]
     summary = SimpleNamespace(
         total=20, cached=0, done=8, left=0, failed=rows, damaged=[], seconds=1.0
@@ -488,7 +489,7 @@ def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None
         def isatty(self) -> bool:
             return True
 
-    now = {"n_train": 300, "grid_size": 20, "train_rmse": 1e-5, "test_rmse": 2e-5, "reg": 8.125}
+    now = {"n_train": 300, "size": 20, "train_rmse": 1e-5, "test_rmse": 2e-5, "reg": 8.125}
 
     def watch(screen: io.StringIO, row: dict[str, Any]) -> str:
         monkeypatch.setattr(sys, "stderr", screen)
@@ -503,6 +504,6 @@ def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None
     shown = watch(Terminal(), now)
     assert " 6/20 " in shown
     assert "n=300 G=20 train 1.00e-05 test 2.00e-05 reg 8.12]" in shown
-    failed = dict.fromkeys(now) | {"n_train": 100, "grid_size": 50}
+    failed = dict.fromkeys(now) | {"n_train": 100, "size": 50}
     assert "n=100 G=50]" in watch(Terminal(), failed)
     assert watch(io.StringIO(), now) == ""

@@ -178,7 +178,7 @@ def test_a_sum_of_many_inputs_has_its_exact_distribution():
 
 def test_the_domain_may_be_another():
     """sin(pi x) on [0, 4] is two periods: G intervals there are G / 2 of [-1, 1]."""
-    wide = replace(SINE, domain=(0.0, 4.0))
+    wide = replace(SINE, domain=((0.0, 4.0),))
     assert floor(wide, (), 3, 200) == pytest.approx(floor(SINE, (), 3, 100), rel=0.01)
 
 
@@ -232,7 +232,7 @@ def test_every_target_but_the_product_has_a_structure():
 @pytest.mark.parametrize("name", STRUCTURED)
 def test_a_structure_composes_to_its_target(name):
     target = TARGETS[name]
-    x = np.random.default_rng(0).uniform(*target.domain, (1000, target.n_inputs))
+    x = np.random.default_rng(0).uniform(*target.bounds, (1000, target.n_inputs))
     nodes = dict(enumerate(x.T))
     for layer in target.structure:
         sums = defaultdict(float)
@@ -257,7 +257,7 @@ def test_a_structure_is_a_tree_of_the_suggested_widths(name):
 
 @pytest.mark.parametrize("name", STRUCTURED)
 def test_an_edge_states_the_range_of_its_values(name):
-    ranges = dict.fromkeys(range(TARGETS[name].n_inputs), TARGETS[name].domain)
+    ranges = dict(enumerate(TARGETS[name].intervals))
     for layer in TARGETS[name].structure:
         sums = defaultdict(lambda: np.zeros(2))
         for edge in layer:

@@ -14,6 +14,7 @@ from kansweep import kan as kans
 from kansweep.data import sample
 from kansweep.solvers import NON_FINITE, Problem, Shape, lbfgs
 from kansweep.solvers.lbfgs import LBFGS
+from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 PUBLISHED = Path(__file__).parent / "data" / "example8_published.csv"
@@ -31,7 +32,7 @@ def test_the_recipe_gives_the_published_errors():
 
     Without the biases this seed ends in a local minimum, at an RMSE above 0.1.
     """
-    data = sample(TARGETS["exp_sin"], 1000, 1000, (3,))
+    data = sample(Sampled(TARGETS["exp_sin"]), 1000, 1000, (3,))
     problem, solver = Problem(data.x_train, data.y_train, (-1, 1), (3,)), LBFGS()
     net = solver.start(EXAMPLE, problem)
     for grid_size, expected in published(1000).items():

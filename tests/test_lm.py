@@ -32,6 +32,7 @@ from kansweep.solvers.lm import LM
 from kansweep.solvers.objective import evaluate
 from kansweep.solvers.reml import Weight
 from kansweep.solvers.systems import Direct, Iterative
+from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 EXAMPLE = Shape((2, 1, 1), 3, 5, False)
@@ -40,7 +41,7 @@ FLOOR = {5: 6.62e-3, 10: 3.03e-4, 20: 1.72e-5, 50: 4.28e-7, 100: 2.66e-8}
 
 
 def fresh_rmse(net: KAN, seeds: tuple[int, ...], target: str = "exp_sin") -> torch.Tensor:
-    data = sample(TARGETS[target], 1, 10_000, seeds)
+    data = sample(Sampled(TARGETS[target]), 1, 10_000, seeds)
     return (net(data.x_test) - data.y_test).square().mean((1, 2)).sqrt()
 
 
@@ -406,7 +407,7 @@ def test_the_base_branch_is_trained_too():
 
 
 def test_single_precision_trains_to_its_own_round_off():
-    data = sample(TARGETS["exp_sin"], 1000, 1000, (0,), dtype=torch.float32)
+    data = sample(Sampled(TARGETS["exp_sin"]), 1000, 1000, (0,), dtype=torch.float32)
     problem = Problem(data.x_train, data.y_train, (-1, 1), (0,))
     net = trained(problem, (5, 10, 20, 50))[-1]
     error = (net(data.x_test) - data.y_test).square().mean().sqrt()

@@ -223,7 +223,7 @@ def test_exactly_what_is_asked_for_is_trained_and_the_table_is_that_of_an_undist
 
 
 def place(cell: sweep.Cell) -> tuple[int, int, int]:
-    return cell.n_train, cell.seed, cell.grid_size
+    return cell.n_train, cell.seed, cell.size
 
 
 def test_what_follows_a_divergence_starts_cold_also_when_it_is_made_up_for(tmp_path, diary):
@@ -487,7 +487,7 @@ def test_a_worker_whose_run_no_longer_has_the_folder_stops_and_marks_nothing_fai
     plan, store = sweep.plan(CONFIG), Store(tmp_path)
     with store.open(plan):
         stretches = schedule.missing(plan, store, "cached")
-        task, *_ = schedule.tasks(stretches, plan, CONFIG, store, 1)
+        task, *_ = schedule.tasks(stretches, CONFIG, store, 1)
     monkeypatch.setattr(worker, "PATIENCE", 0.0)
     assert not worker.work(task, store)  # the run has ended
     with store.open(plan):  # and another has begun
@@ -513,7 +513,7 @@ def test_a_task_that_is_performed_again_goes_on_where_it_was(tmp_path, diary):
     plan, store = sweep.plan(CONFIG), Store(tmp_path)
     with store.open(plan):
         stretches = schedule.missing(plan, store, "force")
-        task, *_ = schedule.tasks(stretches, plan, CONFIG, store, 1)
+        task, *_ = schedule.tasks(stretches, CONFIG, store, 1)
         diary.diverging = {(40, 0, 5)}
         solve = diary.solve
 
@@ -585,7 +585,7 @@ def test_batches_are_bounded_by_the_test_points_too():
     many = replace(CONFIG, seeds=list(range(300)), data=DataConfig(sizes=(10,), n_test=10_000))
     plan, store = sweep.plan(many), Store(Path("nowhere"))
     stretches = [schedule.Stretch(chain.cells, None) for chain in plan.chains]
-    tasks = schedule.tasks(stretches, plan, many, store, 1)
+    tasks = schedule.tasks(stretches, many, store, 1)
     assert max(len(task.stretches) for task in tasks) * 10_000 // 4 * 3 <= schedule.BATCH_WORK
     assert sum(len(task.stretches) for task in tasks) == 300
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from kansweep import store as stores
 from kansweep import sweep
-from kansweep.config import DataConfig, GridConfig, ModelConfig, RunConfig
+from kansweep.config import DataConfig, GridConfig, KANConfig, RunConfig
 from kansweep.rows import SCHEMA
 from kansweep.store import Store, StoreError
 
@@ -32,7 +32,7 @@ COLUMNS = (
     "key, data, n_train, seed, grid_size, k, width, model, solver, n_params, train_rmse, "
     "test_rmse, test_median_error, floor_rmse, reg, status, stop_reason, steps, grad_norm, "
     "seconds, dtype, device, error, version, torch_version, git_revision, host, started_at, "
-    "start_grid"
+    "start_grid, size, noise"
 )
 
 
@@ -63,9 +63,9 @@ def files(store: Store) -> set[str]:
 
 def test_the_columns_are_those_of_the_contract():
     assert ", ".join(SCHEMA.names) == COLUMNS
-    whole = {"n_train", "seed", "grid_size", "k", "n_params", "steps", "start_grid"}
+    whole = {"n_train", "seed", "grid_size", "k", "n_params", "steps", "start_grid", "size"}
     real = {name for name in SCHEMA.names if "rmse" in name}
-    real |= {"test_median_error", "reg", "grad_norm", "seconds"}
+    real |= {"test_median_error", "reg", "grad_norm", "seconds", "noise"}
     for column in SCHEMA:
         kind = "int64" if column.name in whole else "double" if column.name in real else "string"
         assert str(column.type) == (
@@ -84,7 +84,9 @@ def test_what_is_no_number_is_null_in_the_file(store):
 
 def test_columns_have_the_same_types_however_many_rows_there_are(store):
     none = store.results(KEYS).dtypes
-    store.write_cell(row(n_params=24, steps=3, k=3, grid_size=3, start_grid=3, error=None), None)
+    store.write_cell(
+        row(n_params=24, steps=3, k=3, grid_size=3, start_grid=3, size=3, error=None), None
+    )
     assert store.results(KEYS).dtypes.to_dict() == none.to_dict()
     assert str(none["seed"]) == "int64"
 
@@ -270,7 +272,7 @@ def test_weights_cannot_run_code(store):
 @pytest.mark.parametrize("both", [True, False])
 def test_rows_of_newer_and_older_versions_are_read(store, both):
     """A newer one has columns more, an older one lacks those that came at the end."""
-    newer = pa.Table.from_pylist([row()], schema=SCHEMA).append_column("size", pa.array([5]))
+    newer = pa.Table.from_pylist([row()], schema=SCHEMA).append_column("mood", pa.array([5]))
     older = pa.Table.from_pylist([row(KEYS[1])], schema=SCHEMA).drop_columns("started_at")
     for key, table in list(zip(KEYS, (newer, older), strict=True))[0 if both else 1 :]:
         pq.write_table(table, store.folder / "cells" / f"{key}.parquet")
@@ -280,7 +282,7 @@ def test_rows_of_newer_and_older_versions_are_read(store, both):
 
 
 def test_a_changed_configuration_is_refused_and_the_difference_named(store):
-    other = sweep.plan(replace(CONFIG, model=ModelConfig(k=2)))
+    other = sweep.plan(replace(CONFIG, model=KANConfig(k=2)))
     before = (store.folder / "config.yaml").read_bytes()
     with pytest.raises(StoreError, match=r"`model\.k` \(3 → 2\).*name=") as refusal:
         opened(store.folder, other)
