@@ -19,7 +19,8 @@ LATE = {"worker"}  # imported where a task is performed, and not before
 NUMERICS = {
     name
     for name in MODULES
-    if name.startswith("solvers/") or name in {"bspline", "kan", "jacobian", "gauge", "linalg"}
+    if name.startswith("solvers/")
+    or name in {"bspline", "kan", "mlp", "jacobian", "gauge", "linalg"}
 }
 
 
