@@ -19,7 +19,8 @@ LATE = {"worker", "tables"}  # imported where a task is performed, or a table re
 NUMERICS = {
     name
     for name in MODULES
-    if name.startswith("solvers/") or name in {"bspline", "kan", "jacobian", "gauge", "linalg"}
+    if name.startswith("solvers/")
+    or name in {"bspline", "kan", "mlp", "jacobian", "gauge", "linalg"}
 }
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kansweep.kan import KAN
+from kansweep.mlp import MLP
 
 CONVERGED = "converged"
 STALLED = "stalled"
@@ -52,10 +53,23 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A trained KAN and how its training ended, replica by replica."""
+class MLPShape:
+    """The MLP to be trained: layer widths and a name in ``mlp.ACTIVATIONS``."""
 
-    kan: KAN
+    width: tuple[int, ...]
+    activation: str
+
+
+Net = KAN | MLP
+ShapeT = TypeVar("ShapeT", bound=Shape | MLPShape, contravariant=True)
+NetT = TypeVar("NetT", bound=Net)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[NetT]):
+    """A trained KAN or MLP and how its training ended, replica by replica."""
+
+    kan: NetT
     steps: tuple[int, ...]
     stop_reason: tuple[str, ...]
     grad_norm: (
@@ -66,15 +80,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Trained:
-    """One replica to go on from: its KAN, what its method remembers of the last grid, and the
-    grid size at which its chain began from nothing (None: not known)."""
+    """One replica to go on from: its KAN or MLP, what its method remembers of the last grid,
+    and the grid size at which its chain began from nothing (None: not known)."""
 
-    kan: KAN
+    kan: Net
     memory: Tensor  # (1, m)
     start_grid: int | None = None
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The KAN's plain arrays, ``memory`` and, where it is known, ``start_grid``."""
+        """The net's plain arrays, ``memory`` and, where it is known, ``start_grid``."""
         arrays = {**self.kan.to_arrays(), "memory": self.memory.cpu().numpy()}
         return (
             arrays
@@ -86,7 +100,8 @@ class Trained:
     def from_arrays(
         cls, arrays: Mapping[str, np.ndarray], *, device: torch.device | str = "cpu"
     ) -> Trained:
-        kan = KAN.from_arrays(arrays, device=device)
+        kind = MLP if "activation" in arrays else KAN
+        kan = kind.from_arrays(arrays, device=device)
         memory = torch.from_numpy(np.array(arrays["memory"])).to(device)
         return cls(kan, memory, int(arrays["start_grid"]) if "start_grid" in arrays else None)
 
@@ -97,7 +112,7 @@ class Iteration:
 
     step: int
     replicas: Tensor  # which they are
-    kan: Callable[[], KAN]
+    kan: Callable[[], Net]
     rmse: Tensor
     grad_norm: Tensor
     accepted: Tensor
@@ -108,20 +123,20 @@ class Iteration:
 Observe = Callable[[Iteration], None]
 
 
-class Solver(Protocol):
+class Solver(Protocol[ShapeT, NetT]):
     """What the chain asks of a training method."""
 
-    def start(self, shape: Shape, problem: Problem) -> KAN:
-        """A KAN of this shape, one replica a row of the problem, from nothing."""
+    def start(self, shape: ShapeT, problem: Problem) -> NetT:
+        """A KAN or MLP of this shape, one replica a row of the problem, from nothing."""
         ...
 
     def solve(
         self,
-        kan: KAN,
+        kan: NetT,
         problem: Problem,
         memory: Tensor | None = None,
         observe: Observe | None = None,
-    ) -> Outcome:
+    ) -> Outcome[NetT]:
         """Train from ``kan``; grid size, order and shape stay.
 
         ``memory`` is the last grid's, with NaN in the rows of replicas that have none.

@@ -92,7 +92,7 @@ def descend(
     weight: Weight,
     damping: float,
     observe: Observe | None = None,
-) -> Outcome:
+) -> Outcome[KAN]:
     """Minimise mean squared error / variance + w energy until every replica is done.
 
     ``Outcome.memory`` is the weight, (R, L).
@@ -184,7 +184,7 @@ def _iteration(search: Search, step: int) -> Iteration:
     )
 
 
-def _in_order(ended: list[tuple[Search, int, list[str]]]) -> Outcome:
+def _in_order(ended: list[tuple[Search, int, list[str]]]) -> Outcome[KAN]:
     order = torch.cat([search.replica for search, _, _ in ended]).argsort()
     steps = [steps for _, steps, why in ended for _ in why]
     reasons = [reason for _, _, why in ended for reason in why]

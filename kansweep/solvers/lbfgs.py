@@ -69,7 +69,7 @@ class LBFGS:
         problem: Problem,
         memory: Tensor | None = None,
         observe: Observe | None = None,
-    ) -> Outcome:
+    ) -> Outcome[KAN]:
         """Replicas one after the other: the optimiser knows one at a time."""
         device = problem.x.device
         done = [
@@ -86,7 +86,7 @@ class LBFGS:
 
     def _solve_one(
         self, kan: KAN, problem: Problem, replica: Tensor, observe: Observe | None
-    ) -> Outcome:
+    ) -> Outcome[KAN]:
         kan, problem = kan[replica], problem[replica]
         lift = _bias_to_theta(kan)  # (P, H)
         variables = torch.cat([kan.theta(), kan.theta().new_zeros(1, lift.shape[1])], dim=1)

@@ -58,7 +58,7 @@ class LM:
         problem: Problem,
         memory: Tensor | None = None,
         observe: Observe | None = None,
-    ) -> Outcome:
+    ) -> Outcome[KAN]:
         unit = self._weight(problem, kan.grid_size, kan.k, len(kan.layers))
         growth = kan.grid_size**GROWTH
         known = torch.ones_like(unit) if memory is None else memory * growth

@@ -1,0 +1,197 @@
+"""MLPs trained by L-BFGS: gradients against autograd, and what training owes to its callers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from kans import example, points
+from test_mlp import random_mlp
+
+from kansweep.data import sample
+from kansweep.mlp import ACTIVATIONS, MLP
+from kansweep.solvers import (
+    CONVERGED,
+    NON_FINITE,
+    STEP_LIMIT,
+    Iteration,
+    MLPShape,
+    Outcome,
+    Problem,
+    Trained,
+    mlp_lbfgs,
+)
+from kansweep.solvers.mlp_lbfgs import MLPLBFGS
+from kansweep.targets import TARGETS
+
+SHAPE = MLPShape((2, 6, 6, 1), "tanh")
+
+
+def trained(problem: Problem, solver: MLPLBFGS, shape: MLPShape = SHAPE) -> Outcome[MLP]:
+    return solver.solve(solver.start(shape, problem), problem)
+
+
+def rmse(net: MLP, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return (net(x) - y).square().mean((1, 2)).sqrt()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("width", [(2, 1), (2, 5, 3), (2, 5, 4, 1)])
+def test_loss_and_gradient_are_those_of_autograd(width, activation):
+    net, x = random_mlp(width, activation), points(2, 20, 2)
+    problem = Problem(x, points(2, 20, width[-1], seed=7), (-1.0, 1.0), (0, 1))
+    theta = net.theta().requires_grad_()
+    expected = (net.with_theta(theta)(x) - problem.y).square().mean((1, 2))
+    (autograd,) = torch.autograd.grad(expected.sum(), theta)
+    loss, gradient = mlp_lbfgs.loss_and_gradient(net, problem)
+    np.testing.assert_allclose(loss, expected.detach(), rtol=1e-13)
+    np.testing.assert_allclose(2 * gradient, autograd, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [(2, 5, 1), (2, 5, 4, 3)])
+def test_the_gradients_norm_is_the_largest_cosine_with_a_column_of_the_jacobian(width):
+    net, x = random_mlp(width, replicas=1), points(1, 20, 2)
+    problem = Problem(x, points(1, 20, width[-1], seed=7), (-1.0, 1.0), (0,))
+    jacobian = torch.autograd.functional.jacobian(
+        lambda theta: net.with_theta(theta)(x).flatten(), net.theta()
+    )[:, 0]  # (n M, P)
+    residual = (net(x) - problem.y).flatten()
+    cosines = (jacobian.mT @ residual).abs() / (jacobian.norm(dim=0) * residual.norm())
+    norm = mlp_lbfgs.grad_norm(net, problem)
+    np.testing.assert_allclose(norm, cosines.max()[None], rtol=1e-10)
+
+
+@pytest.mark.parametrize(("activation", "variance"), [("tanh", 2 / 500), ("silu", 2 / 300)])
+def test_starts_have_glorots_or_hes_variance(activation, variance):
+    problem = example(50, (0, 1))
+    wide = MLPShape((2, 300, 200, 1), activation)
+    weight = MLPLBFGS().start(wide, problem).weights[1]
+    assert weight.var().item() == pytest.approx(variance, rel=0.02)
+
+
+def test_a_start_knows_neither_the_seeds_beside_it_nor_the_number_of_restarts():
+    together = MLPLBFGS(restarts=1).start(SHAPE, example(40, (0, 1)))
+    alone = MLPLBFGS(restarts=5).start(SHAPE, example(40, (1,)))
+    assert torch.equal(together[1:].theta(), alone.theta())
+    assert not torch.equal(together[:1].theta(), alone.theta())
+
+
+def test_the_start_is_scaled_to_the_data():
+    """Inputs on [2, 6] and outputs far from zero make the same start, folded."""
+    problem = example(40, (0, 1))
+    moved = replace(problem, x=4 + 2 * problem.x, y=50 - 3 * problem.y, domain=(2.0, 6.0))
+    first, second = (MLPLBFGS().start(SHAPE, p) for p in (problem, moved))
+    expected = (first(problem.x) - problem.y.mean(1, True)) / problem.y.std(1, keepdim=True)
+    found = (second(moved.x) - moved.y.mean(1, True)) / moved.y.std(1, keepdim=True)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_what_is_trained_maps_raw_inputs_to_raw_outputs():
+    problem = example(60, (0,))
+    moved = replace(problem, x=4 + 2 * problem.x, y=50 + 3 * problem.y, domain=(2.0, 6.0))
+    for p, scale in ((problem, 1.0), (moved, 3.0)):
+        outcome = trained(p, MLPLBFGS(steps=5))
+        assert rmse(outcome.kan, p.x, p.y).item() < 0.2 * scale
+
+
+def test_seeds_in_a_batch_are_what_they_are_alone():
+    solver = MLPLBFGS(steps=3, restarts=2)
+    together = trained(example(40, (0, 1)), solver)
+    for r in range(2):
+        alone = trained(example(40, (r,)), solver)
+        np.testing.assert_allclose(together.kan[r : r + 1].theta(), alone.kan.theta(), rtol=1e-9)
+
+
+def test_the_same_again_is_the_same_bit_for_bit():
+    first, second = (trained(example(40, (0, 1)), MLPLBFGS(steps=3, restarts=2)) for _ in "ab")
+    assert torch.equal(first.kan.theta(), second.kan.theta())
+    assert torch.equal(first.grad_norm, second.grad_norm)
+
+
+def test_more_restarts_never_raise_the_training_error():
+    problem = example(60, (0, 1, 2))
+    errors = [
+        rmse(trained(problem, MLPLBFGS(steps=3, restarts=r)).kan, problem.x, problem.y)
+        for r in (1, 2, 4)
+    ]
+    assert (errors[1] <= errors[0]).all()
+    assert (errors[2] <= errors[1]).all()
+    assert (errors[2] < errors[0]).any()
+
+
+@pytest.mark.parametrize("poison", ["x", "y"])
+def test_a_replica_that_diverges_is_an_outcome(poison):
+    problem = example(30, (0, 1))
+    values = getattr(problem, poison).clone()
+    values[0, 0] = torch.nan
+    outcome = trained(replace(problem, **{poison: values}), MLPLBFGS(steps=2, restarts=2))
+    assert outcome.stop_reason == (NON_FINITE, STEP_LIMIT)
+    assert torch.isfinite(outcome.kan[1:].theta()).all()
+
+
+def test_a_function_that_it_can_represent_is_found_and_training_ends():
+    problem = example(50, (0, 1))
+    line = replace(problem, y=3.0 + problem.x[..., :1] - 2.0 * problem.x[..., 1:])
+    outcome = trained(line, MLPLBFGS(steps=200), MLPShape((2, 1), "tanh"))
+    assert outcome.stop_reason == (CONVERGED, CONVERGED)
+    assert max(outcome.steps) < 20
+    assert (rmse(outcome.kan, line.x, line.y) < 1e-12).all()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_constant_outputs_are_no_trouble(activation):
+    problem = example(50, (0,))
+    constant = replace(problem, y=torch.full_like(problem.y, 7.0))
+    outcome = trained(constant, MLPLBFGS(steps=20), MLPShape((2, 4, 1), activation))
+    assert rmse(outcome.kan, constant.x, constant.y).item() < 1e-4
+
+
+def test_every_step_is_told_and_the_last_of_the_best_restart_is_the_outcome():
+    problem, told = example(40, (0, 1)), list[Iteration]()
+    solver = MLPLBFGS(steps=3, restarts=2)
+    outcome = solver.solve(solver.start(SHAPE, problem), problem, observe=told.append)
+    assert [(it.replicas.item(), it.step) for it in told] == [
+        (r, step) for r in range(2) for step in range(1, 7)
+    ]
+    assert outcome.steps == (6, 6)
+    for r in range(2):
+        ends = [it for it in told if it.replicas.item() == r][2::3]
+        best = min(ends, key=lambda it: it.rmse.item())
+        np.testing.assert_allclose(best.kan().theta(), outcome.kan[r : r + 1].theta())
+        np.testing.assert_allclose(best.grad_norm, outcome.grad_norm[r : r + 1])
+        x, y = problem.x[r : r + 1], problem.y[r : r + 1]
+        np.testing.assert_allclose(rmse(best.kan(), x, y), best.rmse, rtol=1e-9)
+
+
+def test_an_outcome_is_stored_and_read_back():
+    problem = example(40, (0,))
+    outcome = trained(problem, MLPLBFGS(steps=1))
+    assert outcome.memory.shape == (1, 0)
+    again = Trained.from_arrays(Trained(outcome.kan, outcome.memory).to_arrays())
+    assert isinstance(again.kan, MLP)
+    assert torch.equal(again.kan(problem.x), outcome.kan(problem.x))
+
+
+def test_single_precision_stays_single():
+    problem = example(40, (0,))
+    problem = replace(problem, x=problem.x.float(), y=problem.y.float())
+    outcome = trained(problem, MLPLBFGS(steps=5))
+    assert outcome.kan.theta().dtype == torch.float32
+    assert rmse(outcome.kan, problem.x, problem.y).item() < 0.3
+
+
+@pytest.mark.parametrize(
+    ("target", "n_train", "shape", "bound"),
+    [
+        ("exp_sin", 300, MLPShape((2, 10, 10, 1), "tanh"), 1e-2),
+        ("nested", 500, MLPShape((4, 12, 12, 1), "silu"), 0.15),
+    ],
+)
+def test_it_learns_the_targets(target, n_train, shape, bound):
+    """Medians over fifteen seeds are three times below the bounds."""
+    data = sample(TARGETS[target], n_train, 1000, (0,))
+    problem = Problem(data.x_train, data.y_train, (-1.0, 1.0), (0,))
+    net = trained(problem, MLPLBFGS(steps=60), shape).kan
+    assert rmse(net, data.x_test, data.y_test).item() < bound
