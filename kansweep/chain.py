@@ -19,8 +19,17 @@ import torch
 from torch import Tensor
 
 from kansweep.data import Data, sample
-from kansweep.kan import KAN, affine_output, concatenate, edges
-from kansweep.solvers import Iteration, Outcome, Problem, Shape, Solver, Trained
+from kansweep.kan import KAN, concatenate, edges
+from kansweep.solvers import (
+    Iteration,
+    MLPShape,
+    Net,
+    Outcome,
+    Problem,
+    Shape,
+    Solver,
+    Trained,
+)
 from kansweep.sources import Source
 from kansweep.sweep import DIVERGED, FAILED, OK
 
@@ -35,7 +44,8 @@ class Batch:
     n_train: int
     n_test: int
     seeds: tuple[int, ...]
-    shapes: tuple[Shape, ...]  # in the order of training, each an extension of the one before
+    # In the order of training, each KAN an extension of the one before; an MLP has none.
+    shapes: tuple[Shape | MLPShape, ...]
     device: str
     dtype: str
     trace: bool = False  # keep what every iteration reports
@@ -85,7 +95,7 @@ Report = Callable[[Progress], None]
 
 
 def train(
-    batch: Batch, solver: Solver, nets: Sequence[Trained | None], report: Report
+    batch: Batch, solver: Solver[Any, Any], nets: Sequence[Trained | None], report: Report
 ) -> Iterator[list[Result]]:
     """Train every shape in turn; ``nets`` are what to extend, None to start cold.
 
@@ -106,7 +116,7 @@ def train(
         share, clock = (now - clock) / len(batch.seeds), now
         results = [
             replace(
-                _since(result, shape.size if net is None else net.start_grid),
+                _since(result, _start_grid(shape, net)),
                 seconds=share,
                 started_at=started_at,
             )
@@ -114,6 +124,12 @@ def train(
         ]
         yield results
         nets = [result.net if result.status == OK else None for result in results]
+
+
+def _start_grid(shape: Shape | MLPShape, net: Trained | None) -> int | None:
+    if isinstance(shape, MLPShape):
+        return None
+    return shape.grid_size if net is None else net.start_grid
 
 
 def _since(result: Result, start_grid: int | None) -> Result:
@@ -135,10 +151,10 @@ def _sample(batch: Batch) -> Data:
 
 def _cell(
     batch: Batch,
-    solver: Solver,
+    solver: Solver[Any, Any],
     nets: list[Trained | None],
     data: Data,
-    shape: Shape,
+    shape: Shape | MLPShape,
     report: Report,
 ) -> list[Result]:
     """All replicas in one shape; where that raises, each alone, so that only one is lost."""
@@ -157,37 +173,59 @@ def _cell(
 
 def _trained(
     batch: Batch,
-    solver: Solver,
+    solver: Solver[Any, Any],
     nets: list[Trained | None],
     data: Data,
-    shape: Shape,
+    shape: Shape | MLPShape,
     report: Report,
 ) -> list[Result]:
-    offset, scale = batch.source.units or (0.0, 1.0)
     lower, upper = (torch.from_numpy(end).to(data.x_train) for end in batch.source.bounds)
-    y = data.y_train if batch.source.units is None else (data.y_train - offset) / scale
-    problem = Problem(data.x_train, y, (lower, upper), batch.seeds)
-    if batch.source.units is not None:
-        nets = [_in_units(net, 1 / scale, -offset / scale) for net in nets]
-    kan, memory = _begin(solver, shape, problem, nets)
-    diary = _Diary(batch, data, shape, report)
-    outcome = solver.solve(kan, problem, memory, diary.observe)
-    if batch.source.units is not None:
-        outcome = replace(outcome, kan=affine_output(outcome.kan, scale, offset))
-    return _results(batch, outcome, data, diary)
+    units = Units.of(batch.source, data.y_train)
+    problem = Problem(data.x_train, units.scaled(data.y_train), (lower, upper), batch.seeds)
+    diary = _Diary(batch, data, shape, units, report)
+    if isinstance(shape, MLPShape):
+        net, memory = solver.start(shape, problem), None
+    else:
+        net, memory = _begin(solver, shape, problem, [units.trained(net) for net in nets])
+    outcome = solver.solve(net, problem, memory, diary.observe)
+    return _results(batch, replace(outcome, kan=units.restored(outcome.kan)), data, diary)
 
 
-def _in_units(net: Trained | None, scale: float, offset: float) -> Trained | None:
-    return None if net is None else replace(net, kan=affine_output(net.kan, scale, offset))
+@dataclass(frozen=True)
+class Units:
+    """What outputs are trained in; those of a target are its own, exactly."""
+
+    offset: Tensor  # (M,)
+    scale: Tensor  # (M,)
+
+    @classmethod
+    def of(cls, source: Source, y: Tensor) -> Units:
+        offset, scale = (y.new_full(y.shape[-1:], number) for number in source.units)
+        return cls(offset, scale)
+
+    def scaled(self, y: Tensor) -> Tensor:
+        return (y - self.offset) / self.scale
+
+    def trained(self, net: Trained | None) -> Trained | None:
+        if net is None:
+            return None
+        return replace(net, kan=net.kan.with_outputs(-self.offset / self.scale, 1 / self.scale))
+
+    def restored(self, net: Net) -> Net:
+        return net.with_outputs(self.offset, self.scale)
 
 
 def _begin(
-    solver: Solver, shape: Shape, problem: Problem, nets: list[Trained | None]
-) -> tuple[KAN, Tensor | None]:
+    solver: Solver[Any, Any], shape: Shape, problem: Problem, nets: list[Trained | None]
+) -> tuple[Net, Tensor | None]:
     """Every replica at the new grid size, extended where there is something to extend, and what
     the method remembers: NaN where it starts cold, None where all do."""
     cold = [r for r, net in enumerate(nets) if net is None]
-    begun = {r: net.kan.refined(shape.grid_size) for r, net in enumerate(nets) if net is not None}
+    begun = {
+        r: net.kan.refined(shape.grid_size)
+        for r, net in enumerate(nets)
+        if net is not None and isinstance(net.kan, KAN)
+    }
     if cold:
         index = torch.tensor(cold, device=problem.x.device)
         started = solver.start(shape, problem[index])
@@ -203,9 +241,11 @@ def _begin(
 class _Diary:
     """Follows the iterations of a batch: reports now and then, keeps all of them for a trace."""
 
-    def __init__(self, batch: Batch, data: Data, shape: Shape, report: Report) -> None:
-        self.batch, self.data, self.shape, self.report = batch, data, shape, report
-        self.offset, self.scale = batch.source.units or (0.0, 1.0)
+    def __init__(
+        self, batch: Batch, data: Data, shape: Shape | MLPShape, units: Units, report: Report
+    ) -> None:
+        self.batch, self.data, self.shape, self.units = batch, data, shape, units
+        self.report = report
         self.rows: dict[int, list[TraceRow]] = defaultdict(list)
         self.last = time.perf_counter()
 
@@ -215,12 +255,18 @@ class _Diary:
                 self.rows[r].append(row)
         if time.perf_counter() - self.last < REPORT_EVERY:
             return
-        kan, part = affine_output(now.kan(), self.scale, self.offset), self.data[now.replicas]
-        test_rmse = rmse(kan, part.x_test, part.y_test)
-        values = (now.rmse * self.scale, test_rmse, reg(kan, part.x_train))
-        medians = (float(value.median()) for value in values)
-        size = len(now.replicas)
-        self.report(Progress(self.batch.n_train, self.shape.size, size, now.step, *medians))
+        net, part = self.units.restored(now.kan()), self.data[now.replicas]
+        self.report(
+            Progress(
+                n_train=self.batch.n_train,
+                size=self.shape.size,
+                replicas=len(now.replicas),
+                step=now.step,
+                train_rmse=float((now.rmse * self.units.scale.mean()).median()),
+                test_rmse=float(rmse(net, part.x_test, part.y_test).median()),
+                reg=float(reg(net, part.x_train).median()) if isinstance(net, KAN) else None,
+            )
+        )
         self.last = time.perf_counter()
 
 
@@ -234,16 +280,17 @@ def _trace_rows(now: Iteration) -> list[TraceRow]:
     return [{"step": now.step, **dict(zip(columns, row, strict=True))} for row in rows]
 
 
-def _results(batch: Batch, outcome: Outcome, data: Data, diary: _Diary) -> list[Result]:
-    kan = outcome.kan
-    test_error = kan(data.x_test) - data.y_test
+def _results(batch: Batch, outcome: Outcome[Any], data: Data, diary: _Diary) -> list[Result]:
+    net = outcome.kan
+    test_error = net(data.x_test) - data.y_test
     columns = {
-        "train_rmse": rmse(kan, data.x_train, data.y_train),
+        "train_rmse": rmse(net, data.x_train, data.y_train),
         "test_rmse": test_error.square().mean((1, 2)).sqrt(),
         "test_median_error": test_error.abs().flatten(1).median(1).values,
-        "reg": reg(kan, data.x_train),
         "grad_norm": outcome.grad_norm,
     }
+    if isinstance(net, KAN):
+        columns["reg"] = reg(net, data.x_train)
     numbers = {name: value.tolist() for name, value in columns.items()}
     results = []
     for r, seed in enumerate(batch.seeds):
@@ -257,9 +304,9 @@ def _results(batch: Batch, outcome: Outcome, data: Data, diary: _Diary) -> list[
                 seconds=0.0,
                 started_at=datetime.now(UTC),
                 device=str(data.x_train.device),
-                n_params=kan.n_params,
+                n_params=net.n_params,
                 steps=outcome.steps[r],
-                net=Trained(kan[r : r + 1], outcome.memory[r : r + 1]),
+                net=Trained(net[r : r + 1], outcome.memory[r : r + 1]),
                 trace=tuple(diary.rows[r]),
                 **{name: values[r] for name, values in numbers.items()},
             )
@@ -267,7 +314,7 @@ def _results(batch: Batch, outcome: Outcome, data: Data, diary: _Diary) -> list[
     return results
 
 
-def _failure(batch: Batch, seed: int, shape: Shape, error: Exception) -> Result:
+def _failure(batch: Batch, seed: int, shape: Shape | MLPShape, error: Exception) -> Result:
     return Result(
         seed,
         shape.size,
@@ -286,9 +333,9 @@ def _is_out_of_memory(error: Exception) -> bool:
     return known or "can't allocate memory" in str(error)
 
 
-def rmse(kan: KAN, x: Tensor, y: Tensor) -> Tensor:
+def rmse(net: Net, x: Tensor, y: Tensor) -> Tensor:
     """Root mean squared error of each replica, (R,)."""
-    return (kan(x) - y).square().mean((1, 2)).sqrt()
+    return (net(x) - y).square().mean((1, 2)).sqrt()
 
 
 def reg(kan: KAN, x: Tensor) -> Tensor:

@@ -137,6 +137,15 @@ class KAN:
             self, layers=tuple(layer.refined(grid_size, self.k) for layer in self.layers)
         )
 
+    def with_outputs(self, mean: Tensor, spread: Tensor) -> KAN:
+        """The KAN of ``mean + spread * outputs``, (R, M) each or one for all: B-splines sum to one,
+        so that a constant is one to all coefficients, shared equally by an output's edges."""
+        layer = self.layers[-1]
+        factor, share = spread[..., None], mean[..., None] / layer.n_inputs
+        coef = layer.coef * factor[..., None] + share[..., None]
+        base = None if layer.base is None else layer.base * factor
+        return replace(self, layers=(*self.layers[:-1], replace(layer, coef=coef, base=base)))
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, named ``<layer>.<tensor>``, plus ``k``; the inverse of ``from_arrays``."""
         arrays = {
@@ -184,15 +193,6 @@ def where(mask: Tensor, a: KAN, b: KAN) -> KAN:
             chosen[name] = torch.where(choice, value, getattr(other, name))
         layers.append(replace(one, **chosen))
     return replace(a, layers=tuple(layers))
-
-
-def affine_output(kan: KAN, scale: float, offset: float) -> KAN:
-    """The KAN whose outputs are ``scale * output + offset``: B-splines sum to one, so that a
-    constant is one to all coefficients, shared equally by an output's edges."""
-    layer = kan.layers[-1]
-    coef = layer.coef * scale + offset / layer.n_inputs
-    base = None if layer.base is None else layer.base * scale
-    return replace(kan, layers=(*kan.layers[:-1], replace(layer, coef=coef, base=base)))
 
 
 def zeros(

@@ -44,13 +44,13 @@ DIGITS = 9  # of those values: the last ones differ between machines
 
 class Source(Protocol):
     """What training asks of its data. ``bounds`` are the inputs' (n_inputs,) lower and upper ends;
-    ``units`` what outputs are trained in: their offset and scale, None for those that they have."""
+    ``units`` what outputs are trained in: the offset and the scale of what they are given in."""
 
     @property
     def bounds(self) -> tuple[Array, Array]: ...
 
     @property
-    def units(self) -> tuple[float, float] | None: ...
+    def units(self) -> tuple[float, float]: ...
 
     @property
     def noise(self) -> float: ...
@@ -68,7 +68,7 @@ class Sampled:
     target: Target
     noise: float = 0.0
     sampling: str = "uniform"
-    units: tuple[float, float] | None = None
+    units: tuple[float, float] = (0.0, 1.0)
 
     @property
     def bounds(self) -> tuple[Array, Array]:

@@ -15,12 +15,13 @@ import torch
 
 from kansweep import chain, floor, schedule, sources
 from kansweep.checks import ConfigError
-from kansweep.config import KANConfig, LBFGSConfig, LMConfig, RunConfig, SolverConfig
+from kansweep.config import KANConfig, LBFGSConfig, LMConfig, MLPConfig, RunConfig
 from kansweep.schedule import Task
 from kansweep.signals import interrupts_later
-from kansweep.solvers import Shape, Solver, Trained
+from kansweep.solvers import MLPShape, Shape, Solver, Trained
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
+from kansweep.solvers.mlp_lbfgs import MLPLBFGS
 from kansweep.store import PATIENCE, Note, Store
 from kansweep.sweep import Cell, layer_widths
 
@@ -91,7 +92,7 @@ def _train(task: Task, store: Store, diary: _Diary) -> None:
     """Train stretches that are alike in lockstep."""
     batch = _batch(task)
     nets = [_load(store, stretch.before, batch.device) for stretch in task.stretches]
-    ends = chain.train(batch, make_solver(task.config.solver), nets, diary.progress)
+    ends = chain.train(batch, make_solver(task.config), nets, diary.progress)
     for cells in zip(*(stretch.cells for stretch in task.stretches), strict=True):  # of one size
         diary.begun(cells)
         results, rows = next(ends), []
@@ -132,11 +133,13 @@ def _batch(task: Task) -> chain.Batch:
     )
 
 
-def shape(config: RunConfig, size: int) -> Shape:
+def shape(config: RunConfig, size: int) -> Shape | MLPShape:
     """The network that a configuration describes at one size."""
     width, model = layer_widths(config, size), config.model
     if isinstance(model, KANConfig):
         return Shape(width, model.k, size, model.base == "silu")
+    if isinstance(model, MLPConfig):
+        return MLPShape(width, model.activation)
     raise TypeError(f"no shape is configured by {type(model).__name__}")
 
 
@@ -148,16 +151,17 @@ def check_device(device: str) -> None:
         raise ConfigError(f"`device` must be one that is there; got {device} and {found} GPUs.")
 
 
-def make_solver(config: SolverConfig) -> Solver:
+def make_solver(config: RunConfig) -> Solver[Any, Any]:
     """The training method that a configuration describes."""
-    match config:
-        case LMConfig():
-            return LM(
-                config.start, config.restarts, config.max_steps, config.penalty, config.tolerance
-            )
-        case LBFGSConfig():
-            return LBFGS(config.steps)
-    raise TypeError(f"no solver is configured by {type(config).__name__}")
+    match config.model, config.solver:
+        case KANConfig(), LMConfig() as own:
+            return LM(own.start, own.restarts, own.max_steps, own.penalty, own.tolerance)
+        case KANConfig(), LBFGSConfig() as own:
+            return LBFGS(own.steps)
+        case MLPConfig() as model, LBFGSConfig() as own:
+            return MLPLBFGS(own.steps, model.restarts)
+    names = type(config.model).__name__, type(config.solver).__name__
+    raise TypeError(f"no solver is configured by {' and '.join(names)}")
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Shape:
 
     @property
     def size(self) -> int:
-        """What it grows along, for whoever does not ask what it is."""
+        """What a sweep's cells of this kind of net differ in."""
         return self.grid_size
 
 
@@ -58,6 +58,10 @@ class MLPShape:
 
     width: tuple[int, ...]
     activation: str
+
+    @property
+    def size(self) -> int:
+        return self.width[1]
 
 
 Net = KAN | MLP

@@ -107,8 +107,8 @@ class _Run:
 class _Scales:
     """The affine maps between what is given and what is trained on."""
 
-    middle: float
-    half: float
+    middle: float | Tensor  # (I,) or one for all inputs
+    half: float | Tensor
     mean: Tensor  # (R, M)
     spread: Tensor  # (R, M)
 
