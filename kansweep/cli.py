@@ -191,7 +191,8 @@ def _named(job: Schema, axes: list[str]) -> Schema:
     axes = [axis for axis in axes if not axis.startswith("name=")]
     if not isinstance(job, RunConfig) or not axes:
         return job
-    name = re.sub(r"[^A-Za-z0-9._=,-]", "", ",".join([job.name, *axes]))
+    name = ",".join([job.name, *axes]).replace("%", "pct")
+    name = re.sub(r"[^A-Za-z0-9._=,-]", "", name)
     return replace(job, name=name)
 
 
