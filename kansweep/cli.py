@@ -459,7 +459,7 @@ def _edges(job: EdgesConfig) -> int:
     try:
         cell = weights.chosen(results, store.folder, **vars(job.edges))
         network = weights.of_cell(store.folder, cell)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(str(error)) from error
     if not isinstance(network, Model):
         raise ConfigError(f"{store.folder} holds MLPs; only KANs have edges that can be drawn.")

@@ -7,6 +7,7 @@ the inputs are x, the outputs y, and h with layer and place the hidden nodes bet
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,15 +47,16 @@ def draw(network: Model, target: Target | None = None) -> Figure:
                 axes = figure.add_subplot(grid[i, j])
                 _panel(axes, curve, network.width, spans[curve.edge.layer, curve.edge.sink])
         figure.suptitle(_title(network, target), fontsize=plot.STYLE["axes.titlesize"])
-        _legend(figure, len(curves) - sum(map(len, layers)), len(curves))
+        _legend(figure, _notes(curves, sum(map(len, layers))))
     return figure
 
 
 def _shown(width: tuple[int, ...], curves: Sequence[Curve]) -> list[list[Curve]]:
     """The curves to draw, by layer: of the first nodes where all would be too many."""
     most = max(width)
-    while sum(min(a, most) * min(b, most) for a, b in zip(width, width[1:], strict=False)) > _MOST:
-        most -= 1
+    if len(curves) > _MOST:
+        most = next((m for m in range(most, 1, -1) if _panels(width, m) <= _MOST), 1)
+        most -= most % _COLUMNS if most > _COLUMNS else 0  # whole rows
     return [
         [
             curve
@@ -63,6 +65,10 @@ def _shown(width: tuple[int, ...], curves: Sequence[Curve]) -> list[list[Curve]]
         ]
         for layer in range(len(width) - 1)
     ]
+
+
+def _panels(width: tuple[int, ...], most: int) -> int:
+    return sum(min(a, most) * min(b, most) for a, b in itertools.pairwise(width))
 
 
 def _rows(layer: Sequence[Curve]) -> list[Sequence[Curve]]:
@@ -96,13 +102,14 @@ def _panel(axes: Axes, curve: Curve, width: tuple[int, ...], span: float) -> Non
     axes.plot(curve.x, curve.learned, color=plot.looks([0])[0]["color"], **_LEARNED)
     if curve.true is not None:
         axes.plot(curve.x, curve.true, **_TRUE)
-    middle, half = sum(_range(curve)) / 2.0, 0.55 * (span or 1.0)
-    axes.set_ylim(middle - half, middle + half)
+    middle = sum(_range(curve)) / 2.0
+    size = span if span > 1e-9 * abs(middle) else 1.0 + abs(middle)  # round-off is no shape
+    axes.set_ylim(middle - 0.55 * size, middle + 0.55 * size)
     source, sink = _name(edge.layer, edge.source, width), _name(edge.layer + 1, edge.sink, width)
     axes.set_title(rf"$\varphi_{{{edge.layer + 1}}}$: ${source} \to {sink}$", pad=4.0, fontsize=9.0)
     axes.set_xlabel(f"${source}$", labelpad=1.0)
-    axes.xaxis.set_major_locator(MaxNLocator(3))
-    axes.yaxis.set_major_locator(MaxNLocator(3))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=3, steps=[1, 2, 5, 10]))
     axes.tick_params(labelsize=7.0)
 
 
@@ -124,7 +131,18 @@ def _title(network: Model, target: Target | None) -> str:
     return ", ".join([*parts, f"width {width}", f"k = {network.k}", f"G = {network.grid_size}"])
 
 
-def _legend(figure: Figure, hidden: int, total: int) -> None:
+def _notes(curves: Sequence[Curve], shown: int) -> list[str]:
+    """What a reader may miss."""
+    known = sum(curve.true is not None for curve in curves)
+    notes = []
+    if 0 < known < len(curves):
+        notes.append("not dashed: edges that the target does not determine one by one")
+    if shown < len(curves):
+        notes.append(f"{len(curves) - shown} of {len(curves)} edges are not shown")
+    return notes
+
+
+def _legend(figure: Figure, notes: Sequence[str]) -> None:
     found = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
-    title = f"{hidden} of {total} edges are not shown" if hidden else None
+    title = "\n".join(notes) or None
     figure.legend(handles=list(found.values()), loc="outside lower center", ncols=2, title=title)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kansweep import model
 
 _POINTS = 2000
-_ALIKE = 0.99  # R^2 from which on a node is taken for an affine function of another
+_ALIKE = 0.999  # R^2 from which on a node is taken for an affine function of another: to 3%
 _SLIGHT = 0.02  # of a node's standard deviation: what reaches it so weakly changes no picture
 
 
