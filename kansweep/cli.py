@@ -27,7 +27,7 @@ from yaml import YAMLError
 
 from kansweep import __version__, config
 from kansweep.checks import ConfigError, did_you_mean
-from kansweep.config import PlotConfig, ReportConfig, RunConfig, Schema, ShowConfig
+from kansweep.config import EdgesConfig, PlotConfig, ReportConfig, RunConfig, Schema, ShowConfig
 
 if TYPE_CHECKING:  # imported by the commands, so that help and refusals come at once
     from matplotlib.figure import Figure
@@ -48,6 +48,7 @@ Usage: kansweep COMMAND [key=value ...]
   run     train what is not trained yet
   show    the matrix as a table: what is done, waiting and failed
   plot    fit the laws, print them and draw them
+          plot edges: draw the functions that one trained network learned
   report  all of it as one HTML page, to be read anywhere
 
 kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
@@ -66,6 +67,11 @@ Train one KAN for every data size, grid size and seed; what is already trained i
     "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
     "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
     "report": "Write one HTML page with the laws, the figures, the matrix and how to repeat it.\n",
+    "edges": """\
+Draw every function that the KAN of one cell learned, beside the target's own where it is known.
+
+  kansweep plot edges edges.n_train=3000 edges.seed=0 edges.size=100
+""",
 }
 
 
@@ -112,6 +118,8 @@ def _dispatch(arguments: list[str]) -> int:
             _say(f"kansweep {__version__}")
         case ["-sc" | "--shell-completion", *_]:
             _complete(arguments)
+        case ["plot", "edges", *rest]:
+            return max((_perform("edges", job) for job in _compose("edges", rest)), default=OK)
         case [command, *rest] if command in COMMANDS:
             return max((_perform(command, job) for job in _compose(command, rest)), default=OK)
         case [word, *_]:
@@ -129,7 +137,7 @@ def _perform(command: str, job: Schema) -> int:
     from kansweep.store import StoreError
 
     try:
-        return COMMANDS[command](job)
+        return (COMMANDS | SUBCOMMANDS)[command](job)
     except (ConfigError, StoreError) as error:
         return _refuse(error)
 
@@ -206,9 +214,13 @@ def _register(command: str, scratch: str) -> None:
         "job": {"chdir": False},
         "hydra_logging": {"root": None},
         "job_logging": {"root": None},
-        "help": {"app_name": f"kansweep {command}", "template": _help(command)},
+        "help": {"app_name": f"kansweep {_words(command)}", "template": _help(command)},
     }
     ConfigStore.instance().store(group="hydra/kansweep", name="hydra", node=node)
+
+
+def _words(command: str) -> str:
+    return f"plot {command}" if command in SUBCOMMANDS else command
 
 
 def _help(command: str) -> str:
@@ -217,7 +229,7 @@ def _help(command: str) -> str:
         default = json.dumps(item.default, separators=(",", ":")).replace('"', "")
         if not key.endswith(".name"):  # a choice, listed below
             rows.append(f"  {f'{key}={default}':<33} {item.metadata['meaning']}\n")
-    usage = f"Usage: kansweep {command} [key=value ...] [--cfg job] [--config-dir FOLDER]"
+    usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
     choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
     about = COMMAND_HELP[command]
     return f"{usage}\n\n{about}\nKeys and their defaults\n\n{''.join(rows)}{choices}"
@@ -358,7 +370,7 @@ def _selection(job: RunConfig) -> str:
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
-def _stored(job: ShowConfig | PlotConfig | ReportConfig) -> tuple[Store, Plan]:
+def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
     from kansweep import sweep
     from kansweep.store import Store, latest
@@ -442,6 +454,25 @@ def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[
     return written
 
 
+def _edges(job: EdgesConfig) -> int:
+    store, plan = _stored(job)
+
+    from kansweep import weights
+    from kansweep.model import Model
+
+    results = store.results(cell.key for cell in plan.cells)
+    try:
+        cell = weights.chosen(results, store.folder, **vars(job.edges))
+        network = weights.of_cell(store.folder, cell)
+    except (OSError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(network, Model):
+        raise ConfigError(f"{store.folder} holds MLPs; only KANs have edges that can be drawn.")
+    name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
+    _say(*map(str, _write_figures(store, {name: network.plot()}, job.plot.formats)))
+    return OK
+
+
 def _report(job: ReportConfig) -> int:
     from kansweep import analysis, joint, law, report, table
 
@@ -477,3 +508,4 @@ COMMANDS: dict[str, Callable[[Any], int]] = {
     "plot": _plot,
     "report": _report,
 }
+SUBCOMMANDS: dict[str, Callable[[Any], int]] = {"edges": _edges}  # of plot

@@ -356,11 +356,44 @@ class ReportConfig(Schema):
     outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
 
 
+@dataclass
+class WhichConfig(Schema):
+    prefix: ClassVar[str] = "edges."
+    n_train: int | None = _key(
+        None, checks.optional(checks.COUNT), "the cell's training points; null: the most"
+    )
+    seed: int | None = _key(
+        None, checks.optional(checks.COUNT_OR_ZERO), "the cell's seed; null: the first"
+    )
+    size: int | None = _key(
+        None, checks.optional(checks.COUNT), "the cell's grid size; null: least test RMSE"
+    )
+
+
+@dataclass
+class FormatsConfig(Schema):
+    prefix: ClassVar[str] = "plot."
+    formats: tuple[str, ...] = _key(
+        ("png", "svg"), checks.some_of("png", "svg", "pdf"), "out of png, svg and pdf"
+    )
+
+
+@dataclass
+class EdgesConfig(Schema):
+    """``kansweep plot edges``."""
+
+    name: str | None = _key(None, checks.optional(checks.NAME), "the sweep; null: the latest")
+    outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
+    edges: WhichConfig = field(default_factory=WhichConfig)
+    plot: FormatsConfig = field(default_factory=FormatsConfig)
+
+
 SCHEMAS: dict[str, type[Schema]] = {
     "run": RunConfig,
     "show": ShowConfig,
     "plot": PlotConfig,
     "report": ReportConfig,
+    "edges": EdgesConfig,
 }
 AnySchema = TypeVar("AnySchema", bound=Schema)
 

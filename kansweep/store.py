@@ -330,7 +330,12 @@ class Store:
         return self.folder / CELLS / f"{key}.parquet"
 
     def _state(self, key: str) -> Path:
-        return self.folder / STATES / f"{key}.npz"
+        return state_path(self.folder, key)
+
+
+def state_path(folder: Path, key: str) -> Path:
+    """The weights of a cell of a sweep's folder."""
+    return folder / STATES / f"{key}.npz"
 
 
 def read_results(path: Path) -> pd.DataFrame:

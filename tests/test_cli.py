@@ -12,11 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from kansweep import cli, config
 from kansweep.config import RunConfig
+from kansweep.model import MLPModel
 
 SMALL = ("data.sizes=[40,60]", "grid.sizes=[3,6,12]", "seeds=2", "data.n_test=100")
 CELLS = 12
@@ -46,7 +48,7 @@ from kansweep.cli import main
 os.environ["COMP_LINE"] = "kansweep run solver="
 for words in (
     ["--help"], ["--version"], ["run", "--help"], ["show", "--help"], ["plot", "--help"],
-    ["report", "--help"],
+    ["report", "--help"], ["plot", "edges", "--help"],
     ["run", "--cfg", "job"], ["-sc", "query=bash"], ["run", "model.k=0"], ["run", "solvr=lm"],
 ):
     sys.argv = ["kansweep", *words]
@@ -62,8 +64,11 @@ for words in (
 def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
     assert all(f"\n  {command} " in kansweep("--help").out for command in cli.COMMANDS)
     for command, schema in config.SCHEMAS.items():
-        status, out, err = kansweep(command, "--help")
+        words = ["plot", command] if command in cli.SUBCOMMANDS else [command]
+        assert " ".join(words) in kansweep("--help").out
+        status, out, err = kansweep(*words, "--help")
         assert (status, err) == (0, "")
+        assert out.startswith(f"Usage: kansweep {' '.join(words)} [key=value ...]")
         keys = [key for key in config.keys(schema) if "." not in key or not key.endswith(".name")]
         assert [key for key in keys if f"\n  {key}=" not in out] == []
         assert max(map(len, out.splitlines())) <= 100
@@ -164,6 +169,15 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("plot names=[nosuch,other]", "There is no sweep in outputs/nosuch."),
         ("plot plot.x=width", "`plot.x` must be grid_size or n_params; got 'width'."),
         ("plot plot.margin=0", "`plot.margin` must be a positive number; got 0"),
+        ("plot edges", "There is no sweep in outputs; `kansweep run` makes one."),
+        ("plot edges name=nothing", "There is no sweep in outputs/nothing."),
+        ("plot edges edges.sed=0", "There is no key `edges.sed`. Did you mean `edges.seed`?"),
+        ("plot edges edges.seed=-1", "`edges.seed` must be an integer, 0 or more, or null; got -1"),
+        ("plot edges edges.size=[5]", "`edges.size` must be an integer, 1 or more, or null"),
+        ("plot edges edges.n_train=all", "`edges.n_train` must be an integer, 1 or more, or null"),
+        ("plot edges plot.x=n_params", "There is no key `plot.x`."),
+        ("plot edges plot.formats=[gif]", "`plot.formats` must be a list of one or more of png"),
+        ("edges", "There is no command `edges`; there is run, show, plot, report."),
         ("plot plot.formats=[gif]", "`plot.formats` must be a list of one or more of png, svg"),
     ],
 )
@@ -414,11 +428,73 @@ def test_several_sweeps_are_drawn_together(kansweep: Any, tmp_path: Path) -> Non
     assert kansweep("show").out.startswith("k3: ")  # what was drawn is no sweep
 
 
-@pytest.mark.parametrize("command", ["plot", "report"])
+@pytest.mark.parametrize("command", ["plot", "report", "plot edges"])
 def test_drawing_does_not_import_torch(kansweep: Any, command: str) -> None:
     kansweep("run", *SMALL)
     script = "import sys; from kansweep.cli import main; main(); assert 'torch' not in sys.modules"
-    assert python(script, command) == ""
+    assert python(script, *command.split()) == ""
+
+
+def test_the_edges_of_one_cell_are_drawn(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL, "name=trial")
+    before = files(tmp_path)
+    words = ("edges.n_train=40", "edges.seed=1", "edges.size=6")
+    status, out, err = kansweep("plot", "edges", "name=trial", *words)
+    assert (status, err) == (0, "")
+    stem = "outputs/trial/figures/edges_n40-s1-G6"
+    assert out.split() == [f"{stem}.png", f"{stem}.svg"]
+    assert files(tmp_path) - before == set(out.split())
+
+
+def test_of_a_sweep_the_best_network_is_drawn(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL)
+    results = pd.read_parquet(tmp_path / "outputs/example8/results.parquet")
+    mine = results[(results["n_train"] == 60) & (results["seed"] == 0)].sort_values("test_rmse")
+    status, out, err = kansweep("plot", "edges", "plot.formats=[svg]")
+    assert (status, err) == (0, "")
+    assert out.endswith(f"/edges_n60-s0-G{mine['grid_size'].iloc[0]}.svg\n")
+
+
+def test_edges_that_are_not_there_are_refused(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL)
+    before = files(tmp_path)
+    sweep = "kansweep: outputs/example8"
+    words = ("plot", "edges", "edges.n_train=40")
+    assert kansweep(*words, "edges.size=5") == (
+        2,
+        "",
+        f"{sweep} has no cell of n_train=40, size=5 with status ok; `size` may be 3, 6, 12.\n",
+    )
+    (state,) = (tmp_path / "outputs/example8/states").glob("n40-s0-G6-*")
+    state.unlink()
+    assert kansweep(*words, "edges.size=6") == (
+        2,
+        "",
+        f"kansweep: The weights of {state.stem} are not in outputs/example8.\n",
+    )
+    assert files(tmp_path) == before - {str(state.relative_to(tmp_path))}
+
+
+def test_a_perceptron_has_no_edges_to_draw(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kansweep("run", *SMALL)
+    one = np.ones((1, 1))
+    found = MLPModel((np.ones((1, 2)), one), (np.ones(1), np.ones(1)), "tanh")
+    monkeypatch.setattr("kansweep.weights.of_cell", lambda *_: found)
+    assert kansweep("plot", "edges") == (
+        2,
+        "",
+        "kansweep: outputs/example8 holds MLPs; only KANs have edges that can be drawn.\n",
+    )
+
+
+def test_a_sweep_of_which_nothing_is_done_has_no_edges(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", *SMALL)
+    for path in (tmp_path / "outputs/example8/cells").iterdir():
+        path.unlink()
+    status, _, err = kansweep("plot", "edges")
+    assert (status, err) == (2, "kansweep: outputs/example8 has no cell with status ok.\n")
 
 
 def test_a_changed_configuration_is_refused_under_a_used_name(
