@@ -92,7 +92,8 @@ class _Truth:
         if network.width != (target.n_inputs, *target.hidden, target.n_outputs):
             return None
         rng = np.random.default_rng(0)
-        x = rng.uniform(*target.domain, (_POINTS, target.n_inputs))
+        lower, upper = _domain(target).T
+        x = rng.uniform(lower, upper, (_POINTS, target.n_inputs))
         nodes, learned = _nodes(target, x), network.nodes(x)
         matches: list[list[_Match | None]] = [[_Match(i) for i in range(target.n_inputs)]]
         for layer, there in zip(learned[1:-1], nodes[1:-1], strict=True):
@@ -137,9 +138,15 @@ class _Truth:
         return len(known) < len(found)
 
 
+def _domain(target: Target) -> Array:
+    """Lower and upper end of every input, (I, 2)."""
+    return np.broadcast_to(np.asarray(target.domain, dtype=np.float64), (target.n_inputs, 2))
+
+
 def _nodes(target: Target, x: Array) -> list[dict[int, _Node]]:
     """The values that the structure's nodes take, inputs first."""
-    layers = [{i: _Node(values, *target.domain) for i, values in enumerate(x.T)}]
+    ends = _domain(target)
+    layers = [{i: _Node(values, *ends[i].tolist()) for i, values in enumerate(x.T)}]
     for edges in target.structure or ():
         sums: dict[int, _Node] = {}
         for edge in edges:
