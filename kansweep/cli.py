@@ -387,17 +387,20 @@ def _plot(job: PlotConfig) -> int:
         store, _, results = _results(job)
         rules = analysis.rules(results, job.plot.margin)
         laws = analysis.laws(results, rules)
-        written = [store.write_laws(laws)]
     else:
         store, results, laws = _several(job, job.names)
-        rules, written = law.Rules(margin=job.plot.margin), []
-    laws = laws[laws["x"] == job.plot.x]
+        rules = law.Rules(margin=job.plot.margin)
+    x = job.plot.x or law.axis(results)
+    if x == "grid_size" and x != law.axis(results):
+        raise ConfigError("`plot.x` must be n_params or null for an MLP, which has no grid size.")
+    written = [store.write_laws(laws)] if job.names is None else []
+    laws = laws[laws["x"] == x]
     splits = law.SPLITS if job.plot.split == "both" else (job.plot.split,)
     draw = analysis.figures_of_one if job.names is None else analysis.figures_of_several
     written += _write_figures(store, draw(results, laws, rules, splits), job.plot.formats)
     _say(summary.terminal(results, laws, rules), "")
-    if job.plot.orders:
-        _say(summary.orders_table(results, rules), "")
+    if job.plot.orders and (orders := summary.orders_table(results, rules)):
+        _say(orders, "")
     _say(*map(str, written))
     return OK
 

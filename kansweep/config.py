@@ -243,7 +243,11 @@ class FigureConfig(Schema):
     formats: tuple[str, ...] = _key(
         ("png", "svg"), checks.some_of("png", "svg", "pdf"), "out of png, svg and pdf"
     )
-    x: str = _key("grid_size", one_of("grid_size", "n_params"), "grid_size or n_params")
+    x: str | None = _key(
+        None,
+        checks.optional(one_of("grid_size", "n_params")),
+        "grid_size or n_params; null: grid_size, n_params where an MLP is drawn",
+    )
     split: str = _key("both", one_of("train", "test", "both"), "whose RMSE: train, test or both")
     margin: float = _key(
         0.25, checks.POSITIVE, "an exponent this close to the theory is consistent with it"

@@ -162,7 +162,7 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("plot names=[a,../b]", "`names` must be a list of two or more names of sweeps"),
         ("plot name=a names=[a,b]", "`name` is one sweep and `names` are several; give one"),
         ("plot names=[nosuch,other]", "There is no sweep in outputs/nosuch."),
-        ("plot plot.x=width", "`plot.x` must be grid_size or n_params; got 'width'."),
+        ("plot plot.x=width", "`plot.x` must be grid_size or n_params, or null; got 'width'."),
         ("plot plot.margin=0", "`plot.margin` must be a positive number; got 0"),
         ("plot plot.formats=[gif]", "`plot.formats` must be a list of one or more of png, svg"),
     ],

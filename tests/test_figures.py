@@ -111,7 +111,7 @@ def test_orders_stand_between_their_grids_hollow_where_a_cell_does_not_count():
     orders = orders[orders["split"] == "test"]
     for counts in (True, False):
         mine = orders[orders["counts"] == counts]
-        x = np.sqrt((mine["grid_size"] * mine["next_grid_size"]).to_numpy(float))
+        x = np.sqrt((mine["size"] * mine["next_size"]).to_numpy(float))
         expected = {(round(a, 9), round(b, 9)) for a, b in zip(x, mine["order"], strict=True)}
         drawn = {
             (round(float(a), 9), round(float(b), 9))

@@ -66,7 +66,9 @@ def test_the_error_ends_at_the_targets_spread():
     results = matrix(lambda g, n, p: np.minimum(1e3 * (p / n) ** 6.0 + g**-4.0, 1.5))
     model = joint.FORMS[0]
     parameters = np.array([0.0, 4.0, np.log(1e12), 6.0])
-    predicted = joint._residuals(parameters, model, joint.Logs.of(results), 1.5)
+    predicted = joint._residuals(
+        parameters, model, joint.Logs.of(results.assign(size=results["grid_size"])), 1.5
+    )
     assert (predicted + np.log(results["test_rmse"])).max() <= np.log(1.5) + 1e-12
 
 

@@ -49,7 +49,7 @@ def at(results: DataFrame, seed: int | None = None, **where) -> pd.Series:
 
 def reasons(results: DataFrame, rules: Rules = DEFAULT) -> dict[int, str]:
     cells = classify(results, rules)
-    return dict(zip(cells["grid_size"], cells["reason"], strict=True))
+    return dict(zip(cells["size"], cells["reason"], strict=True))
 
 
 def only(laws: DataFrame, **where) -> pd.Series:
@@ -70,11 +70,11 @@ def test_published_table_has_eleven_cells_that_count_where_the_floor_is_known():
     table = published()
     cells = classify(table.assign(floor_rmse=table["grid_size"].map(FLOOR)))
     assert cells.groupby("n_train")["counts"].sum().to_dict() == {100: 1, 300: 3, 1000: 2, 3000: 5}
-    assert cells[at(cells, n_train=1000, grid_size=20)]["reason"].item() == "not converged"
+    assert cells[at(cells, n_train=1000, size=20)]["reason"].item() == "not converged"
 
 
 def test_published_table_names_what_it_leaves_out():
-    cells = classify(published()).set_index(["n_train", "grid_size"])["reason"]
+    cells = classify(published()).set_index(["n_train", "size"])["reason"]
     assert cells.loc[100].tolist() == ["", "over-fitted", *["over-parameterised"] * 3]
     assert cells.loc[300].tolist() == ["", "", "", *["over-parameterised"] * 2]
     assert cells.loc[1000].tolist() == ["", "", "", *["over-fitted"] * 2]
@@ -106,7 +106,7 @@ def test_published_table_gives_the_known_orders():
     orders = observed_orders(published())
     mine = orders[at(orders, n_train=3000, split="test")]
     assert mine["order"].round(2).tolist() == [4.34, 4.17, 3.96, 3.91]
-    assert mine[["grid_size", "next_grid_size"]].to_numpy().tolist() == [
+    assert mine[["size", "next_size"]].to_numpy().tolist() == [
         *([5, 10], [10, 20], [20, 50], [50, 100])
     ]
     assert mine["counts"].all()
@@ -128,7 +128,7 @@ def test_span_is_measured_in_grid_sizes_whatever_the_axis():
 def test_envelope_of_the_published_table_takes_only_cells_that_count():
     best = envelope(published(), "test")
     assert best["n_train"].tolist() == [100, 300, 1000, 3000]
-    assert best["grid_size"].tolist() == [5, 20, 20, 100]  # not 50 at 300, over-parameterised
+    assert best["size"].tolist() == [5, 20, 20, 100]  # not 50 at 300, over-parameterised
     assert best["rmse"].tolist() == pytest.approx([7.32e-3, 2.34e-5, 4.69e-5, 3.27e-8])
 
 
@@ -389,8 +389,8 @@ def test_fit_takes_the_whole_run_that_ends_at_the_largest_size_that_counts():
     results.loc[at(results, grid_size=5), "test_rmse"] *= 3
     results.loc[at(results, grid_size=200), "test_rmse"] *= 3
     cells = classify(results)
-    assert cells.loc[cells["used"], "grid_size"].tolist() == [10, 20, 50, 100]
-    assert cells.loc[cells["counts"], "grid_size"].tolist() == [3, 10, 20, 50, 100]
+    assert cells.loc[cells["used"], "size"].tolist() == [10, 20, 50, 100]
+    assert cells.loc[cells["counts"], "size"].tolist() == [3, 10, 20, 50, 100]
     law = only(fit_laws(results), split="test")
     assert law["exponent"] == pytest.approx(-4, rel=1e-12)
     assert "G = 5, 200 over-fitted" in law["note"]
@@ -437,7 +437,7 @@ def test_seed_that_lost_a_cell_leaves_the_fit_and_is_named(status):
     assert (law["n_points"], law["n_seeds"]) == (5, 2)
     assert law["exponent"] == pytest.approx(np.mean([-3.9, -4.1]), rel=1e-12)
     assert "without seed 1: no sound cell at G = 50" in law["note"]
-    cell = classify(results).set_index("grid_size").loc[50]
+    cell = classify(results).set_index("size").loc[50]
     assert (cell["n_seeds"], cell["n_failed"], cell["counts"]) == (2, 1, True)
 
 
@@ -457,7 +457,7 @@ def test_interrupted_sweep_is_fitted_from_the_seeds_that_have_ended():
     assert law["n_seeds"] == 2
     assert law["exponent"] == pytest.approx(-4.0, rel=1e-12)
     unfinished = results.assign(status=results["status"].where(results["grid_size"] < 50))
-    assert classify(unfinished)["grid_size"].tolist() == [5, 10, 20]
+    assert classify(unfinished)["size"].tolist() == [5, 10, 20]
 
 
 def test_curve_that_no_seed_covers_is_insufficient_and_says_why():
@@ -536,7 +536,7 @@ def test_misuse_is_named():
         fit_laws(results, x="reg")
     with pytest.raises(ValueError, match=r"lacks \['n_params'\]"):
         classify(results.drop(columns="n_params"))
-    with pytest.raises(ValueError, match=r"a cell once; got .*'grid_size': 5.* twice"):
+    with pytest.raises(ValueError, match=r"a cell once; got .*'size': 5.* twice"):
         classify(pd.concat([results, results]))
 
 

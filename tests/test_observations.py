@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pandas import DataFrame
 
-from kansweep.observations import best_grids, check
+from kansweep.observations import best_sizes, check
 
 
 def published() -> DataFrame:
@@ -66,8 +66,8 @@ def test_one_data_size_has_nothing_to_observe():
 
 
 def test_best_grid_is_that_of_least_error_whether_it_counts_or_not():
-    best = best_grids(published())
+    best = best_sizes(published())
     assert best["n_train"].tolist() == [100, 300, 1000, 3000]
-    assert best["grid_size"].tolist() == [20, 50, 100, 100]
+    assert best["size"].tolist() == [20, 50, 100, 100]
     over = "over-parameterised"
     assert best["reason"].tolist() == [over, over, "over-fitted", ""]

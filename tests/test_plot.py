@@ -91,7 +91,7 @@ def test_one_sweep_gives_four_figures_against_grid_and_data_size():
 def test_hollow_markers_are_exactly_the_cells_left_out(name):
     results = published()
     cells = law.classify(results)
-    x, y = ("n_train" if "data" in name else "grid_size"), name[: name.index("_vs")]
+    x, y = ("n_train" if "data" in name else "size"), name[: name.index("_vs")]
     figure = drawn(results, name)
     for label, counts, face in (("_left out", False, "white"), ("_kept", True, None)):
         mine = cells[cells["counts"] == counts]
@@ -174,10 +174,8 @@ def test_reference_has_the_slope_of_the_theory_through_the_cells_that_count(k):
         x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
         slope = np.log(y[-1] / y[0]) / np.log(x[-1] / x[0])
         assert slope == pytest.approx(-(k + 1), rel=1e-12)
-        assert [x.min(), x.max()] == pytest.approx(
-            [part["grid_size"].min(), part["grid_size"].max()]
-        )
-        middle = y[0] * (stats.gmean(part["grid_size"]) / x[0]) ** slope
+        assert [x.min(), x.max()] == pytest.approx([part["size"].min(), part["size"].max()])
+        middle = y[0] * (stats.gmean(part["size"]) / x[0]) ** slope
         assert middle == pytest.approx(stats.gmean(part["test_rmse"]), rel=1e-12)
     assert legend(figure).count(f"slope {MINUS}{k + 1} (theory)") == 1
 
@@ -200,7 +198,7 @@ def test_data_sizes_have_their_one_reference_on_the_envelope():
 def test_reference_on_the_envelope_ends_where_the_grids_do():
     results = matrix(seeds=1, numbers=(100, 1000, 10_000, 100_000), sizes=(5, 10, 20))
     results["test_rmse"] = results["train_rmse"] = results["grid_size"] ** -4.0
-    assert law.envelope(results, "test")["grid_size"].tolist() == [10, 20, 20, 20]
+    assert law.envelope(results, "test")["size"].tolist() == [10, 20, 20, 20]
     (line,) = references(drawn(results, "test_rmse_vs_data_size"))
     assert list(line.get_xdata()) == pytest.approx([100, 1000])
 
@@ -341,7 +339,7 @@ def test_diverged_seeds_are_no_dots():
 def test_several_targets_or_none_are_refused():
     both = pd.concat([matrix(), matrix().assign(data="g")])
     for results in (both, matrix().iloc[:0]):
-        with pytest.raises(ValueError, match="one target and one `k`"):
+        with pytest.raises(ValueError, match="one target, one `k`"):
             plot.draw(results, law.fit_laws(results))
 
 

@@ -38,6 +38,7 @@ def rows(job: RunConfig) -> DataFrame:
     """A row a cell, with errors that scatter by seed about G^-(k+1)."""
     frame = DataFrame([vars(cell) for cell in sweep.plan(job).cells])
     rng = np.random.default_rng(0)
+    frame["grid_size"] = frame["size"] if "size" in frame else frame["grid_size"]
     error = frame["grid_size"] ** -4.0 * np.exp(0.1 * rng.standard_normal(len(frame)))
     return frame.assign(
         data=job.data.name,

@@ -131,6 +131,7 @@ def test_csv_and_json_keep_every_digit(cells: DataFrame) -> None:
         "test_rmse": 3e-12,
         "seconds": 4.0,
         "seconds_left": 4.0,
+        "size": 10,
     }
     assert rows[2]["test_rmse"] is None
     lines = list(csv.DictReader(io.StringIO(table.text(matrix, "csv", "trial"))))
