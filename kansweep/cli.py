@@ -392,7 +392,7 @@ def _plot(job: PlotConfig) -> int:
         rules = law.Rules(margin=job.plot.margin)
     x = job.plot.x or law.axis(results)
     if x == "grid_size" and x != law.axis(results):
-        raise ConfigError("`plot.x` must be n_params or null for an MLP, which has no grid size.")
+        raise ConfigError("`plot.x` must be n_params or null for an MLP; got 'grid_size'.")
     written = [store.write_laws(laws)] if job.names is None else []
     laws = laws[laws["x"] == x]
     splits = law.SPLITS if job.plot.split == "both" else (job.plot.split,)

@@ -246,7 +246,7 @@ class FigureConfig(Schema):
     x: str | None = _key(
         None,
         checks.optional(one_of("grid_size", "n_params")),
-        "grid_size or n_params; null: grid_size, n_params where an MLP is drawn",
+        "grid_size or n_params; null: grid_size, n_params with an MLP",
     )
     split: str = _key("both", one_of("train", "test", "both"), "whose RMSE: train, test or both")
     margin: float = _key(

@@ -22,6 +22,7 @@ MOST_ACROSS = 3
 _LINE = 10.5  # points from one line above a panel to the next
 _TEXT = 8.0
 _FEW_DECADES = 30.0
+_TITLE = "each by its largest data size; above a panel: exponent [95% interval]"
 
 
 def wanted(results: DataFrame) -> bool:
@@ -69,7 +70,7 @@ def _figure(panels: dict[str, list[Curve]], split: str) -> Figure:
     limits = plot.error_limits(everything, plot.references(everything))
     across = min(len(panels), MOST_ACROSS)
     down = -(-len(panels) // across)
-    figure = Figure(figsize=(2.9 * across, 2.6 * down + 0.9), layout=plot.layout())
+    figure = Figure(figsize=(2.9 * across, 2.8 * down + 0.9), layout=plot.layout())
     grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     handles: dict[str, Artist] = {}
     for axes, (target, curves) in zip(grid, drawn.items(), strict=False):
@@ -79,11 +80,13 @@ def _figure(panels: dict[str, list[Curve]], split: str) -> Figure:
     _share_axes(list(grid), everything)
     for i, axes in enumerate(grid):
         axes.set_visible(i < len(panels))
-        axes.tick_params(labelbottom=i + across >= len(panels))  # nothing is drawn below it
-    figure.supxlabel("trainable parameters P", fontsize=9.0)
-    figure.supylabel(f"{split} RMSE", fontsize=9.0)
-    ordered = sorted(handles.values(), key=lambda handle: handle.get_label() not in looks)
-    figure.legend(handles=ordered, loc="outside lower center", ncols=across)
+        lowest = i + across >= len(panels)  # nothing is drawn below it
+        axes.tick_params(axis="x", labelbottom=lowest)
+        axes.set_xlabel("trainable parameters P" if lowest else "")
+        axes.set_ylabel("" if i % across else f"{split} RMSE")
+    order = [*words, *(label for label in handles if label not in looks)]
+    handled = [handles[label] for label in order]
+    figure.legend(handles=handled, loc="outside lower center", ncols=across, title=_TITLE)
     return figure
 
 

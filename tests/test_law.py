@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
 
@@ -547,3 +548,126 @@ def test_a_target_that_splines_represent_exactly_has_no_law() -> None:
     assert set(laws["verdict"]) == {"insufficient"}
     assert laws["exponent"].isna().all()
     assert laws["note"].str.contains("exactly represented").all()
+
+
+# --------------------------------------------------------------------------- MLPs beside KANs
+
+
+def test_an_mlp_has_a_description_against_its_parameters_and_no_theory():
+    laws = fit_laws(mlps(-1.25, seeds=3))
+    assert laws.columns.tolist() == LAW_COLUMNS
+    assert laws["split"].tolist() == ["train", "test"]
+    assert set(laws["x"]) == {"n_params"}
+    assert laws["exponent"].to_numpy() == pytest.approx(-1.25, rel=1e-12)
+    assert laws["amplitude"].to_numpy() == pytest.approx(2.0, rel=1e-10)  # of 1, 2 and 4
+    assert set(laws["verdict"]) == {"descriptive"}
+    assert (
+        laws[["theory", "exponent_vs_floor", "vs_floor_low", "vs_floor_high"]].isna().all(axis=None)
+    )
+    assert set(laws["note"]) == {"a description: no theory of its exponent is claimed"}
+
+
+def test_a_floor_that_stands_in_an_mlps_rows_is_compared_with_nothing():
+    results = mlps(-1.25, seeds=3)
+    laws = fit_laws(results.assign(floor_rmse=results["test_rmse"]))
+    assert laws["exponent_vs_floor"].isna().all()
+    assert set(laws["verdict"]) == {"descriptive"}
+
+
+def test_an_mlp_has_no_law_against_the_grid_size_and_no_orders():
+    assert fit_laws(mlps(), "grid_size").empty
+    assert observed_orders(mlps()).empty
+    both = pd.concat([mlps(), kans()], ignore_index=True)
+    assert set(fit_laws(both, "grid_size")["theory"]) == {-4}
+    assert set(observed_orders(both)["model"]) == {"kan"}
+
+
+def test_the_axis_is_the_one_that_all_models_have():
+    assert set(fit_laws(kans())["x"]) == {"grid_size"}
+    assert set(fit_laws(pd.concat([mlps(), kans()]))["x"]) == {"n_params"}
+
+
+def test_models_in_one_frame_are_curves_of_their_own_and_no_null_drops_a_row():
+    both = pd.concat([kans(numbers=(100_000,)), mlps()], ignore_index=True)
+    cells = classify(both)
+    assert cells.groupby("model")["used"].sum().to_dict() == {"kan": 5, "mlp": 5}
+    assert cells.groupby("model")["k"].first().isna().to_dict() == {"kan": False, "mlp": True}
+    laws = fit_laws(both)
+    assert laws.groupby("verdict").size().to_dict() == {"consistent": 2, "descriptive": 2}
+    assert len(envelope(both, "test")) == 2
+
+
+def test_rows_of_older_versions_are_of_kans_with_their_grid_as_size_and_no_noise():
+    old = kans(seeds=2).drop(columns=["size", "model", "noise"])
+    nulls = kans(seeds=2).assign(size=None, model=None, noise=None)
+    for results in (old, nulls):
+        pd.testing.assert_frame_equal(fit_laws(results), fit_laws(kans(seeds=2)))
+        cells = classify(results)
+        assert cells["size"].tolist() == SIZES
+        assert set(cells["model"]) == {"kan"}
+        assert set(cells["noise"]) == {0.0}
+    assert classify(kans().drop(columns="grid_size"))["size"].tolist() == SIZES
+    with pytest.raises(ValueError, match=r"lacks \['grid_size'\]"):
+        classify(kans().drop(columns=["grid_size", "size"]))
+
+
+def test_what_an_mlp_lacks_is_said_of_its_width():
+    few = fit_laws(mlps(sizes=(5, 10)))
+    assert set(few["verdict"]) == {"insufficient"}
+    assert few["note"].str.startswith("too few widths in a row count: 2, a fit takes 3; ").all()
+    narrow = fit_laws(mlps(sizes=(5, 10, 19)))
+    assert narrow["note"].str.startswith("w = 5 to 19 spans less than a factor of 4").all()
+    wide = fit_laws(mlps(numbers=(6000,)))  # 2,751 parameters at w = 50, 10,501 at w = 100
+    assert wide["n_points"].tolist() == [4, 4]
+    assert wide["note"].str.startswith("w = 100 over-parameterised; ").all()
+    gap = mlps(sizes=(5, 10, 20, 50, 100))
+    gap.loc[at(gap, size=10), "test_rmse"] *= 3
+    assert "w = 10 over-fitted; w = 5 narrower than a gap" in fit_laws(gap)["note"].iloc[0]
+
+
+def test_an_mlp_is_fitted_alike_whatever_its_nulls_are():
+    as_nan = mlps().assign(k=np.nan, grid_size=np.nan, floor_rmse=np.nan)
+    as_na = mlps().astype({"k": "Int64", "grid_size": "Int64"})
+    for results in (as_nan, as_na):
+        pd.testing.assert_frame_equal(fit_laws(results), fit_laws(mlps()))
+
+
+# ----------------------------------------------------------------------------------- noise
+
+
+@pytest.mark.parametrize("models", [kans, mlps])
+@pytest.mark.parametrize(("ratio", "reason"), [(1.99, "noise-limited"), (2.01, "")])
+def test_a_cell_whose_training_error_is_that_of_the_noise_does_not_count(models, ratio, reason):
+    results = models(noise=1e-9)
+    mine = at(results, size=50)
+    results.loc[mine, ["train_rmse", "test_rmse"]] = ratio * 1e-9
+    assert reasons(results) == dict.fromkeys(SIZES, "") | {50: reason}
+    assert reasons(results, Rules(above_noise=3.0))[50] == "noise-limited"
+    assert set(reasons(results.assign(noise=0.0)).values()) == {""}
+
+
+def test_noise_is_looked_at_in_the_mean_of_the_seeds():
+    results = kans(seeds=2, noise=1e-9)  # the second seed has twice the errors of the first
+    mean = 2.0**0.5
+    for ratio, reason in ((1.99, "noise-limited"), (2.01, "")):
+        errors = ratio * 1e-9 / mean * 2.0 ** results["seed"]
+        told = results.assign(train_rmse=errors, test_rmse=errors)
+        assert set(reasons(told).values()) == {reason}
+
+
+def test_too_many_parameters_are_named_before_the_noise():
+    results = kans(numbers=(300,), noise=1.0)
+    assert reasons(results) == {
+        **dict.fromkeys(SIZES[:3], "noise-limited"),
+        **dict.fromkeys(SIZES[3:], "over-parameterised"),
+    }
+
+
+def test_noise_is_named_before_the_floor_that_it_keeps_a_cell_from():
+    results = kans(noise=1e-5)  # 5^-4 = 1.6e-3, 10^-4 = 1e-4, 20^-4 = 6.2e-6
+    noisy = np.hypot(results["test_rmse"], 1e-5)
+    results = results.assign(floor_rmse=results["test_rmse"], train_rmse=noisy)
+    assert reasons(results) == {5: "", 10: ""} | dict.fromkeys(SIZES[2:], "noise-limited")
+    law = only(fit_laws(results), split="test")
+    assert (law["verdict"], law["n_points"]) == ("insufficient", 2)
+    assert "G = 20, 50, 100 noise-limited" in law["note"]
