@@ -367,15 +367,16 @@ def _reference(points: DataFrame, k: int) -> Reference:
 
 def _draw_floors(axes: Axes, curves: list[Curve]) -> list[Artist]:
     """The floor of each sweep against size: of one a black line, of several in their colours."""
-    floors: dict[Any, Any] = {}
+    floors: dict[bytes, tuple[Any, DataFrame]] = {}
     for data, part in pd.concat([curve.cells for curve in curves]).groupby("data"):
         known = part.dropna(subset=["floor"]).drop_duplicates("x").sort_values("x")
         if len(known):
-            line = tuple(known["x"]), tuple(known["floor"])
-            floors.setdefault(line, data)
+            line = np.log(known[["x", "floor"]].clip(lower=law.TINY).to_numpy(float))
+            floors.setdefault(line.round(9).tobytes(), (data, known))
     colors = {curve.cells["data"].iloc[0]: curve.color for curve in curves}
-    for line, data in floors.items():
-        axes.plot(*line, color=colors[data] if len(floors) > 1 else "black", **FLOOR)
+    for data, known in floors.values():
+        color = colors[data] if len(floors) > 1 else "black"
+        axes.plot(known["x"], known["floor"], color=color, **FLOOR)
     return [Line2D([], [], color="black", **FLOOR)] if floors else []
 
 

@@ -103,7 +103,9 @@ def test_the_theory_and_the_floor_are_those_of_the_kan_alone():
         (floor,) = lines(axes, FLOOR)
         assert list(floor.get_xdata()) == [24, 39, 69, 159, 309]
         means = [stats.gmean(line.get_ydata()) for line in lines(axes, "_mean")]
-        assert stats.gmean(floor.get_ydata()) == pytest.approx(0.75 * min(means))  # of 1, 2, 4 by seed
+        assert stats.gmean(floor.get_ydata()) == pytest.approx(
+            0.75 * min(means)
+        )  # of 1, 2, 4 by seed
 
 
 def test_axes_are_the_same_and_labelled_at_the_edge_alone():
