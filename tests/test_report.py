@@ -539,10 +539,7 @@ def of_mlps(**columns: Any) -> report.Sweep:
 def test_a_page_of_mlps_speaks_of_widths_and_claims_no_theory() -> None:
     page = Reader(report.page(of_mlps()))
     text = "".join(page.texts)
-    assert (
-        "Scaling law of multilayer perceptrons, width 2-w-w-1, on exp_sin = exp(sin(pi*x1) +"
-        in text
-    )
+    assert "Scaling law of multilayer perceptrons, width 2-w-w-1, on exp_sin = " in text
     assert "2 data sizes \N{MULTIPLICATION SIGN} 5 widths \N{MULTIPLICATION SIGN} 3 seeds" in text
     exponent = f"{MINUS}0.90 [{MINUS}0.90, {MINUS}0.90]"
     assert (
