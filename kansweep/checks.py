@@ -74,12 +74,15 @@ NAME = matching(
     r"(?!\.)[A-Za-z0-9._=,-]{1,200}",
 )
 NAMES = Rule(
-    "a list of two or more names of sweeps, without repeats",
+    "a list of two or more names of sweeps, without repeats, or a pattern such as orders*",
     lambda values: (
-        isinstance(values, tuple)
-        and len(values) > 1
-        and _are_distinct(values)
-        and all(NAME.holds(value) for value in values)
+        (isinstance(values, str) and bool(re.fullmatch(r"[A-Za-z0-9._=,*?-]{1,200}", values)))
+        or (
+            isinstance(values, tuple)
+            and len(values) > 1
+            and _are_distinct(values)
+            and all(NAME.holds(value) for value in values)
+        )
     ),
 )
 ADDRESS = matching("as tcp://host:port", r"(tcp|tls)://[^\s/:]+:\d{1,5}")

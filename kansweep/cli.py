@@ -404,17 +404,20 @@ def _plot(job: PlotConfig) -> int:
         store, _, results = _results(job)
         rules = analysis.rules(results, job.plot.margin)
         laws = analysis.laws(results, rules)
-        written = [store.write_laws(laws)]
     else:
-        store, results, laws = _several(job, job.names)
-        rules, written = law.Rules(margin=job.plot.margin), []
-    laws = laws[laws["x"] == job.plot.x]
+        store, results, laws = _several(job)
+        rules = law.Rules(margin=job.plot.margin)
+    x = job.plot.x or law.axis(results)
+    if x == "grid_size" and x != law.axis(results):
+        raise ConfigError("`plot.x` must be n_params or null for an MLP; got 'grid_size'.")
+    written = [store.write_laws(laws)] if job.names is None else []
+    laws = laws[laws["x"] == x]
     splits = law.SPLITS if job.plot.split == "both" else (job.plot.split,)
     draw = analysis.figures_of_one if job.names is None else analysis.figures_of_several
     written += _write_figures(store, draw(results, laws, rules, splits), job.plot.formats)
     _say(summary.terminal(results, laws, rules), "")
-    if job.plot.orders:
-        _say(summary.orders_table(results, rules), "")
+    if job.plot.orders and (orders := summary.orders_table(results, rules)):
+        _say(orders, "")
     _say(*map(str, written))
     return OK
 
@@ -430,14 +433,24 @@ def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
     return store, plan, analysis.with_floor(results)
 
 
-def _several(job: PlotConfig, names: Sequence[str]) -> tuple[Store, DataFrame, DataFrame]:
+def _several(job: PlotConfig) -> tuple[Store, DataFrame, DataFrame]:
     """The rows and the laws of several sweeps, and the folder for what is drawn of them."""
     from kansweep import analysis
-    from kansweep.store import Store
+    from kansweep.store import Store, named
 
+    outputs, names = Path(job.outputs), job.names
+    if isinstance(names, str):
+        names = named(outputs, names)
+        if len(names) < 2:
+            raise ConfigError(
+                f"`names` must match two sweeps or more; {job.names} matches {len(names)} of"
+                f" {outputs}."
+            )
     found = {name: _results(replace(job, name=name, names=None))[-1] for name in names}
     results, laws = analysis.together(found, job.plot.margin)
-    return Store(Path(job.outputs) / "+".join(names)[:200]), results, laws  # no name has a `+`
+    # No sweep's name has a `+`.
+    folder = "+".join(names)[:200] if names is job.names else re.sub(r"[*?]", "+", job.names)
+    return Store(outputs / folder), results, laws
 
 
 def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[str]) -> list[Path]:
@@ -474,9 +487,10 @@ def _edges(job: EdgesConfig) -> int:
 
 
 def _report(job: ReportConfig) -> int:
-    from kansweep import analysis, joint, law, report, table
+    from kansweep import analysis, joint, law, report, sources, table
 
     store, plan, results = _results(job)
+    stored = config.from_record(plan.config_record)
     rules = analysis.rules(results)
     laws = law.fit_laws(results, rules=rules)
     sweep = report.Sweep(
@@ -487,8 +501,8 @@ def _report(job: ReportConfig) -> int:
         matrix=table.matrix(store.overview(plan)),
         figures=analysis.figures_of_one(results, laws, rules, law.SPLITS),
         record=plan.config_record,
-        command=_reproduction(config.from_record(plan.config_record)),
-        joint=joint.describe(results, analysis.spread(results), rules),
+        command=_reproduction(stored),
+        joint=joint.describe(results, sources.spread(stored.data), rules),
         rules=rules,
     )
     _say(str(store.write_report(report.page(sweep))))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
@@ -323,7 +324,11 @@ class FigureConfig(Schema):
     formats: tuple[str, ...] = _key(
         ("png", "svg"), checks.some_of("png", "svg", "pdf"), "out of png, svg and pdf"
     )
-    x: str = _key("grid_size", one_of("grid_size", "n_params"), "grid_size or n_params")
+    x: str | None = _key(
+        None,
+        checks.optional(one_of("grid_size", "n_params")),
+        "grid_size or n_params; null: grid_size, n_params with an MLP",
+    )
     split: str = _key("both", one_of("train", "test", "both"), "whose RMSE: train, test or both")
     margin: float = _key(
         0.25, checks.POSITIVE, "an exponent this close to the theory is consistent with it"
@@ -336,8 +341,8 @@ class PlotConfig(Schema):
     """``kansweep plot``."""
 
     name: str | None = _key(None, checks.optional(checks.NAME), "the sweep; null: the latest")
-    names: tuple[str, ...] | None = _key(
-        None, checks.optional(checks.NAMES), "several sweeps, drawn together"
+    names: Any = _key(
+        None, checks.optional(checks.NAMES), "several sweeps, drawn together; a list, or orders*"
     )
     outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
     plot: FigureConfig = field(default_factory=FigureConfig)
@@ -453,8 +458,9 @@ def overrides(job: RunConfig) -> list[str]:
     from kansweep import sources
 
     model = job.model
-    if isinstance(model, KANConfig) and model.hidden == sources.shape(job.data)[1]:
-        job = replace(job, model=replace(model, hidden=None))  # a sweep's record has it
+    with suppress(ConfigError):  # a user's module may be elsewhere
+        if isinstance(model, KANConfig) and model.hidden == sources.shape(job.data)[1]:
+            job = replace(job, model=replace(model, hidden=None))  # a sweep's record has it
     usual, words = RunConfig(), []
     for item in fields(RunConfig):
         value, default = getattr(job, item.name), getattr(usual, item.name)

@@ -18,7 +18,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from pandas import DataFrame
 
-from kansweep import law, plot
+from kansweep import kinds, law, plot
+from kansweep.kinds import KAN, KINDS
 
 _LEFT_OUT: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "none"}
 _BEST: dict[Any, Any] = {"edgecolor": "black", "facecolor": "none", "linewidth": 2.0}
@@ -27,12 +28,14 @@ _FAILED = "failed"
 
 
 def heat_map(results: DataFrame, split: str, rules: law.Rules = law.DEFAULT) -> Figure:
-    """RMSE of every data and grid size in figures and colour, with the best grid of each row.
+    """RMSE of every data and grid size, or width, in figures and colour, the best of each row
+    framed.
 
     A line parts the cells with more parameters than points from the others.
     """
     cells = law.classify(results, rules)
-    errors = cells.pivot(index="n_train", columns="grid_size", values=f"{split}_rmse")
+    errors = cells.pivot(index="n_train", columns="size", values=f"{split}_rmse")
+    results, kind = law.complete(results), kinds.of(cells)
     size = (2.4 + 0.85 * errors.shape[1], 1.9 + 0.5 * errors.shape[0])
     with matplotlib.rc_context(plot.STYLE):
         figure = Figure(figsize=(max(size[0], 5.2), size[1]), layout=plot.layout())
@@ -46,25 +49,26 @@ def heat_map(results: DataFrame, split: str, rules: law.Rules = law.DEFAULT) -> 
         bar = figure.colorbar(mesh, ax=axes, label=f"{split} RMSE")
         if bar.solids is not None:  # shapes, no picture: a page that allows none shows it too
             bar.solids.set(rasterized=False, edgecolor="face")
-        _label_axes(axes, errors, plot.title(results))
+        _label_axes(axes, errors, f"{kind.size} {kind.symbol}", plot.title(results))
         _annotate(axes, cells, errors, split, norm)
-        handles = _mark_best(axes, errors) + _mark_parameters(axes, cells, errors)
+        best = "best grid" if kind is KINDS[KAN] else f"best {kind.size}"
+        handles = _mark_best(axes, errors, best) + _mark_parameters(axes, cells, errors)
         if not cells["counts"].all():
             handles.append(Line2D([], [], color="0.3", label="left out of fits", **_LEFT_OUT))
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
-def _label_axes(axes: Axes, errors: DataFrame, title: str) -> None:
+def _label_axes(axes: Axes, errors: DataFrame, label: str, title: str) -> None:
     axes.set_xticks(range(errors.shape[1]), [str(size) for size in errors.columns])
     axes.set_yticks(range(errors.shape[0]), [str(n) for n in errors.index])
-    axes.set(xlabel="grid size G", ylabel="training points n", title=title)
+    axes.set(xlabel=label, ylabel="training points n", title=title)
     axes.tick_params(length=0)
 
 
 def _annotate(axes: Axes, cells: DataFrame, errors: DataFrame, split: str, norm: LogNorm) -> None:
     for _, cell in cells.iterrows():
-        x, y = _place(errors, cell["n_train"], cell["grid_size"])
+        x, y = _place(errors, cell["n_train"], cell["size"])
         value = cell[f"{split}_rmse"]
         told = f"{value:.1e}".replace("e-0", "e-") if np.isfinite(value) else _FAILED
         dark = np.isfinite(value) and norm(value) < 0.5
@@ -74,22 +78,22 @@ def _annotate(axes: Axes, cells: DataFrame, errors: DataFrame, split: str, norm:
             axes.plot([x + 0.38], [y + 0.3], color=color, markersize=4.0, **_LEFT_OUT)
 
 
-def _place(errors: DataFrame, n_train: Any, grid_size: Any) -> tuple[int, int]:
-    return list(errors.columns).index(grid_size), list(errors.index).index(n_train)
+def _place(errors: DataFrame, n_train: Any, size: Any) -> tuple[int, int]:
+    return list(errors.columns).index(size), list(errors.index).index(n_train)
 
 
-def _mark_best(axes: Axes, errors: DataFrame) -> list[Any]:
+def _mark_best(axes: Axes, errors: DataFrame, label: str) -> list[Any]:
     best = errors.dropna(how="all").idxmin(axis=1)
-    for n_train, grid_size in best.items():
-        x, y = _place(errors, n_train, grid_size)
+    for n_train, size in best.items():
+        x, y = _place(errors, n_train, size)
         axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, **_BEST))
-    return [Rectangle((0, 0), 1, 1, label="best grid", **_BEST)] if len(best) else []
+    return [Rectangle((0, 0), 1, 1, label=label, **_BEST)] if len(best) else []
 
 
 def _mark_parameters(axes: Axes, cells: DataFrame, errors: DataFrame) -> list[Any]:
     """The line between cells with fewer and with more parameters than points."""
     more = cells.assign(more=cells["n_params"] > cells["n_train"])
-    above = more.pivot(index="n_train", columns="grid_size", values="more").fillna(False)
+    above = more.pivot(index="n_train", columns="size", values="more").fillna(False)
     edge = (~above.to_numpy(bool)).sum(axis=1) - 0.5  # a row's first such cell begins there
     if not above.to_numpy(bool).any() or above.to_numpy(bool).all():
         return []
@@ -104,7 +108,7 @@ def _mark_parameters(axes: Axes, cells: DataFrame, errors: DataFrame) -> list[An
 def local_orders(results: DataFrame, split: str, rules: law.Rules = law.DEFAULT) -> Figure:
     """Order from each grid to the next, a curve a data size, beside the floor's and the theory's.
 
-    Hollow where a cell of the pair does not count.
+    Hollow where a cell of the pair does not count. Of KANs alone.
     """
     orders = law.observed_orders(results, rules)
     orders = orders[(orders["split"] == split) & np.isfinite(orders["order"].astype(float))]
@@ -116,7 +120,7 @@ def local_orders(results: DataFrame, split: str, rules: law.Rules = law.DEFAULT)
         looks = plot.looks(sorted(set(orders["n_train"])))
         handles: list[Any] = []
         for (n_train, part), look in zip(orders.groupby("n_train"), looks, strict=True):
-            x = np.sqrt((part["grid_size"] * part["next_grid_size"]).to_numpy(float))
+            x = np.sqrt((part["size"] * part["next_size"]).to_numpy(float))
             axes.plot(x, part["order"], color=look["color"], linewidth=1.2)
             for kept in (True, False):
                 mine = (part["counts"] == kept).to_numpy(bool)
@@ -133,7 +137,7 @@ def local_orders(results: DataFrame, split: str, rules: law.Rules = law.DEFAULT)
             handles.append(Line2D([], [], label="hollow: a cell is left out", **hollow))
         _limit(axes, orders, theory)
         label = f"order of the {split} RMSE between neighbouring grids"
-        axes.set(xlabel="grid size G", ylabel=label, title=plot.title(results))
+        axes.set(xlabel="grid size G", ylabel=label, title=plot.title(law.complete(results)))
         figure.legend(handles=handles, loc="outside right upper", alignment="left")
     return figure
 
@@ -150,7 +154,7 @@ def _limit(axes: Axes, orders: DataFrame, theory: int) -> None:
     inside = orders.loc[orders["counts"], "order"].astype(float)
     low, high = min([theory - 1.0, *inside]), max([theory + 1.0, *inside])
     axes.set_ylim(low - 0.5, high + 0.5)
-    sizes = sorted({*orders["grid_size"], *orders["next_grid_size"]})
+    sizes = sorted({*orders["size"], *orders["next_size"]})
     if sizes:
         axes.set_xlim(sizes[0] / 1.1, sizes[-1] * 1.1)
     axes.xaxis.set_major_locator(FixedLocator(plot.spaced(sizes)) if sizes else NullLocator())
@@ -192,10 +196,12 @@ def measured_orders(laws: DataFrame, margin: float = law.DEFAULT.margin) -> Figu
 def draw(
     results: DataFrame, splits: Iterable[str], rules: law.Rules = law.DEFAULT
 ) -> dict[str, Figure]:
-    """The map and the local orders of every split, by name."""
-    kinds = {"rmse_map": heat_map, "local_orders": local_orders}
+    """The map and, of a KAN, the local orders of every split, by name."""
+    makers = {"rmse_map": heat_map, "local_orders": local_orders}
+    if kinds.any_mlp(results):
+        del makers["local_orders"]
     return {
         f"{split}_{name}": make(results, split, rules)
         for split in splits
-        for name, make in kinds.items()
+        for name, make in makers.items()
     }

@@ -5,7 +5,8 @@
 The first term is what the grid resolves; the second is what the data leave open, P parameters to
 n points; the error ends at the target's spread. It describes and proves nothing: the law of a
 curve is ``law``'s. Beside it stand the grid's term alone and the sum A G^-alpha + B n^-beta + E
-that is usual for other networks (Hoffmann et al. 2022, arXiv:2203.15556, section 3.3).
+that is usual for other networks (Hoffmann et al. 2022, arXiv:2203.15556, section 3.3). All are of
+KANs: an MLP, which has no grid, is not described.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from pandas import DataFrame
 from scipy.optimize import least_squares
 
 from kansweep import law
+from kansweep.kinds import KAN
 
 Array = NDArray[np.float64]
 STARTS = 20
 STEEPEST, LARGEST = 12.0, 30.0  # bounds of exponents, and of logs of amplitudes
 _COLUMNS = ["form", "parameters", "n_cells", "rms_log", "aicc", "condition", "at_bound"]
-_HELD_OUT = {"held_out_grid": "grid_size", "held_out_data": "n_train"}
+_HELD_OUT = {"held_out_grid": "size", "held_out_data": "n_train"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Logs:
 
     @classmethod
     def of(cls, cells: DataFrame) -> Logs:
-        names = ("grid_size", "n_train", "n_params", "test_rmse")
+        names = ("size", "n_train", "n_params", "test_rmse")
         return cls(*(np.log(cells[name].to_numpy(float)) for name in names))
 
 
@@ -73,7 +75,7 @@ FORMS = (
 
 
 def describe(results: DataFrame, spread: float, rules: law.Rules = law.DEFAULT) -> DataFrame:
-    """One row a form, fitted in logs to the geometric mean errors of all sound cells alike.
+    """One row a form, fitted in logs to the geometric mean errors of all sound cells of KANs alike.
 
     `rms_log` is the rms residual of the natural log, `aicc` Akaike's criterion with its correction
     for few cells (lower is better, on these cells), `condition` that of the scaled Jacobian at the
@@ -82,7 +84,7 @@ def describe(results: DataFrame, spread: float, rules: law.Rules = law.DEFAULT) 
     seen them. Empty with fewer cells than the largest form has parameters plus two.
     """
     cells = law.classify(results, rules)
-    cells = cells[np.isfinite(cells["test_rmse"].astype(float))]
+    cells = cells[(cells["model"] == KAN) & np.isfinite(cells["test_rmse"].astype(float))]
     if len(cells) < max(len(form.parameters) for form in FORMS) + 2:
         return DataFrame(columns=[*_COLUMNS, *_HELD_OUT])
     return DataFrame([_described(form, cells, spread) for form in FORMS])

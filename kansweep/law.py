@@ -1,9 +1,11 @@
 """Scaling laws of a sweep: which cells count, the exponent of each curve, observed orders.
 
-A curve is the RMSE of one (data, k, n_train) against grid size, all seeds. Which of its cells
-count is decided by rules fixed before any fit; the fit then takes the whole contiguous run of
-grid sizes that ends at the largest one that counts, never a window chosen by how well it fits.
-A (curve, seed) is one warm-started chain, hence one correlated unit: each seed gives a slope.
+A curve is the RMSE of one (data, model, k, n_train) against size, all seeds; the size is the grid
+size of a KAN and the width of an MLP. Which of its cells count is decided by rules fixed before
+any fit; the fit then takes the whole contiguous run of sizes that ends at the largest one that
+counts, never a window chosen by how well it fits. A (curve, seed) is one chain, of a KAN warm-
+started, hence one correlated unit: each seed gives a slope. The theory is one of KANs; the law of
+an MLP describes its errors against its parameters and is held against nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ from numpy.typing import NDArray
 from pandas import DataFrame, Series
 from scipy import linalg, stats
 
+from kansweep import kinds
+from kansweep.kinds import KAN, KINDS
+
 SPLITS = ("train", "test")
-AXES = ("grid_size", "n_params")
-CURVE = ["data", "k", "n_train"]
-CELL = [*CURVE, "grid_size"]
+AXES = {"grid_size": "size", "n_params": "n_params"}  # and their column in classified cells
+CURVE = ["data", "model", "k", "n_train"]  # `k` is null in the curves of an MLP
+CELL = [*CURVE, "size"]
 CELL_COLUMNS = [
-    *(*CELL, "n_params", "dtype", "n_seeds", "n_failed", "floor_rmse", "grad_norm"),
+    *(*CELL, "n_params", "noise", "dtype", "n_seeds", "n_failed", "floor_rmse", "grad_norm"),
     *("train_rmse", "train_low", "train_high", "test_rmse", "test_low", "test_high"),
     *("reason", "counts", "used"),
 ]
@@ -36,7 +41,7 @@ LAW_COLUMNS = [
 CONFIDENCE = 0.95
 BAND_SEEDS = 3  # fewer seeds say too little of their spread for a band
 
-_REQUIRED = [*CELL, "seed", "n_params", "train_rmse", "test_rmse"]
+_REQUIRED = ["data", "k", "n_train", "seed", "n_params", "train_rmse", "test_rmse"]
 _OPTIONAL: dict[str, Any] = {
     "status": "ok",
     "floor_rmse": np.nan,
@@ -56,10 +61,12 @@ class Rules:
     error: what is left is the solver's and follows no law. `gradient` bounds `grad_norm` where no
     floor above round-off is known: the cosine between the residual and the Jacobian's worst
     column, which a solver that has converged brings below 0.01; it is lax, so that only a cell
-    left on its way falls to it.
+    left on its way falls to it. `above_noise` is for noise on the training outputs, as the rows
+    have it: what is left then is no error of approximation.
     """
 
     params_per_point: float = 0.5  # n_params / n_train, at most
+    above_noise: float = 2.0  # train / noise, at least
     over_fit: float = 2.0  # test / train, at most
     above_floor: float = 2.0  # train / floor, at most
     gradient: float = 0.1
@@ -69,20 +76,20 @@ class Rules:
     harm: float = 1.1  # by which more data must raise an error to have done harm
     margin: float = 0.25  # an exponent this close to the theory's is the theory's
     min_sizes: int = 3
-    min_span: float = 4.0  # largest / smallest grid size, at least
+    min_span: float = 4.0  # largest / smallest size, at least
 
 
 DEFAULT = Rules()
 
 
 def classify(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
-    """One row a (data, k, n_train, grid_size): its errors, and why it does not count.
+    """One row a (data, model, k, n_train, size): its errors, and why it does not count.
 
     Errors, floor and gradient are geometric means over the `n_seeds` seeds that ended ok, `*_low`
     and `*_high` the 95% Student-t interval of that mean in logs, given three seeds. `reason` is
     '' or the first that holds of `failed` (more seeds failed than not), `exactly represented`,
-    `over-parameterised`, `round-off`, `over-fitted`, `not converged`; `counts` says that it is
-    '', `used` that the cell enters the fit of its curve.
+    `over-parameterised`, `noise-limited`, `round-off`, `over-fitted`, `not converged`; `counts`
+    says that it is '', `used` that the cell enters the fit of its curve.
     """
     cells = [curve.cells for curve in _curves(results, rules)]
     if not cells:
@@ -90,23 +97,30 @@ def classify(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
     return pd.concat(cells, ignore_index=True)
 
 
-def fit_laws(results: DataFrame, x: str = "grid_size", rules: Rules = DEFAULT) -> DataFrame:
+def axis(results: DataFrame) -> str:
+    """What these results are drawn against: `grid_size`, or what all of them have."""
+    return "n_params" if kinds.any_mlp(results) else "grid_size"
+
+
+def fit_laws(results: DataFrame, x: str | None = None, rules: Rules = DEFAULT) -> DataFrame:
     """One row a curve and split: RMSE = amplitude · x^exponent, with its 95% interval.
 
     Least squares in log-log for each seed that has every cell of the run, then mean and Student-t
     interval of the slopes; one seed has the t interval of its own residuals. Where the floor is
     known at every grid size of the run, `exponent_vs_floor` is that of RMSE / floor, 0 in theory
-    also where the range is pre-asymptotic.
+    also where the range is pre-asymptotic. `x` is `grid_size` or `n_params`; left out, the latter
+    where there is an MLP. Against grid size an MLP has no row.
 
     `verdict` is by equivalence (two one-sided tests, Schuirmann 1987), of the exponent against the
     floor where there is one and else of the exponent itself, always against grid size:
     `consistent` where the 90% interval lies within `rules.margin` of the theory, `inconsistent`
     where the 95% interval lies wholly outside of that, else `inconclusive`; `insufficient` where
-    there is no fit.
+    there is no fit. That of an MLP, whose `theory` is null, is `descriptive` where there is one.
     """
+    x = axis(results) if x is None else x
     if x not in AXES:
         raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
-    curves = _curves(results, rules)
+    curves = [curve for curve in _curves(results, rules) if curve.has_theory or x != "grid_size"]
     laws = [_law(curve, split, x, rules) for curve in curves for split in SPLITS]
     return DataFrame(laws, columns=LAW_COLUMNS)
 
@@ -114,13 +128,13 @@ def fit_laws(results: DataFrame, x: str = "grid_size", rules: Rules = DEFAULT) -
 def observed_orders(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
     """Order ln(e₁/e₂) / ln(G₂/G₁) of neighbouring grid sizes, one row a pair and split.
 
-    `counts` says that both cells do.
+    `counts` says that both cells do. An MLP has none.
     """
     return orders(classify(results, rules))
 
 
 def envelope(results: DataFrame, split: str, rules: Rules = DEFAULT) -> DataFrame:
-    """The best cell that counts of each (data, k, n_train): its `grid_size` and `rmse`."""
+    """The best cell that counts of each curve: its `size` and `rmse`."""
     cells = classify(results, rules).rename(columns={f"{split}_rmse": "rmse"})
     best = cells[cells["counts"]].sort_values("rmse").drop_duplicates(CURVE)
     return best.sort_values(CURVE, ignore_index=True)[[*CELL, "rmse"]]
@@ -131,10 +145,10 @@ def envelope(results: DataFrame, split: str, rules: Rules = DEFAULT) -> DataFram
 
 @dataclass(frozen=True)
 class _Curve:
-    """The classified cells of one (data, k, n_train), and the errors a fit of it may use."""
+    """The classified cells of one curve, and the errors a fit of it may use."""
 
-    cells: DataFrame  # sorted by grid size
-    errors: dict[str, DataFrame]  # split → seeds by grid sizes of the run; NaN: no sound cell
+    cells: DataFrame  # sorted by size
+    errors: dict[str, DataFrame]  # split → seeds by sizes of the run; NaN: no sound cell
     fitted: bool
 
     @property
@@ -142,22 +156,28 @@ class _Curve:
         """Which seeds have every cell of the run."""
         return _whole(self.errors["test"])
 
+    @property
+    def kind(self) -> kinds.Kind:
+        return kinds.of(self.cells)
+
+    @property
+    def has_theory(self) -> bool:
+        return self.kind is KINDS[KAN]
+
 
 def _curves(results: DataFrame, rules: Rules) -> list[_Curve]:
-    rows = checked(results)
+    return [_curve(rows, rules) for _, rows in checked(results).groupby(CURVE, dropna=False)]
+
+
+def _curve(rows: DataFrame, rules: Rules) -> _Curve:
     cells = _summarise(rows)
     cells["reason"] = _reasons(cells, rules)
     cells["counts"] = cells["reason"] == ""
-    rows_of = dict(list(rows.groupby(CURVE)))
-    return [_curve(part, rows_of[key], rules) for key, part in cells.groupby(CURVE)]
-
-
-def _curve(cells: DataFrame, rows: DataFrame, rules: Rules) -> _Curve:
     in_run = _last_run(cells["counts"].to_numpy(bool))
-    run = cells.loc[in_run, "grid_size"].tolist()
+    run = cells.loc[in_run, "size"].tolist()
     sound, seeds = rows[rows["ok"]], sorted(set(rows["seed"]))
     errors = {
-        split: sound.pivot(index="seed", columns="grid_size", values=f"{split}_rmse").reindex(
+        split: sound.pivot(index="seed", columns="size", values=f"{split}_rmse").reindex(
             index=seeds, columns=run
         )
         for split in SPLITS
@@ -184,12 +204,31 @@ def _long_enough(run: list[Any], rules: Rules) -> bool:
     return len(run) >= rules.min_sizes and run[-1] >= rules.min_span * run[0]
 
 
+def complete(results: DataFrame) -> DataFrame:
+    """The rows with `model`, `size` and `noise`, which those of older versions lack: of KANs, their
+    grid sizes and none."""
+    absent = [column for column in _REQUIRED if column not in results]
+    if "grid_size" not in results and "size" not in results:
+        absent.append("grid_size")
+    if absent:
+        required = [*_REQUIRED, "grid_size"]
+        raise ValueError(f"`results` must have the columns {required}; it lacks {absent}.")
+    size = results["size"] if "size" in results else results["grid_size"]
+    if "grid_size" in results:
+        size = size.where(size.notna(), results["grid_size"])
+    filled = {
+        name: results[name].where(results[name].notna(), value) if name in results else value
+        for name, value in (("model", KAN), ("noise", 0.0))
+    }
+    return results.assign(size=size.astype("int64"), **filled)
+
+
 def checked(results: DataFrame) -> DataFrame:
     """The rows of cells that have ended, with every column that the rules read, and `ok`."""
-    absent = [column for column in _REQUIRED if column not in results]
-    if absent:
-        raise ValueError(f"`results` must have the columns {_REQUIRED}; it lacks {absent}.")
-    rows = results.assign(**{c: v for c, v in _OPTIONAL.items() if c not in results})
+    rows = complete(results)
+    rows = rows.assign(**{c: v for c, v in _OPTIONAL.items() if c not in results})
+    if rows["k"].isna().any():
+        rows["k"] = rows["k"].astype(float)  # not None: NaN is one group
     rows = rows[rows["status"].notna()]
     twice = rows.loc[rows.duplicated([*CELL, "seed"]), [*CELL, "seed"]]
     if not twice.empty:
@@ -199,14 +238,15 @@ def checked(results: DataFrame) -> DataFrame:
 
 
 def _summarise(rows: DataFrame) -> DataFrame:
-    """Geometric means over the seeds that ended ok, and t bands of the errors, a row a cell."""
-    by_cell = rows.groupby(CELL)
-    cells = by_cell[["n_params", "dtype", "exact"]].first()
+    """Geometric means over the seeds that ended ok, and t bands of the errors, a row a cell of one
+    curve."""
+    by_cell = rows.groupby("size")
+    cells = by_cell[["n_params", "noise", "dtype", "exact"]].first()
     cells["n_seeds"] = by_cell["ok"].sum()
     cells["n_failed"] = by_cell["ok"].size() - cells["n_seeds"]
     for column in ("train_rmse", "test_rmse", "floor_rmse", "grad_norm"):
         logs = rows[column].astype(float).clip(lower=TINY).where(rows["ok"]).map(np.log)
-        grouped = logs.groupby([rows[name] for name in CELL])
+        grouped = logs.groupby(rows["size"])
         cells[column] = np.exp(grouped.mean())
         if column in ("train_rmse", "test_rmse"):
             enough = cells["n_seeds"].where(cells["n_seeds"] >= BAND_SEEDS)
@@ -214,7 +254,7 @@ def _summarise(rows: DataFrame) -> DataFrame:
                 factor = np.exp(half_width(grouped.std(), enough))
             cells[column.replace("rmse", "low")] = cells[column] / factor
             cells[column.replace("rmse", "high")] = cells[column] * factor
-    return cells.reset_index()
+    return cells.reset_index().assign(**rows[CURVE].iloc[0])
 
 
 def half_width(deviation: Any, count: Any) -> Any:
@@ -226,10 +266,12 @@ def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
     least = cells["dtype"].map(lambda name: _least(name, rules)).astype(float)
     above_floor = cells["train_rmse"] > rules.above_floor * cells["floor_rmse"]
     stopped_early = cells["grad_norm"] > rules.gradient
+    in_noise = cells["train_rmse"] < rules.above_noise * cells["noise"]
     conditions = {
         "failed": (cells["n_seeds"] == 0) | (cells["n_seeds"] < cells["n_failed"]),
         "exactly represented": cells["exact"].astype(bool) | rules.exact,
         "over-parameterised": cells["n_params"] > rules.params_per_point * cells["n_train"],
+        "noise-limited": in_noise & (cells["noise"] > 0),
         "round-off": cells["test_rmse"] < least,
         "over-fitted": cells["test_rmse"] > rules.over_fit * cells["train_rmse"],
         "not converged": above_floor.where(cells["floor_rmse"] > least, stopped_early),
@@ -243,20 +285,22 @@ def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
 def _law(curve: _Curve, split: str, x: str, rules: Rules) -> dict[str, Any]:
     cell, used = curve.cells.iloc[0], curve.cells[curve.cells["used"]]
     errors = curve.errors[split][curve.whole].to_numpy(float)
-    theory = -(cell["k"] + 1)
+    theory = -(cell["k"] + 1) if curve.has_theory else np.nan
     law = {"data": cell["data"], "n_train": cell["n_train"], "x": x, "split": split}
     law |= {"n_points": errors.shape[1], "n_seeds": errors.shape[0], "theory": theory}
     law |= {"verdict": "insufficient", "note": _note(curve, x, rules)}
     if not curve.fitted:
         return law
-    own, grid = fit(used[x], errors), fit(used["grid_size"], errors)
+    own, grid = fit(used[AXES[x]], errors), fit(used["size"], errors)
     law |= _told(own, ("exponent", "ci_low", "ci_high"))
     law |= {"amplitude": float(np.exp(own.intercept))}
+    if not curve.has_theory:
+        return law | {"verdict": "descriptive"}
     floor = used["floor_rmse"].to_numpy(float)
     if _is_known(floor, cell["dtype"], rules):
         columns = ("exponent_vs_floor", "vs_floor_low", "vs_floor_high")
-        law |= _told(fit(used[x], errors / floor), columns)
-        theory, grid = 0, fit(used["grid_size"], errors / floor)
+        law |= _told(fit(used[AXES[x]], errors / floor), columns)
+        theory, grid = 0, fit(used["size"], errors / floor)
     return law | {"verdict": str(verdicts(grid, theory, rules.margin))}
 
 
@@ -327,23 +371,23 @@ def verdicts(fit: Fit, theory: float, margin: float) -> Any:
 
 
 def orders(cells: DataFrame) -> DataFrame:
-    """Pairwise orders of classified cells, given sorted by curve and grid size."""
+    """Pairwise orders of the KANs among classified cells, given sorted by curve and grid size."""
     rows = []
-    for _, curve in cells.groupby(CURVE):
+    for _, curve in cells[cells["model"] == KAN].groupby(CURVE):
         coarse, fine = curve.iloc[:-1].reset_index(drop=True), curve.iloc[1:].reset_index(drop=True)
-        pair = coarse[CELL].assign(next_grid_size=fine["grid_size"])
+        pair = coarse[CELL].assign(next_size=fine["size"])
         for split in SPLITS:
             drop = np.log(coarse[f"{split}_rmse"] / fine[f"{split}_rmse"])
-            order = drop / np.log(fine["grid_size"] / coarse["grid_size"])
+            order = drop / np.log(fine["size"] / coarse["size"])
             both = coarse["counts"] & fine["counts"]
             rows.append(pair.assign(split=split, order=order, counts=both))
-    columns = [*CURVE, "split", "grid_size", "next_grid_size", "order", "counts"]
+    columns = [*CURVE, "split", "size", "next_size", "order", "counts"]
     return pd.concat(rows, ignore_index=True)[columns] if rows else DataFrame(columns=columns)
 
 
 def floor_orders(cells: DataFrame) -> dict[tuple[int, int], float]:
     """Orders of the floor between neighbouring grid sizes of classified cells, as far as known."""
-    floor = cells.dropna(subset=["floor_rmse"]).groupby("grid_size")["floor_rmse"].first()
+    floor = cells.dropna(subset=["floor_rmse"]).groupby("size")["floor_rmse"].first()
     known = floor[floor > 0]
     return {
         (coarse, fine): float(np.log(known[coarse] / known[fine]) / np.log(fine / coarse))
@@ -356,30 +400,37 @@ def floor_orders(cells: DataFrame) -> dict[tuple[int, int], float]:
 
 def _note(curve: _Curve, x: str, rules: Rules) -> str:
     """What the fit left out, cell by cell and why, and what else its reader must know."""
-    parts = [] if curve.fitted else [_shortfall(list(curve.errors["test"]), rules)]
+    kind = curve.kind
+    parts = [] if curve.fitted else [_shortfall(list(curve.errors["test"]), kind, rules)]
     for reason, part in curve.cells[~curve.cells["counts"]].groupby("reason", sort=False):
-        parts.append(f"G = {listed(part['grid_size'])} {reason}")
+        parts.append(f"{kind.symbol} = {listed(part['size'])} {reason}")
     stranded = curve.cells[curve.cells["counts"] & ~curve.cells["used"] & curve.fitted]
     if not stranded.empty:
-        parts.append(f"G = {listed(stranded['grid_size'])} coarser than a gap")
+        sizes = listed(stranded["size"])
+        parts.append(f"{kind.symbol} = {sizes} {kind.smaller} than a gap")
     lacking = curve.errors["test"].isna()
     lacking = lacking[lacking.any(axis=1)]
     lacks = lacking.apply(lambda row: listed(lacking.columns[row]), axis=1, result_type="reduce")
     for sizes, seeds in lacks.groupby(lacks, sort=False):
-        parts.append(f"without seed {listed(seeds.index)}: no sound cell at G = {sizes}")
+        parts.append(
+            f"without seed {listed(seeds.index)}: no sound cell at {kind.symbol} = {sizes}"
+        )
     if curve.fitted and curve.whole.sum() == 1:
         parts.append("one seed: the interval is that of its own residuals")
-    if x == "n_params":
+    if not curve.has_theory:
+        parts.append("a description: no theory of its exponent is claimed")
+    elif x == "n_params":
         parts.append("the theory is asymptotic in the grid size, not in n_params")
     return "; ".join(parts)
 
 
-def _shortfall(run: list[Any], rules: Rules) -> str:
+def _shortfall(run: list[Any], kind: kinds.Kind, rules: Rules) -> str:
     if len(run) < rules.min_sizes:
-        return f"too few grid sizes in a row count: {len(run)}, a fit takes {rules.min_sizes}"
+        return f"too few {kind.size}s in a row count: {len(run)}, a fit takes {rules.min_sizes}"
     if not _long_enough(run, rules):
-        return f"G = {run[0]} to {run[-1]} spans less than a factor of {rules.min_span:g}"
-    return f"no seed has every cell of G = {listed(run)}"
+        span = f"{kind.symbol} = {run[0]} to {run[-1]}"
+        return f"{span} spans less than a factor of {rules.min_span:g}"
+    return f"no seed has every cell of {kind.symbol} = {listed(run)}"
 
 
 def listed(values: Iterable[Any]) -> str:

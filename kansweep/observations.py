@@ -1,4 +1,4 @@
-"""What Example 8 says of its matrix, checked: the best grids, and what more data bring."""
+"""What Example 8 says of its matrix, checked: the best sizes, and what more data bring."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from kansweep import law
+from kansweep import kinds, law
 
 
-def best_grids(results: DataFrame, rules: law.Rules = law.DEFAULT) -> DataFrame:
-    """The grid size of least test RMSE for each (data, k, n_train), whether it counts or not.
+def best_sizes(results: DataFrame, rules: law.Rules = law.DEFAULT) -> DataFrame:
+    """The grid size, or width, of least test RMSE for each curve, whether it counts or not.
 
-    One row a curve: CURVE, `grid_size`, `test_rmse` and `reason`, why it does not count or ''.
+    One row a curve: CURVE, `size`, `test_rmse` and `reason`, why it does not count or ''.
     """
     cells = law.classify(results, rules).dropna(subset=["test_rmse"])
     best = cells.sort_values("test_rmse").drop_duplicates(law.CURVE).sort_values(law.CURVE)
@@ -22,48 +22,52 @@ def best_grids(results: DataFrame, rules: law.Rules = law.DEFAULT) -> DataFrame:
 
 
 def check(results: DataFrame, rules: law.Rules = law.DEFAULT) -> DataFrame:
-    """What Example 8 says of the test RMSE, checked: one row a (data, k, observation).
+    """What Example 8 says of the test RMSE, checked: one row a (data, model, k, observation).
 
     `more data does no harm`: from one data size to the next no grid's error grows by more than a
     factor of `rules.harm`, beyond the 95% interval over seeds, which share their points and their
-    test set. `larger grids gain more from data`: the factor between the least and the most data
-    grows with the grid. `holds`, `of` how many comparisons, and `detail` in words.
+    test set. `larger grids gain more from data`, of MLPs `wider networks …`: the factor between
+    the least and the most data grows with the size. `holds`, `of` how many comparisons, and
+    `detail` in words.
     """
     rows = law.checked(results)
     rows = rows[rows["ok"]]
     found = []
-    for (data, k), part in rows.groupby(["data", "k"]):
+    whose = ["data", "model", "k"]
+    for key, part in rows.groupby(whose, dropna=False):
+        kind = kinds.of(part)
         logs = part.assign(log=np.log(part["test_rmse"].clip(lower=law.TINY))).pivot(
-            index=["grid_size", "seed"], columns="n_train", values="log"
+            index=["size", "seed"], columns="n_train", values="log"
         )
         if logs.shape[1] < 2:
             continue
         for name, examine in (
             ("more data does no harm", _no_harm),
-            ("larger grids gain more from data", _gains),
+            (f"{kind.finer} gain more from data", _gains),
         ):
-            found.append({"data": data, "k": k, "observation": name, **examine(logs, rules)})
-    return DataFrame(found, columns=["data", "k", "observation", "holds", "of", "detail"])
+            told = {**dict(zip(whose, key, strict=True)), "observation": name}
+            found.append({**told, **examine(logs, kind.symbol, rules)})
+    return DataFrame(found, columns=[*whose, "observation", "holds", "of", "detail"])
 
 
-def _no_harm(logs: DataFrame, rules: law.Rules) -> dict[str, Any]:
+def _no_harm(logs: DataFrame, symbol: str, rules: law.Rules) -> dict[str, Any]:
     harmed, count = [], 0
     for fewer, more in itertools.pairwise(logs.columns):
-        grown = (logs[more] - logs[fewer]).dropna().groupby("grid_size")
+        grown = (logs[more] - logs[fewer]).dropna().groupby("size")
         low = grown.mean() - law.half_width(grown.std(), grown.size()).fillna(
             0.0
         )  # one seed: as is
         count += len(low)
-        for grid_size in low.index[low > np.log(rules.harm)]:
-            factor = np.exp(grown.mean()[grid_size])
-            harmed.append(f"G = {grid_size}, n = {fewer} to {more}: {factor:.2g} times the error")
+        for size in low.index[low > np.log(rules.harm)]:
+            factor = np.exp(grown.mean()[size])
+            harmed.append(f"{symbol} = {size}, n = {fewer} to {more}: {factor:.2g} times the error")
     return {"holds": not harmed, "of": count, "detail": "; ".join(harmed)}
 
 
-def _gains(logs: DataFrame, rules: law.Rules) -> dict[str, Any]:
+def _gains(logs: DataFrame, symbol: str, rules: law.Rules) -> dict[str, Any]:
     least, most = logs.columns[0], logs.columns[-1]
-    gain = (logs[least] - logs[most]).dropna().groupby("grid_size").mean()
-    factors = [f"{np.exp(log):.2g} times at G = {grid_size}" for grid_size, log in gain.items()]
+    gain = (logs[least] - logs[most]).dropna().groupby("size").mean()
+    factors = [f"{np.exp(log):.2g} times at {symbol} = {size}" for size, log in gain.items()]
     holds = bool(gain.is_monotonic_increasing and len(gain) > 1)
     told = f"n = {least} to {most}: {', '.join(factors)}"
     return {"holds": holds, "of": len(gain), "detail": told}

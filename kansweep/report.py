@@ -9,7 +9,8 @@ import yaml
 from matplotlib.figure import Figure
 from pandas import DataFrame, Series
 
-from kansweep import law, markup, table, words
+from kansweep import kinds, law, markup, plot, table, words
+from kansweep.kinds import KAN, KINDS
 from kansweep.targets import TARGETS
 
 MOST_NAMED = 20  # cells with one and the same error, before the rest is only counted
@@ -86,19 +87,23 @@ def page(sweep: Sweep) -> str:
 
 
 def _about(sweep: Sweep) -> str:
-    record, first = sweep.record, sweep.results.iloc[0]
+    record, results = sweep.record, law.complete(sweep.results)
+    first, kind = results.iloc[0], kinds.of(results)
     target = TARGETS.get(str(first["data"]))
     seeds = record["seeds"] if isinstance(record["seeds"], int) else len(record["seeds"])
     counts = {
-        "data size": len(record["data"]["sizes"]),
-        "grid size": len(record["grid"]["sizes"]),
+        "data size": sweep.matrix["n_train"].nunique(),
+        kind.size: sweep.matrix["size"].nunique(),
         "seed": seeds,
     }
     extent = [f"{number} {of}{'s' if number > 1 else ''}" for of, number in counts.items()]
     states = [f"{sweep.matrix[s].sum()} {s}" for s in table.STATES if sweep.matrix[s].any()]
+    splines = f", splines of order k = {first['k']}" if kind is KINDS[KAN] else ""
+    noise = results["noise"].max()
+    noisy = f", with noise of {noise:.3g} on the training outputs" if noise > 0 else ""
     return markup.paragraph(
-        f"Scaling law of Kolmogorov{words.DASH}Arnold networks, width {first['width']}, splines of"
-        f" order k = {first['k']}, on {first['data']}{f' = {target.formula}' if target else ''}."
+        f"Scaling law of {kind.networks}, width {words.listed(plot.shapes(results))}{splines},"
+        f" on {first['data']}{f' = {target.formula}' if target else ''}{noisy}."
         f" {f' {words.TIMES} '.join(extent)}, {math.prod(counts.values())} cells:"
         f" {words.listed(states)}.",
         "about",
@@ -107,7 +112,9 @@ def _about(sweep: Sweep) -> str:
 
 def _findings(sweep: Sweep) -> str:
     """A sentence a curve: those with a law first, and of these that of the most data."""
-    laws = sweep.laws[(sweep.laws["split"] == "test") & (sweep.laws["x"] == "grid_size")]
+    kind = kinds.of(sweep.cells)
+    axis = law.axis(sweep.cells)
+    laws = sweep.laws[(sweep.laws["split"] == "test") & (sweep.laws["x"] == axis)]
     laws = laws.assign(without=laws["verdict"] == "insufficient")
     laws = laws.sort_values(["without", "n_train"], ascending=[True, False])
     sentences = markup.items(
@@ -117,10 +124,20 @@ def _findings(sweep: Sweep) -> str:
         ],
         "findings",
     )
+    symbols, theory = {
+        "grid_size": (
+            "G is the number of grid intervals.",
+            f"The theory's exponent, {words.MINUS}(k+1), is that of fine grids.",
+        ),
+        "n_params": (
+            f"P is the number of trainable parameters, {kind.symbol} the {kind.size} of the hidden"
+            " layers.",
+            f"The exponent describes: no theory of {kind.networks} is claimed.",
+        ),
+    }[axis]
     reading = (
-        "G is the number of grid intervals. In brackets is the 95% interval: Student's t over the"
-        " slopes of the seeds or, of a single seed, over its residuals. The theory's exponent,"
-        f" {words.MINUS}(k+1), is that of fine grids."
+        f"{symbols} In brackets is the 95% interval: Student's t over the slopes of the seeds or,"
+        f" of a single seed, over its residuals. {theory}"
     )
     return f"{sentences}\n{markup.paragraph(reading, 'note')}"
 
@@ -131,36 +148,39 @@ def _figures(sweep: Sweep) -> str:
     for number, name in enumerate(names, start=1):
         drawing = sweep.figures[name]
         numbers = words.in_numbers(name, drawing, sweep.cells, sweep.laws)
-        parts.append(markup.figure(drawing, f"f{number}", words.caption(name, drawing), numbers))
+        caption = words.caption(name, drawing, kinds.of(sweep.cells))
+        parts.append(markup.figure(drawing, f"f{number}", caption, numbers))
     return "\n".join(parts)
 
 
 def _laws(sweep: Sweep) -> str:
     header = ["RMSE", "against", "n", "exponent [95%]", "relative to the floor", "theory"]
-    header += ["verdict", "seeds", "grid sizes", "note"]
+    kind = kinds.of(sweep.cells)
+    header += ["verdict", "seeds", f"{kind.size}s", "note"]
     laws = sweep.laws.sort_values(["split", "x", "n_train"])
     rows = [_law(found, sweep.cells) for _, found in laws.iterrows()]
-    kinds = "hhHnnnwnpp"
-    told = [i for i, column in enumerate(zip(*rows, strict=True)) if set(column) - {"", "G"}]
+    aligned = "hhHnnnwnpp"
+    told = [i for i, column in enumerate(zip(*rows, strict=True)) if set(column) - {"", "G", "P"}]
+    of = {"grid_size": "grid size", "n_params": "number P of parameters"}[law.axis(sweep.cells)]
     return markup.table(
-        "RMSE as a power of the grid size: slopes in log-log, seed by seed",
+        f"RMSE as a power of the {of}: slopes in log-log, seed by seed",
         [header[i] for i in told],
         [[row[i] or words.DASH for i in told] for row in rows],
-        "".join(kinds[i] for i in told),
+        "".join(aligned[i] for i in told),
     )
 
 
 def _law(found: Series, cells: DataFrame) -> list[str]:
     return [
         found["split"],
-        {"grid_size": "G"}.get(found["x"], found["x"]),
+        words.axis(found["x"]),
         str(found["n_train"]),
         words.exponent(found),
         words.exponent_vs_floor(found),
-        words.signed(found["theory"], 0),
+        "" if found["theory"] != found["theory"] else words.signed(found["theory"], 0),
         words.entry(found["verdict"]),
         str(found["n_seeds"]),
-        words.listed(words.used(cells, found)["grid_size"]),
+        words.listed(words.used(cells, found)["size"]),
         words.entry(found["note"]),
     ]
 
@@ -169,8 +189,8 @@ def _orders(orders: DataFrame) -> str:
     """A line a curve with the order from each grid size to the next."""
     if orders.empty:
         return ""
-    orders = orders.sort_values(["grid_size", "next_grid_size"])
-    step = orders["grid_size"].astype(str) + " to " + orders["next_grid_size"].astype(str)
+    orders = orders.sort_values(["size", "next_size"])
+    step = orders["size"].astype(str) + " to " + orders["next_size"].astype(str)
     order = orders["order"].map(lambda value: words.signed(value))
     order = order.where(orders["counts"].astype(bool) | orders["order"].isna(), "(" + order + ")")
     wide = orders.assign(step=step, order=order).pivot(
@@ -186,13 +206,15 @@ def _orders(orders: DataFrame) -> str:
 
 
 def _matrix(matrix: DataFrame) -> str:
+    kind = table.kind(matrix)
     lines = [[cell.replace("n_train", "n") for cell in line] for line in table.texts(matrix)]
     if len(lines[0]) > MOST_ACROSS:
         (_, *sizes), *rest = zip(*lines, strict=True)
-        lines = [["grid size", *(f"n={size}" for size in sizes)], *map(list, rest)]
+        lines = [[kind.size, *(f"n={size}" for size in sizes)], *map(list, rest)]
     header, *rows = lines
     return markup.table(
-        "Median test RMSE over the seeds that are done, by training points n and grid size G",
+        "Median test RMSE over the seeds that are done, by training points n and"
+        f" {kind.size} {kind.symbol}",
         header,
         rows,
         "H" + "n" * (len(header) - 1),
@@ -237,22 +259,26 @@ def _number(value: float) -> str:
 
 def _left_out(sweep: Sweep) -> str:
     cells, used = sweep.cells, sweep.cells["used"].astype(bool)
+    kind = kinds.of(cells)
     if used.all():
         return markup.paragraph("None: every cell counts.")
     fitted = set(cells.loc[used, "n_train"])
     rows = []
-    for _, cell in cells[~used].sort_values(["n_train", "grid_size"]).iterrows():
-        others = "is coarser than a gap" if cell["n_train"] in fitted else "too few beside it do"
+    for _, cell in cells[~used].sort_values(["n_train", "size"]).iterrows():
+        others = (
+            f"is {kind.smaller} than a gap" if cell["n_train"] in fitted else "too few beside it do"
+        )
         seeds = f"{cell['n_seeds']} of {cell['n_seeds'] + cell['n_failed']}"
         why = _meaning(cell["reason"], sweep.rules) if cell["reason"] else f"counts, but {others}"
         errors = [words.rmse(cell[f"{split}_rmse"]) for split in law.SPLITS]
-        sizes = [str(cell[column]) for column in ("n_train", "grid_size")]
+        sizes = [str(cell[column]) for column in ("n_train", "size")]
         rows.append([*sizes, why, str(cell["n_params"]), *errors, seeds])
     rule = (
         "Which cells count is decided by rules fixed before any fit, for all seeds of a cell"
-        " together. A fit takes the whole run of grid sizes that ends at the largest that counts."
+        f" together. A fit takes the whole run of {kind.size}s that ends at the largest that"
+        " counts."
     )
-    header = ["n", "G", "why", "parameters", "train RMSE", "test RMSE", "seeds done"]
+    header = ["n", kind.symbol, "why", "parameters", "train RMSE", "test RMSE", "seeds done"]
     return f"{markup.paragraph(rule)}\n{markup.table('Cells left out', header, rows, 'HHpnnnn')}"
 
 
@@ -261,6 +287,8 @@ def _meaning(reason: str, rules: law.Rules) -> str:
         "failed": "more seeds failed than did not",
         "exactly represented": "splines hold the target without error",
         "over-parameterised": f"above {rules.params_per_point:g} parameters a training point",
+        "noise-limited": f"train RMSE below {rules.above_noise:g} times the noise of the training"
+        " outputs",
         "round-off": f"test RMSE below {rules.round_off:g} units of round-off",
         "over-fitted": f"test RMSE above {rules.over_fit:g} times the train RMSE",
         "not converged": f"train RMSE above {rules.above_floor:g} times the floor or, without one,"
@@ -272,12 +300,13 @@ def _meaning(reason: str, rules: law.Rules) -> str:
 def _failures(results: DataFrame) -> str:
     """Every distinct error once, with the cells that ended by it."""
     why = ["status", "stop_reason", "error"]
-    failed = results[results["status"] != "ok"]
+    symbol = kinds.of(results).symbol
+    failed = law.complete(results[results["status"] != "ok"])
     failed = failed.assign(**{name: failed[name].map(words.entry) for name in why})
     parts = []
     for (status, reason, error), cells in failed.groupby(why, sort=False):
         named = [
-            f"n = {row['n_train']}, seed {row['seed']}, G = {row['grid_size']}"
+            f"n = {row['n_train']}, seed {row['seed']}, {symbol} = {row['size']}"
             for row in cells.head(MOST_NAMED).to_dict("records")
         ]
         named += [f"{len(cells) - MOST_NAMED} more"] if len(cells) > MOST_NAMED else []

@@ -11,7 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kansweep import formula
+from kansweep import formula, targets
 from kansweep.checks import ConfigError, one_of
-from kansweep.targets import TARGETS, Interval, Target, spread
+from kansweep.targets import TARGETS, Interval, Target
 
 if TYPE_CHECKING:  # a table's reader is imported where there is a table: it takes pandas
     from kansweep.config import DataConfig
@@ -188,8 +188,15 @@ def source(data: DataConfig) -> Source:
 def noise(data: DataConfig, found: Target) -> float:
     """The noise's standard deviation in the outputs' units: as given, or in % of the spread."""
     if isinstance(data.noise, str):
-        return float(data.noise.rstrip("%")) / 100 * spread(found)
+        return float(data.noise.rstrip("%")) / 100 * targets.spread(found)
     return float(data.noise)
+
+
+def spread(data: DataConfig) -> float:
+    """Standard deviation of the outputs, as far as their source can be had; or 1."""
+    with suppress(ConfigError):
+        return source(data).units[1] if data.name == "table" else targets.spread(target(data))
+    return 1.0
 
 
 def target(data: DataConfig) -> Target:
@@ -245,7 +252,8 @@ def check(data: DataConfig) -> None:
                     f"`data.{key}` goes with data.formula or data.target; {data.name} has its own"
                     f"{'; model.hidden changes it' if key == 'hidden' else ''}."
                 )
-    _check_sampling(data, target(data))
+    if data.target is None or data.sha256 is None:  # what is settled may be read anywhere
+        _check_sampling(data, target(data))
 
 
 def _check_table(data: DataConfig, given: list[str]) -> None:

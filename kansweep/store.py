@@ -9,9 +9,11 @@ it is.
 
 from __future__ import annotations
 
+import fnmatch
 import io
 import json
 import os
+import re
 import socket
 import time
 import uuid
@@ -343,6 +345,17 @@ def read_results(path: Path) -> pd.DataFrame:
     file = path / RESULTS if path.is_dir() else path
     results: pd.DataFrame = pd.read_parquet(file)
     return results
+
+
+def named(outputs: Path, pattern: str) -> list[str]:
+    """The sweeps in ``outputs`` whose names match a shell's pattern, numbers by their values."""
+    names = [path.parent.name for path in outputs.glob(f"*/{CONFIG}")]
+    return sorted(fnmatch.filter(names, pattern), key=_in_numbers)
+
+
+def _in_numbers(name: str) -> list[tuple[float, str]]:
+    parts = re.split(r"(\d+(?:\.\d+)?)", name)
+    return [(float(part), "") if i % 2 else (0.0, part) for i, part in enumerate(parts)]
 
 
 def latest(outputs: Path) -> str | None:

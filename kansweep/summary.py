@@ -6,22 +6,26 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
-from kansweep import law, observations
+from kansweep import kinds, law, observations
+from kansweep.kinds import KAN, KINDS, MLP
 from kansweep.law import Rules, listed
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "verdict", "seeds"]
-_GRIDS = ["grid sizes", "orders in G"]
 
 
 def terminal(results: DataFrame, laws: DataFrame, rules: Rules = law.DEFAULT) -> str:
     """Everything that the results of a sweep show, as text; `laws` by the same `rules`."""
     cells = law.classify(results, rules)
     blocks = []
-    for (data, x, theory), part in laws.groupby(["data", "x", "theory"], sort=False):
-        mine = cells[(cells["data"] == data) & (-1 - cells["k"] == theory)]
-        title = f"{data}: RMSE ~ {x}^exponent, in theory {theory}"
+    by = ["data", "x", "theory"]  # the last is null in the laws of an MLP
+    for (data, x, theory), part in laws.groupby(by, sort=False, dropna=False):
+        of_mlp = theory != theory
+        own = cells["model"] == MLP if of_mlp else -1 - cells["k"] == theory
+        mine = cells[(cells["data"] == data) & own]
+        predicted = "" if of_mlp else f", in theory {theory:g}"
+        title = f"{_named(data, MLP if of_mlp else KAN)}: RMSE ~ {x}^exponent{predicted}"
         blocks.append("\n".join([title, *_table(part, mine), *_remarks(part)]))
-    blocks += ["\n".join(_best_grids(observations.best_grids(results, rules)))]
+    blocks += ["\n".join(_best_sizes(observations.best_sizes(results, rules)))]
     blocks += ["\n".join(_observed(observations.check(results, rules)))]
     return "\n\n".join(block for block in blocks if block)
 
@@ -29,25 +33,30 @@ def terminal(results: DataFrame, laws: DataFrame, rules: Rules = law.DEFAULT) ->
 def orders_table(results: DataFrame, rules: Rules = law.DEFAULT) -> str:
     """The observed orders of every curve as a Markdown table, the floor's last.
 
-    A pair of which one cell does not count stands in parentheses.
+    A pair of which one cell does not count stands in parentheses. '' where all are of MLPs, which
+    have none.
     """
     orders = law.observed_orders(results, rules)
-    pairs = list(dict.fromkeys(zip(orders["grid_size"], orders["next_grid_size"], strict=True)))
+    if kinds.any_mlp(results) and orders.empty:
+        return ""
+    pairs = list(dict.fromkeys(zip(orders["size"], orders["next_size"], strict=True)))
     lines = [["data", "k", "RMSE", "n", *(f"{a} to {b}" for a, b in pairs)]]
     for (data, k, split, n), part in orders.groupby(["data", "k", "split", "n_train"]):
         told = {
-            (row["grid_size"], row["next_grid_size"]): _order(row["order"], row["counts"])
+            (row["size"], row["next_size"]): _order(row["order"], row["counts"])
             for _, row in part.iterrows()
         }
         lines.append(
-            [str(data), str(k), str(split), str(n), *(told.get(pair, "") for pair in pairs)]
+            [str(data), f"{k:g}", str(split), str(n), *(told.get(pair, "") for pair in pairs)]
         )
     cells = law.classify(results, rules)
     for (data, k), part in cells.groupby(["data", "k"]):
         floors = law.floor_orders(part)
         if floors:
             told = {pair: _order(order, True) for pair, order in floors.items()}
-            lines.append([str(data), str(k), "floor", "", *(told.get(pair, "") for pair in pairs)])
+            lines.append(
+                [str(data), f"{k:g}", "floor", "", *(told.get(pair, "") for pair in pairs)]
+            )
     rules_ = ["---", "---:", "---", "---:", *["---:"] * len(pairs)]
     header, *body = lines
     return "\n".join(f"| {' | '.join(line)} |" for line in (header, rules_, *body))
@@ -58,7 +67,8 @@ def _order(order: float, counts: bool) -> str:
 
 
 def _table(laws: DataFrame, cells: DataFrame) -> list[str]:
-    rows = [[*_HEADER, *_GRIDS]]
+    kind = kinds.of(cells)
+    rows = [[*_HEADER, f"{kind.size}s", f"orders in {kind.symbol}"]]
     rows += [_words(row, cells) for _, row in laws.sort_values(["split", "n_train"]).iterrows()]
     floor = law.floor_orders(cells)
     if floor:
@@ -67,6 +77,8 @@ def _table(laws: DataFrame, cells: DataFrame) -> list[str]:
         rows.append(["floor", *[""] * (len(_HEADER) - 1), " ".join(map(str, sizes)), orders])
     else:
         rows = [row[:4] + row[5:] for row in rows]
+    if kind is KINDS[MLP]:
+        rows = [row[:-1] for row in rows]
     aligns = "<>>><<<<<" if floor else "<>>><<<<"
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(_padded, row, widths, aligns)).rstrip() for row in rows]
@@ -92,7 +104,7 @@ def _words(row: Series, cells: DataFrame) -> list[str]:
         else "",
         str(row["verdict"]),
         str(row["n_seeds"]),
-        " ".join(map(str, mine["grid_size"])),
+        " ".join(map(str, mine["size"])),
         " ".join(f"{order:.2f}" for order in orders),
     ]
 
@@ -111,23 +123,28 @@ def _remarks(laws: DataFrame) -> list[str]:
     return [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
 
 
-def _best_grids(best: DataFrame) -> list[str]:
+def _best_sizes(best: DataFrame) -> list[str]:
     if best.empty:
         return []
     lines = []
-    for curves, part in best.groupby(["data", "k"], sort=False):
+    for _, part in best.groupby(["data", "model", "k"], sort=False, dropna=False):
+        symbol = kinds.of(part).symbol
         told = [
-            f"G = {row['grid_size']} at n = {row['n_train']} ({row['test_rmse']:.2e})"
+            f"{symbol} = {row['size']} at n = {row['n_train']} ({row['test_rmse']:.2e})"
             for _, row in part.iterrows()
         ]
-        lines.append(f"{_of(curves, best)}Least test RMSE: {'; '.join(told)}.")
+        lines.append(f"{_whose(part.iloc[0], best)}Least test RMSE: {'; '.join(told)}.")
     return lines
 
 
-def _of(curves: Any, among: DataFrame) -> str:
+def _whose(row: Series, among: DataFrame) -> str:
     """Whose it is, where there are several."""
-    data, _ = curves
-    return f"{data}: " if len(among[["data", "k"]].drop_duplicates()) > 1 else ""
+    several = len(among[["data", "model", "k"]].drop_duplicates()) > 1
+    return f"{_named(row['data'], row['model'])}: " if several else ""
+
+
+def _named(data: Any, model: Any) -> str:
+    return f"{data} ({KINDS[model].name})" if model == MLP else str(data)
 
 
 def _observed(found: DataFrame) -> list[str]:
@@ -136,6 +153,6 @@ def _observed(found: DataFrame) -> list[str]:
         held = "holds" if row["holds"] else "does not hold"
         compared = f"{row['of']} comparison{'s' if row['of'] > 1 else ''}"
         detail = f": {row['detail']}" if row["detail"] else ""
-        whose = _of((row["data"], row["k"]), found)
-        lines.append(f"{whose}{row['observation'].capitalize()}: {held} ({compared}{detail}).")
+        told = f"{row['observation'].capitalize()}: {held} ({compared}{detail})."
+        lines.append(f"{_whose(row, found)}{told}")
     return lines

@@ -79,7 +79,7 @@ def plan(config: RunConfig) -> Plan:
     _check_start(config)
     _check_number(config)
     record = _plain(asdict(config))
-    if config.model.name == "kan":
+    if config.model.name == "kan" and record["model"]["hidden"] is None:
         record["model"]["hidden"] = list(layer_widths(config, 1)[1:-1])
     if config.seeds == tuple(range(len(config.seeds))):
         record["seeds"] = len(config.seeds)
@@ -103,8 +103,10 @@ def layer_widths(config: RunConfig, size: int) -> tuple[int, ...]:
 
 def _check_start(config: RunConfig) -> None:
     """The additive start is that of one hidden node; a linear model needs none."""
-    start, width = getattr(config.solver, "start", "auto"), layer_widths(config, 1)
-    if start == "additive" and width[1:-1] not in ((), (1,)):
+    if getattr(config.solver, "start", "auto") != "additive":
+        return
+    width = layer_widths(config, 1)
+    if width[1:-1] not in ((), (1,)):
         shown = "-".join(map(str, width))
         raise ConfigError(
             f"`solver.start` may be additive only with one hidden node; the width is {shown}."

@@ -8,13 +8,23 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
+from kansweep import kinds
+
 STATES = ["done", "failed", "running", "waiting"]
 
 
+_BY = ["n_train", "size"]
+
+
 def matrix(cells: DataFrame) -> DataFrame:
-    """A row a data size and grid size: counts, median errors over the seeds that are done, and
-    seconds, those spent and those that what is left is expected to take."""
-    by = ["n_train", "grid_size"]
+    """A row a data size and size: counts, median errors over the seeds that are done, and seconds,
+    those spent and those that what is left is expected to take.
+
+    `size` is the grid size of a KAN, also as `grid_size`, which is null for an MLP, and its width.
+    """
+    if "size" not in cells:
+        cells = cells.assign(size=cells["grid_size"])
+    by = _BY
     counts = pd.crosstab([cells[name] for name in by], cells["status"])
     done = cells[cells["status"] == "done"]
     medians = done.groupby(by)[["train_rmse", "test_rmse"]].median()
@@ -23,20 +33,23 @@ def matrix(cells: DataFrame) -> DataFrame:
     to_go = cells.assign(seconds_left=_expected(cells).where(left, 0.0))
     expected = to_go.groupby(by)[["seconds_left"]].sum(min_count=1)
     counts = counts.reindex(columns=STATES, fill_value=0)
-    return counts.join(medians).join(spent).join(expected).reset_index()
+    table = counts.join(medians).join(spent).join(expected).reset_index()
+    sizes = table.pop("size")
+    table.insert(1, "grid_size", None if kinds.any_mlp(cells) else sizes)
+    return table.assign(size=sizes)
 
 
 def _expected(cells: DataFrame) -> pd.Series:
     """Seconds that each cell may take: the mean of its like, or what the likeness of others says.
 
-    Where none of a cell's data and grid size has been trained, log seconds are taken as linear in
+    Where none of a cell's data size and size has been trained, log seconds are taken as linear in
     the logarithms of both, as far as what has been trained tells; NaN before anything has been.
     """
-    by = ["n_train", "grid_size"]
+    by = _BY
     known = cells[cells["seconds"] > 0].groupby(by)["seconds"].mean().reset_index()
     if known.empty:
         return pd.Series(np.nan, cells.index)
-    terms = [np.ones(len(known)), np.log(known["n_train"]), np.log(known["grid_size"])]
+    terms = [np.ones(len(known)), np.log(known["n_train"]), np.log(known["size"])]
     # The least norm among what fits as well leaves out what cannot be told, about the mean.
     centres = [0.0, *(float(term.mean()) for term in terms[1:])]
     design = np.column_stack([t - c for t, c in zip(terms, centres, strict=True)])
@@ -44,7 +57,7 @@ def _expected(cells: DataFrame) -> pd.Series:
     guess = np.exp(
         weights[0]
         + weights[1] * (np.log(cells["n_train"]) - centres[1])
-        + weights[2] * (np.log(cells["grid_size"]) - centres[2])
+        + weights[2] * (np.log(cells["size"]) - centres[2])
     )
     like = cells[by].merge(known, on=by, how="left")["seconds"].set_axis(cells.index)
     return like.fillna(guess)
@@ -100,13 +113,19 @@ def _markdown(texts: list[list[str]]) -> list[str]:
     return [header, "|" + " ---: |" * len(texts[0]), *lines]
 
 
+def kind(matrix: DataFrame) -> kinds.Kind:
+    """The kind of model that a matrix is of."""
+    return kinds.KINDS[kinds.MLP if matrix["grid_size"].isna().all() else kinds.KAN]
+
+
 def texts(matrix: DataFrame) -> list[list[str]]:
-    """The header, then a line a data size with an entry a grid size."""
+    """The header, then a line a data size with an entry a grid size, or width."""
     entries = [
         (f"{row['test_rmse']:.2e}" if row["done"] else "-")
         + "".join(f" ({row[state]} {state})" for state in STATES[1:] if row[state])
         for row in matrix.to_dict("records")
     ]
-    table = matrix.assign(entry=entries).pivot(index="n_train", columns="grid_size", values="entry")
-    header = ["n_train", *(f"G={size}" for size in table.columns)]
+    table = matrix.assign(entry=entries).pivot(index="n_train", columns="size", values="entry")
+    symbol = kind(matrix).symbol
+    header = ["n_train", *(f"{symbol}={size}" for size in table.columns)]
     return [header, *([str(n_train), *row] for n_train, row in table.iterrows())]

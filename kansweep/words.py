@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas import DataFrame, Series
 
-from kansweep import law
+from kansweep import kinds, law
+from kansweep.kinds import KAN, KINDS, MLP, Kind
 from kansweep.law import listed as listed
 
 DASH = "\N{EN DASH}"
@@ -17,6 +18,7 @@ _VERDICTS = {
     "consistent": "consistent with the theory's {}",
     "inconsistent": "inconsistent with the theory's {}",
     "inconclusive": "which neither supports nor refutes the theory's {}",
+    "descriptive": "a description, of which no theory is claimed",
 }
 
 
@@ -24,7 +26,8 @@ _VERDICTS = {
 
 
 def finding(found: Series, cells: DataFrame) -> str:
-    """What one law against grid size says, or why there is none."""
+    """What one law says, of a KAN against grid size and of an MLP against parameters, or why there
+    is none."""
     where = f"With {found['n_train']} training points"
     if found["verdict"] == "insufficient":
         return f"{where} the data are insufficient for a law: {entry(found['note'])}."
@@ -32,10 +35,14 @@ def finding(found: Series, cells: DataFrame) -> str:
     verdict = _VERDICTS[found["verdict"]].format(signed(found["theory"], 0))
     relative = exponent_vs_floor(found)
     floor = f" (as RMSE over the floor: {relative}, 0 in theory)" if relative else ""
-    sizes = used(cells, found)["grid_size"]
+    rests = used(cells, found)
+    symbol = kinds.of(rests).symbol
+    over = f"{symbol} = {rests['size'].min()} to {rests['size'].max()}"
+    if found["x"] == "n_params":
+        over += f" (P = {rests['n_params'].min():.0f} to {rests['n_params'].max():.0f})"
     return (
-        f"{where}, {found['split']} RMSE {verb} as G to the {exponent(found)},"
-        f" {verdict}{floor}, over G = {sizes.min()} to {sizes.max()},"
+        f"{where}, {found['split']} RMSE {verb} as {axis(found['x'])} to the {exponent(found)},"
+        f" {verdict}{floor}, over {over},"
         f" {counted(found['n_seeds'], 'seed')}."
     )
 
@@ -43,8 +50,14 @@ def finding(found: Series, cells: DataFrame) -> str:
 def used(cells: DataFrame, found: Series) -> DataFrame:
     """The cells that a law rests on."""
     mine = (cells["data"] == found["data"]) & (cells["n_train"] == found["n_train"])
+    mine &= (cells["model"] == MLP) == bool(pd.isna(found["theory"]))
     rests: DataFrame = cells[mine & cells["used"].astype(bool)]
     return rests
+
+
+def axis(x: str) -> str:
+    """The symbol of an axis of the laws."""
+    return {"grid_size": KINDS[KAN].symbol, "n_params": "P"}[x]
 
 
 def exponent(found: Series) -> str:
@@ -65,14 +78,21 @@ def _interval(found: Series, middle: str, low: str, high: str) -> str:
 # --------------------------------------------------------------------------------- of a figure
 
 
-def caption(name: str, drawing: Figure) -> str:
+def caption(name: str, drawing: Figure, kind: Kind = KINDS[KAN]) -> str:
     """What the eye finds in a figure, and how to read it."""
     split, _, x = name.partition("_rmse_vs_")
-    if x == "grid_size":
+    has_theory = kind is KINDS[KAN]
+    if x in law.AXES:
+        against = {"grid_size": "grid size", "n_params": "the number P of trainable parameters"}[x]
+        theory = "; the dashed line has the theory's slope" if has_theory else ""
         return (
-            f"{split.capitalize()} RMSE against grid size, a curve for each number n of training"
-            " points. Filled markers are what the laws rest on; the dashed line has the theory's"
-            " slope."
+            f"{split.capitalize()} RMSE against {against}, a curve for each number n of training"
+            f" points. Filled markers are what the laws rest on{theory}."
+        )
+    if x == "data_size" and not has_theory:
+        return (
+            f"{split.capitalize()} RMSE against training points, a curve for each"
+            f" {kind.size} {kind.symbol}. No law is fitted to it."
         )
     if x == "data_size":
         return (
@@ -82,9 +102,9 @@ def caption(name: str, drawing: Figure) -> str:
         )
     if name.endswith("_rmse_map"):
         return (
-            f"{name.partition('_')[0].capitalize()} RMSE of every data and grid size. A frame marks"
-            " the least of each data size, a ring what the laws leave out; beyond the dashed line a"
-            " network has more parameters than points."
+            f"{name.partition('_')[0].capitalize()} RMSE of every data size and {kind.size}. A"
+            " frame marks the least of each data size, a ring what the laws leave out; beyond the"
+            " dashed line a network has more parameters than points."
         )
     if name.endswith("_local_orders"):
         return (
@@ -98,26 +118,27 @@ def caption(name: str, drawing: Figure) -> str:
 def in_numbers(name: str, drawing: Figure, cells: DataFrame, laws: DataFrame) -> str:
     """What a figure shows, its curves with their numbers, for those who do not see it."""
     split, _, x = name.partition("_rmse_vs_")
-    if split not in law.SPLITS or x not in ("grid_size", "data_size"):
+    if split not in law.SPLITS or x not in (*law.AXES, "data_size"):
         return _written(name, drawing)
-    mine = laws[(laws["split"] == split) & (laws["x"] == "grid_size")]
-    theory = listed(sorted({signed(value, 0) for value in mine["theory"]}))
-    if x == "grid_size":
+    kind = kinds.of(cells)
+    mine = laws[laws["split"] == split]
+    if x == "data_size":
         parts = [
-            f"n = {n_train}: {_ends(part, 'grid_size', 'G', split)}{_law(mine, n_train)}"
-            for n_train, part in cells.groupby("n_train")
-        ]
-        against = "grid size G"
-    else:
-        parts = [
-            f"G = {grid_size}: {_ends(part, 'n_train', 'n', split)}"
-            for grid_size, part in cells.groupby("grid_size")
+            f"{kind.symbol} = {size}: {_ends(part, 'n_train', 'n', split)}"
+            for size, part in cells.groupby("size")
         ]
         against = "number n of training points"
-    return (
-        f"{split.capitalize()} RMSE against {against}, both logarithmic. {'; '.join(parts)}."
-        f" The theory's exponent in G is {theory}."
-    )
+    else:
+        along = law.AXES[x]
+        parts = [
+            f"n = {n_train}: {_ends(part, along, axis(x), split)}"
+            f"{_law(mine[mine['x'] == x], n_train)}"
+            for n_train, part in cells.groupby("n_train")
+        ]
+        against = {"grid_size": "grid size G", "n_params": "number P of parameters"}[x]
+    told = f"{split.capitalize()} RMSE against {against}, both logarithmic. {'; '.join(parts)}."
+    theory = listed(sorted({signed(value, 0) for value in mine["theory"].dropna()}))
+    return f"{told} The theory's exponent in G is {theory}." if theory else told
 
 
 def _ends(cells: DataFrame, along: str, symbol: str, split: str) -> str:
@@ -125,7 +146,8 @@ def _ends(cells: DataFrame, along: str, symbol: str, split: str) -> str:
     sound = cells.dropna(subset=[f"{split}_rmse"]).sort_values(along)
     ends = sound.iloc[[0, -1]] if len(sound) > 1 else sound
     parts = [
-        f"{rmse(cell[f'{split}_rmse'])} at {symbol} = {cell[along]}" for _, cell in ends.iterrows()
+        f"{rmse(cell[f'{split}_rmse'])} at {symbol} = {cell[along]:.0f}"
+        for _, cell in ends.iterrows()
     ]
     return " to ".join(parts) or "no cell without failure"
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from models import kans, mlps
 from pandas import DataFrame
 
 import kansweep
@@ -122,3 +123,85 @@ def test_a_sweep_whose_splines_are_exact_has_no_law_among_others_either(publishe
     cells = law.classify(results)
     assert not cells[cells["data"] == "exact"]["counts"].any()
     assert cells[cells["data"] == "one"]["counts"].any()
+
+
+# --------------------------------------------------------------- MLPs, users' targets, noise
+
+
+def test_the_floor_of_a_users_own_target_stays_as_its_rows_have_it(published):
+    own = published.assign(data="a user's own", floor_rmse=0.25)
+    assert set(analysis.with_floor(own)["floor_rmse"]) == {0.25}
+    known = analysis.with_floor(published.assign(floor_rmse=0.25))["floor_rmse"]
+    assert known.to_numpy() == pytest.approx(published["grid_size"].map(FLOOR).to_numpy(), rel=5e-3)
+    both = pd.concat([own, published], ignore_index=True)
+    floors = analysis.with_floor(both).groupby("data")["floor_rmse"].max()
+    assert floors.to_dict() == pytest.approx({"a user's own": 0.25, "exp_sin": 6.62e-3}, rel=5e-3)
+
+
+def test_noise_leaves_the_floor_and_an_mlp_has_none(published):
+    clean = analysis.with_floor(published)["floor_rmse"]
+    assert analysis.with_floor(published.assign(noise=0.1))["floor_rmse"].equals(clean)
+    assert analysis.with_floor(mlps())["floor_rmse"].isna().all()
+    assert analysis.with_floor(mlps(floor_rmse=1e-3))["floor_rmse"].isna().all()
+    both = analysis.with_floor(pd.concat([kans(), mlps()], ignore_index=True))
+    assert both.groupby("model")["floor_rmse"].count().to_dict() == {"kan": 5, "mlp": 0}
+
+
+def test_an_mlp_represents_nothing_exactly():
+    assert not analysis.rules(mlps(data="product")).exact
+    assert analysis.rules(kans(data="product", width="2-2-1")).exact
+
+
+def test_a_notebook_draws_an_mlp_from_a_file(tmp_path):
+    path = tmp_path / "results.parquet"
+    mlps(-0.9, 3).to_parquet(path)
+    results = kansweep.load_results(path)
+    laws = kansweep.fit_laws(results)
+    assert set(laws["x"]) == {"n_params"}
+    assert laws["exponent"].to_numpy() == pytest.approx(-0.9)
+    figure = kansweep.plot_laws(results, laws)
+    assert figure.axes[0].get_xlabel() == "trainable parameters P"
+    assert kansweep.fit_laws(results, "grid_size").empty
+    assert kansweep.plot_laws(results, laws.iloc[:0]).axes[0].get_ylabel() == "test RMSE"
+
+
+def test_laws_of_an_mlp_are_those_against_parameters_alone(recwarn):
+    laws = analysis.laws(mlps(), law.DEFAULT)
+    assert laws.groupby("x").size().to_dict() == {"n_params": 2}
+    assert laws.columns.tolist() == law.LAW_COLUMNS
+    assert not recwarn.list
+
+
+def test_figures_of_an_mlp_are_its_laws_its_data_and_its_map():
+    results = mlps(-0.9, 3, numbers=(30_000, 100_000))
+    laws = law.fit_laws(results)
+    assert list(analysis.figures_of_one(results, laws, law.DEFAULT, ["test"])) == [
+        *("test_rmse_vs_n_params", "test_rmse_vs_data_size", "test_rmse_map")
+    ]
+
+
+def test_sweeps_of_both_kinds_stand_together_against_parameters():
+    results, laws = analysis.together({"one": kans(3), "two": mlps(-0.9, 3)})
+    assert results.groupby("data")["target"].unique().map(list).to_dict() == {
+        "one": ["exp_sin"],
+        "two": ["exp_sin"],
+    }
+    assert laws.groupby("data")["x"].unique().map(list).to_dict() == {
+        "one": ["grid_size", "n_params"],
+        "two": ["n_params"],
+    }
+    drawn = analysis.figures_of_several(
+        results, laws[laws["x"] == "n_params"], law.DEFAULT, ["test"]
+    )
+    assert list(drawn) == ["test_rmse_vs_n_params"]
+    assert isinstance(kansweep.plot_laws(results, laws[laws["x"] == "n_params"]), Figure)
+
+
+def test_measured_orders_are_drawn_against_the_grid_size_alone():
+    results, laws = analysis.together({"k=1": kans(3, k=1), "k=3": kans(3)})
+    for x, names in (
+        ("grid_size", ["test_rmse_vs_grid_size", "orders"]),
+        ("n_params", ["test_rmse_vs_n_params"]),
+    ):
+        mine = laws[laws["x"] == x]
+        assert list(analysis.figures_of_several(results, mine, law.DEFAULT, ["test"])) == names

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from models import mlps
 
 from kansweep import cli, config
 from kansweep.config import RunConfig
 from kansweep.model import MLPModel
+from kansweep.store import Store
 
 SMALL = ("data.sizes=[40,60]", "grid.sizes=[3,6,12]", "seeds=2", "data.n_test=100")
 CELLS = 12
@@ -167,7 +169,7 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("plot names=[a,../b]", "`names` must be a list of two or more names of sweeps"),
         ("plot name=a names=[a,b]", "`name` is one sweep and `names` are several; give one"),
         ("plot names=[nosuch,other]", "There is no sweep in outputs/nosuch."),
-        ("plot plot.x=width", "`plot.x` must be grid_size or n_params; got 'width'."),
+        ("plot plot.x=width", "`plot.x` must be grid_size or n_params, or null; got 'width'."),
         ("plot plot.margin=0", "`plot.margin` must be a positive number; got 0"),
         ("plot edges", "There is no sweep in outputs; `kansweep run` makes one."),
         ("plot edges name=nothing", "There is no sweep in outputs/nothing."),
@@ -426,6 +428,49 @@ def test_several_sweeps_are_drawn_together(kansweep: Any, tmp_path: Path) -> Non
     drawn = {Path(name).name for name in files(tmp_path) if name.startswith("outputs/k1+k3/")}
     assert drawn == {"train_rmse_vs_grid_size.svg", "test_rmse_vs_grid_size.svg", "orders.svg"}
     assert kansweep("show").out.startswith("k3: ")  # what was drawn is no sweep
+
+
+@pytest.fixture
+def of_mlps(kansweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sweeps, `kan` and `mlp`; the rows of the second are those of an MLP."""
+    for name in ("kan", "mlp"):
+        kansweep("run", *SMALL, f"name={name}")
+    stored = Store.results
+
+    def results(self: Store, keys: Any) -> pd.DataFrame:
+        return mlps(-0.9, 2) if self.folder.name == "mlp" else stored(self, keys)
+
+    monkeypatch.setattr(Store, "results", results)
+
+
+@pytest.mark.usefixtures("of_mlps")
+def test_mlps_are_plotted_against_parameters_alone_and_beside_kans(
+    kansweep: Any, tmp_path: Path
+) -> None:
+    before = files(tmp_path)
+    for words in (["name=mlp"], ["names=[kan,mlp]"]):
+        status, out, err = kansweep("plot", *words, "plot.x=grid_size")
+        assert (status, out) == (2, "")
+        assert err == "kansweep: `plot.x` must be n_params or null for an MLP; got 'grid_size'.\n"
+    assert files(tmp_path) == before
+
+    status, out, err = kansweep("plot", "name=mlp", "plot.formats=[svg]", "plot.orders=true")
+    assert (status, err) == (0, "")
+    assert "exp_sin (MLP): RMSE ~ n_params^exponent\n" in out
+    drawn = {Path(name).stem for name in files(tmp_path) if name.startswith("outputs/mlp/figures")}
+    kinds = ("rmse_vs_n_params", "rmse_vs_data_size")
+    expected = {f"{split}_{kind}" for split in ("train", "test") for kind in kinds}
+    assert drawn == expected | {"test_rmse_map"}
+    laws = pd.read_csv(tmp_path / "outputs/mlp/laws.csv")
+    assert set(laws["x"]) == {"n_params"}
+    assert laws["theory"].isna().all()
+
+    status, out, err = kansweep("plot", "names=[kan,mlp]", "plot.formats=[svg]")
+    assert (status, err) == (0, "")
+    drawn = {Path(name).name for name in files(tmp_path) if name.startswith("outputs/kan+mlp/")}
+    assert drawn == {"train_rmse_vs_n_params.svg", "test_rmse_vs_n_params.svg"}
+    assert "kan: RMSE ~ n_params^exponent, in theory -4" in out
+    assert "mlp (MLP): RMSE ~ n_params^exponent\n" in out
 
 
 @pytest.mark.parametrize("command", ["plot", "report", "plot edges"])

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from models import mlps
 from pandas import DataFrame
 
 from kansweep import figures, law
@@ -111,7 +112,7 @@ def test_orders_stand_between_their_grids_hollow_where_a_cell_does_not_count():
     orders = orders[orders["split"] == "test"]
     for counts in (True, False):
         mine = orders[orders["counts"] == counts]
-        x = np.sqrt((mine["grid_size"] * mine["next_grid_size"]).to_numpy(float))
+        x = np.sqrt((mine["size"] * mine["next_size"]).to_numpy(float))
         expected = {(round(a, 9), round(b, 9)) for a, b in zip(x, mine["order"], strict=True)}
         drawn = {
             (round(float(a), 9), round(float(b), 9))
@@ -175,6 +176,7 @@ SWEEPS = {
     "one cell": lambda: published().query("n_train == 1000 and grid_size == 10"),
     "one data size": lambda: published().query("n_train == 1000"),
     "one grid size": lambda: published().query("grid_size == 10"),
+    "MLP": lambda: mlps(numbers=(300, 3000)),
     "long title": lambda: published(data="exp(sin(pi*x1)+x2**2)*cos(x3)+log(1+x4**2)+x5"),
 }
 
@@ -182,9 +184,8 @@ SWEEPS = {
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_nothing_overlaps_or_is_cut(sweep):
     drawn = figures.draw(SWEEPS[sweep](), law.SPLITS)
-    assert list(drawn) == [
-        *("train_rmse_map", "train_local_orders", "test_rmse_map", "test_local_orders")
-    ]
+    kinds = ("rmse_map", "local_orders") if sweep != "MLP" else ("rmse_map",)
+    assert list(drawn) == [f"{split}_{kind}" for split in law.SPLITS for kind in kinds]
     for figure in drawn.values():
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
@@ -202,3 +203,20 @@ def test_nothing_overlaps_or_is_cut(sweep):
             ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
             boxes = [tick.label1.get_window_extent(renderer) for tick in ticks]
             assert not any(first.overlaps(second) for first, second in pairwise(boxes))
+
+
+# ------------------------------------------------------------------------------------- MLPs
+
+
+def test_the_map_of_an_mlp_has_its_widths_and_it_has_no_orders():
+    results = mlps(numbers=(300, 3000))
+    drawn = figures.draw(results, ["test"])
+    assert list(drawn) == ["test_rmse_map"]
+    axes = drawn["test_rmse_map"].axes[0]
+    assert axes.get_xlabel() == "width w"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "10", "20", "50", "100"]
+    assert written(drawn["test_rmse_map"])[0, 0] == "2.0e-2"  # 1 / 51
+    assert legend(drawn["test_rmse_map"])[0] == "best width"
+    line = next(line for line in axes.lines if line.get_linestyle() == "--")
+    # 501 parameters at w = 20 exceed 300, 10,501 at w = 100 exceed 3000.
+    assert line.get_xdata().tolist() == [1.5, 1.5, 3.5, 3.5]

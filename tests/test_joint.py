@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from models import mlps
 from pandas import DataFrame
 
 from kansweep import joint
@@ -66,7 +67,9 @@ def test_the_error_ends_at_the_targets_spread():
     results = matrix(lambda g, n, p: np.minimum(1e3 * (p / n) ** 6.0 + g**-4.0, 1.5))
     model = joint.FORMS[0]
     parameters = np.array([0.0, 4.0, np.log(1e12), 6.0])
-    predicted = joint._residuals(parameters, model, joint.Logs.of(results), 1.5)
+    predicted = joint._residuals(
+        parameters, model, joint.Logs.of(results.assign(size=results["grid_size"])), 1.5
+    )
     assert (predicted + np.log(results["test_rmse"])).max() <= np.log(1.5) + 1e-12
 
 
@@ -87,3 +90,10 @@ def test_failed_cells_are_left_out_and_few_cells_are_not_described():
     )
     assert joint.describe(failed, 1.5)["n_cells"].tolist() == [16, 16, 16]
     assert joint.describe(results[results["n_train"] == 100], 1.5).empty
+
+
+def test_mlps_are_not_described_and_change_nothing_about_kans():
+    alone = matrix(over_fitting)
+    both = pd.concat([alone, mlps(numbers=DATA)], ignore_index=True)
+    assert joint.describe(mlps(seeds=2, numbers=DATA), 1.5).empty
+    assert joint.describe(both, 1.5)["n_cells"].tolist() == [20, 20, 20]

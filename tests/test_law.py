@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
 
@@ -49,7 +50,7 @@ def at(results: DataFrame, seed: int | None = None, **where) -> pd.Series:
 
 def reasons(results: DataFrame, rules: Rules = DEFAULT) -> dict[int, str]:
     cells = classify(results, rules)
-    return dict(zip(cells["grid_size"], cells["reason"], strict=True))
+    return dict(zip(cells["size"], cells["reason"], strict=True))
 
 
 def only(laws: DataFrame, **where) -> pd.Series:
@@ -70,11 +71,11 @@ def test_published_table_has_eleven_cells_that_count_where_the_floor_is_known():
     table = published()
     cells = classify(table.assign(floor_rmse=table["grid_size"].map(FLOOR)))
     assert cells.groupby("n_train")["counts"].sum().to_dict() == {100: 1, 300: 3, 1000: 2, 3000: 5}
-    assert cells[at(cells, n_train=1000, grid_size=20)]["reason"].item() == "not converged"
+    assert cells[at(cells, n_train=1000, size=20)]["reason"].item() == "not converged"
 
 
 def test_published_table_names_what_it_leaves_out():
-    cells = classify(published()).set_index(["n_train", "grid_size"])["reason"]
+    cells = classify(published()).set_index(["n_train", "size"])["reason"]
     assert cells.loc[100].tolist() == ["", "over-fitted", *["over-parameterised"] * 3]
     assert cells.loc[300].tolist() == ["", "", "", *["over-parameterised"] * 2]
     assert cells.loc[1000].tolist() == ["", "", "", *["over-fitted"] * 2]
@@ -106,7 +107,7 @@ def test_published_table_gives_the_known_orders():
     orders = observed_orders(published())
     mine = orders[at(orders, n_train=3000, split="test")]
     assert mine["order"].round(2).tolist() == [4.34, 4.17, 3.96, 3.91]
-    assert mine[["grid_size", "next_grid_size"]].to_numpy().tolist() == [
+    assert mine[["size", "next_size"]].to_numpy().tolist() == [
         *([5, 10], [10, 20], [20, 50], [50, 100])
     ]
     assert mine["counts"].all()
@@ -128,7 +129,7 @@ def test_span_is_measured_in_grid_sizes_whatever_the_axis():
 def test_envelope_of_the_published_table_takes_only_cells_that_count():
     best = envelope(published(), "test")
     assert best["n_train"].tolist() == [100, 300, 1000, 3000]
-    assert best["grid_size"].tolist() == [5, 20, 20, 100]  # not 50 at 300, over-parameterised
+    assert best["size"].tolist() == [5, 20, 20, 100]  # not 50 at 300, over-parameterised
     assert best["rmse"].tolist() == pytest.approx([7.32e-3, 2.34e-5, 4.69e-5, 3.27e-8])
 
 
@@ -389,8 +390,8 @@ def test_fit_takes_the_whole_run_that_ends_at_the_largest_size_that_counts():
     results.loc[at(results, grid_size=5), "test_rmse"] *= 3
     results.loc[at(results, grid_size=200), "test_rmse"] *= 3
     cells = classify(results)
-    assert cells.loc[cells["used"], "grid_size"].tolist() == [10, 20, 50, 100]
-    assert cells.loc[cells["counts"], "grid_size"].tolist() == [3, 10, 20, 50, 100]
+    assert cells.loc[cells["used"], "size"].tolist() == [10, 20, 50, 100]
+    assert cells.loc[cells["counts"], "size"].tolist() == [3, 10, 20, 50, 100]
     law = only(fit_laws(results), split="test")
     assert law["exponent"] == pytest.approx(-4, rel=1e-12)
     assert "G = 5, 200 over-fitted" in law["note"]
@@ -437,7 +438,7 @@ def test_seed_that_lost_a_cell_leaves_the_fit_and_is_named(status):
     assert (law["n_points"], law["n_seeds"]) == (5, 2)
     assert law["exponent"] == pytest.approx(np.mean([-3.9, -4.1]), rel=1e-12)
     assert "without seed 1: no sound cell at G = 50" in law["note"]
-    cell = classify(results).set_index("grid_size").loc[50]
+    cell = classify(results).set_index("size").loc[50]
     assert (cell["n_seeds"], cell["n_failed"], cell["counts"]) == (2, 1, True)
 
 
@@ -457,7 +458,7 @@ def test_interrupted_sweep_is_fitted_from_the_seeds_that_have_ended():
     assert law["n_seeds"] == 2
     assert law["exponent"] == pytest.approx(-4.0, rel=1e-12)
     unfinished = results.assign(status=results["status"].where(results["grid_size"] < 50))
-    assert classify(unfinished)["grid_size"].tolist() == [5, 10, 20]
+    assert classify(unfinished)["size"].tolist() == [5, 10, 20]
 
 
 def test_curve_that_no_seed_covers_is_insufficient_and_says_why():
@@ -536,7 +537,7 @@ def test_misuse_is_named():
         fit_laws(results, x="reg")
     with pytest.raises(ValueError, match=r"lacks \['n_params'\]"):
         classify(results.drop(columns="n_params"))
-    with pytest.raises(ValueError, match=r"a cell once; got .*'grid_size': 5.* twice"):
+    with pytest.raises(ValueError, match=r"a cell once; got .*'size': 5.* twice"):
         classify(pd.concat([results, results]))
 
 
@@ -547,3 +548,126 @@ def test_a_target_that_splines_represent_exactly_has_no_law() -> None:
     assert set(laws["verdict"]) == {"insufficient"}
     assert laws["exponent"].isna().all()
     assert laws["note"].str.contains("exactly represented").all()
+
+
+# --------------------------------------------------------------------------- MLPs beside KANs
+
+
+def test_an_mlp_has_a_description_against_its_parameters_and_no_theory():
+    laws = fit_laws(mlps(-1.25, seeds=3))
+    assert laws.columns.tolist() == LAW_COLUMNS
+    assert laws["split"].tolist() == ["train", "test"]
+    assert set(laws["x"]) == {"n_params"}
+    assert laws["exponent"].to_numpy() == pytest.approx(-1.25, rel=1e-12)
+    assert laws["amplitude"].to_numpy() == pytest.approx(2.0, rel=1e-10)  # of 1, 2 and 4
+    assert set(laws["verdict"]) == {"descriptive"}
+    assert (
+        laws[["theory", "exponent_vs_floor", "vs_floor_low", "vs_floor_high"]].isna().all(axis=None)
+    )
+    assert set(laws["note"]) == {"a description: no theory of its exponent is claimed"}
+
+
+def test_a_floor_that_stands_in_an_mlps_rows_is_compared_with_nothing():
+    results = mlps(-1.25, seeds=3)
+    laws = fit_laws(results.assign(floor_rmse=results["test_rmse"]))
+    assert laws["exponent_vs_floor"].isna().all()
+    assert set(laws["verdict"]) == {"descriptive"}
+
+
+def test_an_mlp_has_no_law_against_the_grid_size_and_no_orders():
+    assert fit_laws(mlps(), "grid_size").empty
+    assert observed_orders(mlps()).empty
+    both = pd.concat([mlps(), kans()], ignore_index=True)
+    assert set(fit_laws(both, "grid_size")["theory"]) == {-4}
+    assert set(observed_orders(both)["model"]) == {"kan"}
+
+
+def test_the_axis_is_the_one_that_all_models_have():
+    assert set(fit_laws(kans())["x"]) == {"grid_size"}
+    assert set(fit_laws(pd.concat([mlps(), kans()]))["x"]) == {"n_params"}
+
+
+def test_models_in_one_frame_are_curves_of_their_own_and_no_null_drops_a_row():
+    both = pd.concat([kans(numbers=(100_000,)), mlps()], ignore_index=True)
+    cells = classify(both)
+    assert cells.groupby("model")["used"].sum().to_dict() == {"kan": 5, "mlp": 5}
+    assert cells.groupby("model")["k"].first().isna().to_dict() == {"kan": False, "mlp": True}
+    laws = fit_laws(both)
+    assert laws.groupby("verdict").size().to_dict() == {"consistent": 2, "descriptive": 2}
+    assert len(envelope(both, "test")) == 2
+
+
+def test_rows_of_older_versions_are_of_kans_with_their_grid_as_size_and_no_noise():
+    old = kans(seeds=2).drop(columns=["size", "model", "noise"])
+    nulls = kans(seeds=2).assign(size=None, model=None, noise=None)
+    for results in (old, nulls):
+        pd.testing.assert_frame_equal(fit_laws(results), fit_laws(kans(seeds=2)))
+        cells = classify(results)
+        assert cells["size"].tolist() == SIZES
+        assert set(cells["model"]) == {"kan"}
+        assert set(cells["noise"]) == {0.0}
+    assert classify(kans().drop(columns="grid_size"))["size"].tolist() == SIZES
+    with pytest.raises(ValueError, match=r"lacks \['grid_size'\]"):
+        classify(kans().drop(columns=["grid_size", "size"]))
+
+
+def test_what_an_mlp_lacks_is_said_of_its_width():
+    few = fit_laws(mlps(sizes=(5, 10)))
+    assert set(few["verdict"]) == {"insufficient"}
+    assert few["note"].str.startswith("too few widths in a row count: 2, a fit takes 3; ").all()
+    narrow = fit_laws(mlps(sizes=(5, 10, 19)))
+    assert narrow["note"].str.startswith("w = 5 to 19 spans less than a factor of 4").all()
+    wide = fit_laws(mlps(numbers=(6000,)))  # 2,751 parameters at w = 50, 10,501 at w = 100
+    assert wide["n_points"].tolist() == [4, 4]
+    assert wide["note"].str.startswith("w = 100 over-parameterised; ").all()
+    gap = mlps(sizes=(5, 10, 20, 50, 100))
+    gap.loc[at(gap, size=10), "test_rmse"] *= 3
+    assert "w = 10 over-fitted; w = 5 narrower than a gap" in fit_laws(gap)["note"].iloc[0]
+
+
+def test_an_mlp_is_fitted_alike_whatever_its_nulls_are():
+    as_nan = mlps().assign(k=np.nan, grid_size=np.nan, floor_rmse=np.nan)
+    as_na = mlps().astype({"k": "Int64", "grid_size": "Int64"})
+    for results in (as_nan, as_na):
+        pd.testing.assert_frame_equal(fit_laws(results), fit_laws(mlps()))
+
+
+# ----------------------------------------------------------------------------------- noise
+
+
+@pytest.mark.parametrize("models", [kans, mlps])
+@pytest.mark.parametrize(("ratio", "reason"), [(1.99, "noise-limited"), (2.01, "")])
+def test_a_cell_whose_training_error_is_that_of_the_noise_does_not_count(models, ratio, reason):
+    results = models(noise=1e-9)
+    mine = at(results, size=50)
+    results.loc[mine, ["train_rmse", "test_rmse"]] = ratio * 1e-9
+    assert reasons(results) == dict.fromkeys(SIZES, "") | {50: reason}
+    assert reasons(results, Rules(above_noise=3.0))[50] == "noise-limited"
+    assert set(reasons(results.assign(noise=0.0)).values()) == {""}
+
+
+def test_noise_is_looked_at_in_the_mean_of_the_seeds():
+    results = kans(seeds=2, noise=1e-9)  # the second seed has twice the errors of the first
+    mean = 2.0**0.5
+    for ratio, reason in ((1.99, "noise-limited"), (2.01, "")):
+        errors = ratio * 1e-9 / mean * 2.0 ** results["seed"]
+        told = results.assign(train_rmse=errors, test_rmse=errors)
+        assert set(reasons(told).values()) == {reason}
+
+
+def test_too_many_parameters_are_named_before_the_noise():
+    results = kans(numbers=(300,), noise=1.0)
+    assert reasons(results) == {
+        **dict.fromkeys(SIZES[:3], "noise-limited"),
+        **dict.fromkeys(SIZES[3:], "over-parameterised"),
+    }
+
+
+def test_noise_is_named_before_the_floor_that_it_keeps_a_cell_from():
+    results = kans(noise=1e-5)  # 5^-4 = 1.6e-3, 10^-4 = 1e-4, 20^-4 = 6.2e-6
+    noisy = np.hypot(results["test_rmse"], 1e-5)
+    results = results.assign(floor_rmse=results["test_rmse"], train_rmse=noisy)
+    assert reasons(results) == {5: "", 10: ""} | dict.fromkeys(SIZES[2:], "noise-limited")
+    law = only(fit_laws(results), split="test")
+    assert (law["verdict"], law["n_points"]) == ("insufficient", 2)
+    assert "G = 20, 50, 100 noise-limited" in law["note"]

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from models import kans, mlps
 from pandas import DataFrame
 
-from kansweep.observations import best_grids, check
+from kansweep.observations import best_sizes, check
 
 
 def published() -> DataFrame:
@@ -66,8 +67,27 @@ def test_one_data_size_has_nothing_to_observe():
 
 
 def test_best_grid_is_that_of_least_error_whether_it_counts_or_not():
-    best = best_grids(published())
+    best = best_sizes(published())
     assert best["n_train"].tolist() == [100, 300, 1000, 3000]
-    assert best["grid_size"].tolist() == [20, 50, 100, 100]
+    assert best["size"].tolist() == [20, 50, 100, 100]
     over = "over-parameterised"
     assert best["reason"].tolist() == [over, over, "over-fitted", ""]
+
+
+def test_an_mlp_is_observed_by_its_widths_beside_a_kan():
+    few, many = mlps(numbers=(1000,)), mlps(numbers=(10_000,))
+    gained = many.assign(test_rmse=many["test_rmse"] / many["size"])
+    results = pd.concat([few, gained, kans(numbers=(1000, 10_000))], ignore_index=True)
+    found = check(results).set_index(["model", "observation"])
+    gain = found.loc[("mlp", "wider networks gain more from data")]
+    assert gain["holds"]
+    assert gain["detail"].startswith("n = 1000 to 10000: 5 times at w = 5, 10 times at w = 10, ")
+    assert found.loc[("mlp", "more data does no harm"), "of"] == 5
+    assert found.loc[("kan", "larger grids gain more from data"), "of"] == 5
+    worse = pd.concat([gained.assign(n_train=1000), few.assign(n_train=10_000)])
+    assert "w = 100, n = 1000 to 10000: 1e+02 times" in check(worse)["detail"].iloc[0]
+    best = best_sizes(results)
+    assert best.groupby("model")["size"].unique().map(list).to_dict() == {
+        "kan": [100],
+        "mlp": [100],
+    }

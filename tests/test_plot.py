@@ -15,10 +15,11 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
 
-from kansweep import law, plot
+from kansweep import analysis, law, plot
 
 SIZES = [5, 10, 20, 50, 100]
 FLOOR = dict(zip(SIZES, [6.62e-3, 3.03e-4, 1.72e-5, 4.28e-7, 2.66e-8], strict=True))
@@ -91,7 +92,7 @@ def test_one_sweep_gives_four_figures_against_grid_and_data_size():
 def test_hollow_markers_are_exactly_the_cells_left_out(name):
     results = published()
     cells = law.classify(results)
-    x, y = ("n_train" if "data" in name else "grid_size"), name[: name.index("_vs")]
+    x, y = ("n_train" if "data" in name else "size"), name[: name.index("_vs")]
     figure = drawn(results, name)
     for label, counts, face in (("_left out", False, "white"), ("_kept", True, None)):
         mine = cells[cells["counts"] == counts]
@@ -174,10 +175,8 @@ def test_reference_has_the_slope_of_the_theory_through_the_cells_that_count(k):
         x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
         slope = np.log(y[-1] / y[0]) / np.log(x[-1] / x[0])
         assert slope == pytest.approx(-(k + 1), rel=1e-12)
-        assert [x.min(), x.max()] == pytest.approx(
-            [part["grid_size"].min(), part["grid_size"].max()]
-        )
-        middle = y[0] * (stats.gmean(part["grid_size"]) / x[0]) ** slope
+        assert [x.min(), x.max()] == pytest.approx([part["size"].min(), part["size"].max()])
+        middle = y[0] * (stats.gmean(part["size"]) / x[0]) ** slope
         assert middle == pytest.approx(stats.gmean(part["test_rmse"]), rel=1e-12)
     assert legend(figure).count(f"slope {MINUS}{k + 1} (theory)") == 1
 
@@ -200,7 +199,7 @@ def test_data_sizes_have_their_one_reference_on_the_envelope():
 def test_reference_on_the_envelope_ends_where_the_grids_do():
     results = matrix(seeds=1, numbers=(100, 1000, 10_000, 100_000), sizes=(5, 10, 20))
     results["test_rmse"] = results["train_rmse"] = results["grid_size"] ** -4.0
-    assert law.envelope(results, "test")["grid_size"].tolist() == [10, 20, 20, 20]
+    assert law.envelope(results, "test")["size"].tolist() == [10, 20, 20, 20]
     (line,) = references(drawn(results, "test_rmse_vs_data_size"))
     assert list(line.get_xdata()) == pytest.approx([100, 1000])
 
@@ -279,6 +278,8 @@ SWEEPS = {
     "one data size": lambda: matrix(3, (1000,)),
     "one grid size": lambda: matrix(3, sizes=(10,)),
     "formula": wordy,
+    "MLP": lambda: mlps(-0.9, 3, numbers=(300, 3000, 100_000)),
+    "MLP of one width": lambda: mlps(sizes=(20,)),
 }
 
 
@@ -341,7 +342,7 @@ def test_diverged_seeds_are_no_dots():
 def test_several_targets_or_none_are_refused():
     both = pd.concat([matrix(), matrix().assign(data="g")])
     for results in (both, matrix().iloc[:0]):
-        with pytest.raises(ValueError, match="one target and one `k`"):
+        with pytest.raises(ValueError, match="one target, one `k`"):
             plot.draw(results, law.fit_laws(results))
 
 
@@ -371,3 +372,84 @@ def test_saved_figures_carry_their_fonts():
     assert b"/FontFile2" in pdf.getvalue()  # TrueType, embedded
     assert b"<text" not in first.getvalue()  # glyphs as paths: no font needed
     assert first.getvalue() == second.getvalue()
+
+
+# ----------------------------------------------------------------------------------- MLPs
+
+
+def several() -> dict[str, DataFrame]:
+    return {"kan": kans(3), "mlp": mlps(-0.9, 3)}
+
+
+def together(found: dict[str, DataFrame]) -> Figure:
+    results, laws = analysis.together(found)
+    x = law.axis(results)
+    return plot.draw_together(results, laws[laws["x"] == x], splits=["test"])[f"test_rmse_vs_{x}"]
+
+
+def test_mlps_are_drawn_against_parameters_and_data_with_widths_for_curves():
+    results = mlps(-0.9, 3, numbers=(30_000, 100_000), noise=1e-9)
+    figures = plot.draw(results, law.fit_laws(results), splits=["test"])
+    assert list(figures) == ["test_rmse_vs_n_params", "test_rmse_vs_data_size"]
+    for figure in figures.values():
+        assert figure.axes[0].get_title() == ("exp_sin, MLP, width 2-w-w-1, 3 seeds, noise 1e-09")
+        assert {line.get_linestyle() for line in lines(figure, "_mean")} == {"--"}
+        assert not [label for label in legend(figure) if "theory" in label or "floor" in label]
+    exponent = f"{MINUS}0.90 [{MINUS}0.90, {MINUS}0.90]"
+    assert legend(figures["test_rmse_vs_n_params"])[:2] == [
+        *(f"n = 30000: {exponent}", f"n = 100000: {exponent}")
+    ]
+    by_data = legend(figures["test_rmse_vs_data_size"])
+    assert by_data[:6] == [
+        *("w = 5", "w = 10", "w = 20", "w = 50", "w = 100", "best width that counts")
+    ]
+    assert points(lines(figures["test_rmse_vs_n_params"], "_seeds")) == set(
+        zip(results["n_params"], results["test_rmse"], strict=True)
+    )
+
+
+def test_an_mlp_is_not_drawn_against_a_grid_that_it_has_not():
+    results = mlps()
+    with pytest.raises(ValueError, match="`x` must be 'n_params' for an MLP, which has no grid"):
+        plot.draw(results, law.fit_laws(results), x="grid_size")
+    both, laws = analysis.together(several())
+    with pytest.raises(ValueError, match="`x` must be 'n_params' for an MLP"):
+        plot.draw_together(both, laws, x="grid_size")
+    mixed = pd.concat([kans(), mlps()], ignore_index=True)
+    with pytest.raises(ValueError, match="one kind of model"):
+        plot.draw(mixed, law.fit_laws(mixed))
+
+
+def test_kans_and_mlps_in_one_figure_are_told_apart_by_line_colour_and_marker():
+    figure = together(several())
+    assert figure.axes[0].get_xlabel() == "trainable parameters P"
+    kan, mlp = lines(figure, "_mean")
+    assert (kan.get_linestyle(), mlp.get_linestyle()) == ("-", "--")
+    assert to_rgb(kan.get_color()) != to_rgb(mlp.get_color())
+    kept = lines(figure, "_kept")
+    assert len({line.get_marker() for line in kept}) == 2
+    exponent = f"{MINUS}0.90 [{MINUS}0.90, {MINUS}0.90]"
+    steep = f"{MINUS}4.64 [{MINUS}4.64, {MINUS}4.64]"
+    assert legend(figure)[:3] == [
+        *(f"kan: {steep}", f"mlp: {exponent}", f"slope {MINUS}4 (theory)")
+    ]
+    handles = figure.legends[0].legend_handles
+    assert [handle.get_linestyle() for handle in handles[:2]] == ["-", "--"]
+    (reference,) = references(figure)
+    assert list(reference.get_xdata()) == pytest.approx([24, 309])  # the KAN's
+
+
+def test_sweeps_with_floors_of_their_own_have_each_its_line():
+    floors = {k: kans(k=k)["size"] ** -(k + 1.0) for k in (2, 3)}
+    figure = together({f"k={k}": kans(k=k, floor_rmse=floor) for k, floor in floors.items()})
+    found = lines(figure, "floor: best splines")
+    for line, floor in zip(found, floors.values(), strict=True):
+        assert list(line.get_ydata()) == pytest.approx(list(floor))
+    colors = [to_rgb(line.get_color()) for line in lines(figure, "_mean")]
+    assert [to_rgb(line.get_color()) for line in found] == colors
+    assert legend(figure).count("floor: best splines") == 1
+    shared = together(
+        {name: kans(seeds, floor_rmse=floors[3]) for name, seeds in (("a", 1), ("b", 2))}
+    )
+    (line,) = lines(shared, "floor: best splines")
+    assert to_rgb(line.get_color()) == (0.0, 0.0, 0.0)

@@ -23,9 +23,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from models import mlps
 from pandas import DataFrame
 
-from kansweep import cli, config, joint, law, markup, plot, report, sweep, table
+from kansweep import cli, config, joint, kinds, law, markup, plot, report, sweep, table, words
 from kansweep.config import DataConfig, GridConfig, ModelConfig, RunConfig
 from kansweep.targets import TARGETS
 
@@ -38,6 +39,7 @@ def rows(job: RunConfig) -> DataFrame:
     """A row a cell, with errors that scatter by seed about G^-(k+1)."""
     frame = DataFrame([vars(cell) for cell in sweep.plan(job).cells])
     rng = np.random.default_rng(0)
+    frame["grid_size"] = frame["size"] if "size" in frame else frame["grid_size"]
     error = frame["grid_size"] ** -4.0 * np.exp(0.1 * rng.standard_normal(len(frame)))
     return frame.assign(
         data=job.data.name,
@@ -71,13 +73,13 @@ def job(**changes: Any) -> RunConfig:
 def swept(results: DataFrame, asked: RunConfig, **changes: Any) -> report.Sweep:
     """What `kansweep report` gives to `page`."""
     laws, cells = law.fit_laws(results), law.classify(results)
-    words = {"ok": "done", "diverged": "failed", "failed": "failed"}
+    states = {"ok": "done", "diverged": "failed", "failed": "failed"}
     given = {
         "results": results,
         "laws": laws,
         "cells": cells,
         "orders": law.observed_orders(results),
-        "matrix": table.matrix(results.assign(status=results["status"].map(words))),
+        "matrix": table.matrix(results.assign(status=results["status"].map(states))),
         "figures": plot.draw(results, laws),
         "record": sweep.plan(asked).config_record,
         "command": shlex.join(["kansweep", "run", *config.overrides(asked)]),
@@ -270,8 +272,8 @@ def test_the_matrix_and_the_provenance_are_there() -> None:
     usual = SWEEPS["usual"]()
     for median in usual.results.groupby(["n_train", "grid_size"])["test_rmse"].median():
         assert f"{median:.2e}" in text
-    for words in ("node7", "2.13.0", "abc", "2026-01-02 03:04:00 UTC", "18 s", "k: 3"):
-        assert words in text
+    for word in ("node7", "2.13.0", "abc", "2026-01-02 03:04:00 UTC", "18 s", "k: 3"):
+        assert word in text
     assert "4 grid sizes" in text
     assert "36 cells: 36 done." in text
 
@@ -519,3 +521,67 @@ def test_the_matrix_in_one_formula_is_told_where_there_are_cells_enough() -> Non
     assert "it proves nothing" in text
     few = results[results["n_train"] == results["n_train"].max()]
     assert "(P/n)^gamma" not in report.page(swept(few, job()))
+
+
+# ------------------------------------------------------------------------------------- MLPs
+
+
+def of_mlps(**columns: Any) -> report.Sweep:
+    asked = job(data=DataConfig(sizes=(300, 100_000)))
+    results = mlps(-0.9, 3, numbers=(300, 100_000), host="node7", stop_reason="converged")
+    results = results.assign(started_at=pd.Timestamp("2026-01-02", tz="UTC"), **columns)
+    for column in ("version", "torch_version", "git_revision", "device", "solver"):
+        results[column] = "x"
+    results.loc[results["size"] == 5, ["status", "error"]] = ["failed", "out of memory"]
+    return swept(results, asked)
+
+
+def test_a_page_of_mlps_speaks_of_widths_and_claims_no_theory() -> None:
+    page = Reader(report.page(of_mlps()))
+    text = "".join(page.texts)
+    assert "Scaling law of multilayer perceptrons, width 2-w-w-1, on exp_sin = " in text
+    assert "2 data sizes \N{MULTIPLICATION SIGN} 5 widths \N{MULTIPLICATION SIGN} 3 seeds" in text
+    exponent = f"{MINUS}0.90 [{MINUS}0.90, {MINUS}0.90]"
+    assert (
+        f"With 100000 training points, test RMSE falls as P to the {exponent}, a description, of"
+        " which no theory is claimed, over w = 10 to 100 (P = 151 to 10501), three seeds."
+    ) in text
+    assert "P is the number of trainable parameters, w the width of the hidden layers." in text
+    assert "no theory of multilayer perceptrons is claimed" in text
+    assert "RMSE as a power of the number P of parameters" in text
+    assert "n = 300, seed 0, w = 5" in text
+    for absent in ("G = ", "grid", "spline", "Observed orders", "(P/n)^gamma", "(k+1)", "nan"):
+        assert absent not in text.replace("grid.sizes", "").replace("\ngrid:", ""), absent
+    labels = [attributes["aria-label"] for attributes in page.tags("svg")]
+    assert any(
+        label.startswith("Test RMSE against number P of parameters, both logarithmic. n = 300: ")
+        and f"{mlps(-0.9)['test_rmse'].iloc[-1] * 2:.2e} at P = 10501" in label
+        and label.endswith(f"exponent {exponent}.")
+        for label in labels
+    )
+    assert any("w = 10: " in label for label in labels)
+    assert "Noise" not in text
+
+
+def test_a_page_names_the_noise_and_what_it_limits() -> None:
+    results = rows(job()).assign(noise=1e-5)
+    text = "".join(Reader(report.page(swept(results, job()))).texts)
+    assert ", with noise of 1e-05 on the training outputs." in text
+    assert "noise-limited: train RMSE below 2 times the noise of the training outputs" in text
+    assert "with noise" not in said("usual")
+
+
+def test_every_figure_of_both_kinds_has_a_caption_of_its_kind() -> None:
+    figure = Figure()
+    told = {
+        (x, model): words.caption(f"test_rmse_vs_{x}", figure, kinds.KINDS[model])
+        for x in ("n_params", "data_size")
+        for model in ("kan", "mlp")
+    }
+    assert [key for key, text in told.items() if "theory" in text.lower()] == [
+        *(("n_params", "kan"), ("data_size", "kan"))
+    ]
+    assert "a curve for each width w." in told["data_size", "mlp"]
+    assert "number P of trainable parameters" in told["n_params", "mlp"]
+    maps = [words.caption("test_rmse_map", figure, kind) for kind in kinds.KINDS.values()]
+    assert ["data size and grid size" in maps[0], "data size and width" in maps[1]] == [True, True]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from models import kans, mlps
 from pandas import DataFrame
 
 from kansweep import summary
@@ -72,3 +73,34 @@ def test_orders_are_a_markdown_table_with_the_floors_and_what_does_not_count_in_
     assert "| exp_sin | 3 | test | 3000 | 4.34 | 4.17 | 3.96 | 3.91 |" in told
     assert "| exp_sin | 3 | test | 300 | 4.41 | 3.75 | (1.68) | (-12.74) |" in told
     assert told[-1] == "| exp_sin | 3 | floor |  | 4.45 | 4.14 | 4.03 | 4.01 |"
+
+
+def test_an_mlp_has_its_widths_and_no_orders_and_no_theory():
+    results = mlps(-0.9, 3, numbers=(3000, 100_000))
+    told = lines(summary.terminal(results, fit_laws(results)))
+    assert told[0] == "exp_sin (MLP): RMSE ~ n_params^exponent"
+    assert told[1] == "RMSE n_train exponent 95% interval verdict seeds widths"
+    assert "test 100000 -0.90 [-0.90, -0.90] descriptive 3 5 10 20 50 100" in told
+    assert "n = 3000: w = 50, 100 over-parameterised" in told
+    assert "n = 3000, 100000: a description: no theory of its exponent is claimed" in told
+    assert any(line.startswith("Least test RMSE: w = 100 at n = 3000 (") for line in told)
+    assert any(line.startswith("Wider networks gain more from data: ") for line in told)
+    assert not any("theory -" in line or "G = " in line for line in told)
+    assert summary.orders_table(results) == ""
+
+
+def test_both_kinds_are_told_apart_even_on_one_target():
+    results = pd.concat([kans(3, numbers=(3000, 10_000)), mlps(-0.9, 3)], ignore_index=True)
+    text = summary.terminal(results, fit_laws(results))
+    told = lines(text)
+    assert "exp_sin: RMSE ~ n_params^exponent, in theory -4" in told
+    assert "exp_sin (MLP): RMSE ~ n_params^exponent" in told
+    assert "test 100000 -0.90 [-0.90, -0.90] descriptive 3 5 10 20 50 100" in told
+    assert any(line.startswith("test 10000 -4.64 ") for line in told)
+    assert any(line.startswith("exp_sin: Least test RMSE: G = 100 at n = 3000") for line in told)
+    assert any(line.startswith("exp_sin (MLP): Least test RMSE: w = 100 at") for line in told)
+    assert "nan" not in text.lower()
+    assert text.isascii()
+    assert summary.orders_table(results).splitlines()[-1] == (
+        "| exp_sin | 3 | train | 10000 | 4.00 | 4.00 | 4.00 | 4.00 |"
+    )

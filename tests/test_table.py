@@ -131,6 +131,7 @@ def test_csv_and_json_keep_every_digit(cells: DataFrame) -> None:
         "test_rmse": 3e-12,
         "seconds": 4.0,
         "seconds_left": 4.0,
+        "size": 10,
     }
     assert rows[2]["test_rmse"] is None
     lines = list(csv.DictReader(io.StringIO(table.text(matrix, "csv", "trial"))))
@@ -144,3 +145,39 @@ def test_a_sweep_of_which_nothing_is_done_has_a_table(cells: DataFrame) -> None:
     assert "- (3 waiting)" in text
     assert text.endswith("Time in cells: 0.0 s spent, what is left is not known.")
     assert '"test_rmse": null' in table.text(table.matrix(waiting), "json", "trial")
+
+
+# ------------------------------------------------------------------------------------- MLPs
+
+
+@pytest.fixture
+def mlps(cells: DataFrame) -> DataFrame:
+    """As the store gives them: with a size and a model, and no grid size."""
+    return cells.rename(columns={"grid_size": "size"}).assign(model="mlp")
+
+
+def test_the_sizes_of_an_mlp_are_widths(cells: DataFrame, mlps: DataFrame) -> None:
+    header, *rows = table.texts(table.matrix(mlps))
+    assert header == ["n_train", "w=5", "w=10"]
+    kans = table.matrix(mlps.assign(model="kan"))
+    assert table.texts(kans) == table.texts(table.matrix(cells))
+    assert rows == table.texts(kans)[1:]
+
+
+def test_an_mlp_has_no_grid_size_in_csv_and_json(mlps: DataFrame) -> None:
+    matrix = table.matrix(mlps)
+    rows = json.loads(table.text(matrix, "json", "trial"))
+    assert [row["grid_size"] for row in rows] == [None] * 4
+    assert [row["size"] for row in rows] == [5, 10, 5, 10]
+    assert [list(row) for row in rows] == [
+        [*CELL, *table.STATES, "train_rmse", "test_rmse", "seconds", "seconds_left", "size"]
+    ] * 4
+    lines = list(csv.DictReader(io.StringIO(table.text(matrix, "csv", "trial"))))
+    assert [(line["grid_size"], line["size"]) for line in lines[:2]] == [("", "5"), ("", "10")]
+    kans = json.loads(table.text(table.matrix(mlps.assign(model="kan")), "json", "trial"))
+    assert [row["grid_size"] for row in kans] == [row["size"] for row in kans] == [5, 10, 5, 10]
+
+
+def test_time_to_go_is_told_by_the_width(cells: DataFrame, mlps: DataFrame) -> None:
+    left = table.matrix(mlps)["seconds_left"]
+    assert left.to_numpy() == pytest.approx(table.matrix(cells)["seconds_left"].to_numpy())
