@@ -173,7 +173,8 @@ def _compose(command: str, arguments: list[str]) -> list[Schema]:
         argparse.ArgumentParser._check_help = lambda *_: None
     schema, argv = config.SCHEMAS[command], sys.argv
     # argparse wants its options before all overrides
-    sys.argv = ["kansweep", *sorted(arguments, key=lambda word: "=" in word and word[0] != "-")]
+    arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
+    sys.argv = ["kansweep", *map(_with_quotes, arguments)]
     try:
         with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
             _register(command, scratch)
@@ -192,6 +193,13 @@ def _compose(command: str, arguments: list[str]) -> list[Schema]:
         _named(config.load(composed, schema), [word for word in overrides if word not in shared])
         for composed, overrides in jobs
     ]
+
+
+def _with_quotes(word: str) -> str:
+    """A formula as Hydra reads it, also where the shell has taken the only quotes."""
+    key, equals, value = word.partition("=")
+    bare = equals and key.lstrip("+") == "data.formula" and value not in ("", "null")
+    return config.override(key, value) if bare and value[0] not in "'\"$" else word
 
 
 def _named(job: Schema, axes: list[str]) -> Schema:

@@ -61,16 +61,14 @@ class DataConfig(Schema):
     sizes: tuple[int, ...] | None = _key(
         (100, 300, 1000, 3000),
         checks.optional(checks.DISTINCT),
-        "training points; the larger sets contain the smaller; null: what a table has",
+        "training points, each set in the next; null: as a table has",
     )
     n_test: int | None = _key(
         10000,
         checks.optional(checks.COUNT),
-        "test points, the same for all sizes of a seed; null: 10000, or a fifth of a table",
+        "test points, the same for all sizes; of a table a fifth",
     )
-    noise: Any = _key(
-        0.0, checks.NOISE, "standard deviation added to training outputs; 1%: of the target's"
-    )
+    noise: Any = _key(0.0, checks.NOISE, "of training outputs: its deviation; 1%: of the target's")
     sampling: str = _key(
         "uniform", one_of("uniform", "sobol", "grid"), "training points: uniform, sobol or grid"
     )
@@ -83,7 +81,7 @@ class DataConfig(Schema):
     domain: Any = _key(
         None,
         checks.optional(checks.DOMAIN),
-        "of formula or target: [low,high], or one for each input; null: [-1,1]",
+        "of formula or target: [low,high], for all inputs or each",
     )
     hidden: tuple[int, ...] | None = _key(
         None, checks.optional(checks.COUNTS), "of formula, target or table: suggested hidden widths"

@@ -13,7 +13,6 @@ import fnmatch
 import io
 import json
 import os
-import re
 import socket
 import time
 import uuid
@@ -348,14 +347,9 @@ def read_results(path: Path) -> pd.DataFrame:
 
 
 def named(outputs: Path, pattern: str) -> list[str]:
-    """The sweeps in ``outputs`` whose names match a shell's pattern, numbers by their values."""
+    """The sweeps in ``outputs`` whose names match a shell's pattern."""
     names = [path.parent.name for path in outputs.glob(f"*/{CONFIG}")]
-    return sorted(fnmatch.filter(names, pattern), key=_in_numbers)
-
-
-def _in_numbers(name: str) -> list[tuple[float, str]]:
-    parts = re.split(r"(\d+(?:\.\d+)?)", name)
-    return [(float(part), "") if i % 2 else (0.0, part) for i, part in enumerate(parts)]
+    return sorted(fnmatch.filter(names, pattern))
 
 
 def latest(outputs: Path) -> str | None:

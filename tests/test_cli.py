@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from models import mlps
+from statsmodels.datasets import engel
 
 from kansweep import cli, config
 from kansweep.config import RunConfig
@@ -86,16 +90,32 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
     [
         ("rum", "There is no command `rum`; there is run, show, plot, report. Did you mean `run`?"),
         ("run data.size=[1]", "There is no key `data.size`. Did you mean `data.sizes`?"),
-        ("run data.noise=1", "There is no key `data.noise`."),
+        ("run data.noise=-1", "`data.noise` must be a number, 0 or more, or a share"),
+        ("run data.noise=1%%", "such as 1%; got '1%%'."),
+        ("run data.sampling=sobel", "Did you mean `sobol`?"),
+        ("run data.sampling=grid", "such as 289 or 324; got 300."),
+        ("run data.formula=__import__(1)", "`data.formula` must use functions out of sin, cos"),
+        ("run data.formula=log(x1)", "`data.formula` must be finite on its domain; log(x1) is not"),
+        ("run data.formula=x1 data.domain=[1,0]", "`data.domain` must be as [low,high]"),
+        ("run data.formula=x1 data.target=os:getcwd", "give one of the two."),
+        ("run data.target=os:nosuch", "cannot be imported: AttributeError"),
+        ("run data=table", "`data.path` must name a file for data=table"),
+        ("run data=table data.path=none.csv", "`data.path` must be a file that is there"),
+        ("run data.path=t.csv", "`data.path` is a key of data=table, which is not the data"),
+        ("run model=mlp solver=lm", "`solver` must be lbfgs for model=mlp; got lm."),
+        ("run model=mlp model.k=2", "`model.k` is a key of model=kan, which is not the model"),
+        ("run model=mlp model.widths=[5,4]", "`model.widths` must be a list of positive integers"),
+        ("run model=mlp model.activation=sigmoid", "`model.activation` must be tanh, silu, relu"),
+        ("run -m model=kan,mlp model.k=2", "`model.k` is a key of model=kan, which is not"),
         ("run +foo=1", "There is no key `foo`."),
         ("run ++model.q=1", "There is no key `model.q`. Did you mean `model.k`?"),
         ("run solver.steps=3", "`solver.steps` is a key of solver=lbfgs, which is not the solver"),
         ("run solver=lmm", "There is no solver=lmm; there is lbfgs, lm. Did you mean `lm`?"),
         ("run data=bassel", "Did you mean `bessel`?"),
-        ("run data.sizes=[100,-1]", "without repeats; got [100, -1]."),
+        ("run data.sizes=[100,-1]", "without repeats, or null; got [100, -1]."),
         ("run data.sizes=3", "`data.sizes` must be a list of integers, 2 or more, without repeats"),
-        ("run data.n_test=2.5", "`data.n_test` must be an integer, 1 or more; got 2.5."),
-        ("run data.n_test=null", "`data.n_test` must be an integer, 1 or more; got null."),
+        ("run data.n_test=2.5", "`data.n_test` must be an integer, 1 or more, or null; got 2.5."),
+        ("run data.sizes=null", "`data.sizes` may be null for data=table alone."),
         ("run model.hidden=[1,a]", "`model.hidden` must be a list of positive integers, or null"),
         ("run seeds=true", "`seeds` must be an integer from 1 to 1000000, or a list"),
         ("run name=../elsewhere", "`name` must be 1 to 200 letters"),
@@ -120,11 +140,11 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("run grid.sizes=[10,5]", "in ascending order without repeats; got [10, 5]."),
         ("run grid.sizes=[0,5]", "`grid.sizes` must be a list of positive integers"),
         ("run data.sizes=[-1]", "`data.sizes` must be a list of integers, 2 or more"),
-        ("run data.sizes=[100,100]", "without repeats; got [100, 100]."),
+        ("run data.sizes=[100,100]", "without repeats, or null; got [100, 100]."),
         ("run model.k=2.5", "`model.k` must be an integer from 1 to 10; got 2.5."),
         ("run seeds=0", "`seeds` must be an integer from 1 to 1000000, or a list"),
         ("run seeds=[1,1]", "distinct integers, 0 or more; got [1, 1]."),
-        ("run data=nosuch", "There is no data=nosuch; there is bessel, exp_sin, nested, product"),
+        ("run data=nosuch", "There is no data=nosuch; there is bessel, ellipeinc, ellipj,"),
         ("run name=../../x", "`name` must be 1 to 200 letters"),
         ("run name=..", "`name` must be 1 to 200 letters"),
         ("run name=/x", "`name` must be 1 to 200 letters"),
@@ -169,6 +189,7 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("plot names=[a,../b]", "`names` must be a list of two or more names of sweeps"),
         ("plot name=a names=[a,b]", "`name` is one sweep and `names` are several; give one"),
         ("plot names=[nosuch,other]", "There is no sweep in outputs/nosuch."),
+        ("plot names=x*", "`names` must match two sweeps or more; x* matches 0 of outputs."),
         ("plot plot.x=width", "`plot.x` must be grid_size or n_params, or null; got 'width'."),
         ("plot plot.margin=0", "`plot.margin` must be a positive number; got 0"),
         ("plot edges", "There is no sweep in outputs; `kansweep run` makes one."),
@@ -245,7 +266,7 @@ def test_hydras_own_variable_brings_the_traceback_back(
         ("kansweep sh", {"run", "show", "plot", "report"}),
         ("kansweep run solver=", {"solver=lm", "solver=lbfgs"}),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
-        ("kansweep run data.n", {"data.name=", "data.n_test="}),
+        ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
         ("kansweep plot plot.s", {"plot.split="}),
         ("kansweep plot plot.f", {"plot.formats."}),
         ("kansweep report na", {"name="}),
@@ -628,3 +649,84 @@ def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None
     failed = dict.fromkeys(now) | {"n_train": 100, "size": 50}
     assert "n=100 G=50]" in watch(Terminal(), failed)
     assert watch(io.StringIO(), now) == ""
+
+
+@pytest.mark.parametrize("word", ["data.formula='exp(x1) + x2^2'", "data.formula=exp(x1) + x2^2"])
+def test_a_formula_may_have_quotes_of_its_own_or_only_those_of_the_shell(
+    kansweep: Any, tmp_path: Path, word: str
+) -> None:
+    status, _, err = kansweep("run", word, *SMALL, "seeds=1")
+    assert (status, err) == (0, "")
+    results = pd.read_parquet(tmp_path / "outputs/example8/results.parquet")
+    assert set(results["data"]) == {"exp(x1) + x2^2"}
+    assert set(results["width"]) == {"2-1-1"}
+
+
+def test_a_target_of_ones_own_is_one_yaml_file(kansweep: Any, tmp_path: Path) -> None:
+    """And the report tells how to repeat it without that file."""
+    (tmp_path / "mine/data").mkdir(parents=True)
+    text = "name: gauss\nformula: exp(-x1^2 - x2^2)\ndomain: [0, 2]\nhidden: [2]\n"
+    (tmp_path / "mine/data/gauss.yaml").write_text(text)
+    words = ("--config-dir", "mine", "data=gauss", "run.report=true")
+    status, out, err = kansweep("run", *words, *SMALL, "seeds=1", "name=gauss")
+    assert (status, err) == (0, "")
+    assert out.endswith("outputs/gauss/report.html\n")
+    results = pd.read_parquet(tmp_path / "outputs/gauss/results.parquet")
+    assert set(results["data"]) == {"gauss"}
+    assert set(results["width"]) == {"2-2-1"}
+    assert (results["status"] == "ok").all()
+    page = (tmp_path / "outputs/gauss/report.html").read_text()
+    command = html.unescape(re.search(r"kansweep run [^<]+", page)[0])
+    assert kansweep(*shlex.split(command)[1:]).out.startswith("gauss: 6 cells, 6 of them kept")
+
+
+def test_a_table_goes_from_file_to_report_in_one_command(kansweep: Any, tmp_path: Path) -> None:
+    """A table that others made: Engel's food expenditure of 235 households."""
+    frame = engel.load_pandas().data
+    frame.to_csv(tmp_path / "engel.csv", index=False)
+    words = ("data=table", "data.path=engel.csv", "data.output=foodexp", "run.report=true")
+    status, _, err = kansweep("run", *words, "grid.sizes=[3,6]", "seeds=2", "name=engel")
+    assert (status, err) == (0, "")
+    assert "Scaling law" in (tmp_path / "outputs/engel/report.html").read_text()
+    results = pd.read_parquet(tmp_path / "outputs/engel/results.parquet")
+    assert set(results["data"]) == {"engel"}
+    assert set(results["n_train"]) == {59, 188}
+    assert set(results["width"]) == {"1-1"}
+    whole = results[(results["n_train"] == 188) & (results["size"] == 3)]
+    # In the table's units: better than a straight line through all of it does.
+    line = np.polynomial.Polynomial.fit(frame["income"], frame["foodexp"], 1)
+    residual = float(np.std(frame["foodexp"] - line(frame["income"])))
+    assert whole["test_rmse"].mean() < 1.2 * residual
+    (tmp_path / "engel.csv").unlink()
+    assert kansweep("show").status == kansweep("plot").status == kansweep("report").status == 0
+    assert kansweep("run", *words, "name=engel").status == 2
+
+
+def test_mlps_are_trained_shown_and_drawn_like_kans(kansweep: Any, tmp_path: Path) -> None:
+    words = ("data.sizes=[40]", "data.n_test=50", "seeds=1", "model.widths=[2,3,9]")
+    run = ("run", "model=mlp", "solver.steps=2", "model.restarts=2", *words, "name=mlp")
+    status, out, err = kansweep(*run)
+    assert (status, err) == (0, "")
+    assert out.startswith("mlp: 3 cells, 0 of them kept, 3 trained, 0 failed")
+    assert kansweep(*run).out.startswith("mlp: 3 cells, 3 of them kept")
+    results = pd.read_parquet(tmp_path / "outputs/mlp/results.parquet")
+    assert results["size"].tolist() == [2, 3, 9]
+    assert results["width"].tolist() == ["2-2-2-1", "2-3-3-1", "2-9-9-1"]
+    assert results["n_params"].tolist() == [15, 25, 127]
+    for column in ("grid_size", "k", "reg", "floor_rmse", "start_grid"):
+        assert results[column].isna().all()
+    assert "w=9" in kansweep("show").out
+    assert kansweep("run", *words[:3], "grid.sizes=[3,6,12]", "name=kan").status == 0
+    assert kansweep("plot", "names=[kan,mlp]", "plot.formats=[svg]").status == 0
+    assert (tmp_path / "outputs/kan+mlp/figures/test_rmse_vs_n_params.svg").exists()
+    status, _, err = kansweep("plot", "edges", "name=mlp")
+    assert status == 2
+    assert "only KANs have edges" in err
+
+
+def test_sweeps_are_chosen_by_a_pattern(kansweep: Any, tmp_path: Path) -> None:
+    kansweep("run", "-m", "model.k=2,3", *SMALL, "seeds=1", "name=orders")
+    status, out, _ = kansweep("plot", "names=orders*", "plot.formats=[svg]")
+    assert status == 0
+    assert all(f"orders,model.k={k}: RMSE" in out for k in (2, 3))
+    assert (tmp_path / "outputs/orders+/figures/orders.svg").exists()
