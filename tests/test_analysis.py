@@ -165,11 +165,12 @@ def test_a_notebook_draws_an_mlp_from_a_file(tmp_path):
     assert kansweep.plot_laws(results, laws.iloc[:0]).axes[0].get_ylabel() == "test RMSE"
 
 
-def test_laws_of_an_mlp_are_those_against_parameters_alone(recwarn):
+def test_laws_of_an_mlp_are_those_against_parameters_alone():
     laws = analysis.laws(mlps(), law.DEFAULT)
     assert laws.groupby("x").size().to_dict() == {"n_params": 2}
     assert laws.columns.tolist() == law.LAW_COLUMNS
-    assert not recwarn.list
+    assert laws["exponent"].dtype == laws["theory"].dtype == float
+    assert laws["n_points"].dtype == int
 
 
 def test_figures_of_an_mlp_are_its_laws_its_data_and_its_map():

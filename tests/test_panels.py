@@ -115,7 +115,19 @@ def test_axes_are_the_same_and_labelled_at_the_edge_alone():
         len({panel.get_ylim() for panel in axes}) == len({panel.get_xlim() for panel in axes}) == 1
     )
     assert [panel.get_xlabel() != "" for panel in axes] == [False, False, True, True, True]
+    ticks = [panel.xaxis.get_major_ticks()[0].label1.get_visible() for panel in axes]
+    assert ticks == [False, False, True, True, True]
     assert [panel.get_ylabel() != "" for panel in axes] == [True, False, False, True, False]
+
+
+def test_a_kind_looks_the_same_in_every_panel_and_unlike_the_other():
+    seen = {
+        (mean.get_linestyle(), mean.get_color(), kept.get_marker())
+        for axes in shown(drawn(sweeps()))
+        for mean, kept in zip(lines(axes, "_mean"), lines(axes, "_kept"), strict=True)
+    }
+    assert len(seen) == 2
+    assert all(len(set(part)) == 2 for part in zip(*seen, strict=True))
 
 
 def test_one_legend_has_each_kind_once():

@@ -23,7 +23,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from models import mlps
+from models import kans, mlps
 from pandas import DataFrame
 
 from kansweep import cli, config, joint, kinds, law, markup, plot, report, sweep, table, words
@@ -561,6 +561,14 @@ def test_a_page_of_mlps_speaks_of_widths_and_claims_no_theory() -> None:
     )
     assert any("w = 10: " in label for label in labels)
     assert "Noise" not in text
+
+
+def test_a_law_rests_on_cells_of_its_own_kind() -> None:
+    both = pd.concat([kans(3), mlps(-0.9, 3, numbers=(10_000,))], ignore_index=True)
+    cells = law.classify(both)
+    for _, found in law.fit_laws(both).iterrows():
+        used = words.used(cells, found)
+        assert set(used["model"]) == {"kan" if found["verdict"] == "consistent" else "mlp"}
 
 
 def test_a_page_names_the_noise_and_what_it_limits() -> None:
