@@ -31,11 +31,11 @@ class Cholesky:
 def cholesky(matrix: Tensor, damping: Tensor | float) -> Cholesky:
     """Factor R matrices (R, P, P), float64, of which only the lower triangle is read.
 
-    Damping is relative to the diagonal (Marquardt 1963), so no unknown's units matter. A matrix
-    that is not positive definite even so is marked failed.
+    Damping is relative to the diagonal (Marquardt 1963), so no unknown's units matter: one number,
+    or one an unknown (R, P). A matrix that is not positive definite even so is marked failed.
     """
     diagonal = matrix.diagonal(dim1=1, dim2=2).clone()
-    ridge = torch.as_tensor(damping).to(matrix).reshape(-1, 1) * diagonal
+    ridge = torch.as_tensor(damping).to(matrix) * diagonal
     # An unknown that nothing depends on stays where it is.
     ridge = torch.where(diagonal > 0, ridge, 1.0)
     damped = matrix.clone()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kansweep.config import RunConfig
 
 # Raised when the same configuration would give other numbers than before, or another row.
-REVISIONS = {"format": 2, "lm": 2, "lbfgs": 1, "mlp": 1}
+REVISIONS = {"format": 2, "lm": 3, "lbfgs": 1, "mlp": 1}
 
 # Parts of a configuration that decide which cells there are, or how they are run, but none of
 # a cell's numbers (sizes and seeds are in the cell itself).

@@ -34,7 +34,7 @@ RELAXATION = 1.5  # of the logarithm: the update alone takes ever the same share
 # of freedom that is left over, at most all of it.
 TRUST = 3.0
 IDLE = 2.0  # degrees of freedom below which a layer's weight hardly matters
-MOST = 1e6  # beyond it, rounding of the penalty would drown what it leaves free
+MOST = 1e10  # beyond it, rounding of the penalty would drown what it leaves free, at G = 100 or so
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kansweep import banded
 from kansweep.kan import KAN
-from kansweep.linalg import cholesky, conjugate_gradients
+from kansweep.linalg import Cholesky, cholesky, conjugate_gradients
 from kansweep.solvers import penalty
 from kansweep.solvers.linearised import Linearised
 
@@ -25,11 +25,12 @@ DIRECT_LIMIT = 1500
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
 PROBES, PROBE_TOLERANCE = 4, 1e-2
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
-TRACE_RIDGE = 1e-12
+TRACE_RIDGE = 1e-10
+ROUNDING = 8.0  # last digits of the diagonal by which what was computed may be wrong
 
 
 class Factored(Protocol):
-    """A + damping diag A, ready to be solved with."""
+    """A with its diagonal raised by ``shares`` of itself, ready to be solved with."""
 
     diagonal: Tensor  # (R, P), of A itself
 
@@ -56,12 +57,25 @@ def system(lin: Linearised) -> System:
     return Direct(lin) if lin.kan.n_params <= DIRECT_LIMIT else Iterative(lin)
 
 
+def shares(damping: Tensor, diagonal: Tensor, data: Tensor) -> Tensor:
+    """By which share of itself each entry of A's diagonal (R, P) is raised, at damping (R,).
+
+    Damping is for what is not linear, so of an entry no more counts than the data's own largest
+    entry, data (R, P). A stiff penalty's diagonal lies so far above what the penalty leaves free
+    that a thousandth of all of it would hold every parameter where it is.
+    """
+    tiny, eps = torch.finfo(diagonal.dtype).tiny, torch.finfo(data.dtype).eps
+    most = (data.amax(1, keepdim=True) / diagonal.clamp(min=tiny)).clamp(max=1)
+    return damping[:, None] * most + ROUNDING * eps
+
+
 class Direct:
     """n A formed and factored, in float64; of symmetric matrices only the lower half is valid."""
 
     def __init__(self, lin: Linearised) -> None:
         self.n = lin.n_points
         self.data = lin.data_gram()
+        self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain)
         self.strain_factors = [part.double() for part in lin.strain_factors()]
         self.index, self.stiff, self.layer = penalty.entries(lin.kan)
         self.node_layer = _node_layers(lin.kan)
@@ -77,10 +91,15 @@ class Direct:
         return matrix
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
-        return _Solved(self._matrix(w, slice(None)), damping, self.n)
+        return _Solved(self._damped(w, damping, slice(None)), self.n)
+
+    def _damped(self, w: Tensor, damping: Tensor, replicas: Tensor | slice) -> Cholesky:
+        matrix = self._matrix(w, replicas)
+        diagonal = matrix.diagonal(dim1=1, dim2=2)
+        return cholesky(matrix, shares(damping[replicas], diagonal, self.data_diagonal[replicas]))
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        factors = cholesky(self._matrix(w, replicas), TRACE_RIDGE)
+        factors = self._damped(w, torch.full_like(w[:, 0], TRACE_RIDGE), replicas)
         inverse = factors.inverse()
         # Entries below the diagonal stand for two.
         twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)
@@ -93,8 +112,8 @@ class Direct:
 
 
 class _Solved:
-    def __init__(self, matrix: Tensor, damping: Tensor, n: int) -> None:
-        self.n, self.factors = n, cholesky(matrix, damping)
+    def __init__(self, factors: Cholesky, n: int) -> None:
+        self.n, self.factors = n, factors
         self.diagonal = self.factors.diagonal / n
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,8 +158,9 @@ class _Preconditioned:
         kan = self.lin.kan
         by_node = (w[:, None, _node_layers(kan)] * parts.node_diagonal).sum(2)
         self.diagonal = parts.data_diagonal + penalty.diagonal(kan, w) + by_node
+        ridge = shares(damping, self.diagonal, parts.data_diagonal) * self.diagonal
         # An unknown that nothing depends on stays where it is.
-        self.ridge = torch.where(self.diagonal > 0, damping[:, None] * self.diagonal, 1.0)
+        self.ridge = torch.where(self.diagonal > 0, ridge, 1.0)
         self.n_coef = kan.grid_size + kan.k
         stiff = torch.from_numpy(penalty.band(self.n_coef, kan.k + 2)).to(w)
         band = torch.nn.functional.pad(parts.data_band, (0, 2))
