@@ -121,7 +121,11 @@ def _dispatch(arguments: list[str]) -> int:
         case ["plot", "edges", *rest]:
             return max((_perform("edges", job) for job in _compose("edges", rest)), default=OK)
         case [command, *rest] if command in COMMANDS:
-            return max((_perform(command, job) for job in _compose(command, rest)), default=OK)
+            jobs = _compose(command, rest)
+            status = max((_perform(command, job) for job in jobs), default=OK)
+            if status == OK and command == "run" and len(jobs) > 1:
+                _say(f"All of them in one figure: kansweep plot{_selection_of(jobs)}")
+            return status
         case [word, *_]:
             hint = did_you_mean(word, COMMANDS)
             raise ConfigError(
@@ -196,10 +200,10 @@ def _compose(command: str, arguments: list[str]) -> list[Schema]:
 
 
 def _with_quotes(word: str) -> str:
-    """A formula as Hydra reads it, also where the shell has taken the only quotes."""
-    key, equals, value = word.partition("=")
-    bare = equals and key.lstrip("+") == "data.formula" and value not in ("", "null")
-    return config.override(key, value) if bare and value[0] not in "'\"$" else word
+    """A formula or a pattern as Hydra reads it, also where the shell has taken the only quotes."""
+    key, _, value = word.partition("=")
+    bare = key.lstrip("+") in ("data.formula", "names") and value not in ("", "null")
+    return config.override(key, value) if bare and value[0] not in "'\"$[" else word
 
 
 def _named(job: Schema, axes: list[str]) -> Schema:
@@ -375,6 +379,15 @@ def _selection(job: RunConfig) -> str:
         for key, value in chosen.items()
         if value != getattr(RunConfig, key)
     ]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def _selection_of(jobs: Sequence[Any]) -> str:
+    """The arguments that lead ``plot`` to all sweeps of a multirun."""
+    pattern = f"{os.path.commonprefix([job.name for job in jobs])}*"
+    words = [f"names={pattern}"]
+    if jobs[0].outputs != RunConfig.outputs:
+        words.append(config.override("outputs", jobs[0].outputs))
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 

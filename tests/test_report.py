@@ -27,7 +27,7 @@ from models import kans, mlps
 from pandas import DataFrame
 
 from kansweep import cli, config, joint, kinds, law, markup, plot, report, sweep, table, words
-from kansweep.config import DataConfig, GridConfig, ModelConfig, RunConfig
+from kansweep.config import DataConfig, GridConfig, KANConfig, RunConfig
 from kansweep.targets import TARGETS
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -356,14 +356,14 @@ JOBS = [
     RunConfig(),
     job(name="a,b=c", outputs="my 'own' \"folder\"\\", seeds=[3, 1]),
     job(name="1e5", seeds=1, device="cuda:1", dtype="float32"),
-    RunConfig(model=ModelConfig(hidden=(), k=2, base="silu")),
+    RunConfig(model=KANConfig(hidden=(), k=2, base="silu")),
     RunConfig(solver=config.LMConfig(penalty=1e-7, trace=True, start="additive", tolerance=1e-12)),
     RunConfig(solver=config.LBFGSConfig(steps=7), engine=config.ProcessConfig(workers=2)),
     RunConfig(engine=config.DaskConfig(address="tcp://10.0.0.1:8786")),
     RunConfig(engine=config.SubmititConfig(parameters={"slurm_partition": "a b", "mem_gb": 4})),
     RunConfig(run=config.RunModeConfig(mode="retry", fail_fast=True)),
     *(RunConfig(data=DataConfig(name=name, n_test=9)) for name in TARGETS),
-    RunConfig(data=DataConfig(name="product"), model=ModelConfig(hidden=(3, 2))),
+    RunConfig(data=DataConfig(name="product"), model=KANConfig(hidden=(3, 2))),
 ]
 
 
