@@ -1,7 +1,8 @@
-"""KANs and problems that several tests of the numerics use."""
+"""KANs, MLPs and problems that several tests of the numerics use."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import torch
@@ -11,6 +12,7 @@ from kansweep import kan
 from kansweep.data import sample
 from kansweep.gauge import mid_and_half, rescale_inputs, rescale_outputs
 from kansweep.kan import KAN, edges
+from kansweep.mlp import MLP
 from kansweep.solvers import Problem
 from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
@@ -60,3 +62,16 @@ def normalised(kan: KAN, x: Tensor) -> KAN:
         layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)
         x = (s - mid[:, None]) / half[:, None]
     return replace(kan, layers=tuple(layers))
+
+
+def random_mlp(
+    width: tuple[int, ...], activation: str = "tanh", *, replicas: int = 2, seed: int = 0
+) -> MLP:
+    """Normal weights and biases."""
+    pairs = list(itertools.pairwise(width))
+    blank = MLP(
+        tuple(torch.zeros(replicas, o, i, dtype=torch.float64) for i, o in pairs),
+        tuple(torch.zeros(replicas, o, dtype=torch.float64) for _, o in pairs),
+        activation,
+    )
+    return blank.with_theta(normal(replicas, blank.n_params, seed=seed))

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
-from kans import normal, points
+from kans import normal, points, random_mlp
 from torch import nn
 
 from kansweep import mlp as mlps
 from kansweep.mlp import ACTIVATIONS, MLP
 
 MODULES = {"tanh": nn.Tanh, "silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU}
-
-
-def random_mlp(
-    width: tuple[int, ...], activation: str = "tanh", *, replicas: int = 2, seed: int = 0
-) -> MLP:
-    pairs = list(itertools.pairwise(width))
-    blank = MLP(
-        tuple(torch.zeros(replicas, o, i, dtype=torch.float64) for i, o in pairs),
-        tuple(torch.zeros(replicas, o, dtype=torch.float64) for _, o in pairs),
-        activation,
-    )
-    return blank.with_theta(normal(replicas, blank.n_params, seed=seed))
 
 
 def sequential(net: MLP, replica: int) -> nn.Sequential:

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from kans import example, points
-from test_mlp import random_mlp
+from kans import example, points, random_mlp
 
 from kansweep.data import sample
 from kansweep.mlp import ACTIVATIONS, MLP
@@ -97,11 +96,12 @@ def test_what_is_trained_maps_raw_inputs_to_raw_outputs():
 
 
 def test_seeds_in_a_batch_are_what_they_are_alone():
+    """Bit for bit: what rounding changes, the iterations would magnify."""
     solver = MLPLBFGS(steps=3, restarts=2)
     together = trained(example(40, (0, 1)), solver)
     for r in range(2):
         alone = trained(example(40, (r,)), solver)
-        np.testing.assert_allclose(together.kan[r : r + 1].theta(), alone.kan.theta(), rtol=1e-9)
+        assert torch.equal(together.kan[r : r + 1].theta(), alone.kan.theta())
 
 
 def test_the_same_again_is_the_same_bit_for_bit():
@@ -183,15 +183,16 @@ def test_single_precision_stays_single():
 
 
 @pytest.mark.parametrize(
-    ("target", "n_train", "shape", "bound"),
+    ("target", "n_train", "shape", "restarts", "bound"),
     [
-        ("exp_sin", 300, MLPShape((2, 10, 10, 1), "tanh"), 1e-2),
-        ("nested", 500, MLPShape((4, 12, 12, 1), "silu"), 0.15),
+        ("exp_sin", 300, MLPShape((2, 10, 10, 1), "tanh"), 1, 1.2e-2),
+        ("nested", 500, MLPShape((4, 12, 12, 1), "silu"), 3, 0.15),
     ],
 )
-def test_it_learns_the_targets(target, n_train, shape, bound):
-    """Medians over fifteen seeds are three times below the bounds."""
-    data = sample(TARGETS[target], n_train, 1000, (0,))
-    problem = Problem(data.x_train, data.y_train, (-1.0, 1.0), (0,))
-    net = trained(problem, MLPLBFGS(steps=60), shape).kan
-    assert rmse(net, data.x_test, data.y_test).item() < bound
+def test_it_learns_the_targets(target, n_train, shape, restarts, bound):
+    """Of fifteen starts all of the first and two thirds of the second are below the bound; which
+    ones hangs on rounding, hence the median of three seeds."""
+    data = sample(TARGETS[target], n_train, 1000, (0, 1, 2))
+    problem = Problem(data.x_train, data.y_train, (-1.0, 1.0), (0, 1, 2))
+    net = trained(problem, MLPLBFGS(steps=60, restarts=restarts), shape).kan
+    assert rmse(net, data.x_test, data.y_test).median().item() < bound

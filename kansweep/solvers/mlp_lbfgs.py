@@ -1,8 +1,8 @@
 """MLPs by L-BFGS with a strong Wolfe search on the full batch, the best of several starts.
 
-Liu and Nocedal 1989 as ``torch.optim.LBFGS`` has it, from starts as in Glorot and Bengio 2010 or
-He et al. 2015. It trains on inputs brought to [-1, 1] and outputs of mean 0 and deviation 1; both
-maps are folded into the outer layers of the MLP that comes back.
+The starts are those of Glorot and Bengio 2010 or He et al. 2015. Training sees inputs on [-1, 1]
+and outputs of mean 0 and deviation 1; both maps are folded into the outer layers of the MLP that
+comes back.
 """
 
 from __future__ import annotations
@@ -28,25 +28,28 @@ from kansweep.solvers import (
     Problem,
     relative_gradient,
 )
-from kansweep.solvers.lbfgs import LOSS_SCALE, MAX_EVALUATIONS, MAX_ITERATIONS, TOLERANCE
 from kansweep.solvers.objective import output_spread
+from kansweep.solvers.quasi_newton import Memory, Point, iterate
 from kansweep.solvers.start import START_STREAM
 
-HISTORY = 100
+MAX_ITERATIONS = 20  # in a step, as in ``lbfgs``
+HISTORY = 100  # pairs; on exp_sin ten leave three times the error, three hundred gain nothing
 CONVERGENCE = 1e-6  # a step that lowers the mean squared error by less, relative to it, is the last
 
 
 @dataclass(frozen=True)
 class MLPLBFGS:
-    """Settings: ``steps`` calls of the optimiser, each of at most 20 iterations, from each of
-    ``restarts`` starts; the one with the least training error is kept."""
+    """Settings: ``steps`` of at most 20 iterations, from each of ``restarts`` starts; the one
+    with the least training error is kept."""
 
     steps: int = 200
     restarts: int = 1
 
     def start(self, shape: MLPShape, problem: Problem) -> MLP:
         """The first of the random starts of each seed."""
-        return _Scales.of(problem).folded(_random(shape, problem, 0))
+        # One by one: a mean over a batch may round otherwise, and 4000 iterations magnify it.
+        parts = [problem[replica] for replica in _each(problem)]
+        return concatenate([_Scales.of(p).folded(_random(shape, p, 0)) for p in parts])
 
     def solve(
         self,
@@ -57,13 +60,13 @@ class MLPLBFGS:
     ) -> Outcome[MLP]:
         """Train from ``kan`` and from ``restarts`` - 1 random starts of its shape beside it.
 
-        Replicas and restarts come one after the other: in a batch they are no faster, for the
-        time goes into activations and products. ``steps`` are those of all restarts together,
-        the rest is of the one that is kept.
+        Replicas and restarts come one after the other, so that the seeds beside it change no bit
+        of one; in a batch they are no faster, for the time goes into activations and products.
+        ``steps`` are those of all restarts together, the rest is of the one that is kept.
         """
         runs = [
             self._solve_one(kan[replica], problem[replica], replica, observe)
-            for replica in torch.arange(kan.n_replicas, device=problem.x.device).split(1)
+            for replica in _each(problem)
         ]
         return Outcome(
             concatenate([run.net for run in runs]),
@@ -129,6 +132,11 @@ class _Scales:
         return net.with_outputs(-self.mean / self.spread, 1 / self.spread)
 
 
+def _each(problem: Problem) -> list[Tensor]:
+    """The index of every replica, (1,) each."""
+    return list(torch.arange(len(problem.x), device=problem.x.device).split(1))
+
+
 def _random(shape: MLPShape, problem: Problem, restart: int) -> MLP:
     """Weights uniform with Glorot's variance for tanh and He's for the rest, biases uniform
     within 1/sqrt(I) as in ``torch.nn.Linear``: with none, silu often ends in a poor minimum.
@@ -155,39 +163,33 @@ def _descend(
     net: MLP, problem: Problem, steps: int, after_step: Callable[[int, MLP], None]
 ) -> _Run:
     """Train one replica on scaled data."""
-    theta = net.theta().requires_grad_()
 
-    def current() -> MLP:
-        return net.with_theta(theta.detach())
+    def loss(theta: Tensor) -> Point:
+        objective, gradient = loss_and_gradient(net.with_theta(theta[None]), problem)
+        return Point(theta, float(objective), 2 * gradient[0])
 
-    def loss() -> Tensor:
-        objective, gradient = loss_and_gradient(current(), problem)
-        theta.grad = 2 * LOSS_SCALE * gradient
-        return LOSS_SCALE * objective
-
-    optimiser = torch.optim.LBFGS(
-        [theta],
-        max_iter=MAX_ITERATIONS,
-        max_eval=MAX_EVALUATIONS,
-        history_size=HISTORY,
-        tolerance_grad=TOLERANCE,
-        tolerance_change=TOLERANCE,
-        line_search_fn="strong_wolfe",
-    )
-    reason, step, last = STEP_LIMIT, 0, math.inf
+    point = loss(net.theta()[0])
+    memory = Memory(HISTORY, point.theta)
+    reason, step = STEP_LIMIT, 0
     for step in range(1, steps + 1):
-        before = float(optimiser.step(loss))  # the loss where the step began
-        after_step(step, current())
-        if not bool(torch.isfinite(theta).all()):
+        last = point.loss
+        for _ in range(MAX_ITERATIONS):
+            reached = iterate(loss, point, memory)
+            if reached is None:  # what is remembered may mislead: once more without it
+                memory = Memory(HISTORY, point.theta)
+                reached = iterate(loss, point, memory)
+            if reached is None:
+                break
+            point = reached
+        after_step(step, net.with_theta(point.theta[None]))
+        if not math.isfinite(point.loss):
             reason = NON_FINITE
             break
-        if before >= last * (1 - CONVERGENCE):
+        if point.loss >= last * (1 - CONVERGENCE):
             reason = CONVERGED
             break
-        last = before
-    net = net.with_theta(theta.detach().clone())
-    error = float(loss_and_gradient(net, problem)[0])
-    return _Run(net, error, grad_norm(net, problem), step, reason)
+    net = net.with_theta(point.theta[None])
+    return _Run(net, point.loss, grad_norm(net, problem), step, reason)
 
 
 def _iteration(
@@ -215,14 +217,14 @@ def loss_and_gradient(net: MLP, problem: Problem) -> tuple[Tensor, Tensor]:
 
 def grad_norm(net: MLP, problem: Problem) -> Tensor:
     """``relative_gradient`` of the mean squared error, (R,)."""
-    objective, gradient = loss_and_gradient(net, problem)
     inputs, slopes, f = _forward(net, problem.x)
-    squares = [h.square() for h in inputs]
-    diagonal = torch.zeros_like(gradient)
+    residual = f - problem.y  # (R, n, M)
+    gradient = _joined(_backward(net, slopes, residual), inputs)
+    diagonal, squares = torch.zeros_like(gradient), [h.square() for h in inputs]
     for output in torch.eye(f.shape[2], dtype=f.dtype, device=f.device):
         deltas = _backward(net, slopes, output.expand_as(f))
-        diagonal += _joined([delta.square() for delta in deltas], squares) / f[0].numel()
-    return relative_gradient(gradient, diagonal, objective)
+        diagonal += _joined([delta.square() for delta in deltas], squares)
+    return relative_gradient(gradient, diagonal, residual.square().sum((1, 2)))
 
 
 def _forward(net: MLP, x: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
