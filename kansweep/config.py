@@ -152,9 +152,9 @@ class MLPConfig(ModelConfig):
     )
     depth: int = _key(2, checks.COUNT, "mlp: hidden layers")
     activation: str = _key(
-        "tanh", one_of("tanh", "silu", "relu", "gelu"), "mlp: tanh, silu, relu or gelu"
+        "silu", one_of("tanh", "silu", "relu", "gelu"), "mlp: tanh, silu, relu or gelu"
     )
-    restarts: int = _key(5, checks.COUNT, "mlp: random starts; the best by training error stays")
+    restarts: int = _key(3, checks.COUNT, "mlp: random starts; the best by training error stays")
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return (size,) * self.depth

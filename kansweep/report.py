@@ -89,7 +89,8 @@ def page(sweep: Sweep) -> str:
 def _about(sweep: Sweep) -> str:
     record, results = sweep.record, law.complete(sweep.results)
     first, kind = results.iloc[0], kinds.of(results)
-    target = TARGETS.get(str(first["data"]))
+    name, own = str(first["data"]), record["data"].get("formula")
+    formula = own or (TARGETS[name].formula if name in TARGETS else name)
     seeds = record["seeds"] if isinstance(record["seeds"], int) else len(record["seeds"])
     counts = {
         "data size": sweep.matrix["n_train"].nunique(),
@@ -103,7 +104,7 @@ def _about(sweep: Sweep) -> str:
     noisy = f", with noise of {noise:.3g} on the training outputs" if noise > 0 else ""
     return markup.paragraph(
         f"Scaling law of {kind.networks}, width {words.listed(plot.shapes(results))}{splines},"
-        f" on {first['data']}{f' = {target.formula}' if target else ''}{noisy}."
+        f" on {name}{f' = {formula}' if formula != name else ''}{noisy}."
         f" {f' {words.TIMES} '.join(extent)}, {math.prod(counts.values())} cells:"
         f" {words.listed(states)}.",
         "about",

@@ -72,7 +72,7 @@ def test_an_override_wins_over_the_experiment(kansweep: Any) -> None:
 
 def test_every_target_and_solver_is_a_choice(kansweep: Any) -> None:
     assert choices("data") == {*TARGETS, "table"}
-    assert choices("solver") == set(SOLVERS)
+    assert choices("solver") == {*SOLVERS, "lbfgs_mlp"}
     for target in TARGETS:
         assert composed(kansweep, f"data={target}").data.name == target
     for solver, schema in SOLVERS.items():
