@@ -63,7 +63,7 @@ def batch(n_train: int, grids: tuple[int, ...], seeds: tuple[int, ...]) -> chain
 
 
 def run(work: chain.Batch) -> Iterator[dict[str, Any]]:
-    solver = Timed(make_solver(RunConfig().solver))
+    solver = Timed(make_solver(RunConfig()))
     for results in chain.train(work, solver, [None] * len(work.seeds), lambda _: None):
         counted = solver.taken()
         for result in results:

@@ -23,6 +23,7 @@ from kansweep.solvers import (
     mlp_lbfgs,
 )
 from kansweep.solvers.mlp_lbfgs import MLPLBFGS
+from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 SHAPE = MLPShape((2, 6, 6, 1), "tanh")
@@ -192,7 +193,7 @@ def test_single_precision_stays_single():
 def test_it_learns_the_targets(target, n_train, shape, restarts, bound):
     """Of fifteen starts all of the first and two thirds of the second are below the bound; which
     ones hangs on rounding, hence the median of three seeds."""
-    data = sample(TARGETS[target], n_train, 1000, (0, 1, 2))
+    data = sample(Sampled(TARGETS[target]), n_train, 1000, (0, 1, 2))
     problem = Problem(data.x_train, data.y_train, (-1.0, 1.0), (0, 1, 2))
     net = trained(problem, MLPLBFGS(steps=60, restarts=restarts), shape).kan
     assert rmse(net, data.x_test, data.y_test).median().item() < bound

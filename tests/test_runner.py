@@ -26,6 +26,7 @@ from kansweep.config import (
     GridConfig,
     LBFGSConfig,
     LMConfig,
+    MLPConfig,
     ProcessConfig,
     RunConfig,
     RunModeConfig,
@@ -695,10 +696,13 @@ def test_a_trace_is_a_parquet_file_of_every_cell_trained(tmp_path):
 def test_a_solver_is_made_with_every_setting():
     lm = LMConfig(start="random", restarts=3, max_steps=7, penalty=0.5, tolerance=1e-4)
     settings = {name: value for name, value in vars(lm).items() if name not in ("name", "trace")}
-    made = vars(worker.make_solver(lm)) | {"start": lm.start}
+    made = vars(worker.make_solver(RunConfig(solver=lm))) | {"start": lm.start}
     assert made.pop("start_from") == "random"
     assert made == settings
-    assert worker.make_solver(LBFGSConfig(steps=9)).steps == 9
+    lbfgs = LBFGSConfig(steps=9)
+    assert vars(worker.make_solver(RunConfig(solver=lbfgs))) == {"steps": 9}
+    mlp = worker.make_solver(RunConfig(model=MLPConfig(restarts=4), solver=lbfgs))
+    assert vars(mlp) == {"steps": 9, "restarts": 4}
 
 
 def test_a_smaller_plan_leaves_the_rows_of_the_larger_where_they_are(tmp_path, diary):
