@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := benchmarks/.venv-peers
 
-.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines kills ci clean
+.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines kills gallery ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -52,6 +52,9 @@ $(PEERS)/installed: benchmarks/peers.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
 	@touch $@
+
+gallery: $(INSTALLED) ## train and draw what docs/gallery.md shows, and write it
+	$(BIN)/python docs/gallery.py $(ARGS)
 
 ci: lint typecheck test ## what continuous integration runs
 

@@ -26,12 +26,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
+gallery = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "gallery.py")))
 DOCS = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "gallery.md")
 _BLOCK = re.compile(
     r"(?:^<!-- runs after: (?P<after>.+) -->\n+)?"
@@ -192,6 +194,21 @@ def test_the_readmes_python_that_is_marked_runs(reader):
         if block.after is not None:
             reader.do(Block("sh", block.after, block.line))
             reader.do(block)
+
+
+def test_the_gallerys_page_is_that_of_its_entries():
+    assert gallery.PAGE.read_text() == gallery.page()
+    drawn = {entry.image for entry in gallery.ENTRIES}
+    assert set(gallery.FIGURES.glob("*")) <= drawn, "a figure that no entry has"
+
+
+@pytest.mark.parametrize("entry", gallery.ENTRIES, ids=lambda entry: entry.name)
+def test_the_gallerys_commands_are_understood(entry, kansweep):
+    for command in entry.commands:
+        program, *words = shlex.split(command)
+        assert program == "kansweep"
+        outcome = kansweep(*words, "--cfg", "job")
+        assert outcome.status == 0, outcome.err
 
 
 def test_links_and_figures_of_the_documents_are_there():
