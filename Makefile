@@ -26,7 +26,7 @@ plot: $(INSTALLED) ## draw the law again
 	$(BIN)/kansweep plot $(ARGS)
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(INSTALLED) ## check style and format
 	$(BIN)/ruff check

@@ -78,7 +78,8 @@ def _table(k: int, derivative: bool, like: tuple[torch.dtype, torch.device]) -> 
     table = _pieces(k).T
     if derivative:
         table = np.hstack([table, np.pad(_derivative_pieces(k).T, ((0, 1), (0, 0)))])
-    return torch.from_numpy(table).to(like[1], like[0])
+    with torch.inference_mode(False):  # it is kept, and autograd must not meet it as it is there
+        return torch.from_numpy(table).to(like[1], like[0])
 
 
 def _polynomials(t: Tensor, k: int, *, derivative: bool) -> Tensor:

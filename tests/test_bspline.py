@@ -146,3 +146,15 @@ def test_difference_is_that_of_numpy():
 def test_a_nan_stays_a_nan():
     x = torch.tensor([[[float("nan")]]]).double()
     assert bspline.evaluate(x, normal(1, 1, 1, 8), LOWER, UPPER, 3).isnan().all()
+
+
+def test_autograd_works_after_a_solver_has_been_at_work():
+    """What solvers compute in inference mode is kept for later, and must serve there too."""
+    bspline._table.cache_clear()
+    coef, ends = torch.ones(1, 1, 1, 7, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
+    x = torch.full((1, 5, 1), 0.3, dtype=torch.float64)
+    with torch.inference_mode():
+        bspline.evaluate(x, coef, -ends, ends, 3)
+    x.requires_grad_()
+    bspline.evaluate(x, coef, -ends, ends, 3).sum().backward()
+    assert x.grad.abs().max() < 1e-14  # B-splines sum to one

@@ -78,7 +78,7 @@ def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
         keys = [key for key in config.keys(schema) if "." not in key or not key.endswith(".name")]
         assert [key for key in keys if f"\n  {key}=" not in out] == []
         assert max(map(len, out.splitlines())) <= 100
-    assert "solver: lbfgs, lm" in kansweep("run", "--help").out
+    assert "solver: lbfgs, lbfgs_mlp, lm" in kansweep("run", "--help").out
 
 
 def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
@@ -110,7 +110,7 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("run +foo=1", "There is no key `foo`."),
         ("run ++model.q=1", "There is no key `model.q`. Did you mean `model.k`?"),
         ("run solver.steps=3", "`solver.steps` is a key of solver=lbfgs, which is not the solver"),
-        ("run solver=lmm", "There is no solver=lmm; there is lbfgs, lm. Did you mean `lm`?"),
+        ("run solver=lmm", "There is no solver=lmm; there is lbfgs, lbfgs_mlp, lm. Did you mean `lm`?"),
         ("run data=bassel", "Did you mean `bessel`?"),
         ("run data.sizes=[100,-1]", "without repeats, or null; got [100, -1]."),
         ("run data.sizes=3", "`data.sizes` must be a list of integers, 2 or more, without repeats"),
@@ -125,7 +125,7 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("run force", "`force` cannot be read; write key=value, as in data.sizes=[100,300]."),
         ("run model.k=1,2", "To sweep over it, add --multirun"),
         ("run -m model.k=1,2,0", "`model.k` must be an integer from 1 to 10; got 0."),
-        ("run -m solver=lm,foo", "There is no solver=foo; there is lbfgs, lm."),
+        ("run -m solver=lm,foo", "There is no solver=foo; there is lbfgs, lbfgs_mlp, lm."),
         ("run --config-dir nowhere", "nowhere' not found"),
         ("run --cfg job -p nothing", "package 'nothing' not found"),
         ("run --faster", "unrecognized arguments: --faster"),
@@ -264,7 +264,7 @@ def test_hydras_own_variable_brings_the_traceback_back(
     [
         ("kansweep ", {"run", "show", "plot", "report"}),
         ("kansweep sh", {"run", "show", "plot", "report"}),
-        ("kansweep run solver=", {"solver=lm", "solver=lbfgs"}),
+        ("kansweep run solver=", {"solver=lm", "solver=lbfgs", "solver=lbfgs_mlp"}),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
         ("kansweep plot plot.s", {"plot.split="}),
