@@ -22,6 +22,8 @@ from models import mlps
 from statsmodels.datasets import engel
 
 from kansweep import cli, config
+from kansweep.cli.composing import HELP, SUBCOMMANDS
+from kansweep.cli.training import Progress
 from kansweep.config import RunConfig
 from kansweep.model import MLPModel
 from kansweep.store import Store
@@ -70,7 +72,7 @@ for words in (
 def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
     assert all(f"\n  {command} " in kansweep("--help").out for command in cli.COMMANDS)
     for command, schema in config.SCHEMAS.items():
-        words = ["plot", command] if command in cli.SUBCOMMANDS else [command]
+        words = ["plot", command] if command in SUBCOMMANDS else [command]
         assert " ".join(words) in kansweep("--help").out
         status, out, err = kansweep(*words, "--help")
         assert (status, err) == (0, "")
@@ -82,7 +84,7 @@ def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
 
 
 def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
-    assert kansweep() == (2, "", cli.HELP)
+    assert kansweep() == (2, "", HELP)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,10 @@ def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
         ("run +foo=1", "There is no key `foo`."),
         ("run ++model.q=1", "There is no key `model.q`. Did you mean `model.k`?"),
         ("run solver.steps=3", "`solver.steps` is a key of solver=lbfgs, which is not the solver"),
-        ("run solver=lmm", "There is no solver=lmm; there is lbfgs, lbfgs_mlp, lm. Did you mean `lm`?"),
+        (
+            "run solver=lmm",
+            "There is no solver=lmm; there is lbfgs, lbfgs_mlp, lm. Did you mean `lm`?",
+        ),
         ("run data=bassel", "Did you mean `bessel`?"),
         ("run data.sizes=[100,-1]", "without repeats, or null; got [100, -1]."),
         ("run data.sizes=3", "`data.sizes` must be a list of integers, 2 or more, without repeats"),
@@ -290,7 +295,7 @@ def test_hydra_is_asked_about_the_line_without_the_command(
         return []
 
     seen: list[tuple[str, str, int]] = []
-    monkeypatch.setattr(cli, "_compose", look)
+    monkeypatch.setattr("kansweep.cli.composing.compose", look)
     for line in ("kansweep show form", "kansweep  show  "):
         monkeypatch.setenv("COMP_LINE", line)
         monkeypatch.setenv("COMP_POINT", str(len(line)))
@@ -579,14 +584,14 @@ def test_a_changed_configuration_is_refused_under_a_used_name(
 def test_an_interrupted_run_keeps_its_cells_and_goes_on(
     kansweep: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, status: int
 ) -> None:
-    class Impatient(cli.Progress):
+    class Impatient(Progress):
         def finished(self, row: Any) -> None:
             super().finished(row)
             if self.done == 2:
                 os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patched:
-        patched.setattr(cli, "Progress", Impatient)
+        patched.setattr("kansweep.cli.training.Progress", Impatient)
         stopped = kansweep("run", *SMALL, "name=trial")
     assert (stopped.status, stopped.out) == (status, "")
     kept = [name for name in files(tmp_path) if "/cells/" in name]
@@ -595,7 +600,7 @@ def test_an_interrupted_run_keeps_its_cells_and_goes_on(
     assert f"2 of {CELLS} cells are done and kept. Go on with: {typed} name=trial\n" in stopped.err
 
     with monkeypatch.context() as patched:
-        patched.setattr(cli, "Progress", Impatient)
+        patched.setattr("kansweep.cli.training.Progress", Impatient)
         anew = kansweep("run", *SMALL, "name=trial", "run.mode=force")
     assert "2 of 12 cells were trained again; the others are as they were. To train" in anew.err
     assert anew.err.endswith(f": {typed} name=trial run.mode=force\n")
@@ -635,7 +640,7 @@ def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None
 
     def watch(screen: io.StringIO, row: dict[str, Any]) -> str:
         monkeypatch.setattr(sys, "stderr", screen)
-        progress = cli.Progress()
+        progress = Progress()
         progress.started(total=20, cached=5)
         progress.progress(now)
         progress.finished(row)

@@ -26,7 +26,8 @@ from matplotlib.figure import Figure
 from models import kans, mlps
 from pandas import DataFrame
 
-from kansweep import cli, config, joint, kinds, law, markup, plot, report, sweep, table, words
+from kansweep import config, joint, kinds, law, markup, plot, report, sweep, table, words
+from kansweep.cli.composing import register
 from kansweep.config import DataConfig, GridConfig, KANConfig, RunConfig
 from kansweep.targets import TARGETS
 
@@ -347,7 +348,7 @@ def composed(command: str) -> RunConfig:
     """The configuration that a command gives, through a shell's eyes and Hydra's."""
     program, run, *words = shlex.split(command)
     assert (program, run) == ("kansweep", "run")
-    cli._register("run", "scratch")
+    register("run", "scratch")
     with initialize_config_dir(str(config.config_dir()), version_base="1.3"):
         return config.load(compose("config", overrides=words), RunConfig)
 

@@ -1,0 +1,81 @@
+"""The command line: ``kansweep run``, ``show``, ``plot``, ``report``; it alone prints or exits."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from kansweep import __version__
+from kansweep.checks import ConfigError, did_you_mean
+from kansweep.cli.analysing import edges, plot, report, show
+from kansweep.cli.composing import HELP, complete, compose
+from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, refuse, say
+from kansweep.cli.training import run, selection_of
+from kansweep.config import Schema
+
+COMMANDS: dict[str, Callable[[Any], int]] = {
+    "run": run,
+    "show": show,
+    "plot": plot,
+    "report": report,
+}
+SUBCOMMANDS: dict[str, Callable[[Any], int]] = {"edges": edges}  # of plot
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: an interruption with an exit status of its own."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
+def main() -> int:
+    """Do what the arguments say and return the exit status."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _dispatch(sys.argv[1:])
+    except ConfigError as error:
+        return refuse(error)
+    except Terminated:
+        return TERMINATED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _dispatch(arguments: list[str]) -> int:
+    match arguments:
+        case ["--help" | "-h", *_]:
+            say(HELP.rstrip())
+        case ["--version", *_]:
+            say(f"kansweep {__version__}")
+        case ["-sc" | "--shell-completion", *_]:
+            complete(arguments, COMMANDS)
+        case ["plot", "edges", *rest]:
+            return max((_perform("edges", job) for job in compose("edges", rest)), default=OK)
+        case [command, *rest] if command in COMMANDS:
+            jobs = compose(command, rest)
+            status = max((_perform(command, job) for job in jobs), default=OK)
+            if status == OK and command == "run" and len(jobs) > 1:
+                say(f"All of them in one figure: kansweep plot{selection_of(jobs)}")
+            return status
+        case [word, *_]:
+            hint = did_you_mean(word, COMMANDS)
+            raise ConfigError(
+                f"There is no command `{word}`; there is {', '.join(COMMANDS)}.{hint}"
+            )
+        case _:
+            print(HELP, end="", file=sys.stderr)
+            return REFUSED
+    return OK
+
+
+def _perform(command: str, job: Schema) -> int:
+    from kansweep.store import StoreError
+
+    try:
+        return (COMMANDS | SUBCOMMANDS)[command](job)
+    except (ConfigError, StoreError) as error:
+        return refuse(error)

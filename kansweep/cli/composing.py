@@ -1,0 +1,167 @@
+"""From words to checked configurations, by Hydra; and the help that it gives."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Collection
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import env_override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from kansweep import config
+from kansweep.checks import ConfigError
+from kansweep.cli.output import OK, REFUSED
+from kansweep.config import RunConfig, Schema
+
+HELP = """\
+kansweep trains Kolmogorov-Arnold networks over data sizes, grid sizes and seeds,
+and fits and draws their scaling laws.
+
+Usage: kansweep COMMAND [key=value ...]
+
+  run     train what is not trained yet
+  show    the matrix as a table: what is done, waiting and failed
+  plot    fit the laws, print them and draw them
+          plot edges: draw the functions that one trained network learned
+  report  all of it as one HTML page, to be read anywhere
+
+kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
+Tab completion in bash: eval "$(kansweep -sc install=bash)"
+"""
+
+COMMAND_HELP = {
+    "run": """\
+Train one KAN for every data size, grid size and seed; what is already trained is kept.
+
+  kansweep run data=product model.hidden=[2] grid.sizes=[3,5,10,20,50] name=product
+  kansweep run data.sizes=[1000,3000] seeds=10
+  kansweep run experiment=example8_lbfgs
+  kansweep run --multirun model.k=1,2,3     one sweep for each value
+""",
+    "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
+    "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
+    "report": "Write one HTML page with the laws, the figures, the matrix and how to repeat it.\n",
+    "edges": """\
+Draw every function that the KAN of one cell learned, beside the target's own where it is known.
+
+  kansweep plot edges edges.n_train=3000 edges.seed=0 edges.size=100
+""",
+}
+SUBCOMMANDS = {"edges": "plot edges"}  # by schema, and as they are typed
+
+
+def compose(command: str, arguments: list[str]) -> list[Schema]:
+    """Let Hydra read the arguments: one checked configuration, or with --multirun one a job."""
+    jobs: list[tuple[DictConfig, list[str]]] = []
+
+    def collect(composed: DictConfig) -> None:
+        overrides = OmegaConf.to_container(HydraConfig.get().overrides.task)
+        jobs.append((composed, cast(list[str], overrides)))
+
+    if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
+        argparse.ArgumentParser._check_help = lambda *_: None
+    schema, argv = config.SCHEMAS[command], sys.argv
+    # argparse wants its options before all overrides
+    arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
+    sys.argv = ["kansweep", *map(_with_quotes, arguments)]
+    try:
+        with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
+            register(command, scratch)
+            primary = "config" if command == "run" else command
+            hydra.main(str(config.config_dir()), primary, version_base="1.3")(collect)()
+    except SystemExit as exit:
+        raise SystemExit(REFUSED if exit.code else OK) from None
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        raise ConfigError(config.explain(error, schema)) from error
+    finally:
+        sys.argv = argv
+    shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
+    return [
+        _named(config.load(composed, schema), [word for word in overrides if word not in shared])
+        for composed, overrides in jobs
+    ]
+
+
+def complete(arguments: list[str], commands: Collection[str]) -> None:
+    """Answer the shell: a command's name first, then what Hydra completes for that command."""
+    line = os.environ.get("COMP_LINE")
+    if line is None:  # not a question but the installation of the completion
+        compose("run", arguments)
+        return
+    word = re.match(r"\s*\S+\s+(\S+)\s", line)
+    if word is None:
+        print(*commands)
+    elif word[1] in commands:
+        point = int(os.environ.get("COMP_POINT", len(line)))
+        shorter = {
+            "COMP_LINE": line[: word.start(1)] + line[word.end() :],
+            "COMP_POINT": str(max(word.start(1), point - len(word[1]) - 1)),
+        }
+        with env_override(shorter):
+            compose(word[1], arguments)
+
+
+def _with_quotes(word: str) -> str:
+    """A formula or a pattern as Hydra reads it, also where the shell has taken the only quotes."""
+    key, _, value = word.partition("=")
+    bare = key.lstrip("+") in ("data.formula", "names") and value not in ("", "null")
+    return config.override(key, value) if bare and value[0] not in "'\"$[" else word
+
+
+def _named(job: Schema, axes: list[str]) -> Schema:
+    """The job under a name that says what tells it from the other jobs of a multirun."""
+    axes = [axis for axis in axes if not axis.startswith("name=")]
+    if not isinstance(job, RunConfig) or not axes:
+        return job
+    name = ",".join([job.name, *axes]).replace("%", "pct")
+    plain = re.sub(r"[^A-Za-z0-9._=,-]", "", name)
+    if re.search(r"[+*/^():]", name):  # of a formula too little is left to tell it from others
+        plain += f"-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
+    return replace(job, name=plain)
+
+
+def register(command: str, scratch: str) -> None:
+    """Give Hydra what the primary configurations build on."""
+    config.register()
+    node = {  # Hydra leaves no trace: a sweep's folder belongs to kansweep
+        "run": {"dir": "."},
+        "sweep": {"dir": scratch, "subdir": "."},
+        "output_subdir": None,
+        "job": {"chdir": False},
+        "hydra_logging": {"root": None},
+        "job_logging": {"root": None},
+        "help": {"app_name": f"kansweep {_words(command)}", "template": _help(command)},
+    }
+    ConfigStore.instance().store(group="hydra/kansweep", name="hydra", node=node)
+
+
+def _words(command: str) -> str:
+    return SUBCOMMANDS.get(command, command)
+
+
+def _help(command: str) -> str:
+    rows = []
+    for key, item in config.keys(config.SCHEMAS[command]).items():
+        default = json.dumps(item.default, separators=(",", ":")).replace('"', "")
+        if not key.endswith(".name"):  # a choice, listed below
+            rows.append(f"  {f'{key}={default}':<33} {item.metadata['meaning']}\n")
+    usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
+    choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
+    about = COMMAND_HELP[command]
+    return f"{usage}\n\n{about}\nKeys and their defaults\n\n{''.join(rows)}{choices}"

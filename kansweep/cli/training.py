@@ -1,0 +1,161 @@
+"""``kansweep run``: train what is missing, show how it goes, and say what came of it."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kansweep import config
+from kansweep.cli.analysing import report
+from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
+from kansweep.config import ReportConfig, RunConfig
+
+if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
+    from tqdm import tqdm
+
+    from kansweep.store import Store
+    from kansweep.sweep import Plan
+
+_FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg", "reg", ".2f"))
+
+
+class Progress:
+    """The runner's observer: one bar over the cells, silent where stderr is not a terminal."""
+
+    def __init__(self, symbol: str = "G") -> None:
+        self.symbol = symbol  # of what the model grows along
+        self.done = 0
+        self.bar: tqdm[Any] | None = None
+
+    def damaged(self, paths: Sequence[Path]) -> None:
+        tell_damage(paths, "trained again")
+
+    def started(self, total: int, cached: int) -> None:
+        from tqdm import tqdm
+
+        self.done = cached
+        self.bar = tqdm(
+            total=total, initial=cached, unit="cell", disable=None, dynamic_ncols=True, miniters=0
+        )
+
+    def progress(self, now: Mapping[str, Any]) -> None:
+        self.show(now, cells=0)
+
+    def finished(self, row: Mapping[str, Any]) -> None:
+        self.done += 1
+        self.show(row, cells=1)
+
+    def show(self, cell: Mapping[str, Any], cells: int) -> None:
+        if self.bar is None:
+            return
+        words = [f"n={cell['n_train']} {self.symbol}={cell['size']}"]
+        for label, name, form in _FIGURES:
+            if cell[name] is not None:
+                words.append(f"{label} {cell[name]:{form}}")
+        self.bar.set_postfix_str(" ".join(words), refresh=False)
+        self.bar.update(cells)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def run(job: RunConfig) -> int:
+    from kansweep import engines, runner, sources, sweep
+    from kansweep.store import Store, StoreError
+
+    job = replace(job, data=sources.settled(job.data))
+    plan = sweep.plan(job)
+    store = Store(Path(job.outputs) / job.name)
+    engine = engines.make(job.engine, store.jobs_folder)
+    if job.device != "cpu" and not engine.elsewhere:
+        from kansweep import worker
+
+        worker.check_device(job.device)
+    symbol = "G" if job.model.name == "kan" else "w"
+    with closing(engine), closing(Progress(symbol)) as progress, store.open(plan):
+        try:
+            summary = runner.run(plan, store, job, engine, progress)
+        except (StoreError, engines.EngineError, KeyboardInterrupt) as error:
+            progress.close()
+            interrupted = isinstance(error, KeyboardInterrupt)
+            standing = _standing(job, store, plan, progress)
+            print("Interrupted:" if interrupted else error, standing, file=sys.stderr)
+            if interrupted:
+                raise
+            return FAILED
+    stopped = f", {summary.left} left" if summary.left else ""
+    say(
+        f"{job.name}: {summary.total} cells, {summary.cached} of them kept, {summary.done} trained,"
+        f" {len(summary.failed)} failed{stopped}; {summary.seconds:.1f} s",
+        f"Results: {store.results_path}",
+        f"Next: kansweep plot{_selection(job)}",
+    )
+    tell_damage(summary.damaged, "to be trained again by the next run")
+    if summary.failed:
+        return _tell_failures(summary.failed)
+    if summary.left:
+        print(f"{summary.left} cells are left. Go on with: {_again()}", file=sys.stderr)
+        return FAILED
+    return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
+
+
+def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> str:
+    """How far a run came that did not come to its end, and the command that goes on."""
+    if job.run.mode == "force":
+        return (
+            f"{progress.done} of {len(plan.cells)} cells were trained again; the others are as they"
+            f" were. To train them all again: {_again()}"
+        )
+    results = store.results(cell.key for cell in plan.cells)
+    kept = results if job.run.mode == "cached" else results[results["status"] == "ok"]
+    return f"{len(kept)} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
+
+
+def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
+    for row in rows[:MOST_NAMED]:
+        size = "width" if row["model"] == "mlp" else "grid_size"
+        cell = f"n_train={row['n_train']} seed={row['seed']} {size}={row['size']}"
+        why = row["error"] if row["status"] == "failed" else row["stop_reason"]
+        print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
+    if len(rows) > MOST_NAMED:
+        print(f"Failed: {len(rows) - MOST_NAMED} more", file=sys.stderr)
+    print(f"Try them again with: {_again('run.mode=retry')}", file=sys.stderr)
+    return FAILED
+
+
+def _again(mode: str = "") -> str:
+    """The command that was typed, or with another ``run.mode``."""
+    typed = sys.argv[1:]
+    if mode:
+        typed = [word for word in typed if not word.startswith("run.mode=")]
+    return shlex.join(["kansweep", *typed, *mode.split()])
+
+
+def _selection(job: RunConfig) -> str:
+    """The arguments that lead another command to this sweep, none where they are the defaults."""
+    chosen = {"name": job.name, "outputs": job.outputs}
+    words = [
+        config.override(key, value)
+        for key, value in chosen.items()
+        if value != getattr(RunConfig, key)
+    ]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def selection_of(jobs: Sequence[Any]) -> str:
+    """The arguments that lead ``plot`` to all sweeps of a multirun."""
+    letters = itertools.takewhile(
+        lambda column: len(set(column)) == 1, zip(*(job.name for job in jobs), strict=False)
+    )
+    pattern = f"{''.join(letter for letter, *_ in letters)}*"
+    words = [f"names={pattern}"]
+    if jobs[0].outputs != RunConfig.outputs:
+        words.append(config.override("outputs", jobs[0].outputs))
+    return "".join(f" {shlex.quote(word)}" for word in words)
