@@ -116,9 +116,13 @@ through them would be no law of approximation.""",
         ("kansweep run experiment=paper_fig_3_1", "kansweep plot 'names=paper_fig_3_1*'"),
         "test_rmse_vs_n_params",
         """\
-Each panel is one target, with the errors of KANs and MLPs against the number of parameters.
-KANs have a theory, and the dashed line its slope; no theory is claimed for MLPs. One seed
-each, so intervals are those of the fit's own residuals.""",
+Each panel is one target at 3000 points: the KANs' errors lie on the dotted floor and fall
+five to seven decades with a few hundred parameters, while those of the MLPs, the best of
+three starts by training error, end between 1e-2 and 6e-6 and on the 100 variables of
+`sine_mean` learn nothing that the test set confirms. Splines represent the product without
+error, so its KANs are at round-off and hollow. Exponents against parameters are steeper
+than -4, which the theory claims against the grid size; one seed each, so intervals are
+those of the fit's own residuals.""",
     ),
     Entry(
         "special",
