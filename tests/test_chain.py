@@ -11,10 +11,12 @@ from kans import random_kan
 
 from kansweep import chain
 from kansweep.chain import Batch
-from kansweep.solvers import Outcome, Shape, Trained, start
+from kansweep.solvers import MLPShape, Outcome, Shape, Trained, start
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
-from kansweep.sources import Sampled
+from kansweep.solvers.mlp_lbfgs import MLPLBFGS
+from kansweep.sources import Sampled, Tabled
+from kansweep.tables import Table
 from kansweep.targets import TARGETS
 
 BATCH = Batch(
@@ -230,3 +232,49 @@ def test_reg_is_the_examples_figure():
         total += scale.sum() + 2 * -(p * np.log2(p + 1e-4)).sum()
         values = torch.from_numpy(one.sum(1))[None]
     assert chain.reg(net, x).item() == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("solver", "shapes"),
+    [
+        (LM(), BATCH.shapes),
+        (MLPLBFGS(steps=3), (MLPShape((2, 4, 1), "tanh"),)),
+    ],
+)
+def test_a_tables_units_change_nothing_but_the_units(solver, shapes):
+    """Outputs a thousand times as large and far from zero: so are the errors, and what is kept
+    gives the table's own values; a chain that goes on from it does as if it had not stopped."""
+    x, y = Sampled(TARGETS["exp_sin"]).train(150, 0)
+
+    def trained(scale, offset, nets=(None,), shapes=shapes):
+        table = Table(10 * x, scale * y + offset, ("a", "b"), "y", "")
+        batch = replace(BATCH, source=Tabled(table, 80), seeds=(0,), shapes=shapes)
+        return [result for (result,) in chain.train(batch, solver, nets, lambda _: None)]
+
+    own, other = trained(1.0, 0.0), trained(1e3, 5e4)
+    assert len(own) == len(other) == len(shapes)
+    for a, b in zip(own, other, strict=True):
+        assert b.status == chain.OK
+        assert b.test_rmse == pytest.approx(1e3 * a.test_rmse, rel=1e-3)
+        assert b.train_rmse == pytest.approx(1e3 * a.train_rmse, rel=1e-3)
+    source = Tabled(Table(10 * x, 1e3 * y + 5e4, ("a", "b"), "y", ""), 80)
+    x_test, y_test = (torch.from_numpy(part)[None] for part in source.test(80, 0))
+    errors = other[-1].net.kan(x_test) - y_test
+    assert float(errors.square().mean().sqrt()) == pytest.approx(other[-1].test_rmse, rel=1e-9)
+    if len(shapes) > 1:
+        rest = trained(1e3, 5e4, (other[0].net,), shapes[1:])
+        for a, b in zip(rest, other[1:], strict=True):
+            assert a.test_rmse == pytest.approx(b.test_rmse, rel=1e-6)
+
+
+def test_an_mlp_is_a_cell_like_another_but_for_what_only_kans_have():
+    shapes = (MLPShape((2, 4, 1), "silu"), MLPShape((2, 6, 1), "silu"))
+    batch = replace(BATCH, shapes=shapes, seeds=(0, 1))
+    grids = list(chain.train(batch, MLPLBFGS(steps=2, restarts=2), [None] * 2, lambda _: None))
+    assert [[r.size for r in results] for results in grids] == [[4, 4], [6, 6]]
+    for results in grids:
+        assert {(r.status, r.reg, r.start_grid) for r in results} == {(chain.OK, None, None)}
+    assert grids[0][0].n_params == 4 * 2 + 4 + 4 + 1
+    kept = Trained.from_arrays(grids[1][1].net.to_arrays())
+    data = chain._sample(batch)
+    assert torch.equal(kept.kan(data.x_test[1:]), grids[1][1].net.kan(data.x_test[1:]))
