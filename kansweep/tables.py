@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 KINDS = (".csv", ".parquet", ".npz")
+UNNAMED = "Unnamed:"  # what pandas calls a column without a name, such as an index of its own
 LEAST_SIZE = 20  # of the sizes that are chosen for a table
 
 
@@ -37,7 +38,8 @@ class Table:
 
 
 def read(path: str | None, inputs: tuple[str, ...] | None, output: str | None) -> Table:
-    """The columns of a file: ``inputs``, all others unless given, and ``output``, the last one.
+    """The columns of a file: ``inputs``, all others with a name unless given, and ``output``, the
+    last one.
 
     An array (n, d) of an .npz file stands for d columns, ``x`` for x1, x2, ... Raises ConfigError
     where it cannot be read, a column is missing, holds text or gaps, or is constant.
@@ -58,7 +60,8 @@ def _read(
     if len(frame.columns) < 2:
         raise _refusal(file, f"have two columns or more; it has {len(frame.columns)}")
     y = output or str(frame.columns[-1])
-    names = inputs or tuple(name for name in frame.columns if name != y)
+    named = [name for name in frame.columns if not name.startswith(UNNAMED)]
+    names = inputs or tuple(name for name in named if name != y)
     for key, name in [("data.output", y), *(("data.inputs", name) for name in names)]:
         if name not in frame.columns:
             listed = ", ".join(frame.columns)

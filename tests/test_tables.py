@@ -43,6 +43,11 @@ def test_columns_are_chosen_and_their_order_is_kept():
     assert table.sha256 != tables.read("t.csv", ("a", "y"), "b").sha256
 
 
+def test_an_index_that_was_written_too_is_no_input():
+    FRAME.to_csv("t.csv")
+    assert tables.read("t.csv", None, None).inputs == ("a", "b")
+
+
 def test_a_matrix_in_an_npz_file_is_as_many_columns():
     x = np.arange(6.0).reshape(3, 2)
     np.savez("t.npz", x=x, y=np.array([[1.0], [5.0], [2.0]]))
