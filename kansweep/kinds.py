@@ -1,50 +1,156 @@
-"""What the kinds of model are called, and what the size of each is that a sweep varies."""
+"""Every kind of network in one record: its words, its size, what theory says, who builds it.
 
+The rest of the program asks a kind what it needs to know and never which kind it is, so that a new
+one is its own file in ``networks`` and a record here. Nothing here imports torch: the classes are
+named, and imported by who trains or loads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from pandas import DataFrame
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+GRID = "grid.sizes"  # the key whose sizes are the column `grid_size` too
+
+# What a network offers to who trains it; solvers say which of these they ask for.
+SPLINES = "splines"  # the layers of a KAN of B-splines, `networks.kan`
+GRADIENT = "gradient"  # outputs with derivatives by all parameters, `networks.protocol.Gradient`
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The words for one kind of model; a theory of its exponent is known of KANs alone."""
+    """One kind of network.
 
-    name: str
-    networks: str
-    symbol: str  # of its size
-    size: str
-    smaller: str
-    finer: str  # what is said of networks of a larger size
-    finest: str
+    ``theory`` gives the exponent that RMSE has against size, by the order ``k`` of its splines;
+    the floor of best splines is a reference for kinds with a theory and for no others.
+    """
+
+    name: str  # as `model=` and the column `model` have it
+    title: str  # in text
+    networks: str  # in full
+    size: str  # what a sweep varies
+    symbol: str  # of that size
+    meaning: str  # of the symbol, in a sentence
+    axis: str  # the key that lists the sizes
+    smaller: str  # what is said of networks of a smaller size
+    larger: str
+    best: str  # of the size with the least error
+    extended: bool  # each size is warm-started from the last; else every cell starts from nothing
+    offers: tuple[str, ...]  # to solvers, the one to be used first
+    network: str  # module:class that builds it, a `networks.protocol.Network`
+    mark: str  # the array by which stored weights are known to be of this kind
+    trained: str | None = None  # module:function from stored arrays to a NumPy function, if any
+    theory: Callable[[float], float] | None = None
+    sized_width: bool = False  # the size is the width of the hidden layers
+    qualifier: str = ""  # beside a target's name; none for what is expected
+
+    @property
+    def has_theory(self) -> bool:
+        return self.theory is not None
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether its size is the number of grid intervals, so that laws against it are too."""
+        return self.axis == GRID
+
+    @property
+    def letter(self) -> str:
+        """Of the size in a cell's key."""
+        return self.symbol.upper()
+
+    def exponent(self, k: float) -> float:
+        """The theory's exponent against size, NaN where there is none."""
+        return float("nan") if self.theory is None else self.theory(k)
+
+    def of(self, name: str) -> str:
+        """A target or a sweep with what is learning it, where that is not the expected."""
+        return f"{name} ({self.qualifier})" if self.qualifier else name
+
+    def shape(self, width: str, size: int) -> str:
+        """The widths ``2-10-10-1`` of a network, in terms of its size where that is one of them:
+        ``2-w-w-1``."""
+        if not self.sized_width:
+            return width
+        first, *hidden, last = width.split("-")
+        parts = (self.symbol if part == str(size) else part for part in hidden)
+        return "-".join([first, *parts, last])
 
 
-KAN, MLP = "kan", "mlp"  # as the column `model` has them
-KINDS = {
-    KAN: Kind(
-        name="KAN",
-        networks="Kolmogorov\N{EN DASH}Arnold networks",
-        symbol="G",
-        size="grid size",
-        smaller="coarser",
-        finer="larger grids",
-        finest="largest grid",
-    ),
-    MLP: Kind(
-        name="MLP",
-        networks="multilayer perceptrons",
-        symbol="w",
-        size="width",
-        smaller="narrower",
-        finer="wider networks",
-        finest="widest network",
-    ),
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            name="kan",
+            title="KAN",
+            networks="Kolmogorov\N{EN DASH}Arnold networks",
+            size="grid size",
+            symbol="G",
+            meaning="the number of grid intervals",
+            axis=GRID,
+            smaller="coarser",
+            larger="larger grids",
+            best="best grid",
+            extended=True,
+            offers=(SPLINES,),
+            network="kansweep.kan:KAN",
+            mark="0.coef",
+            trained="kansweep.weights:kan",
+            theory=lambda k: -(k + 1),  # Liu et al. 2024, arXiv:2404.19756, theorem 2.1
+        ),
+        Kind(
+            name="mlp",
+            title="MLP",
+            networks="multilayer perceptrons",
+            size="width",
+            symbol="w",
+            meaning="the width of the hidden layers",
+            axis="model.widths",
+            smaller="narrower",
+            larger="wider networks",
+            best="best width",
+            extended=False,
+            offers=(GRADIENT,),
+            network="kansweep.mlp:MLP",
+            mark="activation",
+            trained="kansweep.weights:mlp",
+            sized_width=True,
+            qualifier="MLP",
+        ),
+    )
 }
+DEFAULT = "kan"  # what rows are of that were written before there were others
 
 
 def of(frame: DataFrame) -> Kind:
-    """The kind of the models in these rows, which are of one; a KAN where nothing says."""
-    models = list(frame["model"].dropna()) if "model" in frame else []
-    return KINDS[models[0] if models else KAN]
+    """The kind of the networks in these rows, which are of one."""
+    models = frame["model"].dropna() if "model" in frame else []
+    return KINDS[str(models.iloc[0])] if len(models) else KINDS[DEFAULT]
+
+
+def all_on_grid(frame: DataFrame) -> bool:
+    """Whether every row's network has a grid, so that all can be drawn against its size."""
+    models = set(frame["model"].dropna()) if "model" in frame else set()
+    return all(KINDS[str(model)].on_grid for model in models)
+
+
+def of_arrays(arrays: Mapping[str, Any]) -> Kind | None:
+    """The kind that stored weights are of, None where no mark is among them."""
+    return next((kind for kind in KINDS.values() if kind.mark in arrays), None)
+
+
+def load(address: str) -> Any:
+    """What ``module:name`` names, imported now."""
+    module, _, name = address.partition(":")
+    return getattr(import_module(module), name)
+
+
+# ---- to be removed with their last users
+KAN, MLP = "kan", "mlp"
 
 
 def any_mlp(frame: DataFrame) -> bool:

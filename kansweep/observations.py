@@ -43,7 +43,7 @@ def check(results: DataFrame, rules: law.Rules = law.DEFAULT) -> DataFrame:
             continue
         for name, examine in (
             ("more data does no harm", _no_harm),
-            (f"{kind.finer} gain more from data", _gains),
+            (f"{kind.larger} gain more from data", _gains),
         ):
             told = {**dict(zip(whose, key, strict=True)), "observation": name}
             found.append({**told, **examine(logs, kind.symbol, rules)})
