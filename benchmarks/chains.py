@@ -56,6 +56,7 @@ def batch(n_train: int, grids: tuple[int, ...], seeds: tuple[int, ...]) -> chain
         n_train=n_train,
         n_test=config.data.n_test,
         seeds=seeds,
+        kind=config.kind,
         shapes=tuple(shape(config, size) for size in grids),
         device=config.device,
         dtype=config.dtype,

@@ -12,24 +12,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kansweep.data import Data, sample
-from kansweep.kan import KAN, concatenate, edges
-from kansweep.solvers import (
-    Iteration,
-    MLPShape,
-    Net,
-    Outcome,
-    Problem,
-    Shape,
-    Solver,
-    Trained,
-)
+from kansweep.kinds import Kind
+from kansweep.protocol import Network, Refinable, Shape
+from kansweep.solvers import Checkpoint, Iteration, Outcome, Problem, Solver
 from kansweep.sources import Source
 from kansweep.sweep import DIVERGED, FAILED, OK
 
@@ -44,8 +36,8 @@ class Batch:
     n_train: int
     n_test: int
     seeds: tuple[int, ...]
-    # In the order of training, each KAN an extension of the one before; an MLP has none.
-    shapes: tuple[Shape | MLPShape, ...]
+    kind: Kind
+    shapes: tuple[Shape, ...]  # in the order of training, each extending the one before
     device: str
     dtype: str
     trace: bool = False  # keep what every iteration reports
@@ -84,7 +76,7 @@ class Result:
     steps: int | None = None
     grad_norm: float | None = None
     error: str | None = None
-    net: Trained | None = None
+    net: Checkpoint | None = None
     trace: tuple[TraceRow, ...] = ()
 
 
@@ -95,7 +87,7 @@ Report = Callable[[Progress], None]
 
 
 def train(
-    batch: Batch, solver: Solver[Any, Any], nets: Sequence[Trained | None], report: Report
+    batch: Batch, solver: Solver[Any, Any], nets: Sequence[Checkpoint | None], report: Report
 ) -> Iterator[list[Result]]:
     """Train every shape in turn; ``nets`` are what to extend, None to start cold.
 
@@ -116,26 +108,28 @@ def train(
         share, clock = (now - clock) / len(batch.seeds), now
         results = [
             replace(
-                _since(result, _start_grid(shape, net)),
+                _since(result, _start_size(batch.kind, shape, net)),
                 seconds=share,
                 started_at=started_at,
             )
             for result, net in zip(results, nets, strict=True)
         ]
         yield results
-        nets = [result.net if result.status == OK else None for result in results]
+        goes_on = [batch.kind.extended and result.status == OK for result in results]
+        nets = [result.net if on else None for result, on in zip(results, goes_on, strict=True)]
 
 
-def _start_grid(shape: Shape | MLPShape, net: Trained | None) -> int | None:
-    if isinstance(shape, MLPShape):
+def _start_size(kind: Kind, shape: Shape, net: Checkpoint | None) -> int | None:
+    """The size at which a chain began from nothing, None of a kind that always does."""
+    if not kind.extended:
         return None
-    return shape.grid_size if net is None else net.start_grid
+    return shape.size if net is None else net.start_size
 
 
-def _since(result: Result, start_grid: int | None) -> Result:
-    """The result of a chain that began from nothing at that grid size."""
-    net = None if result.net is None else replace(result.net, start_grid=start_grid)
-    return replace(result, net=net, start_grid=start_grid)
+def _since(result: Result, start_size: int | None) -> Result:
+    """The result of a chain that began from nothing at that size."""
+    net = None if result.net is None else replace(result.net, start_size=start_size)
+    return replace(result, net=net, start_grid=start_size)
 
 
 def _sample(batch: Batch) -> Data:
@@ -152,9 +146,9 @@ def _sample(batch: Batch) -> Data:
 def _cell(
     batch: Batch,
     solver: Solver[Any, Any],
-    nets: list[Trained | None],
+    nets: list[Checkpoint | None],
     data: Data,
-    shape: Shape | MLPShape,
+    shape: Shape,
     report: Report,
 ) -> list[Result]:
     """All replicas in one shape; where that raises, each alone, so that only one is lost."""
@@ -174,21 +168,18 @@ def _cell(
 def _trained(
     batch: Batch,
     solver: Solver[Any, Any],
-    nets: list[Trained | None],
+    nets: list[Checkpoint | None],
     data: Data,
-    shape: Shape | MLPShape,
+    shape: Shape,
     report: Report,
 ) -> list[Result]:
     lower, upper = (torch.from_numpy(end).to(data.x_train) for end in batch.source.bounds)
     units = Units.of(batch.source, data.y_train)
     problem = Problem(data.x_train, units.scaled(data.y_train), (lower, upper), batch.seeds)
     diary = _Diary(batch, data, shape, units, report)
-    if isinstance(shape, MLPShape):
-        net, memory = solver.start(shape, problem), None
-    else:
-        net, memory = _begin(solver, shape, problem, [units.trained(net) for net in nets])
+    net, memory = _begin(solver, shape, problem, [units.trained(net) for net in nets])
     outcome = solver.solve(net, problem, memory, diary.observe)
-    return _results(batch, replace(outcome, kan=units.restored(outcome.kan)), data, diary)
+    return _results(batch, replace(outcome, net=units.restored(outcome.net)), data, diary)
 
 
 @dataclass(frozen=True)
@@ -206,25 +197,25 @@ class Units:
     def scaled(self, y: Tensor) -> Tensor:
         return (y - self.offset) / self.scale
 
-    def trained(self, net: Trained | None) -> Trained | None:
+    def trained(self, net: Checkpoint | None) -> Checkpoint | None:
         if net is None:
             return None
-        return replace(net, kan=net.kan.with_outputs(-self.offset / self.scale, 1 / self.scale))
+        return replace(net, net=net.net.with_outputs(-self.offset / self.scale, 1 / self.scale))
 
-    def restored(self, net: Net) -> Net:
+    def restored(self, net: Network) -> Network:
         return net.with_outputs(self.offset, self.scale)
 
 
 def _begin(
-    solver: Solver[Any, Any], shape: Shape, problem: Problem, nets: list[Trained | None]
-) -> tuple[Net, Tensor | None]:
-    """Every replica at the new grid size, extended where there is something to extend, and what
+    solver: Solver[Any, Any], shape: Shape, problem: Problem, nets: list[Checkpoint | None]
+) -> tuple[Network, Tensor | None]:
+    """Every replica in the new shape, extended where there is something to extend, and what
     the method remembers: NaN where it starts cold, None where all do."""
     cold = [r for r, net in enumerate(nets) if net is None]
     begun = {
-        r: net.kan.refined(shape.grid_size)
+        r: cast(Refinable, net.net).refined(shape.size)
         for r, net in enumerate(nets)
-        if net is not None and isinstance(net.kan, KAN)
+        if net is not None
     }
     if cold:
         index = torch.tensor(cold, device=problem.x.device)
@@ -235,14 +226,14 @@ def _begin(
     if known:
         unknown = torch.full_like(known[0], torch.nan)
         memory = torch.cat([unknown if net is None else net.memory for net in nets])
-    return concatenate([begun[r] for r in range(len(nets))]), memory
+    return type(begun[0]).concatenated([begun[r] for r in range(len(nets))]), memory
 
 
 class _Diary:
     """Follows the iterations of a batch: reports now and then, keeps all of them for a trace."""
 
     def __init__(
-        self, batch: Batch, data: Data, shape: Shape | MLPShape, units: Units, report: Report
+        self, batch: Batch, data: Data, shape: Shape, units: Units, report: Report
     ) -> None:
         self.batch, self.data, self.shape, self.units = batch, data, shape, units
         self.report = report
@@ -255,7 +246,8 @@ class _Diary:
                 self.rows[r].append(row)
         if time.perf_counter() - self.last < REPORT_EVERY:
             return
-        net, part = self.units.restored(now.kan()), self.data[now.replicas]
+        net, part = self.units.restored(now.net()), self.data[now.replicas]
+        reg = net.regularity(part.x_train)
         self.report(
             Progress(
                 n_train=self.batch.n_train,
@@ -264,7 +256,7 @@ class _Diary:
                 step=now.step,
                 train_rmse=float((now.rmse * self.units.scale.mean()).median()),
                 test_rmse=float(rmse(net, part.x_test, part.y_test).median()),
-                reg=float(reg(net, part.x_train).median()) if isinstance(net, KAN) else None,
+                reg=None if reg is None else float(reg.median()),
             )
         )
         self.last = time.perf_counter()
@@ -281,7 +273,7 @@ def _trace_rows(now: Iteration) -> list[TraceRow]:
 
 
 def _results(batch: Batch, outcome: Outcome[Any], data: Data, diary: _Diary) -> list[Result]:
-    net = outcome.kan
+    net = outcome.net
     test_error = net(data.x_test) - data.y_test
     columns = {
         "train_rmse": rmse(net, data.x_train, data.y_train),
@@ -289,8 +281,8 @@ def _results(batch: Batch, outcome: Outcome[Any], data: Data, diary: _Diary) -> 
         "test_median_error": test_error.abs().flatten(1).median(1).values,
         "grad_norm": outcome.grad_norm,
     }
-    if isinstance(net, KAN):
-        columns["reg"] = reg(net, data.x_train)
+    if (reg := net.regularity(data.x_train)) is not None:
+        columns["reg"] = reg
     numbers = {name: value.tolist() for name, value in columns.items()}
     results = []
     for r, seed in enumerate(batch.seeds):
@@ -306,7 +298,7 @@ def _results(batch: Batch, outcome: Outcome[Any], data: Data, diary: _Diary) -> 
                 device=str(data.x_train.device),
                 n_params=net.n_params,
                 steps=outcome.steps[r],
-                net=Trained(net[r : r + 1], outcome.memory[r : r + 1]),
+                net=Checkpoint(net[r : r + 1], outcome.memory[r : r + 1]),
                 trace=tuple(diary.rows[r]),
                 **{name: values[r] for name, values in numbers.items()},
             )
@@ -314,7 +306,7 @@ def _results(batch: Batch, outcome: Outcome[Any], data: Data, diary: _Diary) -> 
     return results
 
 
-def _failure(batch: Batch, seed: int, shape: Shape | MLPShape, error: Exception) -> Result:
+def _failure(batch: Batch, seed: int, shape: Shape, error: Exception) -> Result:
     return Result(
         seed,
         shape.size,
@@ -333,22 +325,6 @@ def _is_out_of_memory(error: Exception) -> bool:
     return known or "can't allocate memory" in str(error)
 
 
-def rmse(net: Net, x: Tensor, y: Tensor) -> Tensor:
+def rmse(net: Network, x: Tensor, y: Tensor) -> Tensor:
     """Root mean squared error of each replica, (R,)."""
     return (net(x) - y).square().mean((1, 2)).sqrt()
-
-
-def reg(kan: KAN, x: Tensor) -> Tensor:
-    """The example's figure of regularity, recorded and not optimised, (R,).
-
-    With v the edges' mean |output| over their grid's width and p = v / sum v, each layer adds
-    sum v - 2 sum p log2(p + 1e-4): pykan's L1 and entropy terms with its default factors.
-    """
-    total = x.new_zeros(kan.n_replicas)
-    for layer in kan.layers:
-        out = edges(layer, x, kan.k)  # (R, n, I, O)
-        v = (out.abs().mean(1) / (layer.upper - layer.lower)[..., None]).flatten(1)
-        p = v / v.sum(1, keepdim=True)
-        total = total + v.sum(1) - 2 * (p * torch.log2(p + 1e-4)).sum(1)
-        x = out.sum(2)
-    return total

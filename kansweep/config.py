@@ -6,10 +6,12 @@ line: its type, default, rule (for the checks and their messages) and meaning (f
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -24,9 +26,10 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from kansweep import checks
+from kansweep import checks, kinds
 from kansweep.checks import ConfigError as ConfigError
 from kansweep.checks import Rule, did_you_mean, one_of
+from kansweep.kinds import Kind
 
 
 def _key(default: Any, rule: Rule, meaning: str) -> Any:
@@ -123,9 +126,23 @@ class ModelConfig(Schema):
     prefix: ClassVar[str] = "model."
     name: str = MISSING
 
+    @property
+    def kind(self) -> Kind:
+        return kinds.KINDS[self.name]
+
+    @property
+    def order(self) -> int | None:
+        """Of its splines, None where it has none."""
+        return None
+
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         """Those of the model of one size, where ``suggested`` are what suits the data."""
         raise NotImplementedError
+
+    def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
+        """Of one network in training: the numbers that it keeps of each point, and the parameters
+        of which a matrix may be formed."""
+        return sum(width), 0
 
 
 _MODEL = one_of("kan", "mlp")  # the names of MODELS, below
@@ -142,6 +159,14 @@ class KANConfig(ModelConfig):
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return suggested if self.hidden is None else self.hidden
+
+    @property
+    def order(self) -> int:
+        return self.k
+
+    def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
+        edges = sum(n_in * n_out for n_in, n_out in itertools.pairwise(width))
+        return edges, edges * (size + self.k + 1)
 
 
 @dataclass
@@ -163,12 +188,35 @@ class MLPConfig(ModelConfig):
 MODELS: dict[str, type[ModelConfig]] = {"kan": KANConfig, "mlp": MLPConfig}
 
 
+@dataclass(frozen=True)
+class Method:
+    """One implementation of a solver.
+
+    Its revision is raised when the same configuration gives other numbers than before: cells with
+    the old one are trained again.
+    """
+
+    address: str  # module:class, made with the settings of the solver and of the model
+    name: str  # in keys
+    revision: int = 1
+
+
 @dataclass
 class SolverConfig(Schema):
     """What ``solver=...`` chooses; ``name`` says which of ``SOLVERS`` it is."""
 
     prefix: ClassVar[str] = "solver."
+    methods: ClassVar[Mapping[str, Method]]  # by what they ask of a network, as its kind offers it
     name: str = MISSING
+
+    @classmethod
+    def method(cls, kind: Kind) -> Method | None:
+        """The one that trains networks of a kind, None where there is none."""
+        return next((cls.methods[offer] for offer in kind.offers if offer in cls.methods), None)
+
+    def check_width(self, width: tuple[int, ...]) -> None:
+        """Refuse layer widths that the settings do not go with."""
+
     trace: bool = _key(False, checks.FLAG, "write every iteration to traces/, one file a cell")
 
 
@@ -177,6 +225,9 @@ _SOLVER = one_of("lm", "lbfgs")  # the names of SOLVERS, below
 
 @dataclass
 class LMConfig(SolverConfig):
+    methods: ClassVar[Mapping[str, Method]] = {
+        kinds.SPLINES: Method("kansweep.solvers.lm:LM", "lm", 3)
+    }
     name: str = _key("lm", _SOLVER, "the method")
     start: str = _key("auto", one_of("auto", "additive", "random"), "lm: the first grid's start")
     restarts: int = _key(16, checks.COUNT_OR_ZERO, "lm: random starts beside it")
@@ -186,9 +237,21 @@ class LMConfig(SolverConfig):
     )
     tolerance: float = _key(3e-3, checks.POSITIVE, "lm: relative decrease at which it stops")
 
+    def check_width(self, width: tuple[int, ...]) -> None:
+        """The additive start is that of one hidden node; a linear model needs none."""
+        if self.start == "additive" and width[1:-1] not in ((), (1,)):
+            shown = "-".join(map(str, width))
+            raise ConfigError(
+                f"`solver.start` may be additive only with one hidden node; the width is {shown}."
+            )
+
 
 @dataclass
 class LBFGSConfig(SolverConfig):
+    methods: ClassVar[Mapping[str, Method]] = {
+        kinds.SPLINES: Method("kansweep.solvers.published:PublishedRecipe", "lbfgs"),
+        kinds.GRADIENT: Method("kansweep.solvers.lbfgs:LBFGS", "mlp"),  # its first networks
+    }
     name: str = _key("lbfgs", _SOLVER, "the method")
     steps: int = _key(50, checks.COUNT, "lbfgs: steps a grid, of at most 20 iterations")
 
@@ -296,13 +359,28 @@ class RunConfig(Schema):
         super().__post_init__()
         if isinstance(self.seeds, int):
             self.seeds = tuple(range(self.seeds))
-        if isinstance(self.model, MLPConfig) and not isinstance(self.solver, LBFGSConfig):
-            raise ConfigError(f"`solver` must be lbfgs for model=mlp; got {self.solver.name}.")
+        _ = self.method  # refused where there is none
+
+    @property
+    def kind(self) -> Kind:
+        return self.model.kind
+
+    @property
+    def method(self) -> Method:
+        """What trains the networks."""
+        method = self.solver.method(self.kind)
+        if method is not None:
+            return method
+        rule = one_of(*(name for name, schema in SOLVERS.items() if schema.method(self.kind)))
+        raise ConfigError(
+            f"`solver` must be {rule.must} for model={self.model.name}; got {self.solver.name}."
+        )
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """What the model grows along: a KAN's grid sizes, an MLP's widths."""
-        return self.model.widths if isinstance(self.model, MLPConfig) else self.grid.sizes
+        """What the networks grow along: a KAN's grid sizes, an MLP's widths."""
+        sizes: tuple[int, ...] = attrgetter(self.kind.axis)(self)
+        return sizes
 
 
 @dataclass

@@ -128,8 +128,8 @@ DEFAULT = "kan"  # what rows are of that were written before there were others
 
 def of(frame: DataFrame) -> Kind:
     """The kind of the networks in these rows, which are of one."""
-    models = frame["model"].dropna() if "model" in frame else []
-    return KINDS[str(models.iloc[0])] if len(models) else KINDS[DEFAULT]
+    models = list(frame["model"].dropna()) if "model" in frame else []
+    return KINDS[models[0] if models else DEFAULT]
 
 
 def all_on_grid(frame: DataFrame) -> bool:
@@ -140,7 +140,7 @@ def all_on_grid(frame: DataFrame) -> bool:
 
 def of_arrays(arrays: Mapping[str, Any]) -> Kind | None:
     """The kind that stored weights are of, None where no mark is among them."""
-    return next((kind for kind in KINDS.values() if kind.mark in arrays), None)
+    return next((kind for kind in reversed(KINDS.values()) if kind.mark in arrays), None)
 
 
 def load(address: str) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kansweep import __version__, sources
-from kansweep.config import GridConfig, KANConfig, MLPConfig, RunConfig
+from kansweep.config import GridConfig, MLPConfig, RunConfig
 from kansweep.rows import Stamp
 from kansweep.store import Store
 from kansweep.sweep import OK, Cell, Plan, layer_widths
@@ -76,8 +76,8 @@ def described(task: Task, cell: Cell) -> dict[str, Any]:
         "data": sources.label(config.data),
         "n_train": cell.n_train,
         "seed": cell.seed,
-        "grid_size": cell.size if isinstance(model, KANConfig) else None,
-        "k": model.k if isinstance(model, KANConfig) else None,
+        "grid_size": cell.size if config.kind.on_grid else None,
+        "k": model.order,
         "width": "-".join(map(str, layer_widths(config, cell.size))),
         "model": model.name,
         "solver": config.solver.name,
@@ -178,13 +178,12 @@ def _sized(config: RunConfig, sizes: tuple[int, ...]) -> RunConfig:
 def _largest(stretch: Stretch, config: RunConfig) -> int:
     """How many such stretches one batch may hold."""
     n_train, *_, size = stretch.alike
-    widths = layer_widths(config, size)
+    per_point, n_params = config.model.footprint(layer_widths(config, size), size)
     points = max(n_train, (config.data.n_test or 0) // 4)
-    if not isinstance(config.model, KANConfig):
-        return max(1, BATCH_WORK // (points * sum(widths)))
-    edges = sum(a * b for a, b in itertools.pairwise(widths))
-    n_params = min(edges * (size + config.model.k + 1), DIRECT_PARAMS)
-    return max(1, min(BATCH_WORK // (points * edges), BATCH_SQUARES // n_params**2))
+    most = BATCH_WORK // (points * per_point)
+    if n_params:
+        most = min(most, BATCH_SQUARES // min(n_params, DIRECT_PARAMS) ** 2)
+    return max(1, most)
 
 
 def _cost(task: Task) -> float:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from kansweep import formula, targets
 from kansweep.checks import ConfigError, one_of
+from kansweep.streams import Stream, generator
 from kansweep.targets import TARGETS, Interval, Target
 
 if TYPE_CHECKING:  # a table's reader is imported where there is a table: it takes pandas
@@ -32,10 +33,6 @@ if TYPE_CHECKING:  # a table's reader is imported where there is a table: it tak
 Array = NDArray[np.float64]
 Points = tuple[Array, Array]
 """Inputs (n, n_inputs) and outputs (n, n_outputs)."""
-
-# One stream of random numbers for each purpose, so that none depends on how much another drew.
-# solvers.start.START_STREAM is 2.
-TRAIN_STREAM, TEST_STREAM, NOISE_STREAM = 0, 1, 3
 
 N_TEST = 10_000
 PROBES = 1000  # points at which a function must be finite, and by whose values it is known
@@ -78,12 +75,12 @@ class Sampled:
         x = SAMPLINGS[self.sampling](n, self.target, seed)
         y = self.target.function(x)
         if self.noise:
-            rng = np.random.default_rng([seed, NOISE_STREAM])
+            rng = generator(seed, Stream.NOISE)
             y = y + self.noise * rng.standard_normal(y.shape)
         return x, y
 
     def test(self, n: int, seed: int) -> Points:
-        x = _uniform(n, self.target, seed, TEST_STREAM)
+        x = _uniform(n, self.target, seed, Stream.TEST)
         return x, self.target.function(x)
 
 
@@ -111,22 +108,22 @@ class Tabled:
         return self._rows(slice(0, n), seed)
 
     def _rows(self, part: slice, seed: int) -> Points:
-        order = np.random.default_rng([seed, TRAIN_STREAM]).permutation(len(self.table.x))[part]
+        order = generator(seed, Stream.TRAIN).permutation(len(self.table.x))[part]
         return self.table.x[order], self.table.y[order]
 
 
 # ----------------------------------------------------------------------------------- sampling
 
 
-def _uniform(n: int, target: Target, seed: int, stream: int = TRAIN_STREAM) -> Array:
-    return np.random.default_rng([seed, stream]).uniform(*target.bounds, (n, target.n_inputs))
+def _uniform(n: int, target: Target, seed: int, stream: Stream = Stream.TRAIN) -> Array:
+    return generator(seed, stream).uniform(*target.bounds, (n, target.n_inputs))
 
 
 def _sobol(n: int, target: Target, seed: int) -> Array:
     """The first points of a scrambled Sobol sequence (Owen 1998), a sequence a seed."""
     from scipy.stats import qmc  # slow to import
 
-    rng = np.random.default_rng([seed, TRAIN_STREAM])
+    rng = generator(seed, Stream.TRAIN)
     # A power of two, as its balance asks for; the first n of it are a prefix of every longer one.
     unit = qmc.Sobol(target.n_inputs, rng=rng).random_base2(max(1, (n - 1).bit_length()))[:n]
     lower, upper = target.bounds

@@ -13,15 +13,14 @@ from typing import Any, Protocol
 
 import torch
 
-from kansweep import chain, floor, schedule, sources
+from kansweep import chain, floor, kinds, schedule, sources
 from kansweep.checks import ConfigError
-from kansweep.config import KANConfig, LBFGSConfig, LMConfig, MLPConfig, RunConfig
+from kansweep.config import RunConfig
+from kansweep.kinds import Kind
+from kansweep.protocol import Network, Shape
 from kansweep.schedule import Task
 from kansweep.signals import interrupts_later
-from kansweep.solvers import MLPShape, Shape, Solver, Trained
-from kansweep.solvers.lbfgs import LBFGS
-from kansweep.solvers.lm import LM
-from kansweep.solvers.mlp_lbfgs import MLPLBFGS
+from kansweep.solvers import Checkpoint, Solver
 from kansweep.store import PATIENCE, Note, Store
 from kansweep.sweep import Cell, layer_widths
 
@@ -91,7 +90,7 @@ class _Diary:
 def _train(task: Task, store: Store, diary: _Diary) -> None:
     """Train stretches that are alike in lockstep."""
     batch = _batch(task)
-    nets = [_load(store, stretch.before, batch.device) for stretch in task.stretches]
+    nets = [_load(store, stretch.before, batch) for stretch in task.stretches]
     ends = chain.train(batch, make_solver(task.config), nets, diary.progress)
     for cells in zip(*(stretch.cells for stretch in task.stretches), strict=True):  # of one size
         diary.begun(cells)
@@ -113,9 +112,10 @@ def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
         return {"floor_rmse": None, "noise": 0.0}
     target = sources.target(config.data)
     facts: dict[str, Any] = {"floor_rmse": None, "noise": sources.noise(config.data, target)}
-    if isinstance(config.model, KANConfig):
+    order = config.model.order
+    if config.kind.has_theory and order is not None:
         hidden = layer_widths(config, cell.size)[1:-1]
-        facts["floor_rmse"] = floor.floor(target, hidden, config.model.k, cell.size)
+        facts["floor_rmse"] = floor.floor(target, hidden, order, cell.size)
     return facts
 
 
@@ -126,6 +126,7 @@ def _batch(task: Task) -> chain.Batch:
         n_train=n_train,
         n_test=config.data.n_test or sources.N_TEST,
         seeds=config.seeds,
+        kind=config.kind,
         shapes=tuple(shape(config, size) for size in sizes),
         device=config.device,
         dtype=config.dtype,
@@ -133,14 +134,15 @@ def _batch(task: Task) -> chain.Batch:
     )
 
 
-def shape(config: RunConfig, size: int) -> Shape | MLPShape:
-    """The network that a configuration describes at one size."""
-    width, model = layer_widths(config, size), config.model
-    if isinstance(model, KANConfig):
-        return Shape(width, model.k, size, model.base == "silu")
-    if isinstance(model, MLPConfig):
-        return MLPShape(width, model.activation)
-    raise TypeError(f"no shape is configured by {type(model).__name__}")
+def shape(config: RunConfig, size: int) -> Shape:
+    """What a configuration's network of one size is to be."""
+    return network(config.kind).shape_of(config.model, layer_widths(config, size), size)
+
+
+def network(kind: Kind) -> type[Network]:
+    """The class of a kind's networks."""
+    loaded: type[Network] = kinds.load(kind.network)
+    return loaded
 
 
 def check_device(device: str) -> None:
@@ -153,15 +155,8 @@ def check_device(device: str) -> None:
 
 def make_solver(config: RunConfig) -> Solver[Any, Any]:
     """The training method that a configuration describes."""
-    match config.model, config.solver:
-        case KANConfig(), LMConfig() as own:
-            return LM(own.start, own.restarts, own.max_steps, own.penalty, own.tolerance)
-        case KANConfig(), LBFGSConfig() as own:
-            return LBFGS(own.steps)
-        case MLPConfig() as model, LBFGSConfig() as own:
-            return MLPLBFGS(own.steps, model.restarts)
-    names = type(config.model).__name__, type(config.solver).__name__
-    raise TypeError(f"no solver is configured by {' and '.join(names)}")
+    method: Solver[Any, Any] = kinds.load(config.method.address)(config.solver, config.model)
+    return method
 
 
 @contextmanager
@@ -176,11 +171,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _load(store: Store, key: str | None, device: str) -> Trained | None:
+def _load(store: Store, key: str | None, batch: chain.Batch) -> Checkpoint | None:
     arrays = None if key is None else store.read_state(key)
+    if arrays is None:
+        return None
     try:
-        return None if arrays is None else Trained.from_arrays(arrays, device=device)
-    except KeyError:  # weights of another format: the next grid starts cold
+        return Checkpoint.from_arrays(arrays, network(batch.kind), device=batch.device)
+    except KeyError:  # weights of another format: the next size starts cold
         return None
 
 

@@ -19,8 +19,7 @@ LATE = {"worker", "tables"}  # imported where a task is performed, or a table re
 NUMERICS = {
     name
     for name in MODULES
-    if name.startswith("solvers/")
-    or name in {"bspline", "kan", "mlp", "jacobian", "gauge", "linalg"}
+    if name in {"bspline", "kan", "mlp", "protocol", "jacobian", "gauge", "linalg"}
 }
 
 

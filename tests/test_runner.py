@@ -36,6 +36,9 @@ from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.engines.serial import SerialEngine
 from kansweep.rows import SCHEMA, TRACE
 from kansweep.solvers import Outcome, start, systems
+from kansweep.solvers.lbfgs import LBFGS
+from kansweep.solvers.lm import LM
+from kansweep.solvers.published import PublishedRecipe
 from kansweep.store import Store, StoreError
 
 CONFIG = RunConfig(
@@ -695,14 +698,16 @@ def test_a_trace_is_a_parquet_file_of_every_cell_trained(tmp_path):
 
 def test_a_solver_is_made_with_every_setting():
     lm = LMConfig(start="random", restarts=3, max_steps=7, penalty=0.5, tolerance=1e-4)
-    settings = {name: value for name, value in vars(lm).items() if name not in ("name", "trace")}
-    made = vars(worker.make_solver(RunConfig(solver=lm))) | {"start": lm.start}
-    assert made.pop("start_from") == "random"
-    assert made == settings
+    made = worker.make_solver(RunConfig(solver=lm))
+    assert isinstance(made, LM)
+    assert made.settings == lm
     lbfgs = LBFGSConfig(steps=9)
-    assert vars(worker.make_solver(RunConfig(solver=lbfgs))) == {"steps": 9}
-    mlp = worker.make_solver(RunConfig(model=MLPConfig(restarts=4), solver=lbfgs))
-    assert vars(mlp) == {"steps": 9, "restarts": 4}
+    made = worker.make_solver(RunConfig(solver=lbfgs))
+    assert isinstance(made, PublishedRecipe)
+    assert made.settings == lbfgs
+    made = worker.make_solver(RunConfig(model=MLPConfig(restarts=4), solver=lbfgs))
+    assert isinstance(made, LBFGS)
+    assert (made.settings, made.restarts) == (lbfgs, 4)
 
 
 def test_a_smaller_plan_leaves_the_rows_of_the_larger_where_they_are(tmp_path, diary):
@@ -726,14 +731,14 @@ def test_more_sizes_and_seeds_train_only_what_is_new(tmp_path):
 
 
 def failing_at(monkeypatch, grid_size: int) -> None:
-    solve = worker.LM.solve
+    solve = LM.solve
 
-    def broken(self, kan, problem, memory=None, observe=None):
-        if kan.grid_size == grid_size:
+    def broken(self, net, problem, memory=None, observe=None):
+        if net.grid_size == grid_size:
             raise FloatingPointError("as asked")
-        return solve(self, kan, problem, memory, observe)
+        return solve(self, net, problem, memory, observe)
 
-    monkeypatch.setattr(worker.LM, "solve", broken)
+    monkeypatch.setattr(LM, "solve", broken)
 
 
 def test_failures_are_rows_and_only_a_retry_trains_them_again(tmp_path, monkeypatch):

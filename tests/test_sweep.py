@@ -30,6 +30,7 @@ from kansweep.config import (
     from_record,
 )
 from kansweep.config import keys as options
+from kansweep.kinds import SPLINES
 
 SMALL = RunConfig(seeds=[0, 1], data=DataConfig(sizes=(30, 60)), grid=GridConfig(sizes=(3, 5)))
 
@@ -61,9 +62,15 @@ def test_keys_are_all_different_and_the_same_again_and_name_their_cell():
         assert re.fullmatch(name, cell.key)
 
 
+def revise(monkeypatch, revision):
+    """Let `lm` have another revision."""
+    method = LMConfig.methods[SPLINES]
+    monkeypatch.setattr(LMConfig, "methods", {SPLINES: replace(method, revision=revision)})
+
+
 def test_keys_are_those_of_the_first_version(monkeypatch):
     """Settings that came later leave them as they are; only a solver's revision changes them."""
-    monkeypatch.setitem(sweep.REVISIONS, "lm", 2)
+    revise(monkeypatch, 2)
     assert keys(RunConfig())[:2] == ["n100-s0-G5-7ac2312cd7bf620d", "n100-s0-G10-42fdc380456d27da"]
 
 
@@ -152,12 +159,19 @@ def test_every_setting_that_may_change_the_numbers_changes_every_key(solver):
         "data.n_test",
         "model.k",
     }
-    for key in settings - INDIFFERENT - EXTENT:
+    for key in settings - INDIFFERENT - EXTENT - {"model.name"}:  # that is a kind, tested below
         other = changed(config, key)
         assert not set(keys(other)) & set(keys(config)), key
         assert sweep.identity(asdict(other)) != sweep.identity(asdict(config)), key
     for key in INDIFFERENT & settings:
         assert keys(changed(config, key)) == keys(config), key
+
+
+def test_another_kind_of_network_is_another_sweep():
+    kan = replace(SMALL, solver=LBFGSConfig())
+    mlp = replace(kan, model=MLPConfig(widths=kan.grid.sizes))
+    assert sweep.identity(asdict(mlp)) != sweep.identity(asdict(kan))
+    assert not set(keys(mlp)) & set(keys(kan))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +235,7 @@ def test_more_of_the_same_keeps_the_cells_there_are(larger):
 
 def test_a_changed_revision_of_a_solver_changes_its_keys_alone(monkeypatch):
     lm, lbfgs = keys(SMALL), keys(replace(SMALL, solver=LBFGSConfig()))
-    monkeypatch.setitem(sweep.REVISIONS, "lm", 99)
+    revise(monkeypatch, 99)
     assert not set(keys(SMALL)) & set(lm)
     assert keys(replace(SMALL, solver=LBFGSConfig())) == lbfgs
 

@@ -15,6 +15,7 @@ from kansweep import config
 from kansweep.cli.analysing import report
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
 from kansweep.config import ReportConfig, RunConfig
+from kansweep.kinds import KINDS
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from tqdm import tqdm
@@ -78,8 +79,7 @@ def run(job: RunConfig) -> int:
         from kansweep import worker
 
         worker.check_device(job.device)
-    symbol = "G" if job.model.name == "kan" else "w"
-    with closing(engine), closing(Progress(symbol)) as progress, store.open(plan):
+    with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)
         except (StoreError, engines.EngineError, KeyboardInterrupt) as error:
@@ -120,7 +120,7 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
 
 def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
     for row in rows[:MOST_NAMED]:
-        size = "width" if row["model"] == "mlp" else "grid_size"
+        size = KINDS[row["model"]].size.replace(" ", "_")
         cell = f"n_train={row['n_train']} seed={row['seed']} {size}={row['size']}"
         why = row["error"] if row["status"] == "failed" else row["stop_reason"]
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.kan import KAN
-from kansweep.mlp import MLP
+from kansweep.protocol import Network, Shape
 
 CONVERGED = "converged"
 STALLED = "stalled"
@@ -37,77 +36,51 @@ class Problem:
         return replace(self, x=self.x[replicas], y=self.y[replicas], seeds=seeds)
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The KAN to be trained: layer widths, order, grid size, and whether edges have silu."""
-
-    width: tuple[int, ...]
-    k: int
-    grid_size: int
-    base: bool
-
-    @property
-    def size(self) -> int:
-        """What a sweep's cells of this kind of net differ in."""
-        return self.grid_size
-
-
-@dataclass(frozen=True)
-class MLPShape:
-    """The MLP to be trained: layer widths and a name in ``mlp.ACTIVATIONS``."""
-
-    width: tuple[int, ...]
-    activation: str
-
-    @property
-    def size(self) -> int:
-        return self.width[1]
-
-
-Net = KAN | MLP
-ShapeT = TypeVar("ShapeT", bound=Shape | MLPShape, contravariant=True)
-NetT = TypeVar("NetT", bound=Net)
+ShapeT = TypeVar("ShapeT", bound=Shape, contravariant=True)
+NetT = TypeVar("NetT", bound=Network)
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[NetT]):
-    """A trained KAN or MLP and how its training ended, replica by replica."""
+    """A trained network and how its training ended, replica by replica."""
 
-    kan: NetT
+    net: NetT
     steps: tuple[int, ...]
     stop_reason: tuple[str, ...]
-    grad_norm: (
-        Tensor  # (R,), ``relative_gradient`` of what was minimised, where the last step began
-    )
-    memory: Tensor  # (R, m), what a method wants to know when it trains the next grid; m may be 0
+    # (R,), ``relative_gradient`` of what was minimised, where the last step began
+    grad_norm: Tensor
+    memory: Tensor  # (R, m), what a method wants to know when it trains the next size; m may be 0
 
 
 @dataclass(frozen=True)
-class Trained:
-    """One replica to go on from: its KAN or MLP, what its method remembers of the last grid,
-    and the grid size at which its chain began from nothing (None: not known)."""
+class Checkpoint:
+    """One replica to go on from: its network, what its method remembers of it (m numbers without
+    units, as ``Outcome.memory`` had them), and the size at which its chain began from nothing
+    (None: not known)."""
 
-    kan: Net
+    net: Network
     memory: Tensor  # (1, m)
-    start_grid: int | None = None
+    start_size: int | None = None
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The net's plain arrays, ``memory`` and, where it is known, ``start_grid``."""
-        arrays = {**self.kan.to_arrays(), "memory": self.memory.cpu().numpy()}
-        return (
-            arrays
-            if self.start_grid is None
-            else arrays | {"start_grid": np.array(self.start_grid)}
-        )
+        """The network's plain arrays, ``memory`` and, where it is known, ``start_grid``."""
+        arrays = {**self.net.to_arrays(), "memory": self.memory.cpu().numpy()}
+        if self.start_size is not None:
+            arrays["start_grid"] = np.array(self.start_size)
+        return arrays
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, np.ndarray], *, device: torch.device | str = "cpu"
-    ) -> Trained:
-        kind = MLP if "activation" in arrays else KAN
-        kan = kind.from_arrays(arrays, device=device)
+        cls,
+        arrays: Mapping[str, np.ndarray],
+        network: type[Network],
+        *,
+        device: torch.device | str = "cpu",
+    ) -> Checkpoint:
+        """The inverse of ``to_arrays``; raises KeyError where an array is missing."""
+        net = network.from_arrays(arrays, device=device)
         memory = torch.from_numpy(np.array(arrays["memory"])).to(device)
-        return cls(kan, memory, int(arrays["start_grid"]) if "start_grid" in arrays else None)
+        return cls(net, memory, int(arrays["start_grid"]) if "start_grid" in arrays else None)
 
 
 @dataclass(frozen=True)
@@ -116,7 +89,7 @@ class Iteration:
 
     step: int
     replicas: Tensor  # which they are
-    kan: Callable[[], Net]
+    net: Callable[[], Network]
     rmse: Tensor
     grad_norm: Tensor
     accepted: Tensor
@@ -131,19 +104,19 @@ class Solver(Protocol[ShapeT, NetT]):
     """What the chain asks of a training method."""
 
     def start(self, shape: ShapeT, problem: Problem) -> NetT:
-        """A KAN or MLP of this shape, one replica a row of the problem, from nothing."""
+        """A network of this shape, one replica a row of the problem, from nothing."""
         ...
 
     def solve(
         self,
-        kan: NetT,
+        net: NetT,
         problem: Problem,
         memory: Tensor | None = None,
         observe: Observe | None = None,
     ) -> Outcome[NetT]:
-        """Train from ``kan``; grid size, order and shape stay.
+        """Train from ``net``, whose shape stays.
 
-        ``memory`` is the last grid's, with NaN in the rows of replicas that have none.
+        ``memory`` is the last size's, with NaN in the rows of replicas that have none.
         """
         ...
 
@@ -156,3 +129,10 @@ def relative_gradient(gradient: Tensor, diagonal: Tensor, objective: Tensor) -> 
     """
     tiny = torch.finfo(gradient.dtype).tiny
     return (gradient.abs() / (diagonal * objective[:, None]).clamp(min=tiny).sqrt()).amax(1)
+
+
+def output_spread(y: Tensor) -> Tensor:
+    """Standard deviation of each output, 1 where it is constant: (R, n, M) -> (R, M)."""
+    spread = y.std(dim=1, correction=0)
+    rounding = 10 * torch.finfo(y.dtype).eps * y.abs().amax(1)
+    return torch.where(spread > rounding, spread, 1.0)
