@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from operator import attrgetter
 from pathlib import Path
@@ -103,12 +102,40 @@ class DataConfig(Schema):
     )
 
     def __post_init__(self) -> None:
-        from kansweep import sources
-
+        """What does not go together is refused here; what the data themselves decide, by whoever
+        can look at them (``sources.check``)."""
         super().__post_init__()
         if isinstance(self.domain, tuple):
             self.domain = tuple(tuple(x) if isinstance(x, list) else x for x in self.domain)
-        sources.check(self)
+        if self.is_table:
+            self._check_table()
+            return
+        for key in ("path", "inputs", "output"):
+            if getattr(self, key) is not None:
+                raise ConfigError(
+                    f"`data.{key}` is a key of data=table, which is not the data chosen."
+                )
+        if self.formula is not None and self.target is not None:
+            raise ConfigError(
+                "`data.formula` and `data.target` are two functions; give one of the two."
+            )
+        if self.sizes is None:
+            raise ConfigError("`data.sizes` may be null for data=table alone.")
+
+    @property
+    def is_table(self) -> bool:
+        return self.name == "table"
+
+    def _check_table(self) -> None:
+        """A table's rows are as they are."""
+        neutral = {"formula": None, "target": None, "domain": None, "noise": 0}
+        for key, value in (neutral | {"sampling": "uniform"}).items():
+            if getattr(self, key) != value:
+                raise ConfigError(
+                    f"`data.{key}` is no key of data=table, whose rows are as they are."
+                )
+        if self.path is None:
+            raise ConfigError("`data.path` must name a file for data=table, as data.path=file.csv.")
 
 
 @dataclass
@@ -529,14 +556,15 @@ def from_record(record: Mapping[str, Any]) -> RunConfig:
     return load(OmegaConf.create(dict(record)), RunConfig)
 
 
-def overrides(job: RunConfig) -> list[str]:
-    """The words after ``kansweep run`` that give this configuration; none give the default one."""
-    from kansweep import sources
+def overrides(job: RunConfig, suggested: tuple[int, ...] | None = None) -> list[str]:
+    """The words after ``kansweep run`` that give this configuration; none give the default one.
 
-    model = job.model
-    with suppress(ConfigError):  # a user's module may be elsewhere
-        if isinstance(model, KANConfig) and model.hidden == sources.shape(job.data)[1]:
-            job = replace(job, model=replace(model, hidden=None))  # a sweep's record has it
+    ``suggested`` are the hidden widths that suit its data, where they are known: a sweep's record
+    has them, and a command need not.
+    """
+    if suggested is not None and getattr(job.model, "hidden", None) == suggested:
+        settings: Any = job.model  # of a kind with hidden widths of its own
+        job = replace(job, model=replace(settings, hidden=None))
     usual, words = RunConfig(), []
     for item in fields(RunConfig):
         value, default = getattr(job, item.name), getattr(usual, item.name)
@@ -544,7 +572,7 @@ def overrides(job: RunConfig) -> list[str]:
             counted = item.name == "seeds" and value == tuple(range(len(value)))
             words += [override(item.name, len(value) if counted else value)] * (value != default)
             continue
-        table = isinstance(value, DataConfig) and value.name == "table"
+        table = isinstance(value, DataConfig) and value.is_table
         if getattr(value, "name", None) != getattr(default, "name", None):
             own = isinstance(value, DataConfig) and (value.formula or value.target)
             name = getattr(value, "name", None)

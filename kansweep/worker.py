@@ -108,7 +108,7 @@ def _train(task: Task, store: Store, diary: _Diary) -> None:
 
 def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
     """What is known of a cell without training it, as far as it takes the target to know it."""
-    if config.data.name == "table":
+    if config.data.is_table:
         return {"floor_rmse": None, "noise": 0.0}
     target = sources.target(config.data)
     facts: dict[str, Any] = {"floor_rmse": None, "noise": sources.noise(config.data, target)}

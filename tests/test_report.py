@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from models import kans, mlps
 from pandas import DataFrame
 
-from kansweep import config, joint, kinds, law, markup, plot, report, sweep, table, words
+from kansweep import config, joint, kinds, law, markup, plot, report, sources, sweep, table, words
 from kansweep.cli.composing import register
 from kansweep.config import DataConfig, GridConfig, KANConfig, RunConfig
 from kansweep.targets import TARGETS
@@ -371,12 +371,14 @@ JOBS = [
 @pytest.mark.parametrize("asked", JOBS, ids=range(len(JOBS)))
 def test_the_overrides_give_the_same_configuration(asked: RunConfig) -> None:
     stored = config.from_record(sweep.plan(asked).config_record)
-    command = shlex.join(["kansweep", "run", *config.overrides(stored)])
+    suggested = sources.shape(stored.data)[1]
+    command = shlex.join(["kansweep", "run", *config.overrides(stored, suggested)])
     assert sweep.plan(composed(command)) == sweep.plan(asked)
 
 
 def test_the_default_needs_no_words_and_others_only_what_differs() -> None:
-    assert config.overrides(config.from_record(sweep.plan(RunConfig()).config_record)) == []
+    stored = config.from_record(sweep.plan(RunConfig()).config_record)
+    assert config.overrides(stored, TARGETS["exp_sin"].hidden) == []
     other = job(name="a,b", seeds=[0, 1], solver=config.LBFGSConfig())
     assert config.overrides(other) == [
         *('name="a,b"', "seeds=2", "data.sizes=[100,300,3000]", "grid.sizes=[5,10,20,50]"),

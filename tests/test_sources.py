@@ -68,7 +68,7 @@ def test_a_grid_is_regular_and_has_the_corners():
 )
 def test_a_grid_of_another_number_of_points_is_refused(name, n, near):
     with pytest.raises(ConfigError, match=rf"`data\.sizes` must .* such as {near}; got {n}"):
-        DataConfig(name=name, sizes=(n,), sampling="grid")
+        sources.check(DataConfig(name=name, sizes=(n,), sampling="grid"))
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "sobol", "grid"])
@@ -186,7 +186,7 @@ def test_code_that_is_no_function_is_refused(module, text, told):
     name = f"own_{abs(hash(text))}"
     module(name, text)
     with pytest.raises(ConfigError, match=r"^`data\.target` must") as refused:
-        DataConfig(target=f"{name}:f")
+        sources.check(DataConfig(target=f"{name}:f"))
     assert told in str(refused.value)
 
 
@@ -213,7 +213,7 @@ def test_code_that_is_no_function_is_refused(module, text, told):
 )
 def test_what_does_not_go_together_is_refused(given, told):
     with pytest.raises(ConfigError) as refused:
-        DataConfig(**given)
+        sources.check(DataConfig(**given))
     assert told in str(refused.value)
 
 

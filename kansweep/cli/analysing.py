@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 
 def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
-    from kansweep import sweep
+    from kansweep import sources, sweep
     from kansweep.store import Store, latest
 
     outputs = Path(job.outputs)
@@ -32,7 +33,9 @@ def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[
     if name is None:
         raise ConfigError(f"There is no sweep in {outputs}; `kansweep run` makes one.")
     store = Store(outputs / name)
-    return store, sweep.plan(config.from_record(store.read_config()))
+    stored = config.from_record(store.read_config())
+    sources.check(stored.data)
+    return store, sweep.plan(stored)
 
 
 def show(job: ShowConfig) -> int:
@@ -164,6 +167,11 @@ def report(job: ReportConfig) -> int:
 
 def _reproduction(job: RunConfig) -> str:
     """The command that gives the same cells anywhere: without what is one machine's own."""
+    from kansweep import sources
+
     usual = RunConfig()
     anywhere = replace(job, outputs=usual.outputs, engine=usual.engine, run=usual.run)
-    return shlex.join(["kansweep", "run", *config.overrides(anywhere)])
+    suggested = None
+    with suppress(ConfigError):  # a user's module may be elsewhere
+        suggested = sources.shape(job.data)[1]
+    return shlex.join(["kansweep", "run", *config.overrides(anywhere, suggested)])

@@ -92,10 +92,21 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     finally:
         sys.argv = argv
     shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
+    checked = [(_checked(composed, schema), overrides) for composed, overrides in jobs]
     return [
-        _named(config.load(composed, schema), [word for word in overrides if word not in shared])
-        for composed, overrides in jobs
+        _named(job, [word for word in overrides if word not in shared])
+        for job, overrides in checked
     ]
+
+
+def _checked(composed: DictConfig, schema: type[Schema]) -> Schema:
+    """The job, refused also where its data are of no use: before any other of a multirun begins."""
+    job = config.load(composed, schema)
+    if isinstance(job, RunConfig):
+        from kansweep import sources
+
+        sources.check(job.data)
+    return job
 
 
 def complete(arguments: list[str], commands: Collection[str]) -> None:
