@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass, replace
+from enum import Enum, auto
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
@@ -31,8 +32,40 @@ from kansweep.checks import Rule, did_you_mean, one_of
 from kansweep.kinds import Kind
 
 
-def _key(default: Any, rule: Rule, meaning: str) -> Any:
-    return field(default=default, metadata={"rule": rule, "meaning": meaning})
+class Role(Enum):
+    """What a key decides."""
+
+    IDENTITY = auto()  # the numbers of every cell: another value is another sweep
+    EXTENT = auto()  # which cells there are; a cell's own key has its size and seed
+    CONDUCT = auto()  # how a sweep is run, and none of its numbers
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is known of one key beside its type."""
+
+    default: Any
+    rule: Rule
+    meaning: str
+    role: Role
+    has_neutral: bool
+    neutral: Any
+
+
+_NO_VALUE = object()
+
+
+def _key(
+    default: Any, rule: Rule, meaning: str, *, role: Role | None = None, neutral: Any = _NO_VALUE
+) -> Any:
+    """A key's line in its schema.
+
+    ``role`` is that of the schema unless given. A key that came when there were sweeps already has
+    a ``neutral`` value, at which it changes nothing: it is then no part of a cell's key, and
+    folders stay what they are.
+    """
+    metadata = {"rule": rule, "meaning": meaning, "role": role, "neutral": neutral}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -40,9 +73,10 @@ class Schema:
     """Part of a configuration; it checks its keys when it is made, and its lists become tuples."""
 
     prefix: ClassVar[str] = ""
+    role: ClassVar[Role] = Role.IDENTITY
 
     def __post_init__(self) -> None:
-        for item in _own_keys(type(self)):
+        for item in own_keys(type(self)):
             value = getattr(self, item.name)
             if isinstance(value, list):
                 value = tuple(value)
@@ -52,8 +86,34 @@ class Schema:
                 raise rule.refusal(self.prefix + item.name, value)
 
 
-def _own_keys(schema: type[Schema]) -> list[Field[Any]]:
+class Variant(Schema):
+    """A section of which one out of several schemas applies, as its ``name`` says.
+
+    A direct subclass is a section; a subclass of that with a ``name`` is one of its variants, and
+    is registered with it.
+    """
+
+    variants: ClassVar[dict[str, type[Any]]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if Variant in cls.__bases__:
+            cls.variants = {}
+        elif "name" in cls.__dict__:
+            cls.variants[cls.__dict__["name"].default] = cls
+
+
+def _name(name: str, meaning: str) -> Any:
+    """The key that says which variant it is."""
+    return _key(name, one_of(name), meaning)
+
+
+def own_keys(schema: type[Schema]) -> list[Field[Any]]:
+    """The keys of a schema itself, without those of its sections."""
     return [item for item in fields(schema) if "rule" in item.metadata]
+
+
+N_TEST = 10_000  # points of a function's test set
 
 
 @dataclass
@@ -64,41 +124,66 @@ class DataConfig(Schema):
         (100, 300, 1000, 3000),
         checks.optional(checks.DISTINCT),
         "training points, each set in the next; null: as a table has",
+        role=Role.EXTENT,
     )
     n_test: int | None = _key(
-        10000,
+        N_TEST,
         checks.optional(checks.COUNT),
         "test points, the same for all sizes; of a table a fifth",
     )
-    noise: Any = _key(0.0, checks.NOISE, "of training outputs: its deviation; 1%: of the target's")
+    noise: Any = _key(
+        0.0, checks.NOISE, "of training outputs: its deviation; 1%: of the target's", neutral=0
+    )
     sampling: str = _key(
-        "uniform", one_of("uniform", "sobol", "grid"), "training points: uniform, sobol or grid"
+        "uniform",
+        one_of("uniform", "sobol", "grid"),
+        "training points: uniform, sobol or grid",
+        neutral="uniform",
     )
     formula: str | None = _key(
-        None, checks.optional(checks.TEXT), "a function of your own, as exp(sin(pi*x1) + x2^2)"
+        None,
+        checks.optional(checks.TEXT),
+        "a function of your own, as exp(sin(pi*x1) + x2^2)",
+        neutral=None,
     )
     target: str | None = _key(
-        None, checks.optional(checks.FUNCTION), "a function in Python, as package.module:function"
+        None,
+        checks.optional(checks.FUNCTION),
+        "a function in Python, as package.module:function",
+        neutral=None,
     )
     domain: Any = _key(
         None,
         checks.optional(checks.DOMAIN),
         "of formula or target: [low,high], for all inputs or each",
+        neutral=None,
     )
     hidden: tuple[int, ...] | None = _key(
-        None, checks.optional(checks.COUNTS), "of formula, target or table: suggested hidden widths"
+        None,
+        checks.optional(checks.COUNTS),
+        "of formula, target or table: suggested hidden widths",
+        role=Role.CONDUCT,  # what comes of them is in `model.hidden`
     )
     path: str | None = _key(
-        None, checks.optional(checks.TEXT), "of a table: its file, .csv, .parquet or .npz"
+        None,
+        checks.optional(checks.TEXT),
+        "of a table: its file, .csv, .parquet or .npz",
+        role=Role.CONDUCT,  # what it holds is in `data.sha256`
     )
     inputs: tuple[str, ...] | None = _key(
-        None, checks.optional(checks.COLUMNS), "of a table: columns; null: all but the output"
+        None,
+        checks.optional(checks.COLUMNS),
+        "of a table: columns; null: all but the output",
+        neutral=None,
     )
     output: str | None = _key(
-        None, checks.optional(checks.TEXT), "of a table: a column; null: the last"
+        None, checks.optional(checks.TEXT), "of a table: a column; null: the last", neutral=None
     )
     sha256: str | None = _key(
-        None, checks.optional(checks.TEXT), "of a table or target: its content; null: as it is"
+        None,
+        checks.optional(checks.TEXT),
+        "of a table or target: its content; null: as it is",
+        neutral=None,
     )
 
     def __post_init__(self) -> None:
@@ -142,13 +227,16 @@ class DataConfig(Schema):
 class GridConfig(Schema):
     prefix: ClassVar[str] = "grid."
     sizes: tuple[int, ...] = _key(
-        (5, 10, 20, 50, 100), checks.ASCENDING, "grid intervals; each extends the one before"
+        (5, 10, 20, 50, 100),
+        checks.ASCENDING,
+        "grid intervals; each extends the one before",
+        role=Role.EXTENT,
     )
 
 
 @dataclass
-class ModelConfig(Schema):
-    """What ``model=...`` chooses; ``name`` says which of ``MODELS`` it is."""
+class ModelConfig(Variant):
+    """What ``model=...`` chooses, a kind of network."""
 
     prefix: ClassVar[str] = "model."
     name: str = MISSING
@@ -172,12 +260,9 @@ class ModelConfig(Schema):
         return sum(width), 0
 
 
-_MODEL = one_of("kan", "mlp")  # the names of MODELS, below
-
-
 @dataclass
 class KANConfig(ModelConfig):
-    name: str = _key("kan", _MODEL, "the kind of model")
+    name: str = _name("kan", "the kind of model")
     hidden: tuple[int, ...] | None = _key(
         None, checks.optional(checks.COUNTS), "kan: hidden widths; null: what suits the target"
     )
@@ -198,9 +283,12 @@ class KANConfig(ModelConfig):
 
 @dataclass
 class MLPConfig(ModelConfig):
-    name: str = _key("mlp", _MODEL, "the kind of model")
+    name: str = _name("mlp", "the kind of model")
     widths: tuple[int, ...] = _key(
-        (5, 10, 20, 50), checks.ASCENDING, "mlp: nodes of each hidden layer, in place of grids"
+        (5, 10, 20, 50),
+        checks.ASCENDING,
+        "mlp: nodes of each hidden layer, in place of grids",
+        role=Role.EXTENT,
     )
     depth: int = _key(2, checks.COUNT, "mlp: hidden layers")
     activation: str = _key(
@@ -212,7 +300,38 @@ class MLPConfig(ModelConfig):
         return (size,) * self.depth
 
 
-MODELS: dict[str, type[ModelConfig]] = {"kan": KANConfig, "mlp": MLPConfig}
+@dataclass
+class SizedConfig(ModelConfig):
+    """Of a kind of network that needs no keys but its sizes and hidden widths."""
+
+    sizes: tuple[int, ...] = _key(
+        (), checks.ASCENDING, "of other kinds: their sizes, in place of grids", role=Role.EXTENT
+    )
+    hidden: tuple[int, ...] | None = _key(
+        None, checks.optional(checks.COUNTS), "hidden widths; null: what suits the target"
+    )
+
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        return suggested if self.hidden is None else self.hidden
+
+    def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
+        return size * sum(n_in * n_out for n_in, n_out in itertools.pairwise(width)), 0
+
+
+def _sized(kind: Kind) -> type[ModelConfig]:
+    """The schema of such a kind, with its own name and sizes."""
+    line = SizedConfig.__dataclass_fields__["sizes"].metadata
+    sizes: Any = field(default=kind.sizes, metadata=line)
+    names = [
+        ("name", str, _name(kind.name, "the kind of model")),
+        ("sizes", tuple[int, ...], sizes),
+    ]
+    return make_dataclass(f"{kind.title}Config", names, bases=(SizedConfig,))
+
+
+for _kind in kinds.KINDS.values():
+    if _kind.name not in ModelConfig.variants:
+        _sized(_kind)
 
 
 @dataclass(frozen=True)
@@ -229,8 +348,8 @@ class Method:
 
 
 @dataclass
-class SolverConfig(Schema):
-    """What ``solver=...`` chooses; ``name`` says which of ``SOLVERS`` it is."""
+class SolverConfig(Variant):
+    """What ``solver=...`` chooses, a training method."""
 
     prefix: ClassVar[str] = "solver."
     methods: ClassVar[Mapping[str, Method]]  # by what they ask of a network, as its kind offers it
@@ -244,10 +363,18 @@ class SolverConfig(Schema):
     def check_width(self, width: tuple[int, ...]) -> None:
         """Refuse layer widths that the settings do not go with."""
 
-    trace: bool = _key(False, checks.FLAG, "write every iteration to traces/, one file a cell")
+    trace: bool = _key(
+        False,
+        checks.FLAG,
+        "write every iteration to traces/, one file a cell",
+        role=Role.CONDUCT,
+    )
 
 
-_SOLVER = one_of("lm", "lbfgs")  # the names of SOLVERS, below
+# Parameters up to which `lm` forms normal equations and factors them, and from which on it takes
+# conjugate gradients. Both take as long at this many with [2,1,1] and 30,000 points; deep networks
+# converge better with exact steps, so it is not less.
+DIRECT_LIMIT = 1500
 
 
 @dataclass
@@ -255,7 +382,7 @@ class LMConfig(SolverConfig):
     methods: ClassVar[Mapping[str, Method]] = {
         kinds.SPLINES: Method("kansweep.solvers.lm:LM", "lm", 3)
     }
-    name: str = _key("lm", _SOLVER, "the method")
+    name: str = _name("lm", "the method")
     start: str = _key("auto", one_of("auto", "additive", "random"), "lm: the first grid's start")
     restarts: int = _key(16, checks.COUNT_OR_ZERO, "lm: random starts beside it")
     max_steps: int = _key(200, checks.COUNT, "lm: most steps a grid")
@@ -279,22 +406,19 @@ class LBFGSConfig(SolverConfig):
         kinds.SPLINES: Method("kansweep.solvers.published:PublishedRecipe", "lbfgs"),
         kinds.GRADIENT: Method("kansweep.solvers.lbfgs:LBFGS", "mlp"),  # its first networks
     }
-    name: str = _key("lbfgs", _SOLVER, "the method")
+    name: str = _name("lbfgs", "the method")
     steps: int = _key(50, checks.COUNT, "lbfgs: steps a grid, of at most 20 iterations")
 
 
-SOLVERS: dict[str, type[SolverConfig]] = {"lm": LMConfig, "lbfgs": LBFGSConfig}
-
-
 @dataclass
-class EngineConfig(Schema):
-    """What ``engine=...`` chooses; ``name`` says which of ``ENGINES`` it is."""
+class EngineConfig(Variant):
+    """What ``engine=...`` chooses, a place where chains are trained."""
 
     prefix: ClassVar[str] = "engine."
+    role: ClassVar[Role] = Role.CONDUCT
     name: str = MISSING
 
 
-_ENGINE = one_of("serial", "process", "dask", "submitit")  # the names of ENGINES, below
 _WORKERS = (
     checks.optional(checks.COUNT),
     "not serial: chains at once; null: as many as cores, all on slurm",
@@ -303,18 +427,18 @@ _WORKERS = (
 
 @dataclass
 class SerialConfig(EngineConfig):
-    name: str = _key("serial", _ENGINE, "where chains are trained")
+    name: str = _name("serial", "where chains are trained")
 
 
 @dataclass
 class ProcessConfig(EngineConfig):
-    name: str = _key("process", _ENGINE, "where chains are trained")
+    name: str = _name("process", "where chains are trained")
     workers: int | None = _key(None, *_WORKERS)
 
 
 @dataclass
 class DaskConfig(EngineConfig):
-    name: str = _key("dask", _ENGINE, "where chains are trained")
+    name: str = _name("dask", "where chains are trained")
     workers: int | None = _key(None, *_WORKERS)
     address: str | None = _key(
         None, checks.optional(checks.ADDRESS), "dask: a running scheduler; null: starts its own"
@@ -331,7 +455,7 @@ class DaskConfig(EngineConfig):
 
 @dataclass
 class SubmititConfig(EngineConfig):
-    name: str = _key("submitit", _ENGINE, "where chains are trained")
+    name: str = _name("submitit", "where chains are trained")
     workers: int | None = _key(None, *_WORKERS)
     cluster: str = _key(
         "slurm", one_of("slurm", "local"), "submitit: slurm, or local for this machine"
@@ -342,19 +466,18 @@ class SubmititConfig(EngineConfig):
     )
 
 
-ENGINES: dict[str, type[EngineConfig]] = {
-    "serial": SerialConfig,
-    "process": ProcessConfig,
-    "dask": DaskConfig,
-    "submitit": SubmititConfig,
+# Sections of which one out of several schemas applies.
+VARIANTS: dict[str, type[Variant]] = {
+    "model": ModelConfig,
+    "solver": SolverConfig,
+    "engine": EngineConfig,
 }
-# Sections of which one out of several schemas applies, as their `name` says.
-VARIANTS: dict[str, dict[str, type[Any]]] = {"model": MODELS, "solver": SOLVERS, "engine": ENGINES}
 
 
 @dataclass
 class RunModeConfig(Schema):
     prefix: ClassVar[str] = "run."
+    role: ClassVar[Role] = Role.CONDUCT
     mode: str = _key(
         "cached",
         one_of("cached", "retry", "force"),
@@ -368,9 +491,11 @@ class RunModeConfig(Schema):
 class RunConfig(Schema):
     """``kansweep run``: one sweep. ``seeds`` is a tuple once checked."""
 
-    name: str = _key("example8", checks.NAME, "the sweep's folder below `outputs`")
-    outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps")
-    seeds: Any = _key(5, checks.SEEDS, "a number n, meaning 0 to n-1, or a list")
+    name: str = _key(
+        "example8", checks.NAME, "the sweep's folder below `outputs`", role=Role.CONDUCT
+    )
+    outputs: str = _key("outputs", checks.TEXT, "the folder of all sweeps", role=Role.CONDUCT)
+    seeds: Any = _key(5, checks.SEEDS, "a number n, meaning 0 to n-1, or a list", role=Role.EXTENT)
     device: str = _key(
         "cpu", checks.matching("cpu, cuda or cuda:N", r"cpu|cuda(:\d{1,3})?"), "cpu, cuda or cuda:N"
     )
@@ -398,7 +523,8 @@ class RunConfig(Schema):
         method = self.solver.method(self.kind)
         if method is not None:
             return method
-        rule = one_of(*(name for name, schema in SOLVERS.items() if schema.method(self.kind)))
+        solvers = SolverConfig.variants.items()
+        rule = one_of(*(name for name, schema in solvers if schema.method(self.kind)))
         raise ConfigError(
             f"`solver` must be {rule.must} for model={self.model.name}; got {self.solver.name}."
         )
@@ -506,15 +632,57 @@ SCHEMAS: dict[str, type[Schema]] = {
 AnySchema = TypeVar("AnySchema", bound=Schema)
 
 
-def keys(schema: type[Schema]) -> dict[str, Field[Any]]:
+def keys(schema: type[Schema]) -> dict[str, Key]:
     """Every key below a schema under its full name, those of all variants included."""
-    found = {schema.prefix + item.name: item for item in _own_keys(schema)}
+    every = {schema.prefix + item.name: _as_key(schema, item) for item in own_keys(schema)}
     for item in fields(schema):
-        variants = VARIANTS.get(item.name)
-        for section in [item.default_factory] if variants is None else variants.values():
-            if is_dataclass(section):
-                found |= keys(cast(type[Schema], section))
-    return found
+        section = VARIANTS.get(item.name)
+        for part in [item.default_factory] if section is None else section.variants.values():
+            if is_dataclass(part):
+                every |= keys(cast(type[Schema], part))
+    return every
+
+
+def _as_key(schema: type[Schema], item: Field[Any]) -> Key:
+    given = item.metadata
+    return Key(
+        default=item.default,
+        rule=given["rule"],
+        meaning=given["meaning"],
+        role=given["role"] or schema.role,
+        has_neutral=given["neutral"] is not _NO_VALUE,
+        neutral=given["neutral"],
+    )
+
+
+def identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a stored configuration that all cells of its sweep share, flat: another
+    value is another sweep."""
+    known = keys(RunConfig)
+    shared = {
+        name: value
+        for name, value in _flat(record).items()
+        if _is_identity(known.get(name), name, value)
+    }
+    if "device" in shared:
+        shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter
+    return shared
+
+
+def _is_identity(key: Key | None, name: str, value: Any) -> bool:
+    if key is None:  # of another version, or of an engine that is not here
+        return VARIANTS.get(name.partition(".")[0], Schema).role is Role.IDENTITY
+    return key.role is Role.IDENTITY and not (key.has_neutral and value == key.neutral)
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def config_dir() -> Path:
@@ -526,12 +694,17 @@ def config_dir() -> Path:
 
 def register() -> None:
     """Give Hydra the schemas that the YAML files begin from."""
-    variants = {name: schema for group in VARIANTS.values() for name, schema in group.items()}
-    for name, schema in {**SCHEMAS, **variants}.items():
+    for name, schema in SCHEMAS.items():
         node = OmegaConf.structured(schema)
         for section in VARIANTS if schema is RunConfig else ():
             node[section] = MISSING  # or the keys of the default would stay in every other
         ConfigStore.instance().store(group="hydra/kansweep", name=name, node=node)
+    for section, base in VARIANTS.items():
+        for name, schema in base.variants.items():
+            node = OmegaConf.structured(schema)
+            # Under a name of its own for a YAML file to begin from, and as a choice without one.
+            ConfigStore.instance().store(group="hydra/kansweep", name=name, node=node)
+            ConfigStore.instance().store(group=section, name=name, node=node)
 
 
 def load(composed: DictConfig, schema: type[AnySchema]) -> AnySchema:
@@ -544,11 +717,20 @@ def load(composed: DictConfig, schema: type[AnySchema]) -> AnySchema:
             if not isinstance(given, dict):
                 raise ConfigError(f"`{section}` holds other keys; got {given!r} in its place.")
             if section in VARIANTS:
-                default = type(getattr(RunConfig(), section))
-                strict[section] = VARIANTS[section].get(str(given.get("name")), default)
+                strict[section] = _variant(section, given)
         return cast(AnySchema, OmegaConf.to_object(OmegaConf.merge(strict, record)))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
+
+
+def _variant(section: str, given: Mapping[str, Any]) -> type[Schema]:
+    """The schema that a section's ``name`` chooses, that of the default where it has none."""
+    variants = VARIANTS[section].variants
+    name = given.get("name", getattr(RunConfig(), section).name)
+    names = one_of(*variants)
+    if not names.holds(name):
+        raise names.refusal(f"{section}.name", name)
+    return variants[name]
 
 
 def from_record(record: Mapping[str, Any]) -> RunConfig:
@@ -578,7 +760,7 @@ def overrides(job: RunConfig, suggested: tuple[int, ...] | None = None) -> list[
             name = getattr(value, "name", None)
             words.append(override(f"{item.name}.name" if own else item.name, name))
             default = default if isinstance(value, DataConfig) else type(value)()
-        for key in (key.name for key in _own_keys(type(value)) if key.name != "name"):
+        for key in (key.name for key in own_keys(type(value)) if key.name != "name"):
             always = table and key in ("sizes", "n_test")  # data=table has others than the default
             if always or getattr(value, key) != getattr(default, key):
                 words.append(override(value.prefix + key, getattr(value, key)))
@@ -625,7 +807,7 @@ def explain(error: Exception, schema: type[Schema]) -> str:
         return _unknown(named[1] if named else key, known)
     if isinstance(cause, ValidationError):
         if key in known:
-            return str(known[key].metadata["rule"].refusal(key, cause.value))
+            return str(known[key].rule.refusal(key, cause.value))
         if inside := [name for name in known if name.startswith(f"{key}.")]:
             return f"`{key}` holds other keys; set one of those, such as `{inside[0]}`."
     if isinstance(cause, MissingMandatoryValue):
@@ -637,7 +819,8 @@ def _unknown(key: str, known: Mapping[str, Any]) -> str:
     if key not in known:
         return f"There is no key `{key}`.{did_you_mean(key, known)}"
     section = key.partition(".")[0]
-    owners = [name for name, part in VARIANTS.get(section, {}).items() if key in keys(part)]
+    variants = VARIANTS[section].variants if section in VARIANTS else {}
+    owners = [name for name, schema in variants.items() if key in keys(schema)]
     if not owners:
         return f"`{key}` cannot be left out."
     *rest, last = (f"{section}={name}" for name in owners)

@@ -44,6 +44,7 @@ class Kind:
     offers: tuple[str, ...]  # to solvers, the one to be used first
     network: str  # module:class that builds it, a `networks.protocol.Network`
     mark: str  # the array by which stored weights are known to be of this kind
+    sizes: tuple[int, ...] = ()  # by default, where it has no keys of its own in `config`
     trained: str | None = None  # module:function from stored arrays to a NumPy function, if any
     theory: Callable[[float], float] | None = None
     sized_width: bool = False  # the size is the width of the hidden layers

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kansweep import __version__, sources
-from kansweep.config import GridConfig, MLPConfig, RunConfig
+from kansweep.config import DIRECT_LIMIT, GridConfig, MLPConfig, RunConfig
 from kansweep.rows import Stamp
 from kansweep.store import Store
 from kansweep.sweep import OK, Cell, Plan, layer_widths
@@ -21,7 +21,6 @@ from kansweep.sweep import OK, Cell, Plan, layer_widths
 # parameters, which normal equations do where they are formed; a few hundred megabytes either way.
 # A test point has no row in the Jacobian, and takes a quarter of a training point.
 BATCH_WORK, BATCH_SQUARES = 400_000, 4_000_000
-DIRECT_PARAMS = 1500  # with more parameters none are formed (solvers.systems.DIRECT_LIMIT)
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def _largest(stretch: Stretch, config: RunConfig) -> int:
     points = max(n_train, (config.data.n_test or 0) // 4)
     most = BATCH_WORK // (points * per_point)
     if n_params:
-        most = min(most, BATCH_SQUARES // min(n_params, DIRECT_PARAMS) ** 2)
+        most = min(most, BATCH_SQUARES // min(n_params, DIRECT_LIMIT) ** 2)
     return max(1, most)
 
 

@@ -23,18 +23,17 @@ from numpy.typing import NDArray
 
 from kansweep import formula, targets
 from kansweep.checks import ConfigError, one_of
+from kansweep.config import N_TEST, DataConfig
 from kansweep.streams import Stream, generator
 from kansweep.targets import TARGETS, Interval, Target
 
 if TYPE_CHECKING:  # a table's reader is imported where there is a table: it takes pandas
-    from kansweep.config import DataConfig
     from kansweep.tables import Table
 
 Array = NDArray[np.float64]
 Points = tuple[Array, Array]
 """Inputs (n, n_inputs) and outputs (n, n_outputs)."""
 
-N_TEST = 10_000
 PROBES = 1000  # points at which a function must be finite, and by whose values it is known
 DIGITS = 9  # of those values: the last ones differ between machines
 

@@ -7,33 +7,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kansweep import sources
 from kansweep.checks import ConfigError
-
-if TYPE_CHECKING:
-    from kansweep.config import RunConfig
+from kansweep.config import RunConfig, identity
 
 FORMAT = 2  # raised when the same configuration would give another row; methods have revisions too
-
-# Parts of a configuration that decide which cells there are, or how they are run, but none of
-# a cell's numbers (sizes and seeds are in the cell itself).
-EXTENT = ("data.sizes", "grid.sizes", "model.widths", "seeds")
-CONDUCT = ("name", "outputs", "engine", "run", "solver.trace", "data.path", "data.hidden")
-# Settings that came after the first sweeps were made, with the values that change nothing: these
-# are no part of a key, so that older folders stay what they are.
-NEUTRAL: dict[str, Any] = {
-    "data.noise": 0,
-    "data.sampling": "uniform",
-    "data.formula": None,
-    "data.target": None,
-    "data.domain": None,
-    "data.inputs": None,
-    "data.output": None,
-    "data.sha256": None,
-}
-
 
 MOST_CELLS = 2_000_000  # planned in some ten seconds and a gigabyte
 
@@ -107,19 +87,6 @@ def _check_number(config: RunConfig) -> None:
         )
 
 
-def identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that all cells of a sweep share, flat: another value is another sweep."""
-    shared = {
-        key: value
-        for key, value in _flat(record).items()
-        if not {key, key.partition(".")[0]} & {*EXTENT, *CONDUCT}
-        and not (key in NEUTRAL and value == NEUTRAL[key])
-    }
-    if "device" in shared:
-        shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter
-    return shared
-
-
 def _cells(
     record: dict[str, Any], config: RunConfig
 ) -> Callable[[int, int, tuple[int, ...]], tuple[Cell, ...]]:
@@ -143,16 +110,6 @@ def _cells(
         return tuple(made)
 
     return cells
-
-
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in record.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ import torch
 
 from kansweep import chain, floor, kinds, schedule, sources
 from kansweep.checks import ConfigError
-from kansweep.config import RunConfig
+from kansweep.config import N_TEST, RunConfig
 from kansweep.kinds import Kind
 from kansweep.protocol import Network, Shape
 from kansweep.schedule import Task
@@ -124,7 +124,7 @@ def _batch(task: Task) -> chain.Batch:
     return chain.Batch(
         source=sources.source(config.data),
         n_train=n_train,
-        n_test=config.data.n_test or sources.N_TEST,
+        n_test=config.data.n_test or N_TEST,
         seeds=config.seeds,
         kind=config.kind,
         shapes=tuple(shape(config, size) for size in sizes),

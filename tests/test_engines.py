@@ -19,7 +19,6 @@ import pytest
 from kansweep import engines
 from kansweep.checks import ConfigError
 from kansweep.config import (
-    ENGINES,
     DaskConfig,
     EngineConfig,
     ProcessConfig,
@@ -56,7 +55,7 @@ def make(tmp_path):
 
 
 def test_every_engine_is_tried():
-    assert set(CONFIGS) == set(ENGINES)
+    assert set(CONFIGS) == set(EngineConfig.variants)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -35,7 +35,7 @@ from kansweep.config import (
 from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.engines.serial import SerialEngine
 from kansweep.rows import SCHEMA, TRACE
-from kansweep.solvers import Outcome, start, systems
+from kansweep.solvers import Outcome, start
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
 from kansweep.solvers.published import PublishedRecipe
@@ -579,10 +579,6 @@ def test_workers_that_die_before_they_begin_end_the_run(tmp_path, diary):
         run(tmp_path, engine=engine)
     assert engine.deaths == 5
     assert table(tmp_path).empty
-
-
-def test_batches_know_from_where_on_no_normal_equations_are_formed():
-    assert schedule.DIRECT_PARAMS == systems.DIRECT_LIMIT
 
 
 def test_batches_are_bounded_by_the_test_points_too():

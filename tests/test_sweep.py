@@ -28,6 +28,7 @@ from kansweep.config import (
     RunConfig,
     SubmititConfig,
     from_record,
+    identity,
 )
 from kansweep.config import keys as options
 from kansweep.kinds import SPLINES
@@ -79,7 +80,7 @@ def test_a_sweep_stored_before_a_setting_came_is_the_same():
     later = ("noise", "sampling", "formula", "target", "domain", "inputs", "output", "sha256")
     older = {**record, "data": {k: v for k, v in record["data"].items() if k not in later}}
     assert len(older["data"]) < len(record["data"])
-    assert sweep.identity(older) == sweep.identity(record)
+    assert identity(older) == identity(record)
     assert keys(from_record(older)) == keys(SMALL)
 
 
@@ -162,7 +163,7 @@ def test_every_setting_that_may_change_the_numbers_changes_every_key(solver):
     for key in settings - INDIFFERENT - EXTENT - {"model.name"}:  # that is a kind, tested below
         other = changed(config, key)
         assert not set(keys(other)) & set(keys(config)), key
-        assert sweep.identity(asdict(other)) != sweep.identity(asdict(config)), key
+        assert identity(asdict(other)) != identity(asdict(config)), key
     for key in INDIFFERENT & settings:
         assert keys(changed(config, key)) == keys(config), key
 
@@ -170,7 +171,7 @@ def test_every_setting_that_may_change_the_numbers_changes_every_key(solver):
 def test_another_kind_of_network_is_another_sweep():
     kan = replace(SMALL, solver=LBFGSConfig())
     mlp = replace(kan, model=MLPConfig(widths=kan.grid.sizes))
-    assert sweep.identity(asdict(mlp)) != sweep.identity(asdict(kan))
+    assert identity(asdict(mlp)) != identity(asdict(kan))
     assert not set(keys(mlp)) & set(keys(kan))
 
 
@@ -200,7 +201,7 @@ def test_the_targets_own_width_may_be_given_or_not():
 def test_which_gpu_it_is_does_not_matter():
     one, two, any_ = (sweep.plan(replace(SMALL, device=f"cuda{n}")) for n in (":0", ":1", ""))
     assert one.cells == two.cells == any_.cells != sweep.plan(SMALL).cells
-    records = [sweep.identity(plan.config_record) for plan in (one, two, any_)]
+    records = [identity(plan.config_record) for plan in (one, two, any_)]
     assert records[0] == records[1] == records[2]
 
 
@@ -228,9 +229,7 @@ def test_a_key_knows_the_grids_up_to_its_own_and_none_above(sizes):
 )
 def test_more_of_the_same_keeps_the_cells_there_are(larger):
     assert set(keys(SMALL)) < set(keys(larger))
-    assert sweep.identity(sweep.plan(larger).config_record) == sweep.identity(
-        sweep.plan(SMALL).config_record
-    )
+    assert identity(sweep.plan(larger).config_record) == identity(sweep.plan(SMALL).config_record)
 
 
 def test_a_changed_revision_of_a_solver_changes_its_keys_alone(monkeypatch):

@@ -171,7 +171,7 @@ def _help(command: str) -> str:
     for key, item in config.keys(config.SCHEMAS[command]).items():
         default = json.dumps(item.default, separators=(",", ":")).replace('"', "")
         if not key.endswith(".name"):  # a choice, listed below
-            rows.append(f"  {f'{key}={default}':<33} {item.metadata['meaning']}\n")
+            rows.append(f"  {f'{key}={default}':<33} {item.meaning}\n")
     usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
     choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
     about = COMMAND_HELP[command]

@@ -14,14 +14,12 @@ import torch
 from torch import Tensor
 
 from kansweep import banded
+from kansweep.config import DIRECT_LIMIT
 from kansweep.kan import KAN
 from kansweep.linalg import Cholesky, cholesky, conjugate_gradients
 from kansweep.solvers import penalty
 from kansweep.solvers.linearised import Linearised
 
-# Parameters up to which the matrix is formed. Both take as long here with [2,1,1], 30,000 points;
-# deep networks converge better with exact steps, so not less.
-DIRECT_LIMIT = 1500
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
 PROBES, PROBE_TOLERANCE = 4, 1e-2
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
