@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kansweep.columns import Status
 from kansweep.data import Data, sample
 from kansweep.kinds import Kind
 from kansweep.protocol import Network, Refinable, Shape
+from kansweep.reasons import StopReason
 from kansweep.solvers import Checkpoint, Iteration, Outcome, Problem, Solver
 from kansweep.sources import Source
-from kansweep.sweep import DIVERGED, FAILED, OK
 
 REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set
 
@@ -62,7 +63,7 @@ class Result:
 
     seed: int
     size: int
-    status: str
+    status: Status
     stop_reason: str
     seconds: float
     started_at: datetime
@@ -115,7 +116,7 @@ def train(
             for result, net in zip(results, nets, strict=True)
         ]
         yield results
-        goes_on = [batch.kind.extended and result.status == OK for result in results]
+        goes_on = [batch.kind.extended and result.status == Status.OK for result in results]
         nets = [result.net if on else None for result, on in zip(results, goes_on, strict=True)]
 
 
@@ -291,7 +292,7 @@ def _results(batch: Batch, outcome: Outcome[Any], data: Data, diary: _Diary) -> 
             Result(
                 seed,
                 diary.shape.size,
-                OK if finite else DIVERGED,
+                Status.OK if finite else Status.DIVERGED,
                 outcome.stop_reason[r],
                 seconds=0.0,
                 started_at=datetime.now(UTC),
@@ -310,8 +311,8 @@ def _failure(batch: Batch, seed: int, shape: Shape, error: Exception) -> Result:
     return Result(
         seed,
         shape.size,
-        FAILED,
-        "out of memory" if _is_out_of_memory(error) else "exception",
+        Status.FAILED,
+        StopReason.OUT_OF_MEMORY if _is_out_of_memory(error) else StopReason.EXCEPTION,
         seconds=0.0,
         started_at=datetime.now(UTC),
         device=batch.device,

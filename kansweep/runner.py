@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kansweep import schedule
+from kansweep.columns import Status
 from kansweep.config import RunConfig
 from kansweep.engines import Engine, EngineError, WorkerDied
+from kansweep.reasons import StopReason
 from kansweep.schedule import Stretch, Task
 from kansweep.store import Store
-from kansweep.sweep import FAILED, OK, Plan
+from kansweep.sweep import Plan
 
 LOOK_EVERY = 0.25  # seconds between looks at what workers elsewhere say
 CONSOLIDATE_EVERY = 1000  # cells between writings of the index
@@ -75,7 +77,7 @@ def run(plan: Plan, store: Store, config: RunConfig, engine: Engine, observer: O
         cached=len(plan.cells) - wanted,
         done=len(tally.told),
         left=len(plan.cells) - len(results),
-        failed=results[results["status"] != OK].to_dict("records"),
+        failed=results[results["status"] != Status.OK].to_dict("records"),
         damaged=_planned(store.damaged, plan),
         seconds=time.perf_counter() - clock,
     )
@@ -146,8 +148,8 @@ def _after_death(task: Task, store: Store, death: WorkerDied) -> Iterator[Task]:
 def _given_up(task: Task, stretch: Stretch, death: WorkerDied) -> dict[str, Any]:
     return {
         **schedule.described(task, stretch.cells[0]),
-        "status": FAILED,
-        "stop_reason": "worker died",
+        "status": Status.FAILED,
+        "stop_reason": StopReason.WORKER_DIED,
         "error": f"WorkerDied: {death}",
         "started_at": datetime.now(UTC),
     }
@@ -169,7 +171,7 @@ class _Tally:
         self.observer.finished(row)
         if len(self.told) % CONSOLIDATE_EVERY == 0:
             self.store.consolidate()
-        if self.fail_fast and row["status"] != OK:
+        if self.fail_fast and row["status"] != Status.OK:
             raise CellFailed
 
     def look(self) -> None:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kansweep import __version__, sources
+from kansweep.columns import Status
 from kansweep.config import DIRECT_LIMIT, GridConfig, MLPConfig, RunConfig
 from kansweep.rows import Stamp
 from kansweep.store import Store
-from kansweep.sweep import OK, Cell, Plan, layer_widths
+from kansweep.sweep import Cell, Plan, layer_widths
 
 # What one batch may hold: points times edges, which the Jacobian grows with, and squared
 # parameters, which normal equations do where they are formed; a few hundred megabytes either way.
@@ -94,7 +95,7 @@ def missing(plan: Plan, store: Store, mode: str) -> list[Stretch]:
     """What ``run.mode`` asks for and is not on disk, in the order of the plan."""
     census = store.census()
     statuses = {} if mode == "force" else census.column("status")
-    sound = {key for key, status in statuses.items() if status == OK}
+    sound = {key for key, status in statuses.items() if status == Status.OK}
     kept = set(statuses)
     if mode == "retry":
         starts = census.column("start_grid")
@@ -197,7 +198,7 @@ def remaining(task: Task, store: Store) -> list[Stretch]:
     for stretch in task.stretches:
         before, cells = stretch.before, list(stretch.cells)
         while cells and (row := written(cells[0].key, task, store)) is not None:
-            before = row["key"] if row["status"] == OK else None
+            before = row["key"] if row["status"] == Status.OK else None
             del cells[0]
         if cells:
             left.append(Stretch(tuple(cells), before))

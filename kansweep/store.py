@@ -26,6 +26,7 @@ import pandas as pd
 import yaml
 
 from kansweep import config, files, rows, sweep
+from kansweep.columns import State, Status
 from kansweep.rows import Stamp
 
 if TYPE_CHECKING:
@@ -313,10 +314,10 @@ class Store:
         found = self.results(planned["key"])
         found = found[["key", "status", "train_rmse", "test_rmse", "seconds"]]
         table = planned.merge(found, on="key", how="left")
-        words = {"ok": "done", "diverged": "failed", "failed": "failed"}
-        status = table["status"].map(words).fillna("waiting")
-        status = status.mask(table["key"].isin(at_work), "running")
-        return table.assign(status=status, model=plan.config_record["model"]["name"])
+        after = {status.value: State.after(status).value for status in Status}
+        state = table["status"].map(after).fillna(State.WAITING.value)
+        state = state.mask(table["key"].isin(at_work), State.RUNNING.value)
+        return table.assign(status=state, model=plan.config_record["model"]["name"])
 
     @property
     def results_path(self) -> Path:

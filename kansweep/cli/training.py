@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kansweep import config
 from kansweep.cli.analysing import report
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
+from kansweep.columns import Status
 from kansweep.config import ReportConfig, RunConfig
 from kansweep.kinds import KINDS
 
@@ -114,7 +115,7 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
             f" were. To train them all again: {_again()}"
         )
     results = store.results(cell.key for cell in plan.cells)
-    kept = results if job.run.mode == "cached" else results[results["status"] == "ok"]
+    kept = results if job.run.mode == "cached" else results[results["status"] == Status.OK]
     return f"{len(kept)} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
 
 
@@ -122,7 +123,7 @@ def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
     for row in rows[:MOST_NAMED]:
         size = KINDS[row["model"]].size.replace(" ", "_")
         cell = f"n_train={row['n_train']} seed={row['seed']} {size}={row['size']}"
-        why = row["error"] if row["status"] == "failed" else row["stop_reason"]
+        why = row["error"] if row["status"] == Status.FAILED else row["stop_reason"]
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
     if len(rows) > MOST_NAMED:
         print(f"Failed: {len(rows) - MOST_NAMED} more", file=sys.stderr)
