@@ -9,7 +9,7 @@ import pytest
 import torch
 from kans import random_kan
 
-from kansweep import chain, mlp
+from kansweep import chain, mlp, recorder
 from kansweep.chain import Batch
 from kansweep.columns import Status
 from kansweep.config import LBFGSConfig, LMConfig, MLPConfig
@@ -222,7 +222,7 @@ def test_numbers_that_are_not_finite_are_a_divergence_and_the_next_grid_starts_c
 
 
 def test_progress_is_reported_with_the_replicas_own_data(monkeypatch):
-    monkeypatch.setattr(chain, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(recorder, "REPORT_EVERY", 0.0)
     reports = []
     list(chain.train(BATCH, LM(), [None] * 3, reports.append))
     assert {(p.n_train, p.size) for p in reports} == {(60, 3), (60, 5), (60, 9)}
