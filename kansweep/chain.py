@@ -21,8 +21,8 @@ from torch import Tensor
 from kansweep.data import Data, sample
 from kansweep.kinds import Kind
 from kansweep.protocol import Network, Refinable, Shape
-from kansweep.solvers import Checkpoint, Iteration, Outcome, Problem, Solver
-from kansweep.sources import Source
+from kansweep.sampling import Source
+from kansweep.solvers.contract import Checkpoint, Iteration, Outcome, Problem, Solver
 from kansweep.sweep import DIVERGED, FAILED, OK
 
 REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set

@@ -35,7 +35,8 @@ from kansweep.config import (
 from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.engines.serial import SerialEngine
 from kansweep.rows import SCHEMA, TRACE
-from kansweep.solvers import Outcome, start
+from kansweep.solvers import start
+from kansweep.solvers.contract import Outcome
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
 from kansweep.solvers.published import PublishedRecipe

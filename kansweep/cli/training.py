@@ -71,7 +71,7 @@ def run(job: RunConfig) -> int:
     from kansweep import engines, runner, sources, sweep
     from kansweep.store import Store, StoreError
 
-    job = replace(job, data=sources.settled(job.data))
+    job = replace(job, data=sources.resolved(job.data))
     plan = sweep.plan(job)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.jobs_folder)
