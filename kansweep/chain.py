@@ -24,8 +24,8 @@ from kansweep.kinds import Kind
 from kansweep.protocol import Network, Refinable, Shape
 from kansweep.reasons import StopReason
 from kansweep.recorder import Recorder, TraceRow, rmse
-from kansweep.solvers import Checkpoint, Outcome, Problem, Solver
-from kansweep.sources import Source
+from kansweep.sampling import Source
+from kansweep.solvers.contract import Checkpoint, Outcome, Problem, Solver
 from kansweep.units import Units
 
 

@@ -756,9 +756,9 @@ def overrides(job: RunConfig, suggested: tuple[int, ...] | None = None) -> list[
             continue
         table = isinstance(value, DataConfig) and value.is_table
         if getattr(value, "name", None) != getattr(default, "name", None):
-            own = isinstance(value, DataConfig) and (value.formula or value.target)
+            written = isinstance(value, DataConfig) and (value.formula or value.target)
             name = getattr(value, "name", None)
-            words.append(override(f"{item.name}.name" if own else item.name, name))
+            words.append(override(f"{item.name}.name" if written else item.name, name))
             default = default if isinstance(value, DataConfig) else type(value)()
         for key in (key.name for key in own_keys(type(value)) if key.name != "name"):
             always = table and key in ("sizes", "n_test")  # data=table has others than the default

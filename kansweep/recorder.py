@@ -12,7 +12,7 @@ from torch import Tensor
 from kansweep.data import Data
 from kansweep.events import Listener, Progressed
 from kansweep.protocol import Network
-from kansweep.solvers import Iteration
+from kansweep.solvers.contract import Iteration
 from kansweep.units import Units
 
 REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set

@@ -53,7 +53,7 @@ class Plan:
 
 
 def plan(config: RunConfig) -> Plan:
-    """The sweep of a checked and settled configuration: data sizes, then seeds, then sizes."""
+    """The sweep of a checked and resolved configuration: data sizes, then seeds, then sizes."""
     config.solver.check_width(layer_widths(config, config.sizes[0]))
     _check_number(config)
     record = _plain(asdict(config))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from kansweep.protocol import Network
-from kansweep.solvers import Checkpoint
-from kansweep.sources import Source
+from kansweep.sampling import Source
+from kansweep.solvers.contract import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from kansweep.protocol import Network, Shape
 from kansweep.provenance import provenance
 from kansweep.schedule import Task
 from kansweep.signals import interrupts_later
-from kansweep.solvers import Checkpoint, Solver
+from kansweep.solvers.contract import Checkpoint, Solver
 from kansweep.store import Store
 from kansweep.sweep import Cell, layer_widths
 

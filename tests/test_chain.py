@@ -15,11 +15,12 @@ from kansweep.columns import Status
 from kansweep.config import LBFGSConfig, LMConfig, MLPConfig
 from kansweep.kan import KAN, Shape, edges
 from kansweep.kinds import KINDS
-from kansweep.solvers import Checkpoint, Outcome, start
+from kansweep.sampling import Sampled, Tabled
+from kansweep.solvers import start
+from kansweep.solvers.contract import Checkpoint, Outcome
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
 from kansweep.solvers.published import PublishedRecipe
-from kansweep.sources import Sampled, Tabled
 from kansweep.tables import Table
 from kansweep.targets import TARGETS
 

@@ -12,7 +12,9 @@ from kans import example, points, random_mlp
 from kansweep.config import LBFGSConfig, MLPConfig
 from kansweep.data import sample
 from kansweep.mlp import ACTIVATIONS, MLP, Shape
-from kansweep.solvers import (
+from kansweep.sampling import Sampled
+from kansweep.solvers import lbfgs
+from kansweep.solvers.contract import (
     CONVERGED,
     NON_FINITE,
     STEP_LIMIT,
@@ -20,10 +22,8 @@ from kansweep.solvers import (
     Iteration,
     Outcome,
     Problem,
-    lbfgs,
 )
 from kansweep.solvers.lbfgs import LBFGS
-from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 SHAPE = Shape((2, 6, 6, 1), "tanh")

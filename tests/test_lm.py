@@ -16,24 +16,15 @@ from kansweep.config import LMConfig
 from kansweep.data import sample
 from kansweep.gauge import mid_and_half
 from kansweep.kan import KAN, Shape, edges
-from kansweep.solvers import (
-    CONVERGED,
-    NON_FINITE,
-    STEP_LIMIT,
-    Problem,
-    descent,
-    penalty,
-    projection,
-    start,
-    systems,
-)
+from kansweep.sampling import Sampled
+from kansweep.solvers import descent, penalty, projection, start, systems
+from kansweep.solvers.contract import CONVERGED, NON_FINITE, STEP_LIMIT, Problem
 from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.linearised import Linearised, linearise
 from kansweep.solvers.lm import LM
 from kansweep.solvers.objective import evaluate
 from kansweep.solvers.reml import Weight
 from kansweep.solvers.systems import Direct, Iterative
-from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 EXAMPLE = Shape((2, 1, 1), 3, 5, False)

@@ -16,8 +16,8 @@ from scipy.interpolate import BSpline
 from kansweep import chain
 from kansweep.kan import Shape
 from kansweep.kinds import KINDS
+from kansweep.sampling import Sampled
 from kansweep.solvers.lm import LM
-from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 MEASURED = pd.read_csv(Path(__file__).parent / "data/paper_targets_measured.csv")

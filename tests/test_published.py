@@ -14,10 +14,10 @@ from kansweep import kan as kans
 from kansweep.config import LBFGSConfig
 from kansweep.data import sample
 from kansweep.kan import Shape
-from kansweep.solvers import NON_FINITE, Problem
+from kansweep.sampling import Sampled
 from kansweep.solvers import published as published_recipe
+from kansweep.solvers.contract import NON_FINITE, Problem
 from kansweep.solvers.published import PublishedRecipe
-from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 PUBLISHED = Path(__file__).parent / "data" / "example8_published.csv"

@@ -37,7 +37,8 @@ from kansweep.engines.serial import SerialEngine
 from kansweep.events import Damaged, Finished, Started
 from kansweep.refusals import StoreError
 from kansweep.rows import SCHEMA, TRACE
-from kansweep.solvers import Outcome, start
+from kansweep.solvers import start
+from kansweep.solvers.contract import Outcome
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
 from kansweep.solvers.published import PublishedRecipe

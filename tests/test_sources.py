@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from kansweep import sources
 from kansweep.checks import ConfigError
 from kansweep.config import DataConfig
-from kansweep.sources import Sampled
+from kansweep.sampling import Sampled
 from kansweep.targets import TARGETS, spread
 
 EXP_SIN = TARGETS["exp_sin"]
@@ -160,12 +160,12 @@ def test_a_target_of_ones_own_keeps_what_it_says_of_itself(module):
 
 def test_code_that_says_something_else_is_another_content(module):
     module("own_c", "def f(x1):\n    return x1 ** 2\ndef g(x1):\n    return x1 ** 2 + 1e-7\n")
-    f, g = (sources.settled(DataConfig(target=f"own_c:{name}")) for name in "fg")
+    f, g = (sources.resolved(DataConfig(target=f"own_c:{name}")) for name in "fg")
     assert None not in (f.sha256, g.sha256)
     assert f.sha256 != g.sha256
-    assert sources.settled(f) == f
+    assert sources.resolved(f) == f
     with pytest.raises(ConfigError, match=r"`data\.sha256` must be that of own_c:g"):
-        sources.settled(replace(f, target="own_c:g"))
+        sources.resolved(replace(f, target="own_c:g"))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_what_does_not_go_together_is_refused(given, told):
 
 
 def test_a_tables_rows_are_shared_out_by_the_seed(table):
-    data = sources.settled(DataConfig(name="table", path="t.csv", sizes=None, n_test=None))
+    data = sources.resolved(DataConfig(name="table", path="t.csv", sizes=None, n_test=None))
     assert (data.inputs, data.output, data.n_test) == (("a", "b"), "y", 20)
     assert data.sizes == (25, 80)
     source = sources.source(data)
@@ -238,21 +238,21 @@ def test_a_tables_rows_are_shared_out_by_the_seed(table):
 
 def test_a_tables_domain_and_units_are_those_of_its_columns(table):
     data = DataConfig(name="table", path="t.csv", sizes=None, n_test=10, inputs=["a"], output="y")
-    source = sources.source(sources.settled(data))
+    source = sources.source(sources.resolved(data))
     assert [end.tolist() for end in source.bounds] == [[table["a"].min()], [table["a"].max()]]
     assert source.units == pytest.approx((1000 + table["a"].mean(), table["a"].std(ddof=0)))
     assert source.noise == 0
 
 
 def test_a_table_that_changed_under_a_sweep_is_found_out(table):
-    data = sources.settled(DataConfig(name="table", path="t.csv", sizes=None, n_test=None))
+    data = sources.resolved(DataConfig(name="table", path="t.csv", sizes=None, n_test=None))
     table.assign(y=7 * table["a"]).to_csv("t.csv", index=False)
     with pytest.raises(ConfigError, match=r"t\.csv has changed"):
         sources.source(data)
     with pytest.raises(ConfigError, match=r"`data\.sha256` must be that of t\.csv"):
-        sources.settled(data)
+        sources.resolved(data)
 
 
 def test_more_rows_than_there_are_are_refused(table):
     with pytest.raises(ConfigError, match=r"ask for, 90 \+ 20; t\.csv has 100"):
-        sources.settled(DataConfig(name="table", path="t.csv", sizes=(30, 90), n_test=None))
+        sources.resolved(DataConfig(name="table", path="t.csv", sizes=(30, 90), n_test=None))

@@ -76,7 +76,7 @@ def run(job: RunConfig) -> int:
     from kansweep.refusals import StoreError
     from kansweep.store import Store
 
-    job = replace(job, data=sources.settled(job.data))
+    job = replace(job, data=sources.resolved(job.data))
     plan = sweep.plan(job)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.layout.jobs)

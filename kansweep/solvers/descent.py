@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from kansweep.kan import KAN, where
-from kansweep.solvers import (
+from kansweep.solvers import reml
+from kansweep.solvers.contract import (
     CONVERGED,
     NON_FINITE,
     STALLED,
@@ -31,7 +32,6 @@ from kansweep.solvers import (
     Problem,
     output_spread,
     relative_gradient,
-    reml,
 )
 from kansweep.solvers.linearised import linearise
 from kansweep.solvers.objective import Point, evaluate, scaled_output, settle
@@ -167,7 +167,7 @@ def _step(search: Search, tolerance: float) -> Search:
         rejections=torch.where(better, 0, search.rejections + 1),
         fall=torch.where(better, decrease, predicted) / objective,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
-        converged=(weight.settled & ((better & (decrease < small)) | no_more))
+        converged=(weight.is_final & ((better & (decrease < small)) | no_more))
         | (objective < round_off),
     )
 

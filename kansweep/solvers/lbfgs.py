@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kansweep.config import LBFGSConfig, ModelConfig
 from kansweep.protocol import Gradient, GradientShape
-from kansweep.solvers import (
+from kansweep.solvers.contract import (
     CONVERGED,
     NON_FINITE,
     STEP_LIMIT,

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from kansweep.config import LMConfig, ModelConfig
 from kansweep.kan import KAN, Shape, where
-from kansweep.solvers import Observe, Outcome, Problem, penalty, start
+from kansweep.solvers import penalty, start
+from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.reml import Weight
 
@@ -62,9 +63,9 @@ class LM:
     ) -> Outcome[KAN]:
         unit = self._weight(problem, net.grid_size, net.k, len(net.layers))
         growth = net.grid_size**GROWTH
-        known = torch.ones_like(unit) if memory is None else memory * growth
+        carried = torch.ones_like(unit) if memory is None else memory * growth
         if self.settings.penalty is None:
-            start_at = unit * known.nan_to_num(1.0)
+            start_at = unit * carried.nan_to_num(1.0)
             weight = Weight.estimated(net, problem.x.shape[1], start_at, unit)
         else:
             weight = Weight.fixed(unit)
@@ -105,8 +106,8 @@ class LM:
         round_off = (1e3 * torch.finfo(error.dtype).eps) ** 2
         falls = start.training_error(finer, problem) * 2.0 ** (1.5 * order) < error
         small = error < float((2 / net.grid_size) ** (2 * order))
-        found: Tensor = (falls & small) | (error < round_off)
-        return found
+        converges: Tensor = (falls & small) | (error < round_off)
+        return converges
 
     def _challenged(self, net: KAN, doubtful: Tensor, shape: Shape, problem: Problem) -> KAN:
         """The better of the additive start and the best random one, seed by seed."""

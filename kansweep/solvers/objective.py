@@ -13,7 +13,8 @@ from torch import Tensor
 
 from kansweep.gauge import mid_and_half, rescale_inputs, rescale_outputs
 from kansweep.kan import KAN, Activation, activate
-from kansweep.solvers import Problem, penalty
+from kansweep.solvers import penalty
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.projection import with_best_last_layer
 
 

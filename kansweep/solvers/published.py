@@ -18,7 +18,7 @@ from kansweep import bspline
 from kansweep.config import LBFGSConfig, ModelConfig
 from kansweep.jacobian import jacobian
 from kansweep.kan import KAN, Shape, edges
-from kansweep.solvers import (
+from kansweep.solvers.contract import (
     NON_FINITE,
     STEP_LIMIT,
     Iteration,

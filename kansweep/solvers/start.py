@@ -11,7 +11,8 @@ from torch import Tensor
 
 from kansweep import bspline, kan
 from kansweep.kan import KAN, Shape
-from kansweep.solvers import Problem, output_spread, penalty
+from kansweep.solvers import penalty
+from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.projection import with_best_last_layer
 from kansweep.solvers.reml import Weight
