@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
+import pickle
 import signal
 from concurrent.futures import Future
 from contextlib import suppress
@@ -592,6 +594,43 @@ def test_batches_are_bounded_by_the_test_points_too():
     tasks = schedule.tasks(chains, many, store, 1)
     assert max(len(task.chains) for task in tasks) * 10_000 // 4 * 3 <= schedule.BATCH_WORK
     assert sum(len(task.chains) for task in tasks) == 300
+
+
+def test_a_task_stays_small_however_many_seeds_and_sizes_the_sweep_has():
+    many = replace(
+        CONFIG,
+        seeds=list(range(1000)),
+        grid=GridConfig(sizes=tuple(range(1, 1001))),
+    )
+    cells = tuple(sweep.Cell(f"n40-s7-G{size}-{'0' * 16}", 40, 7, size) for size in (1, 2, 3))
+    store = Store(Path("nowhere"))
+    (task,) = schedule.tasks([schedule.PartialChain(cells, None)], many, store, 1)
+    assert (task.n_train, task.seeds, task.sizes) == (40, (7,), (1, 2, 3))
+    assert task.config is many  # nothing is rewritten
+    assert len(pickle.dumps(task)) < 10_000
+
+
+def test_what_is_left_after_a_death_is_said_and_not_done(tmp_path):
+    """The cell that was running alone, when a second worker died over it, is given up; the rest of
+    its chain is to be submitted again, from nothing."""
+    plan, store = sweep.plan(CONFIG), Store(tmp_path / "s")
+    with store.open(plan):
+        chains = [schedule.PartialChain(plan.chains[0].cells, None)]
+        (task,) = schedule.tasks(chains, CONFIG, store, 1)
+        first, *rest = task.cells
+        path = store.layout.running / f"{task.name}.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps({"running": [first.key]}))
+        once = runner._after_death(task, store, WorkerDied("once"))
+        assert once.given_up == ()
+        assert [again.suspects for again in once.tasks] == [{first.key}]
+        before = {path for path in store.folder.rglob("*") if path.is_file()}
+        twice = runner._after_death(once.tasks[0], store, WorkerDied("twice"))
+        assert [row["key"] for row in twice.given_up] == [first.key]
+        assert [again.cells for again in twice.tasks] == [tuple(rest)]
+        assert twice.tasks[0].chains[0].before is None
+        assert {path for path in store.folder.rglob("*") if path.is_file()} == before
+        path.unlink()
 
 
 def test_rows_are_consolidated_while_a_run_lasts(tmp_path, diary, monkeypatch):
