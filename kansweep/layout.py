@@ -9,6 +9,7 @@ from pathlib import Path
 from kansweep import files
 
 LATEST = ".latest"  # in ``outputs``: the name of the sweep that was run last
+ROW, STATE = ".parquet", ".npz"  # how a cell's files end, behind its key
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ class Layout:
         return self.folder / "jobs"
 
     def cell(self, key: str) -> Path:
-        return self.cells / f"{key}.parquet"
+        return self.cells / f"{key}{ROW}"
 
     def state(self, key: str) -> Path:
-        return self.states / f"{key}.npz"
+        return self.states / f"{key}{STATE}"
 
     def trace(self, key: str) -> Path:
         return self.traces / f"{key}.parquet"

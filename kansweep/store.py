@@ -22,6 +22,7 @@ import yaml
 
 from kansweep import config, files, rows, sweep
 from kansweep.columns import State, Status
+from kansweep.index import Index
 from kansweep.layout import Layout
 from kansweep.marks import PATIENCE, Marks, holder_of, read_note, this_process
 from kansweep.refusals import ConfigDamaged, StoreError, naming_the_file, unlockable
@@ -37,12 +38,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder, self.layout = folder, Layout(folder)
         self.marks = Marks(self.layout.running)
-        self._index = rows.Index(
-            self.layout.cells,
-            self.layout.states,
-            self.layout.index,
-            lambda key: self.read_state(key) is not None,
-        )
+        self._index = Index(self.layout, lambda key: self.read_state(key) is not None)
 
     def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
         return Store, (self.folder,)  # the index is not for those who only write
@@ -228,7 +224,7 @@ class Store:
         """Files that were found to be no row or no weights when rows were last read."""
         return self._index.damaged
 
-    def index(self) -> rows.Index:
+    def index(self) -> Index:
         """All rows there are, read where they are new or changed."""
         with naming_the_file(self.folder, "read"):
             return self._index.refresh()

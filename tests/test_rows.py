@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kansweep import rows, sweep
+from kansweep import index, rows, sweep
 from kansweep.config import DataConfig, GridConfig, RunConfig
 from kansweep.store import Store
 
@@ -126,7 +126,7 @@ def test_looking_writes_nothing(store):
 
 
 def test_many_rows_are_read_a_part_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "_AT_ONCE", 2)
+    monkeypatch.setattr(index, "_AT_ONCE", 2)
     store = Store(tmp_path / "one")
     with store.open(PLAN):
         for number, key in enumerate(KEYS):
