@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from kansweep import chain
-from kansweep.config import RunConfig
+from kansweep.config.run import RunConfig
 from kansweep.solvers.contract import Outcome, Solver
 from kansweep.sources import source
 from kansweep.worker import make_solver, shape

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kansweep import schedule
-from kansweep.config import RunConfig
+from kansweep.config.run import RunConfig
 from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.schedule import Stretch, Task
 from kansweep.store import Store

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kansweep import __version__, sources
-from kansweep.config import DIRECT_LIMIT, GridConfig, MLPConfig, RunConfig
+from kansweep.config.models import GridConfig, MLPConfig
+from kansweep.config.run import RunConfig
+from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.rows import Stamp
 from kansweep.store import Store
 from kansweep.sweep import OK, Cell, Plan, layer_widths

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import torch
 
 from kansweep import chain, floor, kinds, schedule, sources
-from kansweep.checks import ConfigError
-from kansweep.config import N_TEST, RunConfig
+from kansweep.config.data import N_TEST
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
 from kansweep.kinds import Kind
 from kansweep.protocol import Network, Shape
 from kansweep.schedule import Task

@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 
 from kansweep import store as stores
 from kansweep import sweep
-from kansweep.config import DataConfig, GridConfig, KANConfig, RunConfig
+from kansweep.config.data import DataConfig
+from kansweep.config.models import GridConfig, KANConfig
+from kansweep.config.run import RunConfig
 from kansweep.rows import SCHEMA
 from kansweep.store import Store, StoreError
 
