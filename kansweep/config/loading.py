@@ -44,9 +44,11 @@ def register_schemas() -> None:
     for section, base in VARIANTS.items():
         for name, schema in base.variants.items():
             node = OmegaConf.structured(schema)
-            # Under a name of its own for a YAML file to begin from, and as a choice without one.
-            ConfigStore.instance().store(group="hydra/kansweep", name=name, node=node)
-            ConfigStore.instance().store(group=section, name=name, node=node)
+            # A YAML file of that name begins from the schema; without one the schema is the choice.
+            group = (
+                "hydra/kansweep" if (config_dir() / section / f"{name}.yaml").exists() else section
+            )
+            ConfigStore.instance().store(group=group, name=name, node=node)
 
 
 def load(composed: DictConfig, schema: type[AnySchema]) -> AnySchema:
