@@ -20,7 +20,7 @@ import torch
 
 from kansweep import chain
 from kansweep.columns import Status
-from kansweep.config import RunConfig
+from kansweep.config.run import RunConfig
 from kansweep.solvers.contract import Outcome, Solver
 from kansweep.sources import source
 from kansweep.worker import make_solver, shape

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from kansweep.checks import ConfigError, did_you_mean
+from kansweep.config.rules import ConfigError, did_you_mean
 
 Array = NDArray[np.float64]
 _Node = Callable[[Array], Any]  # (n, d) -> (n,) or a number

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kansweep import formula
-from kansweep.checks import ConfigError
+from kansweep.config.rules import ConfigError
 from kansweep.targets import Array, Interval, Target
 
 PROBES = 1000  # points at which a function must be finite, and by whose values it is known

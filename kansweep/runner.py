@@ -13,7 +13,7 @@ from typing import Any
 
 from kansweep import schedule
 from kansweep.columns import Status
-from kansweep.config import RunConfig
+from kansweep.config.run import RunConfig
 from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.events import Damaged, Event, Finished, Listener, Started
 from kansweep.reasons import StopReason

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kansweep.checks import ConfigError
+from kansweep.config.rules import ConfigError
 from kansweep.streams import Stream, generator
 from kansweep.targets import Target
 

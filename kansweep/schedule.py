@@ -13,7 +13,8 @@ from typing import Any
 
 from kansweep import __version__, sources
 from kansweep.columns import Status
-from kansweep.config import DIRECT_LIMIT, RunConfig
+from kansweep.config.run import RunConfig
+from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.rows import Stamp
 from kansweep.store import Store
 from kansweep.sweep import Cell, Plan, layer_widths

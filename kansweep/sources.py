@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from kansweep import functions, targets
-from kansweep.checks import ConfigError, one_of
-from kansweep.config import N_TEST, DataConfig
+from kansweep.config.data import N_TEST, DataConfig
+from kansweep.config.rules import ConfigError, one_of
 from kansweep.sampling import Sampled, Source, Tabled, check_grid
 from kansweep.targets import TARGETS, Target
 

@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from kansweep import config, files, rows, sweep
+from kansweep import files, rows, sweep
 from kansweep.columns import State, Status
+from kansweep.config.keys import identity
 from kansweep.index import Index
 from kansweep.layout import Layout
 from kansweep.marks import PATIENCE, Marks, holder_of, read_note, this_process
@@ -98,7 +99,7 @@ class Store:
         self._refuse_other(stored, plan.config_record)
 
     def _refuse_other(self, record: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-        stored, asked = config.identity(record), config.identity(other)
+        stored, asked = identity(record), identity(other)
         keys = [key for key in {**stored, **asked} if stored.get(key) != asked.get(key)]
         if keys:
             changes = ", ".join(f"`{key}` ({stored.get(key)} → {asked.get(key)})" for key in keys)

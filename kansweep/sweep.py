@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from kansweep import sources
-from kansweep.checks import ConfigError
-from kansweep.config import RunConfig, identity
+from kansweep.config.keys import identity
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
 
 FORMAT = 2  # raised when the same configuration would give another row; methods have revisions too
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kansweep.checks import ConfigError, did_you_mean
+from kansweep.config.rules import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from pandas import DataFrame

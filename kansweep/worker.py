@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from kansweep import chain, floor, kinds, schedule, sources
-from kansweep.checks import ConfigError
-from kansweep.config import N_TEST, RunConfig
+from kansweep.config.data import N_TEST
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
 from kansweep.events import Event, Finished, Listener, Progressed
 from kansweep.kinds import Kind
 from kansweep.marks import PATIENCE, Mark

@@ -12,7 +12,8 @@ from kans import random_kan
 from kansweep import chain, mlp, recorder
 from kansweep.chain import Batch
 from kansweep.columns import Status
-from kansweep.config import LBFGSConfig, LMConfig, MLPConfig
+from kansweep.config.models import MLPConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.kan import KAN, Shape, edges
 from kansweep.kinds import KINDS
 from kansweep.sampling import Sampled, Tabled

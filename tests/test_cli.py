@@ -21,10 +21,12 @@ import pytest
 from models import mlps
 from statsmodels.datasets import engel
 
-from kansweep import cli, config
+from kansweep import cli
 from kansweep.cli.composing import HELP, SUBCOMMANDS
 from kansweep.cli.training import Progress
-from kansweep.config import RunConfig
+from kansweep.config.commands import SCHEMAS
+from kansweep.config.keys import keys
+from kansweep.config.run import RunConfig
 from kansweep.events import Event, Finished, Progressed, Started
 from kansweep.model import MLPModel
 from kansweep.store import Store
@@ -72,14 +74,14 @@ for words in (
 
 def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
     assert all(f"\n  {command} " in kansweep("--help").out for command in cli.COMMANDS)
-    for command, schema in config.SCHEMAS.items():
+    for command, schema in SCHEMAS.items():
         words = ["plot", command] if command in SUBCOMMANDS else [command]
         assert " ".join(words) in kansweep("--help").out
         status, out, err = kansweep(*words, "--help")
         assert (status, err) == (0, "")
         assert out.startswith(f"Usage: kansweep {' '.join(words)} [key=value ...]")
-        keys = [key for key in config.keys(schema) if "." not in key or not key.endswith(".name")]
-        assert [key for key in keys if f"\n  {key}=" not in out] == []
+        shown = [key for key in keys(schema) if "." not in key or not key.endswith(".name")]
+        assert [key for key in shown if f"\n  {key}=" not in out] == []
         assert max(map(len, out.splitlines())) <= 100
     assert "solver: lbfgs, lbfgs_mlp, lm" in kansweep("run", "--help").out
 

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from kansweep import engines
-from kansweep.checks import ConfigError
-from kansweep.config import (
+from kansweep.config.engines import (
     DaskConfig,
     EngineConfig,
     ProcessConfig,
     SerialConfig,
     SubmititConfig,
 )
+from kansweep.config.rules import ConfigError
 from kansweep.engines import EngineError, WorkerDied
 from kansweep.engines import submitit as jobs
 
@@ -134,7 +134,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
 import sys, time
 from pathlib import Path
 from kansweep import engines
-from kansweep.config import ProcessConfig
+from kansweep.config.engines import ProcessConfig
 from test_engines import _stay
 
 if __name__ == "__main__":

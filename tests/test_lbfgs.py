@@ -9,7 +9,8 @@ import pytest
 import torch
 from kans import example, points, random_mlp
 
-from kansweep.config import LBFGSConfig, MLPConfig
+from kansweep.config.models import MLPConfig
+from kansweep.config.solvers import LBFGSConfig
 from kansweep.data import sample
 from kansweep.mlp import ACTIVATIONS, MLP, Shape
 from kansweep.sampling import Sampled

@@ -12,7 +12,7 @@ from kans import example, normal, normalised, points, random_kan
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from kansweep.config import LMConfig
+from kansweep.config.solvers import LMConfig
 from kansweep.data import sample
 from kansweep.gauge import mid_and_half
 from kansweep.kan import KAN, Shape, edges

@@ -11,7 +11,7 @@ import torch
 from kans import example, random_kan
 
 from kansweep import kan as kans
-from kansweep.config import LBFGSConfig
+from kansweep.config.solvers import LBFGSConfig
 from kansweep.data import sample
 from kansweep.kan import Shape
 from kansweep.sampling import Sampled

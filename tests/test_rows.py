@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from kansweep import index, rows, sweep
-from kansweep.config import DataConfig, GridConfig, RunConfig
+from kansweep.config.data import DataConfig
+from kansweep.config.models import GridConfig
+from kansweep.config.run import RunConfig
 from kansweep.store import Store
 
 PLAN = sweep.plan(

@@ -21,19 +21,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kansweep import engines, provenance, runner, schedule, sweep, worker
-from kansweep.checks import ConfigError
-from kansweep.config import (
-    DaskConfig,
-    DataConfig,
-    GridConfig,
-    LBFGSConfig,
-    LMConfig,
-    MLPConfig,
-    ProcessConfig,
-    RunConfig,
-    RunModeConfig,
-    SubmititConfig,
-)
+from kansweep.config.data import DataConfig
+from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
+from kansweep.config.models import GridConfig, MLPConfig
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig, RunModeConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.engines.serial import SerialEngine
 from kansweep.events import Damaged, Finished, Started

@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import qmc
 
 from kansweep import sources
-from kansweep.checks import ConfigError
-from kansweep.config import DataConfig
+from kansweep.config.data import DataConfig
+from kansweep.config.rules import ConfigError
 from kansweep.sampling import Sampled
 from kansweep.targets import TARGETS, spread
 

@@ -19,7 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kansweep import outputs, sweep
-from kansweep.config import DataConfig, GridConfig, KANConfig, RunConfig
+from kansweep.config.data import DataConfig
+from kansweep.config.models import GridConfig, KANConfig
+from kansweep.config.run import RunConfig
 from kansweep.refusals import StoreError
 from kansweep.rows import SCHEMA
 from kansweep.store import Store

@@ -15,22 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kansweep import sweep
-from kansweep.checks import ConfigError
-from kansweep.config import (
-    DaskConfig,
-    DataConfig,
-    GridConfig,
-    KANConfig,
-    LBFGSConfig,
-    LMConfig,
-    MLPConfig,
-    ProcessConfig,
-    RunConfig,
-    SubmititConfig,
-    from_record,
-    identity,
-)
-from kansweep.config import keys as options
+from kansweep.config.data import DataConfig
+from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
+from kansweep.config.keys import identity
+from kansweep.config.keys import keys as options
+from kansweep.config.loading import from_record
+from kansweep.config.models import GridConfig, KANConfig, MLPConfig
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.kinds import SPLINES
 
 SMALL = RunConfig(seeds=[0, 1], data=DataConfig(sizes=(30, 60)), grid=GridConfig(sizes=(3, 5)))
@@ -97,7 +90,8 @@ def test_the_cells_of_an_mlp_are_chains_of_one():
 
 def test_keys_are_the_same_in_another_process():
     script = (
-        "from kansweep import sweep, config as c; print(sweep.plan(c.RunConfig()).cells[0].key)"
+        "from kansweep import sweep; from kansweep.config.run import RunConfig;"
+        " print(sweep.plan(RunConfig()).cells[0].key)"
     )
     seeds = {"PYTHONPATH": str(Path(sweep.__file__).parents[1]), "PYTHONHASHSEED": "7"}
     command = [sys.executable, "-c", script]

@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kansweep import config
-from kansweep.checks import ConfigError
 from kansweep.cli.output import OK, say, tell_damage
-from kansweep.config import EdgesConfig, PlotConfig, ReportConfig, RunConfig, ShowConfig
+from kansweep.config.commands import EdgesConfig, PlotConfig, ReportConfig, ShowConfig
+from kansweep.config.loading import from_record
+from kansweep.config.overrides import overrides
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from matplotlib.figure import Figure
@@ -34,7 +36,7 @@ def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[
     if name is None:
         raise ConfigError(f"There is no sweep in {outputs}; `kansweep run` makes one.")
     store = Store(outputs / name)
-    stored = config.from_record(store.read_config())
+    stored = from_record(store.read_config())
     sources.check(stored.data)
     return store, sweep.plan(stored)
 
@@ -148,7 +150,7 @@ def report(job: ReportConfig) -> int:
     from kansweep.report import Sweep, page
 
     store, plan, results = _results(job)
-    stored = config.from_record(plan.config_record)
+    stored = from_record(plan.config_record)
     rules = analysis.rules(results)
     laws = law.fit_laws(results, rules=rules)
     sweep = Sweep(
@@ -176,4 +178,4 @@ def _reproduction(job: RunConfig) -> str:
     suggested = None
     with suppress(ConfigError):  # a user's module may be elsewhere
         suggested = sources.shape(job.data)[1]
-    return shlex.join(["kansweep", "run", *config.overrides(anywhere, suggested)])
+    return shlex.join(["kansweep", "run", *overrides(anywhere, suggested)])

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kansweep import config
 from kansweep.cli.analysing import report
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
 from kansweep.columns import Status
-from kansweep.config import ReportConfig, RunConfig
+from kansweep.config.commands import ReportConfig
+from kansweep.config.overrides import override
+from kansweep.config.run import RunConfig
 from kansweep.events import Damaged, Event, Finished, Progressed, Started
 from kansweep.kinds import KINDS
 
@@ -147,9 +148,7 @@ def _selection(job: RunConfig) -> str:
     """The arguments that lead another command to this sweep, none where they are the defaults."""
     chosen = {"name": job.name, "outputs": job.outputs}
     words = [
-        config.override(key, value)
-        for key, value in chosen.items()
-        if value != getattr(RunConfig, key)
+        override(key, value) for key, value in chosen.items() if value != getattr(RunConfig, key)
     ]
     return "".join(f" {shlex.quote(word)}" for word in words)
 
@@ -162,5 +161,5 @@ def selection_of(jobs: Sequence[Any]) -> str:
     pattern = f"{''.join(letter for letter, *_ in letters)}*"
     words = [f"names={pattern}"]
     if jobs[0].outputs != RunConfig.outputs:
-        words.append(config.override("outputs", jobs[0].outputs))
+        words.append(override("outputs", jobs[0].outputs))
     return "".join(f" {shlex.quote(word)}" for word in words)

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
-from kansweep.checks import ConfigError
-from kansweep.config import DaskConfig, EngineConfig, ProcessConfig, SubmititConfig
+from kansweep.config.engines import DaskConfig, EngineConfig, ProcessConfig, SubmititConfig
+from kansweep.config.rules import ConfigError
 
 EXTRAS = {"distributed": "dask", "submitit": "slurm"}  # what an engine needs: the extra with it
 

@@ -13,7 +13,7 @@ from distributed.cfexecutor import ClientExecutor
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from kansweep.checks import ConfigError
+from kansweep.config.rules import ConfigError
 from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.signals import interrupts_later
 

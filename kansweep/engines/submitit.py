@@ -19,8 +19,8 @@ from typing import Any, ParamSpec, TypeVar
 from submitit import AutoExecutor, Job
 from submitit.core.utils import DelayedSubmission
 
-from kansweep.checks import ConfigError
-from kansweep.config import SubmititConfig
+from kansweep.config.engines import SubmititConfig
+from kansweep.config.rules import ConfigError
 from kansweep.engines import Engine, EngineError, WorkerDied, cores
 
 P = ParamSpec("P")

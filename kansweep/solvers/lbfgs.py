@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from kansweep.config import LBFGSConfig, ModelConfig
+from kansweep.config.models import ModelConfig
+from kansweep.config.solvers import LBFGSConfig
 from kansweep.protocol import Gradient, GradientShape
 from kansweep.solvers.contract import (
     CONVERGED,

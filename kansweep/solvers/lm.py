@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from kansweep.config import LMConfig, ModelConfig
+from kansweep.config.models import ModelConfig
+from kansweep.config.solvers import LMConfig
 from kansweep.kan import KAN, Shape, where
 from kansweep.solvers import penalty, start
 from kansweep.solvers.contract import Observe, Outcome, Problem

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from kansweep import bspline
-from kansweep.config import LBFGSConfig, ModelConfig
+from kansweep.config.models import ModelConfig
+from kansweep.config.solvers import LBFGSConfig
 from kansweep.jacobian import jacobian
 from kansweep.kan import KAN, Shape, edges
 from kansweep.solvers.contract import (

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kansweep import banded
-from kansweep.config import DIRECT_LIMIT
+from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.kan import KAN
 from kansweep.linalg import Cholesky, cholesky, conjugate_gradients
 from kansweep.solvers import penalty
