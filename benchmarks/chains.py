@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from kansweep import chain
+from kansweep.columns import Status
 from kansweep.config.run import RunConfig
 from kansweep.solvers.contract import Outcome, Solver
 from kansweep.sources import source
@@ -68,7 +69,7 @@ def run(work: chain.Batch) -> Iterator[dict[str, Any]]:
     for results in chain.train(work, solver, [None] * len(work.seeds), lambda _: None):
         counted = solver.taken()
         for result in results:
-            if result.status != chain.OK:  # its seconds would be those of something else
+            if result.status != Status.OK:  # its seconds would be those of something else
                 raise RuntimeError(f"G = {result.size}: {result.status}, {result.error}")
             yield {
                 "n_train": work.n_train,

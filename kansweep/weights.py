@@ -74,9 +74,9 @@ def read(path: Path, data: str | None = None) -> Model | MLPModel:
 
 def of_cell(folder: Path, cell: Mapping[str, Any]) -> Model | MLPModel:
     """The network of a row of a sweep's results."""
-    from kansweep import store  # pandas, for those who have a folder
+    from kansweep.layout import Layout
 
-    path = store.state_path(folder, cell["key"])
+    path = Layout(folder).state(cell["key"])
     if not path.exists():
         raise FileNotFoundError(f"The weights of {cell['key']} are not in {folder}.")
     return read(path, cell["data"])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -17,21 +14,16 @@ from kansweep import chain, floor, kinds, schedule, sources
 from kansweep.config.data import N_TEST
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
+from kansweep.events import Event, Finished, Listener, Progressed
 from kansweep.kinds import Kind
+from kansweep.marks import PATIENCE, Mark
 from kansweep.protocol import Network, Shape
+from kansweep.provenance import provenance
 from kansweep.schedule import Task
 from kansweep.signals import interrupts_later
 from kansweep.solvers.contract import Checkpoint, Solver
-from kansweep.store import PATIENCE, Note, Store
+from kansweep.store import Store
 from kansweep.sweep import Cell, layer_widths
-
-
-class Listener(Protocol):
-    """Who is told, where the task is trained, how it goes."""
-
-    def progress(self, now: Mapping[str, Any]) -> None: ...
-
-    def finished(self, row: Mapping[str, Any]) -> None: ...
 
 
 class Superseded(BaseException):
@@ -46,65 +38,79 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
             return False
         time.sleep(0.1)
     try:
-        with store.mark(task.name) as note, _one_thread():
-            diary = _Diary(task, store, note, listener)
-            for stretches in schedule.batches(schedule.remaining(task, store)):
-                _train(task.narrowed(stretches), store, diary)
+        with store.marks.hold(task.name) as write, _one_thread():
+            reporter = _TaskReporter(task, store, write, listener)
+            for chains in schedule.batches(schedule.remaining(task, store)):
+                _train(replace(task, chains=tuple(chains)), store, reporter)
     except Superseded:
         return False
     return True
 
 
-class _Diary:
-    """Says in the task's mark, and to whoever listens here, which cells run and which are done.
+class _TaskReporter:
+    """Says in the task's mark, and to whoever listens in this process, which cells run and which
+    are done.
 
     Raises Superseded instead where nobody is there any more who wants to know: a worker on
     another machine may outlive the run that it works for.
     """
 
-    def __init__(self, task: Task, store: Store, note: Note, listener: Listener | None) -> None:
-        self.task, self.store, self.note, self.listener = task, store, note, listener
-        self.running: list[str] = []
-        self.done: list[str] = []
+    def __init__(
+        self,
+        task: Task,
+        store: Store,
+        write: Callable[[Mark], None],
+        listener: Listener | None,
+    ) -> None:
+        self.task, self.store, self.write, self.listener = task, store, write, listener
+        self.mark = Mark()
 
-    def begun(self, cells: Sequence[Cell]) -> None:
-        self.running = [cell.key for cell in cells]
-        self._say({"n_train": cells[0].n_train, "size": cells[0].size})
+    def begin(self, cells: Sequence[Cell]) -> None:
+        self._say(replace(self.mark, running=tuple(cell.key for cell in cells), progress=None))
 
-    def progress(self, now: chain.Progress) -> None:
-        self._say(vars(now))
+    def hear(self, event: Event) -> None:
+        """Write a progress into the mark, and pass every event on."""
+        if isinstance(event, Progressed):
+            self._say(replace(self.mark, progress=event))
         if self.listener is not None:
-            self.listener.progress(vars(now))
+            self.listener(event)
 
-    def finished(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self.done += [row["key"] for row in rows]
-        if self.listener is not None:
-            for row in rows:
-                self.listener.finished(row)
+    def finish(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.mark = replace(self.mark, done=(*self.mark.done, *(row["key"] for row in rows)))
+        for row in rows:
+            self.hear(Finished(row))
 
-    def _say(self, facts: Mapping[str, Any]) -> None:
+    def _say(self, mark: Mark) -> None:
         if not self.store.is_held_by(self.task.run):
             raise Superseded
-        self.note({**facts, "running": self.running, "done": self.done})
+        self.mark = mark
+        self.write(mark)
 
 
-def _train(task: Task, store: Store, diary: _Diary) -> None:
-    """Train stretches that are alike in lockstep."""
+def _train(task: Task, store: Store, reporter: _TaskReporter) -> None:
+    """Train the chains of a task in lockstep."""
     batch = _batch(task)
-    nets = [_load(store, stretch.before, batch) for stretch in task.stretches]
-    ends = chain.train(batch, make_solver(task.config), nets, diary.progress)
-    for cells in zip(*(stretch.cells for stretch in task.stretches), strict=True):  # of one size
-        diary.begun(cells)
-        results, rows = next(ends), []
+    nets = [_load(store, part.before, batch) for part in task.chains]
+    of_each_size = chain.train(batch, make_solver(task.config), nets, reporter.hear)
+    for cells in zip(*(part.cells for part in task.chains), strict=True):  # of one size
+        reporter.begin(cells)
+        results = next(of_each_size)
         with interrupts_later():
-            for cell, result in zip(cells, results, strict=True):
-                measured = {n: v for n, v in vars(result).items() if n not in ("net", "trace")}
-                known = schedule.described(task, cell) | _facts(task.config, cell)
-                rows.append({**known, **_here(), **measured})
-                if batch.trace:
-                    store.write_trace(cell.key, result.trace)
-                store.write_cell(rows[-1], None if result.net is None else result.net.to_arrays())
-        diary.finished(rows)  # who is told may stop the run, but not lose what is done
+            rows = [
+                _kept(task, cell, result, store)
+                for cell, result in zip(cells, results, strict=True)
+            ]
+        reporter.finish(rows)  # who is told may stop the run, but not lose what is done
+
+
+def _kept(task: Task, cell: Cell, result: chain.Result, store: Store) -> dict[str, Any]:
+    """Write all that there is of a cell, its row last; the row."""
+    before = schedule.described(task, cell) | _facts(task.config, cell) | provenance()
+    row = before | result.columns  # the device that trained it, where both say one
+    if task.config.solver.trace:
+        store.write_trace(cell.key, result.trace)
+    store.write_cell(row, None if result.net is None else result.net.to_arrays())
+    return row
 
 
 def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
@@ -121,14 +127,14 @@ def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
 
 
 def _batch(task: Task) -> chain.Batch:
-    config, (n_train, *sizes) = task.config, task.stretches[0].alike
+    config = task.config
     return chain.Batch(
         source=sources.source(config.data),
-        n_train=n_train,
+        n_train=task.n_train,
         n_test=config.data.n_test or N_TEST,
-        seeds=config.seeds,
+        seeds=task.seeds,
         kind=config.kind,
-        shapes=tuple(shape(config, size) for size in sizes),
+        shapes=tuple(shape(config, size) for size in task.sizes),
         device=config.device,
         dtype=config.dtype,
         trace=config.solver.trace,
@@ -150,8 +156,8 @@ def check_device(device: str) -> None:
     """Refuse a device that this machine does not have."""
     chosen = torch.device(device)
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise ConfigError(f"`device` must be one that is there; got {device} and {found} GPUs.")
+        count = torch.cuda.device_count()
+        raise ConfigError(f"`device` must be one that is there; got {device} and {count} GPUs.")
 
 
 def make_solver(config: RunConfig) -> Solver[Any, Any]:
@@ -180,26 +186,3 @@ def _load(store: Store, key: str | None, batch: chain.Batch) -> Checkpoint | Non
         return Checkpoint.from_arrays(arrays, network(batch.kind), device=batch.device)
     except KeyError:  # weights of another format: the next size starts cold
         return None
-
-
-@cache
-def _here() -> dict[str, Any]:
-    """The columns that say where and with what a cell was trained."""
-    return {
-        "torch_version": torch.__version__,
-        "git_revision": _git_revision(),
-        "host": socket.gethostname(),
-    }
-
-
-def _git_revision() -> str | None:
-    """Commit of the checkout that this package runs from, None where it is installed."""
-    package = Path(__file__).parent
-    command = ["git", "-C", str(package), "ls-files", "--error-unmatch", __file__]
-    try:
-        subprocess.run(command, capture_output=True, check=True, timeout=5)
-        head = ["git", "-C", str(package), "rev-parse", "HEAD"]
-        done = subprocess.run(head, capture_output=True, check=True, text=True, timeout=5)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -9,8 +9,9 @@ import pytest
 import torch
 from kans import random_kan
 
-from kansweep import chain, mlp
+from kansweep import chain, mlp, recorder
 from kansweep.chain import Batch
+from kansweep.columns import Status
 from kansweep.config.models import MLPConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.kan import KAN, Shape, edges
@@ -84,7 +85,7 @@ def test_every_grid_size_gives_a_result_a_seed_in_order():
     grids = train()
     assert [[r.size for r in results] for results in grids] == [[3] * 3, [5] * 3, [9] * 3]
     assert all([r.seed for r in results] == [0, 1, 2] for results in grids)
-    assert all(r.status == chain.OK for results in grids for r in results)
+    assert all(r.status == Status.OK for results in grids for r in results)
     errors = np.array([[r.test_rmse for r in results] for results in grids])
     assert (np.diff(np.log(errors), axis=0) < 0).all()
 
@@ -139,10 +140,10 @@ def numbers(result: chain.Result) -> dict[str, object]:
 def test_a_seed_that_raises_fails_alone_and_its_next_grid_starts_cold():
     solver = Scripted({(5, 1): "raise"})
     grids = train(solver=solver)
-    assert [r.status for r in grids[1]] == [chain.OK, chain.FAILED, chain.OK]
+    assert [r.status for r in grids[1]] == [Status.OK, Status.FAILED, Status.OK]
     assert grids[1][1].error == "RuntimeError: no luck with seed 1"
     assert grids[1][1].net is None
-    assert [r.status for r in grids[2]] == [chain.OK] * 3
+    assert [r.status for r in grids[2]] == [Status.OK] * 3
     assert solver.cold == [(3, 0), (3, 1), (3, 2), (9, 1)]
     for seed, result in enumerate(grids[2]):
         theta = result.net.net.theta()
@@ -183,9 +184,9 @@ def test_a_seed_that_raises_leaves_the_others_as_they_are_without_it():
     undisturbed, disturbed = train(), train(solver=Unlucky(LMConfig(restarts=1)))
     for r in (0, 2):
         for one, other in zip(undisturbed, disturbed, strict=True):
-            assert other[r].status == chain.OK
+            assert other[r].status == Status.OK
             assert other[r].test_rmse == pytest.approx(one[r].test_rmse, rel=1e-7)
-    assert [results[1].status for results in disturbed] == [chain.OK, chain.FAILED, chain.OK]
+    assert [results[1].status for results in disturbed] == [Status.OK, Status.FAILED, Status.OK]
 
 
 def test_data_that_cannot_be_had_fail_every_cell_of_the_batch():
@@ -196,14 +197,14 @@ def test_data_that_cannot_be_had_fail_every_cell_of_the_batch():
     results = [result for results in grids for result in results]
     assert [(r.size, r.seed) for r in results] == [(g, s) for g in (3, 5, 9) for s in range(3)]
     assert {(r.status, r.error) for r in results} == {
-        (chain.FAILED, "ValueError: outside its domain")
+        (Status.FAILED, "ValueError: outside its domain")
     }
 
 
 def test_values_that_are_infinite_are_a_divergence():
     far = of(lambda x: np.where(x[:, :1] > 0, np.inf, 1.0))
     grids = train(replace(BATCH, source=far), Scripted({}))
-    assert {result.status for results in grids for result in results} == {chain.DIVERGED}
+    assert {result.status for results in grids for result in results} == {Status.DIVERGED}
 
 
 def test_an_interrupt_is_no_failure():
@@ -218,12 +219,12 @@ def test_an_interrupt_is_no_failure():
 def test_numbers_that_are_not_finite_are_a_divergence_and_the_next_grid_starts_cold():
     solver = Scripted({(3, 0): "nan"})
     grids = train(solver=solver)
-    assert [r.status for r in grids[0]] == [chain.DIVERGED, chain.OK, chain.OK]
+    assert [r.status for r in grids[0]] == [Status.DIVERGED, Status.OK, Status.OK]
     assert solver.cold == [(3, 0), (3, 1), (3, 2), (5, 0)]
 
 
 def test_progress_is_reported_with_the_replicas_own_data(monkeypatch):
-    monkeypatch.setattr(chain, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(recorder, "REPORT_EVERY", 0.0)
     reports = []
     list(chain.train(BATCH, LM(), [None] * 3, reports.append))
     assert {(p.n_train, p.size) for p in reports} == {(60, 3), (60, 5), (60, 9)}
@@ -267,7 +268,7 @@ def test_a_tables_units_change_nothing_but_the_units(solver, kind, shapes):
     own, other = trained(1.0, 0.0), trained(1e3, 5e4)
     assert len(own) == len(other) == len(shapes)
     for a, b in zip(own, other, strict=True):
-        assert b.status == chain.OK
+        assert b.status == Status.OK
         assert b.test_rmse == pytest.approx(1e3 * a.test_rmse, rel=1e-3)
         assert b.train_rmse == pytest.approx(1e3 * a.train_rmse, rel=1e-3)
     source = Tabled(Table(10 * x, 1e3 * y + 5e4, ("a", "b"), "y", ""), 80)
@@ -290,7 +291,7 @@ def test_an_mlp_is_a_cell_like_another_but_for_what_only_kans_have():
     )
     assert [[r.size for r in results] for results in grids] == [[4, 4], [6, 6]]
     for results in grids:
-        assert {(r.status, r.reg, r.start_grid) for r in results} == {(chain.OK, None, None)}
+        assert {(r.status, r.reg, r.start_grid) for r in results} == {(Status.OK, None, None)}
     assert grids[0][0].n_params == 4 * 2 + 4 + 4 + 1
     kept = Checkpoint.from_arrays(grids[1][1].net.to_arrays(), mlp.MLP)
     data = chain._sample(batch)

@@ -52,7 +52,7 @@ def write(store: Store, key: str, number: float) -> None:
 
 
 def values(store: Store) -> dict[str, float]:
-    return store.census().column("train_rmse")
+    return store.index().column("train_rmse")
 
 
 def test_what_has_been_consolidated_is_not_read_again(store, read):

@@ -28,7 +28,8 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
     from kansweep import sources, sweep
-    from kansweep.store import Store, latest
+    from kansweep.outputs import latest
+    from kansweep.store import Store
 
     outputs = Path(job.outputs)
     name = job.name or latest(outputs)
@@ -45,7 +46,7 @@ def show(job: ShowConfig) -> int:
 
     from kansweep import table
 
-    at_work = len(store.running())
+    at_work = len(store.marks.held())
     matrix = table.matrix(store.overview(plan))
     say(table.text(matrix, job.format, plan.config_record["name"], at_work))
     planned = {cell.key for cell in plan.cells}
@@ -93,7 +94,8 @@ def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
 def _several(job: PlotConfig) -> tuple[Store, DataFrame, DataFrame]:
     """The rows and the laws of several sweeps, and the folder for what is drawn of them."""
     from kansweep import analysis
-    from kansweep.store import Store, named
+    from kansweep.outputs import named
+    from kansweep.store import Store
 
     outputs, names = Path(job.outputs), job.names
     if isinstance(names, str):

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from kansweep.cli.analysing import report
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
+from kansweep.columns import Status
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
+from kansweep.events import Damaged, Event, Finished, Progressed, Started
 from kansweep.kinds import KINDS
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
@@ -28,30 +30,32 @@ _FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg"
 
 
 class Progress:
-    """The runner's observer: one bar over the cells, silent where stderr is not a terminal."""
+    """Listens to a run: one bar over the cells, silent where stderr is not a terminal."""
 
     def __init__(self, symbol: str = "G") -> None:
         self.symbol = symbol  # of what the model grows along
         self.done = 0
         self.bar: tqdm[Any] | None = None
 
-    def damaged(self, paths: Sequence[Path]) -> None:
-        tell_damage(paths, "trained again")
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Damaged(paths):
+                tell_damage(paths, "trained again")
+            case Started(total, cached):
+                self.start(total, cached)
+            case Progressed():
+                self.show(vars(event), cells=0)
+            case Finished(row):
+                self.done += 1
+                self.show(row, cells=1)
 
-    def started(self, total: int, cached: int) -> None:
+    def start(self, total: int, cached: int) -> None:
         from tqdm import tqdm
 
         self.done = cached
         self.bar = tqdm(
             total=total, initial=cached, unit="cell", disable=None, dynamic_ncols=True, miniters=0
         )
-
-    def progress(self, now: Mapping[str, Any]) -> None:
-        self.show(now, cells=0)
-
-    def finished(self, row: Mapping[str, Any]) -> None:
-        self.done += 1
-        self.show(row, cells=1)
 
     def show(self, cell: Mapping[str, Any], cells: int) -> None:
         if self.bar is None:
@@ -70,13 +74,14 @@ class Progress:
 
 def run(job: RunConfig) -> int:
     from kansweep import engines, runner, sources, sweep
-    from kansweep.store import Store, StoreError
+    from kansweep.refusals import StoreError
+    from kansweep.store import Store
 
     job = replace(job, data=sources.resolved(job.data))
     plan = sweep.plan(job)
     store = Store(Path(job.outputs) / job.name)
-    engine = engines.make(job.engine, store.jobs_folder)
-    if job.device != "cpu" and not engine.elsewhere:
+    engine = engines.make(job.engine, store.layout.jobs)
+    if job.device != "cpu" and not engine.remote:
         from kansweep import worker
 
         worker.check_device(job.device)
@@ -95,7 +100,7 @@ def run(job: RunConfig) -> int:
     say(
         f"{job.name}: {summary.total} cells, {summary.cached} of them kept, {summary.done} trained,"
         f" {len(summary.failed)} failed{stopped}; {summary.seconds:.1f} s",
-        f"Results: {store.results_path}",
+        f"Results: {store.layout.results}",
         f"Next: kansweep plot{_selection(job)}",
     )
     tell_damage(summary.damaged, "to be trained again by the next run")
@@ -115,7 +120,7 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
             f" were. To train them all again: {_again()}"
         )
     results = store.results(cell.key for cell in plan.cells)
-    kept = results if job.run.mode == "cached" else results[results["status"] == "ok"]
+    kept = results if job.run.mode == "cached" else results[results["status"] == Status.OK]
     return f"{len(kept)} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
 
 
@@ -123,7 +128,7 @@ def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
     for row in rows[:MOST_NAMED]:
         size = KINDS[row["model"]].size.replace(" ", "_")
         cell = f"n_train={row['n_train']} seed={row['seed']} {size}={row['size']}"
-        why = row["error"] if row["status"] == "failed" else row["stop_reason"]
+        why = row["error"] if row["status"] == Status.FAILED else row["stop_reason"]
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
     if len(rows) > MOST_NAMED:
         print(f"Failed: {len(rows) - MOST_NAMED} more", file=sys.stderr)
