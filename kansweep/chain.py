@@ -50,7 +50,7 @@ class Ending:
     place."""
 
     status: Status
-    stop_reason: str
+    stop_reason: StopReason
     device: str
     n_params: int | None = None
     train_rmse: float | None = None

@@ -18,8 +18,6 @@ FORMAT = 2  # raised when the same configuration would give another row; methods
 
 MOST_CELLS = 2_000_000  # planned in some ten seconds and a gigabyte
 
-OK, DIVERGED, FAILED = "ok", "diverged", "failed"  # how a cell ends: its row's status
-
 
 @dataclass(frozen=True)
 class Cell:

@@ -13,17 +13,10 @@ from kansweep.config.models import MLPConfig
 from kansweep.config.solvers import LBFGSConfig
 from kansweep.data import sample
 from kansweep.mlp import ACTIVATIONS, MLP, Shape
+from kansweep.reasons import StopReason
 from kansweep.sampling import Sampled
 from kansweep.solvers import lbfgs
-from kansweep.solvers.contract import (
-    CONVERGED,
-    NON_FINITE,
-    STEP_LIMIT,
-    Checkpoint,
-    Iteration,
-    Outcome,
-    Problem,
-)
+from kansweep.solvers.contract import Checkpoint, Iteration, Outcome, Problem
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.targets import TARGETS
 
@@ -137,7 +130,7 @@ def test_a_replica_that_diverges_is_an_outcome(poison):
     values = getattr(problem, poison).clone()
     values[0, 0] = torch.nan
     outcome = trained(replace(problem, **{poison: values}), method(2, restarts=2))
-    assert outcome.stop_reason == (NON_FINITE, STEP_LIMIT)
+    assert outcome.stop_reason == (StopReason.NON_FINITE, StopReason.STEP_LIMIT)
     assert torch.isfinite(outcome.net[1:].theta()).all()
 
 
@@ -145,7 +138,7 @@ def test_a_function_that_it_can_represent_is_found_and_training_ends():
     problem = example(50, (0, 1))
     line = replace(problem, y=3.0 + problem.x[..., :1] - 2.0 * problem.x[..., 1:])
     outcome = trained(line, method(200), Shape((2, 1), "tanh"))
-    assert outcome.stop_reason == (CONVERGED, CONVERGED)
+    assert outcome.stop_reason == (StopReason.CONVERGED, StopReason.CONVERGED)
     assert max(outcome.steps) < 20
     assert (rmse(outcome.net, line.x, line.y) < 1e-12).all()
 

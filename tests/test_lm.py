@@ -16,9 +16,10 @@ from kansweep.config.solvers import LMConfig
 from kansweep.data import sample
 from kansweep.gauge import mid_and_half
 from kansweep.kan import KAN, Shape, edges
+from kansweep.reasons import StopReason
 from kansweep.sampling import Sampled
 from kansweep.solvers import descent, penalty, projection, start, systems
-from kansweep.solvers.contract import CONVERGED, NON_FINITE, STEP_LIMIT, Problem
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.linearised import Linearised, linearise
 from kansweep.solvers.lm import LM
@@ -181,7 +182,7 @@ def test_it_ends_where_the_gradient_vanishes_and_says_so():
     net = LM().start(EXAMPLE, problem)
     weight = Weight.fixed(torch.full((2, 2), penalty.weight(5, 3)).double())
     outcome = descend(net, problem, Limits(200, 1e-12), weight, 1e-3)
-    assert outcome.stop_reason == (CONVERGED, CONVERGED)
+    assert outcome.stop_reason == (StopReason.CONVERGED, StopReason.CONVERGED)
     assert (outcome.grad_norm < 1e-6).all()
 
 
@@ -203,7 +204,7 @@ def test_a_limit_on_steps_is_kept_and_told():
     problem = example(100, (0,))
     net = start.additive(EXAMPLE, problem, torch.tensor([[1e-8]]).double())
     outcome = LM(LMConfig(max_steps=2)).solve(net, problem)
-    assert (outcome.steps, outcome.stop_reason) == ((2,), (STEP_LIMIT,))
+    assert (outcome.steps, outcome.stop_reason) == ((2,), (StopReason.STEP_LIMIT,))
 
 
 def test_numbers_that_are_not_finite_are_an_outcome_of_that_replica_alone():
@@ -212,8 +213,8 @@ def test_numbers_that_are_not_finite_are_an_outcome_of_that_replica_alone():
     y[1, 0] = torch.nan
     net = random_kan((2, 1, 1), grid_size=5)
     outcome = LM().solve(net, Problem(problem.x, y, problem.domain, problem.seeds))
-    assert outcome.stop_reason[1] == NON_FINITE
-    assert outcome.stop_reason[0] == CONVERGED
+    assert outcome.stop_reason[1] == StopReason.NON_FINITE
+    assert outcome.stop_reason[0] == StopReason.CONVERGED
 
 
 def test_the_example_reaches_its_floor_at_every_grid_with_enough_data():
@@ -408,7 +409,7 @@ def test_a_product_is_learned_to_round_off_by_two_hidden_nodes():
 def test_a_linear_model_needs_steps_only_for_its_weight():
     problem = example(500, (0,), "bessel")
     outcome = LM().solve(LM().start(Shape((1, 1), 3, 50, False), problem), problem)
-    assert outcome.stop_reason == (CONVERGED,)
+    assert outcome.stop_reason == (StopReason.CONVERGED,)
     assert LM(LMConfig(penalty=1.0)).solve(outcome.net, problem).steps == (1,)
     # Least squares with the base branch, by other means: 9.6e-5 on this space.
     assert fresh_rmse(outcome.net, (0,), "bessel") < 1.1 * 9.6e-5

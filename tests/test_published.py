@@ -14,9 +14,10 @@ from kansweep import kan as kans
 from kansweep.config.solvers import LBFGSConfig
 from kansweep.data import sample
 from kansweep.kan import Shape
+from kansweep.reasons import StopReason
 from kansweep.sampling import Sampled
 from kansweep.solvers import published as published_recipe
-from kansweep.solvers.contract import NON_FINITE, Problem
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.published import PublishedRecipe
 from kansweep.targets import TARGETS
 
@@ -102,8 +103,8 @@ def test_a_replica_that_diverges_is_an_outcome():
     x[0, 0] = torch.nan
     poisoned = Problem(x, problem.y, problem.domain, problem.seeds)
     outcome = recipe(2).solve(recipe().start(EXAMPLE, problem), poisoned)
-    assert outcome.stop_reason[0] == NON_FINITE
-    assert outcome.stop_reason[1] != NON_FINITE
+    assert outcome.stop_reason[0] == StopReason.NON_FINITE
+    assert outcome.stop_reason[1] != StopReason.NON_FINITE
 
 
 def test_seeds_in_a_batch_are_what_they_are_alone():

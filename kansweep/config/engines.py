@@ -20,23 +20,31 @@ class EngineConfig(Variant):
     """What ``engine=...`` chooses, a place where chains are trained."""
 
     prefix: ClassVar[str] = "engine."
+    implementation: ClassVar[str]  # module:class, an ``engines.Engine``
+    package: ClassVar[str] = ""  # that it needs, if any, and the extra that brings it
+    extra: ClassVar[str] = ""
     role: ClassVar[Role] = Role.CONDUCT
     name: str = MISSING
 
 
 @dataclass
 class SerialConfig(EngineConfig):
+    implementation: ClassVar[str] = "kansweep.engines.serial:SerialEngine"
     name: str = choice("serial", "where chains are trained")
 
 
 @dataclass
 class ProcessConfig(EngineConfig):
+    implementation: ClassVar[str] = "kansweep.engines.process:ProcessEngine"
     name: str = choice("process", "where chains are trained")
     workers: int | None = key(None, *_WORKERS)
 
 
 @dataclass
 class DaskConfig(EngineConfig):
+    implementation: ClassVar[str] = "kansweep.engines.dask:DaskEngine"
+    package: ClassVar[str] = "distributed"
+    extra: ClassVar[str] = "dask"
     name: str = choice("dask", "where chains are trained")
     workers: int | None = key(None, *_WORKERS)
     address: str | None = key(
@@ -54,6 +62,9 @@ class DaskConfig(EngineConfig):
 
 @dataclass
 class SubmititConfig(EngineConfig):
+    implementation: ClassVar[str] = "kansweep.engines.submitit:SubmititEngine"
+    package: ClassVar[str] = "submitit"
+    extra: ClassVar[str] = "slurm"
     name: str = choice("submitit", "where chains are trained")
     workers: int | None = key(None, *_WORKERS)
     cluster: str = key(

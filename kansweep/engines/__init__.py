@@ -1,7 +1,7 @@
 """Where tasks are performed, behind the ``submit`` of ``concurrent.futures``; one engine a module.
 
-The engines import this module, never the reverse but in ``make``; what only an engine needs is
-imported when that engine is made.
+The engines import this module, never the reverse; an engine's schema says which class it is, and
+what only that needs is imported when it is made.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from concurrent.futures import Executor
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
-from kansweep.config.engines import DaskConfig, EngineConfig, ProcessConfig, SubmititConfig
+from kansweep import kinds
+from kansweep.config.engines import EngineConfig
 from kansweep.config.rules import ConfigError
-
-EXTRAS = {"distributed": "dask", "submitit": "slurm"}  # what an engine needs: the extra with it
 
 
 class WorkerDied(RuntimeError):
@@ -35,6 +34,14 @@ class Engine(Executor):
     remote: bool = False  # tasks are performed on other machines, which may have other devices
     workers: int | None = 1  # tasks at once; None: as many as a cluster likes
     max_submitted: int | None = 1  # tasks worth submitting before others have ended; None: all
+
+    @classmethod
+    def made(cls, settings: Any, jobs: Path) -> Self:
+        """The engine of its schema's settings; ``jobs`` is a folder for files of its own.
+
+        Raises ConfigError where it cannot be as asked.
+        """
+        return cls()
 
     def abandon(self) -> None:
         """Drop what waits and stop what runs, without waiting for it to end in its own time."""
@@ -56,38 +63,18 @@ class Engine(Executor):
             self.abandon()
 
 
-def make(config: EngineConfig, jobs: Path) -> Engine:
+def make(settings: EngineConfig, jobs: Path) -> Engine:
     """The engine that a configuration describes; ``jobs`` is for files of its own.
 
     Raises ConfigError where what it needs is not there.
     """
-    match config:
-        case ProcessConfig():
-            from kansweep.engines.process import ProcessEngine
-
-            return ProcessEngine(config.workers or cores())
-        case DaskConfig():
-            _need("distributed", config.name)
-            from kansweep.engines.dask import DaskEngine
-
-            return DaskEngine(config.workers or cores(), config.address)
-        case SubmititConfig():
-            _need("submitit", config.name)
-            from kansweep.engines.submitit import SubmititEngine
-
-            return SubmititEngine(config, jobs)
-    from kansweep.engines.serial import SerialEngine
-
-    return SerialEngine()
-
-
-def _need(package: str, engine: str) -> None:
-    if find_spec(package) is None:
-        extra = EXTRAS[package]
+    if settings.package and find_spec(settings.package) is None:
         raise ConfigError(
-            f"engine={engine} needs the package {package}, which is not installed;"
-            f" pip install 'kansweep[{extra}]' brings it."
+            f"engine={settings.name} needs the package {settings.package}, which is not installed;"
+            f" pip install 'kansweep[{settings.extra}]' brings it."
         )
+    engine: Engine = kinds.load(settings.implementation).made(settings, jobs)
+    return engine
 
 
 def cores() -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, Self, TypeVar
 
 import dask
 from distributed import Client, LocalCluster
@@ -13,8 +14,9 @@ from distributed.cfexecutor import ClientExecutor
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
+from kansweep.config.engines import DaskConfig
 from kansweep.config.rules import ConfigError
-from kansweep.engines import Engine, EngineError, WorkerDied
+from kansweep.engines import Engine, EngineError, WorkerDied, cores
 from kansweep.signals import interrupts_later
 
 P = ParamSpec("P")
@@ -35,6 +37,10 @@ class DaskEngine(Engine):
         self._cluster: LocalCluster | None = None
         self._client = None if address is None else _connect(address)
         self._pool: ClientExecutor | None = None
+
+    @classmethod
+    def made(cls, settings: DaskConfig, jobs: Path) -> Self:
+        return cls(settings.workers or cores(), settings.address)
 
     def submit(self, task: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         if self._pool is None:

@@ -11,9 +11,11 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import ParamSpec, Self, TypeVar
 
-from kansweep.engines import Engine, WorkerDied
+from kansweep.config.engines import ProcessConfig
+from kansweep.engines import Engine, WorkerDied, cores
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +37,10 @@ class ProcessEngine(Engine):
         self._threads = ThreadPoolExecutor(workers, initializer=_block_interrupts)
         self._of_thread = threading.local()
         self._pools: list[ProcessPoolExecutor] = []
+
+    @classmethod
+    def made(cls, settings: ProcessConfig, jobs: Path) -> Self:
+        return cls(settings.workers or cores())
 
     def submit(self, task: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         return self._threads.submit(self._perform, task, *args, **kwargs)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from submitit import AutoExecutor, Job
 from submitit.core.utils import DelayedSubmission
@@ -42,6 +42,10 @@ class SubmititEngine(Engine):
     """
 
     workers = None  # one chain a task
+
+    @classmethod
+    def made(cls, settings: SubmititConfig, jobs: Path) -> Self:
+        return cls(settings, jobs)
 
     def __init__(self, config: SubmititConfig, folder: Path) -> None:
         self._config, self._folder = config, folder

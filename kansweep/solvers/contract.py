@@ -15,11 +15,7 @@ import torch
 from torch import Tensor
 
 from kansweep.protocol import Network, Shape
-
-CONVERGED = "converged"
-STALLED = "stalled"
-STEP_LIMIT = "step limit"
-NON_FINITE = "non-finite"
+from kansweep.reasons import StopReason
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class Outcome(Generic[NetT]):
 
     net: NetT
     steps: tuple[int, ...]
-    stop_reason: tuple[str, ...]
+    stop_reason: tuple[StopReason, ...]
     # (R,), ``relative_gradient`` of what was minimised, where the last step began
     grad_norm: Tensor
     memory: Tensor  # (R, m), what a method wants to know when it trains the next size; m may be 0

@@ -20,12 +20,9 @@ import torch
 from torch import Tensor
 
 from kansweep.kan import KAN, where
+from kansweep.reasons import StopReason
 from kansweep.solvers import reml
 from kansweep.solvers.contract import (
-    CONVERGED,
-    NON_FINITE,
-    STALLED,
-    STEP_LIMIT,
     Iteration,
     Observe,
     Outcome,
@@ -105,10 +102,10 @@ def descend(
             observe(_iteration(search, steps))
         objective = search.point.objective(search.weight.value)
         reasons = {
-            NON_FINITE: ~torch.isfinite(objective),
-            CONVERGED: search.converged,
-            STALLED: search.rejections >= MAX_REJECTIONS,
-            STEP_LIMIT: torch.full_like(search.converged, steps >= limits.max_steps),
+            StopReason.NON_FINITE: ~torch.isfinite(objective),
+            StopReason.CONVERGED: search.converged,
+            StopReason.STALLED: search.rejections >= MAX_REJECTIONS,
+            StopReason.STEP_LIMIT: torch.full_like(search.converged, steps >= limits.max_steps),
         }
         done = torch.stack(list(reasons.values())).any(0)
         if bool(done.any()):
@@ -185,7 +182,7 @@ def _iteration(search: Search, step: int) -> Iteration:
     )
 
 
-def _in_order(ended: list[tuple[Search, int, list[str]]]) -> Outcome[KAN]:
+def _in_order(ended: list[tuple[Search, int, list[StopReason]]]) -> Outcome[KAN]:
     order = torch.cat([search.replica for search, _, _ in ended]).argsort()
     steps = [steps for _, steps, why in ended for _ in why]
     reasons = [reason for _, _, why in ended for reason in why]

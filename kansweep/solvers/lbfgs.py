@@ -16,10 +16,8 @@ from torch import Tensor
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LBFGSConfig
 from kansweep.protocol import Gradient, GradientShape
+from kansweep.reasons import StopReason
 from kansweep.solvers.contract import (
-    CONVERGED,
-    NON_FINITE,
-    STEP_LIMIT,
     Iteration,
     Observe,
     Outcome,
@@ -105,7 +103,7 @@ class _Run:
     error: float  # mean squared, of the scaled outputs
     grad_norm: Tensor  # (1,)
     steps: int
-    stop_reason: str
+    stop_reason: StopReason
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ def _descend(
 
     point = loss(net.theta()[0])
     memory = Memory(HISTORY, point.theta)
-    reason, step = STEP_LIMIT, 0
+    reason, step = StopReason.STEP_LIMIT, 0
     for step in range(1, steps + 1):
         last = point.loss
         for _ in range(MAX_ITERATIONS):
@@ -175,10 +173,10 @@ def _descend(
             point = reached
         after_step(step, net.with_theta(point.theta[None]))
         if not math.isfinite(point.loss):
-            reason = NON_FINITE
+            reason = StopReason.NON_FINITE
             break
         if point.loss >= last * (1 - CONVERGENCE):
-            reason = CONVERGED
+            reason = StopReason.CONVERGED
             break
     net = net.with_theta(point.theta[None])
     return _Run(net, point.loss, grad_norm(net, problem), step, reason)

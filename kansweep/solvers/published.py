@@ -19,15 +19,8 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LBFGSConfig
 from kansweep.jacobian import jacobian
 from kansweep.kan import KAN, Shape, edges
-from kansweep.solvers.contract import (
-    NON_FINITE,
-    STEP_LIMIT,
-    Iteration,
-    Observe,
-    Outcome,
-    Problem,
-    relative_gradient,
-)
+from kansweep.reasons import StopReason
+from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem, relative_gradient
 from kansweep.solvers.start import blank
 from kansweep.streams import Stream, generator
 
@@ -113,7 +106,7 @@ class PublishedRecipe:
             tolerance_change=TOLERANCE,
             line_search_fn="strong_wolfe",
         )
-        reason, step = STEP_LIMIT, 0
+        reason, step = StopReason.STEP_LIMIT, 0
         for step in range(1, self.settings.steps + 1):
             if step <= GRID_UPDATE_UNTIL and step % GRID_UPDATE_EVERY == 1:
                 before = current()
@@ -123,7 +116,7 @@ class PublishedRecipe:
             if observe is not None:
                 observe(_iteration(step, replica, current(), problem))
             if not bool(torch.isfinite(variables).all()):
-                reason = NON_FINITE
+                reason = StopReason.NON_FINITE
                 break
         kan = current()
         grad_norm = _iteration(step, replica, kan, problem).grad_norm
