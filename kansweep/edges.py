@@ -17,8 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kansweep import gauged, plot
-from kansweep.gauged import Curve
+from kansweep import curves as plot
+from kansweep import matching as gauged
+from kansweep.matching import Curve
 from kansweep.targets import Target
 
 if TYPE_CHECKING:

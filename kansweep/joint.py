@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy.optimize import least_squares
 
-from kansweep import law
+from kansweep import cells as law
 from kansweep.kinds import KAN
 
 Array = NDArray[np.float64]

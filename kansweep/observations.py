@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from kansweep import kinds, law
+from kansweep import cells as law
+from kansweep import kinds
 
 
 def best_sizes(results: DataFrame, rules: law.Rules = law.DEFAULT) -> DataFrame:

@@ -14,9 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from pandas import DataFrame
 
-from kansweep import kinds, law, plot
+from kansweep import cells as law
+from kansweep import curves as plot
+from kansweep import kinds
+from kansweep.curves import Curve
 from kansweep.kinds import KAN, KINDS
-from kansweep.plot import Curve
 
 MOST_ACROSS = 3
 _LINE = 10.5  # points from one line above a panel to the next

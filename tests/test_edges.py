@@ -7,10 +7,11 @@ import pytest
 from kans import random_kan
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from test_gauged import as_model, composed, trained
+from test_matching import as_model, composed, trained
 
-from kansweep import edges, plot
-from kansweep.gauged import matched
+from kansweep import curves as plot
+from kansweep import edges
+from kansweep.matching import matched
 from kansweep.model import Model
 from kansweep.targets import TARGETS
 

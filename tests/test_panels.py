@@ -14,7 +14,9 @@ from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
 
-from kansweep import analysis, law, panels
+from kansweep import cells as law
+from kansweep import panels
+from kansweep import study as analysis
 
 MINUS = "\N{MINUS SIGN}"
 TARGETS = ("bessel", "exp_sin", "exp_sin_4d", "a long formula + " * 4, "mean_100d")

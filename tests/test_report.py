@@ -26,7 +26,12 @@ from matplotlib.figure import Figure
 from models import kans, mlps
 from pandas import DataFrame
 
-from kansweep import config, joint, kinds, law, markup, plot, report, sweep, table, words
+from kansweep import cells as law
+from kansweep import config, joint, kinds, markup, sweep
+from kansweep import curves as plot
+from kansweep import matrix as table
+from kansweep import sections as report
+from kansweep import sentences as words
 from kansweep.cli.composing import register
 from kansweep.config import DataConfig, GridConfig, KANConfig, RunConfig
 from kansweep.targets import TARGETS

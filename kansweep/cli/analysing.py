@@ -38,7 +38,7 @@ def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[
 def show(job: ShowConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep import table
+    from kansweep import matrix as table
 
     at_work = len(store.running())
     matrix = table.matrix(store.overview(plan))
@@ -50,7 +50,9 @@ def show(job: ShowConfig) -> int:
 
 
 def plot(job: PlotConfig) -> int:
-    from kansweep import analysis, law, summary
+    from kansweep import cells as law
+    from kansweep import study as analysis
+    from kansweep import terminal as summary
 
     if job.names is None:
         store, _, results = _results(job)
@@ -76,7 +78,7 @@ def plot(job: PlotConfig) -> int:
 
 def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
     """A sweep and its rows, with the floor; refused where there are none."""
-    from kansweep import analysis
+    from kansweep import study as analysis
 
     store, plan = _stored(job)
     results = store.results(cell.key for cell in plan.cells)
@@ -87,7 +89,7 @@ def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
 
 def _several(job: PlotConfig) -> tuple[Store, DataFrame, DataFrame]:
     """The rows and the laws of several sweeps, and the folder for what is drawn of them."""
-    from kansweep import analysis
+    from kansweep import study as analysis
     from kansweep.store import Store, named
 
     outputs, names = Path(job.outputs), job.names
@@ -108,7 +110,7 @@ def _several(job: PlotConfig) -> tuple[Store, DataFrame, DataFrame]:
 def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[str]) -> list[Path]:
     import matplotlib
 
-    from kansweep import plot
+    from kansweep import curves as plot
 
     written = []
     with matplotlib.rc_context(plot.SAVE_STYLE):
@@ -139,8 +141,11 @@ def edges(job: EdgesConfig) -> int:
 
 
 def report(job: ReportConfig) -> int:
-    from kansweep import analysis, joint, law, sources, table
-    from kansweep.report import Sweep, page
+    from kansweep import cells as law
+    from kansweep import joint, sources
+    from kansweep import matrix as table
+    from kansweep import study as analysis
+    from kansweep.sections import Sweep, page
 
     store, plan, results = _results(job)
     stored = config.from_record(plan.config_record)

@@ -6,9 +6,10 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
-from kansweep import kinds, law, observations
+from kansweep import cells as law
+from kansweep import kinds, observations
+from kansweep.cells import Rules, listed
 from kansweep.kinds import KAN, KINDS, MLP
-from kansweep.law import Rules, listed
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "verdict", "seeds"]
 

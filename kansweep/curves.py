@@ -23,7 +23,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from kansweep import kinds, law
+from kansweep import cells as law
+from kansweep import kinds
 from kansweep.kinds import KAN, KINDS, MLP
 
 SAVE_STYLE: dict[Any, Any] = {

@@ -18,7 +18,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from pandas import DataFrame
 
-from kansweep import kinds, law, plot
+from kansweep import cells as law
+from kansweep import curves as plot
+from kansweep import kinds
 from kansweep.kinds import KAN, KINDS
 
 _LEFT_OUT: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "none"}

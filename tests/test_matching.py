@@ -12,7 +12,7 @@ from kans import example, random_kan
 from scipy.interpolate import BSpline
 
 from kansweep import weights
-from kansweep.gauged import Curve, matched
+from kansweep.matching import Curve, matched
 from kansweep.model import Layer, Model
 from kansweep.solvers import Shape
 from kansweep.solvers.lm import LM

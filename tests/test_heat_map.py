@@ -15,7 +15,8 @@ from matplotlib.patches import Rectangle
 from models import mlps
 from pandas import DataFrame
 
-from kansweep import figures, law
+from kansweep import cells as law
+from kansweep import heat_map as figures
 
 FLOOR = {5: 6.62e-3, 10: 3.03e-4, 20: 1.72e-5, 50: 4.28e-7, 100: 2.66e-8}
 

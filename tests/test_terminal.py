@@ -10,8 +10,8 @@ import pytest
 from models import kans, mlps
 from pandas import DataFrame
 
-from kansweep import summary
-from kansweep.law import fit_laws
+from kansweep import terminal as summary
+from kansweep.cells import fit_laws
 
 FLOOR = {5: 6.62e-3, 10: 3.03e-4, 20: 1.72e-5, 50: 4.28e-7, 100: 2.66e-8}
 

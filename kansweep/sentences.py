@@ -6,9 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas import DataFrame, Series
 
-from kansweep import kinds, law
+from kansweep import cells as law
+from kansweep import kinds
+from kansweep.cells import listed as listed
 from kansweep.kinds import KAN, KINDS, MLP, Kind
-from kansweep.law import listed as listed
 
 DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"

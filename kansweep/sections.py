@@ -9,7 +9,11 @@ import yaml
 from matplotlib.figure import Figure
 from pandas import DataFrame, Series
 
-from kansweep import kinds, law, markup, plot, table, words
+from kansweep import cells as law
+from kansweep import curves as plot
+from kansweep import kinds, markup
+from kansweep import matrix as table
+from kansweep import sentences as words
 from kansweep.kinds import KAN, KINDS
 from kansweep.targets import TARGETS
 

@@ -19,7 +19,9 @@ from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
 
-from kansweep import analysis, law, plot
+from kansweep import cells as law
+from kansweep import curves as plot
+from kansweep import study as analysis
 
 SIZES = [5, 10, 20, 50, 100]
 FLOOR = dict(zip(SIZES, [6.62e-3, 3.03e-4, 1.72e-5, 4.28e-7, 2.66e-8], strict=True))
@@ -357,7 +359,7 @@ def test_drawing_changes_neither_its_input_nor_matplotlib():
 
 
 def test_drawing_needs_neither_torch_nor_pyplot():
-    code = "import sys, kansweep.plot; print({'torch', 'matplotlib.pyplot'} & {*sys.modules})"
+    code = "import sys, kansweep.curves; print({'torch', 'matplotlib.pyplot'} & {*sys.modules})"
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
 

@@ -15,7 +15,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from kansweep import figures, floor, kinds, law, panels, plot, store
+from kansweep import cells as law
+from kansweep import curves as plot
+from kansweep import floor, kinds, panels, store
+from kansweep import heat_map as figures
 from kansweep.targets import TARGETS
 
 

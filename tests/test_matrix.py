@@ -9,7 +9,7 @@ import json
 import pytest
 from pandas import DataFrame
 
-from kansweep import table
+from kansweep import matrix as table
 
 NAN = float("nan")
 CELL = ["n_train", "grid_size"]

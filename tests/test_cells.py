@@ -9,8 +9,8 @@ from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
 
-from kansweep import summary
-from kansweep.law import (
+from kansweep import terminal as summary
+from kansweep.cells import (
     DEFAULT,
     LAW_COLUMNS,
     Rules,

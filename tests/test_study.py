@@ -14,7 +14,8 @@ from models import kans, mlps
 from pandas import DataFrame
 
 import kansweep
-from kansweep import analysis, law
+from kansweep import cells as law
+from kansweep import study as analysis
 
 FLOOR = {5: 6.62e-3, 10: 3.03e-4, 20: 1.72e-5, 50: 4.28e-7, 100: 2.66e-8}
 
