@@ -1,17 +1,14 @@
-"""Scaling laws of a sweep: which cells count, the exponent of each curve, observed orders.
+"""Which cells of a sweep count: their errors over the seeds, and the rules fixed before any fit.
 
-A curve is the RMSE of one (data, model, k, n_train) against size, all seeds; the size is the grid
-size of a KAN and the width of an MLP. Which of its cells count is decided by rules fixed before
-any fit; the fit then takes the whole contiguous run of sizes that ends at the largest one that
-counts, never a window chosen by how well it fits. A (curve, seed) is one chain, of a KAN warm-
-started, hence one correlated unit: each seed gives a slope. The theory is one of KANs; the law of
-an MLP describes its errors against its parameters and is held against nothing.
+A curve is the RMSE of one (data, model, k, n_train) against size, all seeds; the size is what the
+kind of network grows along. The fit of a curve takes the whole contiguous run of sizes that ends
+at the largest one that counts, never a window chosen by how well it fits. A (curve, seed) is one
+chain, where each size is warm-started from the last, hence one correlated unit.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,27 +16,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
-from scipy import linalg, stats
+from scipy import stats
 
 from kansweep import kinds
-from kansweep.kinds import KAN, KINDS
 
 SPLITS = ("train", "test")
-AXES = {"grid_size": "size", "n_params": "n_params"}  # and their column in classified cells
-CURVE = ["data", "model", "k", "n_train"]  # `k` is null in the curves of an MLP
+AXES = {"grid_size": "size", "n_params": "n_params"}  # of laws, and their column in cells
+WHOSE = ["data", "model", "k"]  # `k` is null where the kind has no splines
+CURVE = [*WHOSE, "n_train"]
 CELL = [*CURVE, "size"]
 CELL_COLUMNS = [
     *(*CELL, "n_params", "noise", "dtype", "n_seeds", "n_failed", "floor_rmse", "grad_norm"),
     *("train_rmse", "train_low", "train_high", "test_rmse", "test_low", "test_high"),
     *("reason", "counts", "used"),
 ]
-LAW_COLUMNS = [
-    *("data", "n_train", "x", "split", "exponent", "ci_low", "ci_high"),
-    *("exponent_vs_floor", "vs_floor_low", "vs_floor_high"),
-    *("amplitude", "n_points", "n_seeds", "theory", "verdict", "note"),
-]
 CONFIDENCE = 0.95
 BAND_SEEDS = 3  # fewer seeds say too little of their spread for a band
+TINY = float(np.finfo(np.float64).eps ** 2)  # stands for an error of exactly 0 in logs
 
 _REQUIRED = ["data", "k", "n_train", "seed", "n_params", "train_rmse", "test_rmse"]
 _OPTIONAL: dict[str, Any] = {
@@ -49,7 +42,6 @@ _OPTIONAL: dict[str, Any] = {
     "dtype": "float64",
     "exact": False,  # as `Rules.exact`, where sweeps of several targets stand together
 }
-TINY = float(np.finfo(np.float64).eps ** 2)  # stands for an error of exactly 0 in logs
 
 
 @dataclass(frozen=True)
@@ -78,77 +70,24 @@ class Rules:
     min_sizes: int = 3
     min_span: float = 4.0  # largest / smallest size, at least
 
+    def least_error(self, dtype: str) -> float:
+        """The least error that is not round-off."""
+        return self.round_off * float(np.finfo(dtype).eps) * self.scale
+
+    def long_enough(self, run: Sequence[float]) -> bool:
+        """Whether a curve can be fitted over these sizes, given in ascending order."""
+        return len(run) >= self.min_sizes and run[-1] >= self.min_span * run[0]
+
 
 DEFAULT = Rules()
 
 
-def classify(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
-    """One row a (data, model, k, n_train, size): its errors, and why it does not count.
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The classified cells of one curve, and the errors that a fit of it may use."""
 
-    Errors, floor and gradient are geometric means over the `n_seeds` seeds that ended ok, `*_low`
-    and `*_high` the 95% Student-t interval of that mean in logs, given three seeds. `reason` is
-    '' or the first that holds of `failed` (more seeds failed than not), `exactly represented`,
-    `over-parameterised`, `noise-limited`, `round-off`, `over-fitted`, `not converged`; `counts`
-    says that it is '', `used` that the cell enters the fit of its curve.
-    """
-    cells = [curve.cells for curve in _curves(results, rules)]
-    if not cells:
-        return DataFrame(columns=CELL_COLUMNS).astype({"counts": bool, "used": bool})
-    return pd.concat(cells, ignore_index=True)
-
-
-def axis(results: DataFrame) -> str:
-    """What these results are drawn against: `grid_size`, or what all of them have."""
-    return "n_params" if kinds.any_mlp(results) else "grid_size"
-
-
-def fit_laws(results: DataFrame, x: str | None = None, rules: Rules = DEFAULT) -> DataFrame:
-    """One row a curve and split: RMSE = amplitude · x^exponent, with its 95% interval.
-
-    Least squares in log-log for each seed that has every cell of the run, then mean and Student-t
-    interval of the slopes; one seed has the t interval of its own residuals. Where the floor is
-    known at every grid size of the run, `exponent_vs_floor` is that of RMSE / floor, 0 in theory
-    also where the range is pre-asymptotic. `x` is `grid_size` or `n_params`; left out, the latter
-    where there is an MLP. Against grid size an MLP has no row.
-
-    `verdict` is by equivalence (two one-sided tests, Schuirmann 1987), of the exponent against the
-    floor where there is one and else of the exponent itself, always against grid size:
-    `consistent` where the 90% interval lies within `rules.margin` of the theory, `inconsistent`
-    where the 95% interval lies wholly outside of that, else `inconclusive`; `insufficient` where
-    there is no fit. That of an MLP, whose `theory` is null, is `descriptive` where there is one.
-    """
-    x = axis(results) if x is None else x
-    if x not in AXES:
-        raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
-    curves = [curve for curve in _curves(results, rules) if curve.has_theory or x != "grid_size"]
-    laws = [_law(curve, split, x, rules) for curve in curves for split in SPLITS]
-    return DataFrame(laws, columns=LAW_COLUMNS)
-
-
-def observed_orders(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
-    """Order ln(e₁/e₂) / ln(G₂/G₁) of neighbouring grid sizes, one row a pair and split.
-
-    `counts` says that both cells do. An MLP has none.
-    """
-    return orders(classify(results, rules))
-
-
-def envelope(results: DataFrame, split: str, rules: Rules = DEFAULT) -> DataFrame:
-    """The best cell that counts of each curve: its `size` and `rmse`."""
-    cells = classify(results, rules).rename(columns={f"{split}_rmse": "rmse"})
-    best = cells[cells["counts"]].sort_values("rmse").drop_duplicates(CURVE)
-    return best.sort_values(CURVE, ignore_index=True)[[*CELL, "rmse"]]
-
-
-# ------------------------------------------------------------------------- which cells count
-
-
-@dataclass(frozen=True)
-class _Curve:
-    """The classified cells of one curve, and the errors a fit of it may use."""
-
-    cells: DataFrame  # sorted by size
-    errors: dict[str, DataFrame]  # split → seeds by sizes of the run; NaN: no sound cell
+    cells: DataFrame  # CELL_COLUMNS, sorted by size
+    errors: dict[str, DataFrame]  # split -> seeds by sizes of the run; NaN: no sound cell
     fitted: bool
 
     @property
@@ -161,52 +100,73 @@ class _Curve:
         return kinds.of(self.cells)
 
     @property
-    def has_theory(self) -> bool:
-        return self.kind is KINDS[KAN]
+    def data(self) -> str:
+        return str(self.cells["data"].iloc[0])
+
+    @property
+    def n_train(self) -> int:
+        return int(self.cells["n_train"].iloc[0])
+
+    @property
+    def exponent(self) -> float:
+        """That the theory of its kind gives it, NaN where there is none."""
+        return self.kind.exponent(self.cells["k"].iloc[0])
 
 
-def _curves(results: DataFrame, rules: Rules) -> list[_Curve]:
-    return [_curve(rows, rules) for _, rows in checked(results).groupby(CURVE, dropna=False)]
+def classified(ended: DataFrame, rules: Rules = DEFAULT) -> list[Curve]:
+    """The curves of rows as ``checked`` gives them, every cell with why it does not count."""
+    return [_curve(rows, rules) for _, rows in ended.groupby(CURVE, dropna=False)]
 
 
-def _curve(rows: DataFrame, rules: Rules) -> _Curve:
-    cells = _summarise(rows)
-    cells["reason"] = _reasons(cells, rules)
-    cells["counts"] = cells["reason"] == ""
-    in_run = _last_run(cells["counts"].to_numpy(bool))
-    run = cells.loc[in_run, "size"].tolist()
-    sound, seeds = rows[rows["ok"]], sorted(set(rows["seed"]))
-    errors = {
-        split: sound.pivot(index="seed", columns="size", values=f"{split}_rmse").reindex(
-            index=seeds, columns=run
-        )
-        for split in SPLITS
-    }
-    fitted = _long_enough(run, rules) and bool(_whole(errors["test"]).any())
-    return _Curve(cells.assign(used=in_run & fitted)[CELL_COLUMNS], errors, fitted)
+def table(curves: Sequence[Curve]) -> DataFrame:
+    """One row a (data, model, k, n_train, size): its errors, and why it does not count.
+
+    Errors, floor and gradient are geometric means over the `n_seeds` seeds that ended ok, `*_low`
+    and `*_high` the 95% Student-t interval of that mean in logs, given three seeds. `reason` is
+    '' or the first that holds of `failed` (more seeds failed than not), `exactly represented`,
+    `over-parameterised`, `noise-limited`, `round-off`, `over-fitted`, `not converged`; `counts`
+    says that it is '', `used` that the cell enters the fit of its curve.
+    """
+    if not curves:
+        return DataFrame(columns=CELL_COLUMNS).astype({"counts": bool, "used": bool})
+    return pd.concat([curve.cells for curve in curves], ignore_index=True)
 
 
-def _whole(errors: DataFrame) -> Series:
-    return errors.notna().all(axis=1) & bool(errors.shape[1])
+def classify(results: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
+    """The ``table`` of classified cells of results as a sweep stores them."""
+    return table(classified(checked(results), rules))
 
 
-def _last_run(counts: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The contiguous run of True that ends at the last True."""
-    run = np.zeros_like(counts)
-    if counts.any():
-        last = np.flatnonzero(counts)[-1]
-        gaps = np.flatnonzero(~counts[:last])
-        run[gaps[-1] + 1 if gaps.size else 0 : last + 1] = True
-    return run
+def axis(results: DataFrame) -> str:
+    """What these results are drawn against: `grid_size`, or what all of them have."""
+    return "grid_size" if kinds.all_on_grid(results) else "n_params"
 
 
-def _long_enough(run: list[Any], rules: Rules) -> bool:
-    return len(run) >= rules.min_sizes and run[-1] >= rules.min_span * run[0]
+def filled(cells: DataFrame) -> Series:
+    """Which cells a law rests on or, where a curve has none, which ones count."""
+    fitted = cells.groupby(CURVE, dropna=False)["used"].transform("any")
+    return cells["counts"] & (cells["used"] | ~fitted)
+
+
+def of_sweep(cells: DataFrame, row: Series) -> DataFrame:
+    """The cells with the target, kind and order of a row, of laws or of cells."""
+    same = (cells["data"] == row["data"]) & (cells["model"] == row["model"])
+    same &= cells["k"].isna() if pd.isna(row["k"]) else cells["k"] == row["k"]
+    belonging: DataFrame = cells[same]
+    return belonging
+
+
+def of_curve(cells: DataFrame, row: Series) -> DataFrame:
+    """The cells of the curve that a row belongs to."""
+    return of_sweep(cells[cells["n_train"] == row["n_train"]], row)
+
+
+# -------------------------------------------------------------------------------- the rows
 
 
 def complete(results: DataFrame) -> DataFrame:
-    """The rows with `model`, `size` and `noise`, which those of older versions lack: of KANs, their
-    grid sizes and none."""
+    """The rows with `model`, `size` and `noise`, which those of older versions lack: of the default
+    kind, their grid sizes and none."""
     absent = [column for column in _REQUIRED if column not in results]
     if "grid_size" not in results and "size" not in results:
         absent.append("grid_size")
@@ -218,7 +178,7 @@ def complete(results: DataFrame) -> DataFrame:
         size = size.where(size.notna(), results["grid_size"])
     filled = {
         name: results[name].where(results[name].notna(), value) if name in results else value
-        for name, value in (("model", KAN), ("noise", 0.0))
+        for name, value in (("model", kinds.DEFAULT), ("noise", 0.0))
     }
     return results.assign(size=size.astype("int64"), **filled)
 
@@ -235,6 +195,40 @@ def checked(results: DataFrame) -> DataFrame:
         raise ValueError(f"`results` must hold a cell once; got {twice.iloc[0].to_dict()} twice.")
     finite = rows[["train_rmse", "test_rmse"]].astype(float).apply(np.isfinite).all(axis=1)
     return rows.assign(ok=(rows["status"] == "ok") & finite)
+
+
+# ------------------------------------------------------------------------- which cells count
+
+
+def _curve(rows: DataFrame, rules: Rules) -> Curve:
+    cells = _summarise(rows)
+    cells["reason"] = _reasons(cells, rules)
+    cells["counts"] = cells["reason"] == ""
+    in_run = _last_run(cells["counts"].to_numpy(bool))
+    run = cells.loc[in_run, "size"].tolist()
+    sound, seeds = rows[rows["ok"]], sorted(set(rows["seed"]))
+    errors = {
+        split: sound.pivot(index="seed", columns="size", values=f"{split}_rmse").reindex(
+            index=seeds, columns=run
+        )
+        for split in SPLITS
+    }
+    fitted = rules.long_enough(run) and bool(_whole(errors["test"]).any())
+    return Curve(cells.assign(used=in_run & fitted)[CELL_COLUMNS], errors, fitted)
+
+
+def _whole(errors: DataFrame) -> Series:
+    return errors.notna().all(axis=1) & bool(errors.shape[1])
+
+
+def _last_run(counts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The contiguous run of True that ends at the last True."""
+    run = np.zeros_like(counts)
+    if counts.any():
+        last = np.flatnonzero(counts)[-1]
+        gaps = np.flatnonzero(~counts[:last])
+        run[gaps[-1] + 1 if gaps.size else 0 : last + 1] = True
+    return run
 
 
 def _summarise(rows: DataFrame) -> DataFrame:
@@ -263,7 +257,7 @@ def half_width(deviation: Any, count: Any) -> Any:
 
 
 def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
-    least = cells["dtype"].map(lambda name: _least(name, rules)).astype(float)
+    least = cells["dtype"].map(rules.least_error).astype(float)
     above_floor = cells["train_rmse"] > rules.above_floor * cells["floor_rmse"]
     stopped_early = cells["grad_norm"] > rules.gradient
     in_noise = cells["train_rmse"] < rules.above_noise * cells["noise"]
@@ -277,161 +271,3 @@ def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
         "not converged": above_floor.where(cells["floor_rmse"] > least, stopped_early),
     }
     return np.select(list(conditions.values()), list(conditions), default="")
-
-
-# ----------------------------------------------------------------------------------- the fit
-
-
-def _law(curve: _Curve, split: str, x: str, rules: Rules) -> dict[str, Any]:
-    cell, used = curve.cells.iloc[0], curve.cells[curve.cells["used"]]
-    errors = curve.errors[split][curve.whole].to_numpy(float)
-    theory = -(cell["k"] + 1) if curve.has_theory else np.nan
-    law = {"data": cell["data"], "n_train": cell["n_train"], "x": x, "split": split}
-    law |= {"n_points": errors.shape[1], "n_seeds": errors.shape[0], "theory": theory}
-    law |= {"verdict": "insufficient", "note": _note(curve, x, rules)}
-    if not curve.fitted:
-        return law
-    own, grid = fit(used[AXES[x]], errors), fit(used["size"], errors)
-    law |= _told(own, ("exponent", "ci_low", "ci_high"))
-    law |= {"amplitude": float(np.exp(own.intercept))}
-    if not curve.has_theory:
-        return law | {"verdict": "descriptive"}
-    floor = used["floor_rmse"].to_numpy(float)
-    if _is_known(floor, cell["dtype"], rules):
-        columns = ("exponent_vs_floor", "vs_floor_low", "vs_floor_high")
-        law |= _told(fit(used[AXES[x]], errors / floor), columns)
-        theory, grid = 0, fit(used["size"], errors / floor)
-    return law | {"verdict": str(verdicts(grid, theory, rules.margin))}
-
-
-def _told(fit: Fit, columns: tuple[str, str, str]) -> dict[str, float]:
-    return dict(zip(columns, map(float, (fit.slope, *fit.interval(CONFIDENCE))), strict=True))
-
-
-def _is_known(floor: NDArray[np.float64], dtype: str, rules: Rules) -> bool:
-    """Whether the floor can be compared with at every grid size of a run: above round-off."""
-    return bool((floor > _least(dtype, rules)).all())
-
-
-def _least(dtype: str, rules: Rules) -> float:
-    """The least error that is not round-off."""
-    return rules.round_off * float(np.finfo(dtype).eps) * rules.scale
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Slope and intercept in log-log, and the slope's standard error with its degrees of freedom.
-
-    Of one curve numbers, of many curves at once arrays.
-    """
-
-    slope: Any
-    intercept: Any
-    error: Any
-    freedom: int
-
-    def interval(self, confidence: float) -> tuple[Any, Any]:
-        """Student's t interval of the slope."""
-        half = self.error * stats.t.ppf(0.5 + confidence / 2, self.freedom)
-        return self.slope - half, self.slope + half
-
-
-def fit(x: Any, errors: NDArray[np.float64]) -> Fit:
-    """Least squares of log errors (..., seeds, sizes) against log x (sizes,), seed by seed.
-
-    The slope is the mean over seeds and its error that of the mean; one seed has the standard
-    error of its own regression instead.
-    """
-    log_x = np.log(np.asarray(x, float))
-    log_errors = np.log(np.clip(errors, TINY, None))
-    flat = log_errors.reshape(-1, len(log_x))
-    design = np.column_stack([log_x - log_x.mean(), np.ones_like(log_x)])
-    (slopes, means), *_ = linalg.lstsq(design, flat.T)
-    residuals = flat - np.outer(slopes, design[:, 0]) - means[:, None]
-    shape = log_errors.shape[:-1]
-    slopes, means = slopes.reshape(shape), means.reshape(shape)
-    n_seeds = shape[-1]
-    if n_seeds > 1:
-        error, freedom = slopes.std(axis=-1, ddof=1) / np.sqrt(n_seeds), n_seeds - 1
-    else:
-        freedom = len(log_x) - 2
-        variance = (residuals**2).sum(axis=1).reshape(shape)[..., 0] / freedom
-        error = np.sqrt(variance / (design[:, 0] ** 2).sum())
-    slope = slopes.mean(axis=-1)
-    return Fit(slope, means.mean(axis=-1) - slope * log_x.mean(), error, freedom)
-
-
-def verdicts(fit: Fit, theory: float, margin: float) -> Any:
-    """`consistent`, `inconsistent` or `inconclusive`, by equivalence within the margin."""
-    inner, outer = fit.interval(2 * CONFIDENCE - 1), fit.interval(CONFIDENCE)
-    low, high = theory - margin, theory + margin
-    inside = (inner[0] > low) & (inner[1] < high)
-    outside = (outer[1] < low) | (outer[0] > high)
-    return np.select([inside, outside], ["consistent", "inconsistent"], "inconclusive")
-
-
-def orders(cells: DataFrame) -> DataFrame:
-    """Pairwise orders of the KANs among classified cells, given sorted by curve and grid size."""
-    rows = []
-    for _, curve in cells[cells["model"] == KAN].groupby(CURVE):
-        coarse, fine = curve.iloc[:-1].reset_index(drop=True), curve.iloc[1:].reset_index(drop=True)
-        pair = coarse[CELL].assign(next_size=fine["size"])
-        for split in SPLITS:
-            drop = np.log(coarse[f"{split}_rmse"] / fine[f"{split}_rmse"])
-            order = drop / np.log(fine["size"] / coarse["size"])
-            both = coarse["counts"] & fine["counts"]
-            rows.append(pair.assign(split=split, order=order, counts=both))
-    columns = [*CURVE, "split", "size", "next_size", "order", "counts"]
-    return pd.concat(rows, ignore_index=True)[columns] if rows else DataFrame(columns=columns)
-
-
-def floor_orders(cells: DataFrame) -> dict[tuple[int, int], float]:
-    """Orders of the floor between neighbouring grid sizes of classified cells, as far as known."""
-    floor = cells.dropna(subset=["floor_rmse"]).groupby("size")["floor_rmse"].first()
-    known = floor[floor > 0]
-    return {
-        (coarse, fine): float(np.log(known[coarse] / known[fine]) / np.log(fine / coarse))
-        for coarse, fine in itertools.pairwise(known.index)
-    }
-
-
-# ----------------------------------------------------------------------- what a note says
-
-
-def _note(curve: _Curve, x: str, rules: Rules) -> str:
-    """What the fit left out, cell by cell and why, and what else its reader must know."""
-    kind = curve.kind
-    parts = [] if curve.fitted else [_shortfall(list(curve.errors["test"]), kind, rules)]
-    for reason, part in curve.cells[~curve.cells["counts"]].groupby("reason", sort=False):
-        parts.append(f"{kind.symbol} = {listed(part['size'])} {reason}")
-    stranded = curve.cells[curve.cells["counts"] & ~curve.cells["used"] & curve.fitted]
-    if not stranded.empty:
-        sizes = listed(stranded["size"])
-        parts.append(f"{kind.symbol} = {sizes} {kind.smaller} than a gap")
-    lacking = curve.errors["test"].isna()
-    lacking = lacking[lacking.any(axis=1)]
-    lacks = lacking.apply(lambda row: listed(lacking.columns[row]), axis=1, result_type="reduce")
-    for sizes, seeds in lacks.groupby(lacks, sort=False):
-        parts.append(
-            f"without seed {listed(seeds.index)}: no sound cell at {kind.symbol} = {sizes}"
-        )
-    if curve.fitted and curve.whole.sum() == 1:
-        parts.append("one seed: the interval is that of its own residuals")
-    if not curve.has_theory:
-        parts.append("a description: no theory of its exponent is claimed")
-    elif x == "n_params":
-        parts.append("the theory is asymptotic in the grid size, not in n_params")
-    return "; ".join(parts)
-
-
-def _shortfall(run: list[Any], kind: kinds.Kind, rules: Rules) -> str:
-    if len(run) < rules.min_sizes:
-        return f"too few {kind.size}s in a row count: {len(run)}, a fit takes {rules.min_sizes}"
-    if not _long_enough(run, rules):
-        span = f"{kind.symbol} = {run[0]} to {run[-1]}"
-        return f"{span} spans less than a factor of {rules.min_span:g}"
-    return f"no seed has every cell of {kind.symbol} = {listed(run)}"
-
-
-def listed(values: Iterable[Any]) -> str:
-    return ", ".join(str(value) for value in values)

@@ -46,6 +46,7 @@ class Kind:
     mark: str  # the array by which stored weights are known to be of this kind
     trained: str | None = None  # module:function from stored arrays to a NumPy function, if any
     theory: Callable[[float], float] | None = None
+    order: str = ""  # minus the theory's exponent, as a formula
     sized_width: bool = False  # the size is the width of the hidden layers
     qualifier: str = ""  # beside a target's name; none for what is expected
 
@@ -100,6 +101,7 @@ KINDS: dict[str, Kind] = {
             network="kansweep.kan:KAN",
             mark="0.coef",
             trained="kansweep.weights:kan",
+            order="k + 1",
             theory=lambda k: -(k + 1),  # Liu et al. 2024, arXiv:2404.19756, theorem 2.1
         ),
         Kind(
@@ -128,8 +130,8 @@ DEFAULT = "kan"  # what rows are of that were written before there were others
 
 def of(frame: DataFrame) -> Kind:
     """The kind of the networks in these rows, which are of one."""
-    models = frame["model"].dropna() if "model" in frame else []
-    return KINDS[str(models.iloc[0])] if len(models) else KINDS[DEFAULT]
+    models = list(frame["model"].dropna()) if "model" in frame else []
+    return KINDS[models[0] if models else DEFAULT]
 
 
 def all_on_grid(frame: DataFrame) -> bool:

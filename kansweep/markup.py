@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import matplotlib
 from matplotlib.figure import Figure
 
-from kansweep.curves import SAVE_STYLE
+from kansweep.style import SAVE_STYLE
 
 _UNPRINTABLE = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _POINT = 4 / 3  # a point in CSS pixels

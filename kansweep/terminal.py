@@ -1,4 +1,4 @@
-"""Laws in words: the table and the remarks that `kansweep plot` prints."""
+"""What `kansweep plot` prints of a study: tables of laws and orders, and remarks."""
 
 from __future__ import annotations
 
@@ -6,79 +6,50 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
-from kansweep import cells as law
-from kansweep import kinds, observations
-from kansweep.cells import Rules, listed
-from kansweep.kinds import KAN, KINDS, MLP
+from kansweep import kinds
+from kansweep.cells import WHOSE
+from kansweep.findings import Study
+from kansweep.kinds import KINDS
+from kansweep.notation import listed
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "verdict", "seeds"]
 
 
-def terminal(results: DataFrame, laws: DataFrame, rules: Rules = law.DEFAULT) -> str:
-    """Everything that the results of a sweep show, as text; `laws` by the same `rules`."""
-    cells = law.classify(results, rules)
+def summary(study: Study) -> str:
+    """Everything that a study shows, as text."""
     blocks = []
-    by = ["data", "x", "theory"]  # the last is null in the laws of an MLP
-    for (data, x, theory), part in laws.groupby(by, sort=False, dropna=False):
-        of_mlp = theory != theory
-        own = cells["model"] == MLP if of_mlp else -1 - cells["k"] == theory
-        mine = cells[(cells["data"] == data) & own]
-        predicted = "" if of_mlp else f", in theory {theory:g}"
-        title = f"{_named(data, MLP if of_mlp else KAN)}: RMSE ~ {x}^exponent{predicted}"
-        blocks.append("\n".join([title, *_table(part, mine), *_remarks(part)]))
-    blocks += ["\n".join(_best_sizes(observations.best_sizes(results, rules)))]
-    blocks += ["\n".join(_observed(observations.check(results, rules)))]
+    by = ["data", "x", "model", "k"]
+    for _, laws in study.shown.groupby(by, sort=False, dropna=False):
+        law = laws.iloc[0]
+        kind = KINDS[law["model"]]
+        predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
+        title = f"{kind.of(law['data'])}: RMSE ~ {law['x']}^exponent{predicted}"
+        blocks.append("\n".join([title, *_table(study, laws), *_remarks(laws)]))
+    blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
+    blocks += ["\n".join(_observed(study.observations))]
     return "\n\n".join(block for block in blocks if block)
 
 
-def orders_table(results: DataFrame, rules: Rules = law.DEFAULT) -> str:
-    """The observed orders of every curve as a Markdown table, the floor's last.
-
-    A pair of which one cell does not count stands in parentheses. '' where all are of MLPs, which
-    have none.
-    """
-    orders = law.observed_orders(results, rules)
-    if kinds.any_mlp(results) and orders.empty:
-        return ""
-    pairs = list(dict.fromkeys(zip(orders["size"], orders["next_size"], strict=True)))
-    lines = [["data", "k", "RMSE", "n", *(f"{a} to {b}" for a, b in pairs)]]
-    for (data, k, split, n), part in orders.groupby(["data", "k", "split", "n_train"]):
-        told = {
-            (row["size"], row["next_size"]): _order(row["order"], row["counts"])
-            for _, row in part.iterrows()
-        }
-        lines.append(
-            [str(data), f"{k:g}", str(split), str(n), *(told.get(pair, "") for pair in pairs)]
-        )
-    cells = law.classify(results, rules)
-    for (data, k), part in cells.groupby(["data", "k"]):
-        floors = law.floor_orders(part)
-        if floors:
-            told = {pair: _order(order, True) for pair, order in floors.items()}
-            lines.append(
-                [str(data), f"{k:g}", "floor", "", *(told.get(pair, "") for pair in pairs)]
-            )
-    rules_ = ["---", "---:", "---", "---:", *["---:"] * len(pairs)]
-    header, *body = lines
-    return "\n".join(f"| {' | '.join(line)} |" for line in (header, rules_, *body))
+# ------------------------------------------------------------------------------ the laws
 
 
-def _order(order: float, counts: bool) -> str:
-    return "" if order != order else f"{order:.2f}" if counts else f"({order:.2f})"
-
-
-def _table(laws: DataFrame, cells: DataFrame) -> list[str]:
-    kind = kinds.of(cells)
+def _table(study: Study, laws: DataFrame) -> list[str]:
+    """The laws of one target and kind, each with the sizes that it rests on."""
+    kind = KINDS[laws["model"].iloc[0]]
     rows = [[*_HEADER, f"{kind.size}s", f"orders in {kind.symbol}"]]
-    rows += [_words(row, cells) for _, row in laws.sort_values(["split", "n_train"]).iterrows()]
-    floor = law.floor_orders(cells)
+    sorted_laws = laws.sort_values(["split", "n_train"])
+    rows += [
+        _line(law, study.behind(law)["size"], study.orders_behind(law)["order"])
+        for _, law in sorted_laws.iterrows()
+    ]
+    floor = study.floor_orders(laws.iloc[0])
     if floor:
         sizes = dict.fromkeys(size for pair in floor for size in pair)
         orders = " ".join(f"{order:.2f}" for order in floor.values())
         rows.append(["floor", *[""] * (len(_HEADER) - 1), " ".join(map(str, sizes)), orders])
     else:
         rows = [row[:4] + row[5:] for row in rows]
-    if kind is KINDS[MLP]:
+    if not kind.on_grid:
         rows = [row[:-1] for row in rows]
     aligns = "<>>><<<<<" if floor else "<>>><<<<"
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -89,23 +60,20 @@ def _padded(text: str, width: int, align: str) -> str:
     return f"{text:{align}{width}}"
 
 
-def _words(row: Series, cells: DataFrame) -> list[str]:
-    fitted = row["verdict"] != "insufficient"
-    mine = cells[(cells["n_train"] == row["n_train"]) & cells["used" if fitted else "counts"]]
-    orders = law.orders(mine)
-    orders = orders.loc[orders["split"] == row["split"], "order"]
-    relative = fitted and row["exponent_vs_floor"] == row["exponent_vs_floor"]
+def _line(law: Series, sizes: Series, orders: Series) -> list[str]:
+    fitted = law["verdict"] != "insufficient"
+    relative = fitted and law["exponent_vs_floor"] == law["exponent_vs_floor"]
     return [
-        row["split"],
-        str(row["n_train"]),
-        f"{row['exponent']:.2f}" if fitted else "",
-        _interval(row, "ci_low", "ci_high") if fitted else "",
-        f"{row['exponent_vs_floor']:+.2f} {_interval(row, 'vs_floor_low', 'vs_floor_high')}"
+        law["split"],
+        str(law["n_train"]),
+        f"{law['exponent']:.2f}" if fitted else "",
+        _interval(law, "ci_low", "ci_high") if fitted else "",
+        f"{law['exponent_vs_floor']:+.2f} {_interval(law, 'vs_floor_low', 'vs_floor_high')}"
         if relative
         else "",
-        str(row["verdict"]),
-        str(row["n_seeds"]),
-        " ".join(map(str, mine["size"])),
+        str(law["verdict"]),
+        str(law["n_seeds"]),
+        " ".join(map(str, sizes)),
         " ".join(f"{order:.2f}" for order in orders),
     ]
 
@@ -124,36 +92,73 @@ def _remarks(laws: DataFrame) -> list[str]:
     return [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
 
 
+# ---------------------------------------------------------------------------- the orders
+
+
+def orders_table(study: Study) -> str:
+    """The observed orders of every curve as a Markdown table, the floor's last.
+
+    A pair of which one cell does not count stands in parentheses. '' where no kind has any.
+    """
+    orders = study.orders
+    if orders.empty and not study.kind.on_grid:
+        return ""
+    pairs = list(dict.fromkeys(zip(orders["size"], orders["next_size"], strict=True)))
+    lines = [["data", "k", "RMSE", "n", *(f"{a} to {b}" for a, b in pairs)]]
+    by = [*WHOSE, "split", "n_train"]
+    for _, part in orders.groupby(by, dropna=False):
+        texts = {
+            (row["size"], row["next_size"]): _order(row["order"], row["counts"])
+            for _, row in part.iterrows()
+        }
+        first = part.iloc[0]
+        whose = [*_named(first), first["split"], str(first["n_train"])]
+        lines.append([*whose, *(texts.get(pair, "") for pair in pairs)])
+    for _, row in study.cells.drop_duplicates(WHOSE).iterrows():
+        if floor := study.floor_orders(row):
+            texts = {pair: _order(order, True) for pair, order in floor.items()}
+            lines.append([*_named(row), "floor", "", *(texts.get(pair, "") for pair in pairs)])
+    header, *body = lines
+    rules = ["---", "---:", "---", "---:", *["---:"] * len(pairs)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, rules, *body))
+
+
+def _order(order: float, counts: bool) -> str:
+    return "" if order != order else f"{order:.2f}" if counts else f"({order:.2f})"
+
+
+def _named(row: Series) -> list[str]:
+    k = row["k"]
+    return [KINDS[row["model"]].of(row["data"]), "" if k != k else f"{k:g}"]
+
+
+# ---------------------------------------------------------------------------- the remarks
+
+
 def _best_sizes(best: DataFrame) -> list[str]:
-    if best.empty:
-        return []
     lines = []
-    for _, part in best.groupby(["data", "model", "k"], sort=False, dropna=False):
+    for _, part in best.groupby(WHOSE, sort=False, dropna=False):
         symbol = kinds.of(part).symbol
-        told = [
+        cells = [
             f"{symbol} = {row['size']} at n = {row['n_train']} ({row['test_rmse']:.2e})"
             for _, row in part.iterrows()
         ]
-        lines.append(f"{_whose(part.iloc[0], best)}Least test RMSE: {'; '.join(told)}.")
+        lines.append(f"{_whose(part.iloc[0], best)}Least test RMSE: {'; '.join(cells)}.")
     return lines
 
 
 def _whose(row: Series, among: DataFrame) -> str:
     """Whose it is, where there are several."""
-    several = len(among[["data", "model", "k"]].drop_duplicates()) > 1
-    return f"{_named(row['data'], row['model'])}: " if several else ""
+    several = len(among[WHOSE].drop_duplicates()) > 1
+    return f"{KINDS[row['model']].of(row['data'])}: " if several else ""
 
 
-def _named(data: Any, model: Any) -> str:
-    return f"{data} ({KINDS[model].name})" if model == MLP else str(data)
-
-
-def _observed(found: DataFrame) -> list[str]:
+def _observed(observations: DataFrame) -> list[str]:
     lines = []
-    for _, row in found.iterrows():
+    for _, row in observations.iterrows():
         held = "holds" if row["holds"] else "does not hold"
         compared = f"{row['of']} comparison{'s' if row['of'] > 1 else ''}"
         detail = f": {row['detail']}" if row["detail"] else ""
-        told = f"{row['observation'].capitalize()}: {held} ({compared}{detail})."
-        lines.append(f"{_whose(row, found)}{told}")
+        text = f"{row['observation'].capitalize()}: {held} ({compared}{detail})."
+        lines.append(f"{_whose(row, observations)}{text}")
     return lines
