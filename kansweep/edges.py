@@ -133,9 +133,9 @@ def _title(network: Model, target: Target | None) -> str:
 
 def _notes(curves: Sequence[Curve], shown: int) -> list[str]:
     """What a reader may miss."""
-    known = sum(curve.true is not None for curve in curves)
+    dashed = sum(curve.true is not None for curve in curves)
     notes = []
-    if 0 < known < len(curves):
+    if 0 < dashed < len(curves):
         notes.append("not dashed: edges that the target does not determine one by one")
     if shown < len(curves):
         notes.append(f"{len(curves) - shown} of {len(curves)} edges are not shown")
@@ -143,6 +143,6 @@ def _notes(curves: Sequence[Curve], shown: int) -> list[str]:
 
 
 def _legend(figure: Figure, notes: Sequence[str]) -> None:
-    found = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+    lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
     title = "\n".join(notes) or None
-    figure.legend(handles=list(found.values()), loc="outside lower center", ncols=2, title=title)
+    figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=2, title=title)
