@@ -1,19 +1,28 @@
 """kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
 
-In a notebook: ``load_results``, ``fit_laws`` and ``plot_laws``, explained in ``kansweep.analysis``,
-and ``load_model``, explained in ``kansweep.weights``.
+In a notebook: ``load_results``, ``fit_laws``, ``plot_laws`` and ``plot_edges``, explained in
+``kansweep.notebook``, ``load_model``, explained in ``kansweep.weights``, and ``Target`` and
+``Edge``, of which a target of one's own is made, in ``kansweep.targets``.
 """
 
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["fit_laws", "load_model", "load_results", "plot_laws"]
+_HOMES = {
+    "Edge": "targets",
+    "Target": "targets",
+    "fit_laws": "notebook",
+    "load_model": "weights",
+    "load_results": "notebook",
+    "plot_edges": "notebook",
+    "plot_laws": "notebook",
+}
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
     """What is for notebooks, imported when it is used: the command line starts without it."""
-    if name in __all__:
-        home = "kansweep.weights" if name == "load_model" else "kansweep.analysis"
-        return getattr(import_module(home), name)
+    if name in _HOMES:
+        return getattr(import_module(f"kansweep.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

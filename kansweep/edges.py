@@ -1,6 +1,6 @@
 """The edges of a KAN as a figure: a small panel for each learned function, layer by layer.
 
-Where the target's own function is known in the gauge of the network, as ``gauged`` says, it is
+Where the target's own function is known in the gauge of the network, as ``matching`` says, it is
 dashed above the learned one. Nodes are named from 1 as in formulas, ``model.edge`` counts from 0:
 the inputs are x, the outputs y, and h with layer and place the hidden nodes between them.
 """
@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kansweep import gauged, plot
-from kansweep.gauged import Curve
+from kansweep import matching, style
+from kansweep.matching import Curve
 from kansweep.targets import Target
 
 if TYPE_CHECKING:
@@ -28,25 +28,25 @@ _MOST = 28  # panels: more cannot be read on one page
 _COLUMNS = 6
 _PANEL = (1.75, 1.45)  # inches
 _LEARNED: dict[str, Any] = {"linewidth": 1.8, "label": "learned"}
-_TRUE: dict[str, Any] = plot.REFERENCE | {"linewidth": 1.4, "label": "target's own function"}
+_TRUE: dict[str, Any] = style.REFERENCE | {"linewidth": 1.4, "label": "target's own function"}
 
 
 def draw(network: Model, target: Target | None = None) -> Figure:
     """The edges of a KAN; of very wide ones only those between the first nodes of each layer."""
-    curves = gauged.matched(network, target)
+    curves = matching.matched(network, target)
     layers = _shown(network.width, curves)
     rows = [row for layer in layers for row in _rows(layer)]
     columns = max(len(row) for row in rows)
     size = (max(4.2, columns * _PANEL[0]), len(rows) * _PANEL[1] + 1.0)
-    with matplotlib.rc_context(plot.STYLE | {"font.size": 8.0}):
-        figure = Figure(figsize=size, layout=plot.layout())
+    with matplotlib.rc_context(style.STYLE | {"font.size": 8.0}):
+        figure = Figure(figsize=size, layout=style.layout())
         grid = figure.add_gridspec(len(rows), columns)
         spans = _spans(curves)
         for i, row in enumerate(rows):
             for j, curve in enumerate(row):
                 axes = figure.add_subplot(grid[i, j])
                 _panel(axes, curve, network.width, spans[curve.edge.layer, curve.edge.sink])
-        figure.suptitle(_title(network, target), fontsize=plot.STYLE["axes.titlesize"])
+        figure.suptitle(_title(network, target), fontsize=style.STYLE["axes.titlesize"])
         _legend(figure, _notes(curves, sum(map(len, layers))))
     return figure
 
@@ -99,7 +99,7 @@ def _range(curve: Curve) -> tuple[float, float]:
 
 def _panel(axes: Axes, curve: Curve, width: tuple[int, ...], span: float) -> None:
     edge = curve.edge
-    axes.plot(curve.x, curve.learned, color=plot.looks([0])[0]["color"], **_LEARNED)
+    axes.plot(curve.x, curve.learned, color=style.looks([0])[0]["color"], **_LEARNED)
     if curve.true is not None:
         axes.plot(curve.x, curve.true, **_TRUE)
     middle = sum(_range(curve)) / 2.0
@@ -133,9 +133,9 @@ def _title(network: Model, target: Target | None) -> str:
 
 def _notes(curves: Sequence[Curve], shown: int) -> list[str]:
     """What a reader may miss."""
-    known = sum(curve.true is not None for curve in curves)
+    dashed = sum(curve.true is not None for curve in curves)
     notes = []
-    if 0 < known < len(curves):
+    if 0 < dashed < len(curves):
         notes.append("not dashed: edges that the target does not determine one by one")
     if shown < len(curves):
         notes.append(f"{len(curves) - shown} of {len(curves)} edges are not shown")
@@ -143,6 +143,6 @@ def _notes(curves: Sequence[Curve], shown: int) -> list[str]:
 
 
 def _legend(figure: Figure, notes: Sequence[str]) -> None:
-    found = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+    lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
     title = "\n".join(notes) or None
-    figure.legend(handles=list(found.values()), loc="outside lower center", ncols=2, title=title)
+    figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=2, title=title)

@@ -4,9 +4,9 @@
 
 The first term is what the grid resolves; the second is what the data leave open, P parameters to
 n points; the error ends at the target's spread. It describes and proves nothing: the law of a
-curve is ``law``'s. Beside it stand the grid's term alone and the sum A G^-alpha + B n^-beta + E
+curve is of ``fits``. Beside it stand the grid's term alone and the sum A G^-alpha + B n^-beta + E
 that is usual for other networks (Hoffmann et al. 2022, arXiv:2203.15556, section 3.3). All are of
-KANs: an MLP, which has no grid, is not described.
+kinds that are on a grid.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy.optimize import least_squares
 
-from kansweep import law
-from kansweep.kinds import KAN
+from kansweep.kinds import KINDS
 
 Array = NDArray[np.float64]
 STARTS = 20
@@ -74,8 +73,8 @@ FORMS = (
 )
 
 
-def describe(results: DataFrame, spread: float, rules: law.Rules = law.DEFAULT) -> DataFrame:
-    """One row a form, fitted in logs to the geometric mean errors of all sound cells of KANs alike.
+def describe(cells: DataFrame, spread: float) -> DataFrame:
+    """One row a form, fitted in logs to the geometric mean errors of all sound cells on a grid.
 
     `rms_log` is the rms residual of the natural log, `aicc` Akaike's criterion with its correction
     for few cells (lower is better, on these cells), `condition` that of the scaled Jacobian at the
@@ -83,8 +82,8 @@ def describe(results: DataFrame, spread: float, rules: law.Rules = law.DEFAULT) 
     `held_out_data` the rms log error on the largest grid and the most data when the fit has not
     seen them. Empty with fewer cells than the largest form has parameters plus two.
     """
-    cells = law.classify(results, rules)
-    cells = cells[(cells["model"] == KAN) & np.isfinite(cells["test_rmse"].astype(float))]
+    on_grid = cells["model"].map(lambda name: KINDS[name].on_grid).astype(bool)
+    cells = cells[on_grid & np.isfinite(cells["test_rmse"].astype(float))]
     if len(cells) < max(len(form.parameters) for form in FORMS) + 2:
         return DataFrame(columns=[*_COLUMNS, *_HELD_OUT])
     return DataFrame([_described(form, cells, spread) for form in FORMS])
@@ -96,10 +95,10 @@ def _described(form: Form, cells: DataFrame, spread: float) -> dict[str, Any]:
     rms = float(np.sqrt(np.mean(best.fun**2)))
     correction = 2 * p * (p + 1) / (n - p - 1) if n > p + 1 else np.inf
     scaled = best.jac / np.maximum(np.linalg.norm(best.jac, axis=0), 1e-300)
-    told = zip(form.parameters, best.x, strict=True)
+    parameters = zip(form.parameters, best.x, strict=True)
     row = {
         "form": form.name,
-        "parameters": {_name(name): _value(name, value) for name, value in told},
+        "parameters": {_name(name): _value(name, value) for name, value in parameters},
         "n_cells": n,
         "rms_log": rms,
         "aicc": n * np.log(max(rms, 1e-300) ** 2) + 2 * p + correction,
@@ -127,8 +126,8 @@ def _held_out(form: Form, cells: DataFrame, spread: float, column: str) -> float
     seen = cells[~away]
     if len(seen) < len(form.parameters) + 1:
         return float("nan")
-    found = _fit(form, Logs.of(seen), spread)
-    return float(np.sqrt(np.mean(_residuals(found.x, form, Logs.of(cells[away]), spread) ** 2)))
+    best = _fit(form, Logs.of(seen), spread)
+    return float(np.sqrt(np.mean(_residuals(best.x, form, Logs.of(cells[away]), spread) ** 2)))
 
 
 def _residuals(p: Array, form: Form, logs: Logs, spread: float) -> Array:

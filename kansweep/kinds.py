@@ -47,6 +47,7 @@ class Kind:
     sizes: tuple[int, ...] = ()  # by default, where it has no keys of its own in `config`
     trained: str | None = None  # module:function from stored arrays to a NumPy function, if any
     theory: Callable[[float], float] | None = None
+    order: str = ""  # minus the theory's exponent, as a formula
     sized_width: bool = False  # the size is the width of the hidden layers
     qualifier: str = ""  # beside a target's name; none for what is expected
 
@@ -101,6 +102,7 @@ KINDS: dict[str, Kind] = {
             network="kansweep.kan:KAN",
             mark="0.coef",
             trained="kansweep.weights:kan",
+            order="k + 1",
             theory=lambda k: -(k + 1),  # Liu et al. 2024, arXiv:2404.19756, theorem 2.1
         ),
         Kind(
@@ -148,12 +150,3 @@ def load(address: str) -> Any:
     """What ``module:name`` names, imported now."""
     module, _, name = address.partition(":")
     return getattr(import_module(module), name)
-
-
-# ---- to be removed with their last users
-KAN, MLP = "kan", "mlp"
-
-
-def any_mlp(frame: DataFrame) -> bool:
-    """Whether a row is of an MLP."""
-    return "model" in frame and bool((frame["model"] == MLP).any())

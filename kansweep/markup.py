@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import matplotlib
 from matplotlib.figure import Figure
 
-from kansweep.plot import SAVE_STYLE
+from kansweep.style import SAVE_STYLE
 
 _UNPRINTABLE = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _POINT = 4 / 3  # a point in CSS pixels
@@ -98,7 +98,7 @@ def block(words: str, look: str = "") -> str:
 
 def items(entries: Iterable[tuple[str, str]], look: str = "") -> str:
     """A list of texts, each with its own look."""
-    lines = [f"<li{_class(own)}>{text(words)}</li>" for words, own in entries]
+    lines = [f"<li{_class(item)}>{text(words)}</li>" for words, item in entries]
     return "\n".join([f"<ul{_class(look)}>", *lines, "</ul>"])
 
 
@@ -115,10 +115,10 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], co
     looks = {"n": "number", "H": "number", "p": "words"}
     classes = [_class(looks.get(column, "")) for column in columns]
     titles = zip(header, classes, strict=True)
-    lines = ["".join(f'<th scope="col"{own}>{text(title)}</th>' for title, own in titles)]
+    lines = ["".join(f'<th scope="col"{look}>{text(title)}</th>' for title, look in titles)]
     for row in rows:
         cells = zip(row, columns, classes, strict=True)
-        lines.append("".join(_cell(entry, column in "hH", own) for entry, column, own in cells))
+        lines.append("".join(_cell(entry, column in "hH", look) for entry, column, look in cells))
     head, *body = (f"<tr>{line}</tr>" for line in lines)
     return "\n".join(
         [
@@ -131,9 +131,9 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], co
     )
 
 
-def _cell(entry: str, names_row: bool, own: str) -> str:
+def _cell(entry: str, names_row: bool, look: str) -> str:
     tag, scope = ("th", ' scope="row"') if names_row else ("td", "")
-    return f"<{tag}{scope}{own}>{text(entry)}</{tag}>"
+    return f"<{tag}{scope}{look}>{text(entry)}</{tag}>"
 
 
 def figure(drawing: Figure, prefix: str, caption: str, alternative: str) -> str:

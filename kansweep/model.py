@@ -14,17 +14,14 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.interpolate import BSpline
 from scipy.special import erf, expit
 
-from kansweep.targets import TARGETS, Array, Target
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from kansweep.targets import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,18 +212,6 @@ class Model(_Network):
         for layer, values in zip(self.layers, self.nodes(x), strict=False):
             yield layer.slopes(values)
 
-    def plot(self, target: str | Target | None = None) -> Figure:
-        """All edges, beside the true ones where the target (its name; unset, what the sweep says)
-        has a known structure; see ``edges.draw``."""
-        from kansweep import edges  # drawing is for those who ask for it
-
-        if isinstance(target, str) and target not in TARGETS:
-            raise ValueError(f"`target` must be one of {', '.join(TARGETS)}; got {target!r}.")
-        name = self.data if target is None else target
-        known = name if isinstance(name, Target) else TARGETS.get(name or "")
-        figure: Figure = edges.draw(self, known)
-        return figure
-
     def __repr__(self) -> str:
         return f"Model(width={self.width}, k={self.k}, grid_size={self.grid_size})"
 
@@ -297,7 +282,7 @@ class MLPModel(_Network):
             yield weight * slope[:, None]
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("edges", "edge", "plot", "k", "grid_size"):
+        if name in ("edges", "edge", "k", "grid_size"):
             raise AttributeError(
                 f"an MLP has no `{name}`: only KANs have a function on every edge."
             )

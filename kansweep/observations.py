@@ -8,35 +8,33 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from kansweep import kinds, law
+from kansweep import kinds
+from kansweep.cells import CELL, CURVE, DEFAULT, TINY, WHOSE, Rules, half_width
 
 
-def best_sizes(results: DataFrame, rules: law.Rules = law.DEFAULT) -> DataFrame:
-    """The grid size, or width, of least test RMSE for each curve, whether it counts or not.
+def best_sizes(cells: DataFrame, split: str = "test") -> DataFrame:
+    """The size of least RMSE for each curve of classified cells, whether it counts or not.
 
-    One row a curve: CURVE, `size`, `test_rmse` and `reason`, why it does not count or ''.
+    One row a curve: CURVE, `size`, the RMSE of the split and `reason`, why it does not count or ''.
     """
-    cells = law.classify(results, rules).dropna(subset=["test_rmse"])
-    best = cells.sort_values("test_rmse").drop_duplicates(law.CURVE).sort_values(law.CURVE)
-    return best[[*law.CELL, "test_rmse", "reason"]].reset_index(drop=True)
+    rmse = f"{split}_rmse"
+    best = cells.dropna(subset=[rmse]).sort_values(rmse).drop_duplicates(CURVE)
+    return best.sort_values(CURVE)[[*CELL, rmse, "reason"]].reset_index(drop=True)
 
 
-def check(results: DataFrame, rules: law.Rules = law.DEFAULT) -> DataFrame:
+def observed(ended: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
     """What Example 8 says of the test RMSE, checked: one row a (data, model, k, observation).
 
-    `more data does no harm`: from one data size to the next no grid's error grows by more than a
-    factor of `rules.harm`, beyond the 95% interval over seeds, which share their points and their
-    test set. `larger grids gain more from data`, of MLPs `wider networks …`: the factor between
-    the least and the most data grows with the size. `holds`, `of` how many comparisons, and
-    `detail` in words.
+    The rows are as ``cells.checked`` gives them. `more data does no harm`: from one data size to
+    the next no size's error grows by more than a factor of `rules.harm`, beyond the 95% interval
+    over seeds, which share their points and their test set. `larger grids gain more from data`, or
+    what the kind calls larger: the factor between the least and the most data grows with the size.
+    `holds`, `of` how many comparisons, and `detail` in words.
     """
-    rows = law.checked(results)
-    rows = rows[rows["ok"]]
-    found = []
-    whose = ["data", "model", "k"]
-    for key, part in rows.groupby(whose, dropna=False):
+    observations = []
+    for key, part in ended[ended["ok"]].groupby(WHOSE, dropna=False):
         kind = kinds.of(part)
-        logs = part.assign(log=np.log(part["test_rmse"].clip(lower=law.TINY))).pivot(
+        logs = part.assign(log=np.log(part["test_rmse"].clip(lower=TINY))).pivot(
             index=["size", "seed"], columns="n_train", values="log"
         )
         if logs.shape[1] < 2:
@@ -45,18 +43,17 @@ def check(results: DataFrame, rules: law.Rules = law.DEFAULT) -> DataFrame:
             ("more data does no harm", _no_harm),
             (f"{kind.larger} gain more from data", _gains),
         ):
-            told = {**dict(zip(whose, key, strict=True)), "observation": name}
-            found.append({**told, **examine(logs, kind.symbol, rules)})
-    return DataFrame(found, columns=[*whose, "observation", "holds", "of", "detail"])
+            whose = {**dict(zip(WHOSE, key, strict=True)), "observation": name}
+            observations.append({**whose, **examine(logs, kind.symbol, rules)})
+    return DataFrame(observations, columns=[*WHOSE, "observation", "holds", "of", "detail"])
 
 
-def _no_harm(logs: DataFrame, symbol: str, rules: law.Rules) -> dict[str, Any]:
+def _no_harm(logs: DataFrame, symbol: str, rules: Rules) -> dict[str, Any]:
     harmed, count = [], 0
     for fewer, more in itertools.pairwise(logs.columns):
         grown = (logs[more] - logs[fewer]).dropna().groupby("size")
-        low = grown.mean() - law.half_width(grown.std(), grown.size()).fillna(
-            0.0
-        )  # one seed: as is
+        spread = half_width(grown.std(), grown.size()).fillna(0.0)  # one seed: as is
+        low = grown.mean() - spread
         count += len(low)
         for size in low.index[low > np.log(rules.harm)]:
             factor = np.exp(grown.mean()[size])
@@ -64,10 +61,10 @@ def _no_harm(logs: DataFrame, symbol: str, rules: law.Rules) -> dict[str, Any]:
     return {"holds": not harmed, "of": count, "detail": "; ".join(harmed)}
 
 
-def _gains(logs: DataFrame, symbol: str, rules: law.Rules) -> dict[str, Any]:
+def _gains(logs: DataFrame, symbol: str, rules: Rules) -> dict[str, Any]:
     least, most = logs.columns[0], logs.columns[-1]
     gain = (logs[least] - logs[most]).dropna().groupby("size").mean()
     factors = [f"{np.exp(log):.2g} times at {symbol} = {size}" for size, log in gain.items()]
     holds = bool(gain.is_monotonic_increasing and len(gain) > 1)
-    told = f"n = {least} to {most}: {', '.join(factors)}"
-    return {"holds": holds, "of": len(gain), "detail": told}
+    detail = f"n = {least} to {most}: {', '.join(factors)}"
+    return {"holds": holds, "of": len(gain), "detail": detail}

@@ -21,7 +21,7 @@ import pytest
 from models import mlps
 from statsmodels.datasets import engel
 
-from kansweep import cli
+from kansweep import cells, cli
 from kansweep.cli.composing import HELP, SUBCOMMANDS
 from kansweep.cli.training import Progress
 from kansweep.config.commands import SCHEMAS
@@ -447,6 +447,26 @@ def test_plot_takes_its_axis_its_split_and_its_margin(kansweep: Any, tmp_path: P
     assert set(laws["x"]) == {"grid_size", "n_params"}  # whatever is drawn
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["plot", "name=kan", "plot.orders=true"], ["plot", "names=[kan,mlp]"], ["report", "name=kan"]],
+)
+@pytest.mark.usefixtures("of_mlps")
+def test_a_command_classifies_its_results_once(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    classified = cells.classified
+    calls = []
+
+    def counting(*given: Any) -> Any:
+        calls.append(given)
+        return classified(*given)
+
+    monkeypatch.setattr(cells, "classified", counting)
+    assert kansweep(*words).status == 0
+    assert len(calls) == 1
+
+
 def test_several_sweeps_are_drawn_together(kansweep: Any, tmp_path: Path) -> None:
     for k in (1, 3):
         kansweep("run", *SMALL, f"model.k={k}", f"name=k{k}")
@@ -480,7 +500,7 @@ def test_mlps_are_plotted_against_parameters_alone_and_beside_kans(
     for words in (["name=mlp"], ["names=[kan,mlp]"]):
         status, out, err = kansweep("plot", *words, "plot.x=grid_size")
         assert (status, out) == (2, "")
-        assert err == "kansweep: `plot.x` must be n_params or null for an MLP; got 'grid_size'.\n"
+        assert err == "kansweep: `plot.x` must be n_params or null for MLPs; got 'grid_size'.\n"
     assert files(tmp_path) == before
 
     status, out, err = kansweep("plot", "name=mlp", "plot.formats=[svg]", "plot.orders=true")
@@ -554,8 +574,10 @@ def test_a_perceptron_has_no_edges_to_draw(
 ) -> None:
     kansweep("run", *SMALL)
     one = np.ones((1, 1))
-    found = MLPModel((np.ones((1, 2)), one), (np.ones(1), np.ones(1)), "tanh")
-    monkeypatch.setattr("kansweep.weights.of_cell", lambda *_: found)
+    perceptron = MLPModel((np.ones((1, 2)), one), (np.ones(1), np.ones(1)), "tanh")
+    stored = Store.results
+    monkeypatch.setattr("kansweep.weights.of_cell", lambda *_: perceptron)
+    monkeypatch.setattr(Store, "results", lambda self, keys: stored(self, keys).assign(model="mlp"))
     assert kansweep("plot", "edges") == (
         2,
         "",

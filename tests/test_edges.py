@@ -7,11 +7,12 @@ import pytest
 from kans import random_kan
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from test_gauged import as_model, composed, trained
+from test_matching import as_model, composed, trained
 
-from kansweep import edges, plot
-from kansweep.gauged import matched
+from kansweep import edges, style
+from kansweep.matching import matched
 from kansweep.model import Model
+from kansweep.notebook import plot_edges
 from kansweep.targets import TARGETS
 
 
@@ -36,7 +37,7 @@ def drawn_inside(figure: Figure) -> bool:
 
 
 def test_every_edge_is_drawn_with_the_targets_own_function() -> None:
-    figure = trained().plot()
+    figure = plot_edges(trained())
     assert figure.get_suptitle() == "exp_sin, width 2-1-1, k = 3, G = 20"
     assert [axes.get_title() for axes in figure.axes] == [
         r"$\varphi_{1}$: $x_{1} \to h_{1,1}$",
@@ -57,11 +58,11 @@ def test_every_edge_is_drawn_with_the_targets_own_function() -> None:
 
 def test_a_target_is_taken_from_the_sweep_unless_it_is_named() -> None:
     bare = Model(trained().layers)
-    assert legend(bare.plot()) == ["", "learned"]
-    assert bare.plot().get_suptitle() == "width 2-1-1, k = 3, G = 20"
+    assert legend(plot_edges(bare)) == ["", "learned"]
+    assert plot_edges(bare).get_suptitle() == "width 2-1-1, k = 3, G = 20"
     for target in ("exp_sin", TARGETS["exp_sin"]):
-        assert len(legend(bare.plot(target))) == 3
-    assert legend(Model(trained().layers, "a user's table, $5").plot()) == ["", "learned"]
+        assert len(legend(plot_edges(bare, target))) == 3
+    assert legend(plot_edges(Model(trained().layers, "a user's table, $5"))) == ["", "learned"]
 
 
 def test_where_nothing_is_known_no_line_is_dashed() -> None:
@@ -72,7 +73,7 @@ def test_where_nothing_is_known_no_line_is_dashed() -> None:
 
 
 def test_that_some_edges_are_not_determined_is_said() -> None:
-    figure = composed().plot()
+    figure = plot_edges(composed())
     assert len(figure.axes) == 26
     dashed = sum(len(lines(axes)) == 2 for axes in figure.axes)
     assert dashed == 8 + 2 + 1
@@ -81,7 +82,7 @@ def test_that_some_edges_are_not_determined_is_said() -> None:
 
 
 def test_edges_into_a_node_have_one_scale() -> None:
-    figure = trained().plot()
+    figure = plot_edges(trained())
     heights = [float(np.diff(axes.get_ylim())[0]) for axes in figure.axes]
     assert heights[0] == pytest.approx(heights[1])
     for axes in figure.axes:
@@ -132,6 +133,6 @@ def test_a_long_formula_is_cut_and_a_dollar_is_one() -> None:
 
 
 def test_the_looks_are_those_of_the_other_figures() -> None:
-    line, dashed = trained().plot().axes[0].get_lines()
-    assert line.get_color() == plot.looks([0])[0]["color"]
-    assert dashed.get_color() == plot.REFERENCE["color"]
+    line, dashed = plot_edges(trained()).axes[0].get_lines()
+    assert line.get_color() == style.looks([0])[0]["color"]
+    assert dashed.get_color() == style.REFERENCE["color"]

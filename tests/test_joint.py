@@ -8,7 +8,7 @@ import pytest
 from models import mlps
 from pandas import DataFrame
 
-from kansweep import joint
+from kansweep import cells, joint
 
 GRIDS, DATA = (5, 10, 20, 50, 100), (100, 300, 1000, 3000)
 
@@ -35,8 +35,12 @@ def sum_of_powers(g, n, p):
     return m / (1 + m / 1.5)
 
 
+def describe(results: DataFrame) -> DataFrame:
+    return joint.describe(cells.classify(results), spread=1.5)
+
+
 def described(results: DataFrame) -> DataFrame:
-    return joint.describe(results, spread=1.5).set_index("form")
+    return describe(results).set_index("form")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_it_is_the_same_every_time_and_changes_nothing():
     results = matrix(over_fitting)
     before = results.copy(deep=True)
     pd.testing.assert_frame_equal(
-        joint.describe(results, 1.5), joint.describe(results.sample(frac=1, random_state=0), 1.5)
+        describe(results), describe(results.sample(frac=1, random_state=0))
     )
     pd.testing.assert_frame_equal(results, before)
 
@@ -88,12 +92,12 @@ def test_failed_cells_are_left_out_and_few_cells_are_not_described():
     failed = results.assign(
         status=np.where(lost, "failed", "ok"), test_rmse=results["test_rmse"].mask(lost)
     )
-    assert joint.describe(failed, 1.5)["n_cells"].tolist() == [16, 16, 16]
-    assert joint.describe(results[results["n_train"] == 100], 1.5).empty
+    assert describe(failed)["n_cells"].tolist() == [16, 16, 16]
+    assert describe(results[results["n_train"] == 100]).empty
 
 
 def test_mlps_are_not_described_and_change_nothing_about_kans():
     alone = matrix(over_fitting)
     both = pd.concat([alone, mlps(numbers=DATA)], ignore_index=True)
-    assert joint.describe(mlps(seeds=2, numbers=DATA), 1.5).empty
-    assert joint.describe(both, 1.5)["n_cells"].tolist() == [20, 20, 20]
+    assert describe(mlps(seeds=2, numbers=DATA)).empty
+    assert describe(both)["n_cells"].tolist() == [20, 20, 20]

@@ -229,7 +229,7 @@ def test_an_mlp_is_that_of_torch(tmp_path, activation):
     assert found.gradient(x[0].numpy()).shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", ["edges", "edge", "plot", "k", "grid_size"])
+@pytest.mark.parametrize("name", ["edges", "edge", "k", "grid_size"])
 def test_an_mlp_has_no_edges(tmp_path, name):
     net = perceptron("tanh")
     found = kansweep.load_model(written(tmp_path / "a.npz", its_arrays(net, "tanh")))
@@ -458,7 +458,14 @@ def test_a_target_to_plot_against_must_be_known(sweep):
     with pytest.raises(
         ValueError, match=r"`target` must be one of exp_sin, bessel, .*; got 'sine'"
     ):
-        kansweep.load_model(sweep).plot("sine")
+        kansweep.plot_edges(kansweep.load_model(sweep), "sine")
+
+
+def test_the_edges_of_an_mlp_cannot_be_plotted(tmp_path):
+    net = perceptron("tanh")
+    loaded = kansweep.load_model(written(tmp_path / "a.npz", its_arrays(net, "tanh")))
+    with pytest.raises(AttributeError, match="an MLP has no `edges`: only KANs have"):
+        kansweep.plot_edges(loaded)
 
 
 def test_every_activation_is_tried() -> None:

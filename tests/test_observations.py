@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from models import kans, mlps
 from pandas import DataFrame
+from studies import published
 
-from kansweep.observations import best_sizes, check
+from kansweep import cells
+from kansweep.observations import best_sizes, observed
 
 
-def published() -> DataFrame:
-    table = pd.read_csv(Path(__file__).parent / "data" / "example8_published.csv")
-    table = table.assign(data="exp_sin", seed=0, k=3, status="ok", dtype="float64")
-    return table.assign(n_params=3 * (table["grid_size"] + 3))
+def check(results: DataFrame) -> DataFrame:
+    return observed(cells.checked(results))
 
 
 def matrix(errors: dict[int, list[float]], n_seeds: int = 1, noise: float = 0.0) -> DataFrame:
@@ -67,7 +65,7 @@ def test_one_data_size_has_nothing_to_observe():
 
 
 def test_best_grid_is_that_of_least_error_whether_it_counts_or_not():
-    best = best_sizes(published())
+    best = best_sizes(cells.classify(published()))
     assert best["n_train"].tolist() == [100, 300, 1000, 3000]
     assert best["size"].tolist() == [20, 50, 100, 100]
     over = "over-parameterised"
@@ -86,7 +84,7 @@ def test_an_mlp_is_observed_by_its_widths_beside_a_kan():
     assert found.loc[("kan", "larger grids gain more from data"), "of"] == 5
     worse = pd.concat([gained.assign(n_train=1000), few.assign(n_train=10_000)])
     assert "w = 100, n = 1000 to 10000: 1e+02 times" in check(worse)["detail"].iloc[0]
-    best = best_sizes(results)
+    best = best_sizes(cells.classify(results))
     assert best.groupby("model")["size"].unique().map(list).to_dict() == {
         "kan": [100],
         "mlp": [100],

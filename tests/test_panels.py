@@ -14,7 +14,8 @@ from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
 
-from kansweep import analysis, law, panels
+from kansweep import figures, findings, panels, study
+from kansweep.cells import SPLITS
 
 MINUS = "\N{MINUS SIGN}"
 TARGETS = ("bessel", "exp_sin", "exp_sin_4d", "a long formula + " * 4, "mean_100d")
@@ -31,11 +32,13 @@ def sweeps(targets=TARGETS, seeds=3) -> dict[str, DataFrame]:
     return found
 
 
+def of_several(found: dict[str, DataFrame]) -> findings.Study:
+    return findings.study(study.together(found))
+
+
 def drawn(found: dict[str, DataFrame], split: str = "test") -> Figure:
-    results, laws = analysis.together(found)
-    laws = laws[laws["x"] == "n_params"]
-    (figure,) = panels.draw(results, laws, splits=[split]).values()
-    return figure
+    (only,) = panels.draw(of_several(found), [split])
+    return only.figure
 
 
 def shown(figure: Figure) -> list[Axes]:
@@ -58,12 +61,9 @@ def test_both_kinds_on_several_targets_want_panels_and_nothing_else_does():
         ({name: rows for name, rows in sweeps(two).items() if name.startswith("mlp")}, False),
         ({name: rows for name, rows in sweeps(two).items() if name.startswith("kan")}, False),
     ):
-        results, laws = analysis.together(found)
-        assert panels.wanted(results) == wanted
-        laws = laws[laws["x"] == law.axis(results)]
-        figures = analysis.figures_of_several(results, laws, law.DEFAULT, ["test"])
-        (figure,) = figures.values()
-        assert len(shown(figure)) == (2 if wanted else 1)
+        assert panels.wanted(of_several(found)) == wanted
+        (only,) = figures.of_several(of_several(found), ["test"])
+        assert len(shown(only.figure)) == (2 if wanted else 1)
 
 
 def test_a_panel_has_its_target_with_a_kan_and_an_mlp_and_their_exponents():
@@ -88,7 +88,7 @@ def test_the_exponents_are_those_of_the_split():
     for name in ("mlp_0", "mlp_1"):
         rows = found[name]
         found[name] = rows.assign(train_rmse=rows["test_rmse"] * rows["n_params"] ** 0.05)
-    told = {split: shown(drawn(found, split))[0].texts[0].get_text() for split in law.SPLITS}
+    told = {split: shown(drawn(found, split))[0].texts[0].get_text() for split in SPLITS}
     assert told["test"].startswith(f"MLP: {MINUS}0.50 ")
     assert told["train"].startswith(f"MLP: {MINUS}0.45 ")
     assert shown(drawn(found, "train"))[0].get_ylabel() == "train RMSE"

@@ -25,8 +25,20 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from models import kans, mlps
 from pandas import DataFrame
+from studies import fit_laws
 
-from kansweep import joint, kinds, law, markup, plot, report, sources, sweep, table, words
+from kansweep import (
+    drawn,
+    figures,
+    findings,
+    joint,
+    making,
+    markup,
+    matrix,
+    scaling,
+    sources,
+    sweep,
+)
 from kansweep.cli.composing import register
 from kansweep.config.data import DataConfig
 from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
@@ -35,6 +47,8 @@ from kansweep.config.models import GridConfig, KANConfig
 from kansweep.config.overrides import override, overrides
 from kansweep.config.run import RunConfig, RunModeConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
+from kansweep.contents import Report
+from kansweep.page import page as page_of
 from kansweep.targets import TARGETS
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -77,22 +91,21 @@ def job(**changes: Any) -> RunConfig:
     return RunConfig(**{"seeds": 3, **sizes, **changes})
 
 
-def swept(results: DataFrame, asked: RunConfig, **changes: Any) -> report.Sweep:
-    """What `kansweep report` gives to `page`."""
-    laws, cells = law.fit_laws(results), law.classify(results)
+def swept(
+    results: DataFrame, asked: RunConfig, laws: DataFrame | None = None, **changes: Any
+) -> Report:
+    """What `kansweep report` makes a page of, with the curves alone for figures."""
+    study = findings.study(results, laws=laws)
     states = {"ok": "done", "diverged": "failed", "failed": "failed"}
     given = {
-        "results": results,
-        "laws": laws,
-        "cells": cells,
-        "orders": law.observed_orders(results),
-        "matrix": table.matrix(results.assign(status=results["status"].map(states))),
-        "figures": plot.draw(results, laws),
+        "study": study,
+        "matrix": matrix.matrix(results.assign(status=results["status"].map(states))),
+        "drawn": scaling.draw(study),
         "record": sweep.plan(asked).config_record,
         "command": shlex.join(["kansweep", "run", *overrides(asked)]),
-        "joint": joint.describe(results, 1.0),
+        "joint": joint.describe(study.cells, 1.0),
     }
-    return report.Sweep(**{**given, **changes})
+    return Report(**{**given, **changes})
 
 
 def with_failures(results: DataFrame) -> DataFrame:
@@ -104,9 +117,9 @@ def with_failures(results: DataFrame) -> DataFrame:
     return results
 
 
-def judged(results: DataFrame) -> report.Sweep:
+def judged(results: DataFrame) -> Report:
     """With every column of the laws filled, one law a verdict."""
-    laws = law.fit_laws(results)
+    laws = fit_laws(results)
     verdicts = {100: "insufficient", 300: "inconclusive", 3000: "consistent"}
     laws["verdict"] = laws["n_train"].map(verdicts)
     relative = {"exponent_vs_floor": 0.05, "vs_floor_low": 0.02, "vs_floor_high": 0.08}
@@ -114,7 +127,7 @@ def judged(results: DataFrame) -> report.Sweep:
     return swept(results, job(), laws=laws)
 
 
-SWEEPS: dict[str, Callable[[], report.Sweep]] = {
+SWEEPS: dict[str, Callable[[], Report]] = {
     "usual": lambda: swept(rows(job()), job()),
     "judged": lambda: judged(rows(job())),
     "failures": lambda: swept(with_failures(rows(job())), job()),
@@ -130,7 +143,7 @@ SWEEPS: dict[str, Callable[[], report.Sweep]] = {
 
 @cache
 def written(name: str) -> str:
-    return report.page(SWEEPS[name]())
+    return page_of(SWEEPS[name]())
 
 
 class Reader(HTMLParser):
@@ -219,7 +232,7 @@ def test_every_figure_says_its_numbers(read: tuple[str, Reader]) -> None:
 
 
 def test_the_page_is_the_same_for_the_same_sweep() -> None:
-    assert report.page(SWEEPS["usual"]()) == written("usual")
+    assert page_of(SWEEPS["usual"]()) == written("usual")
 
 
 # ------------------------------------------------------------------------------ what it says
@@ -230,7 +243,7 @@ def said(name: str) -> str:
 
 
 def test_a_law_is_a_sentence_with_its_verdict() -> None:
-    text, laws = said("judged"), SWEEPS["judged"]().laws
+    text, laws = said("judged"), SWEEPS["judged"]().study.laws
     found = laws[(laws["n_train"] == 3000) & (laws["split"] == "test")].iloc[0]
     low, middle, high = (
         f"{found[name]:.2f}".replace("-", MINUS) for name in ("ci_low", "exponent", "ci_high")
@@ -266,18 +279,18 @@ def test_failures_are_told_once_with_their_cells_and_text() -> None:
     assert "Three cells diverged (non-finite): n = 100, seed 1, G = 20; " in text
     assert "Failures" not in said("usual")
     assert "</pre><script>alert('1')</script> & \"<img src=x>\" \ufffd\ufffd[31m" in text
-    assert f"{report.MOST_NAMED} more" not in text
+    assert f"{making.MOST_NAMED} more" not in text
     many = job(seeds=10, data=DataConfig(sizes=(100, 300, 1000)))
     failed = rows(many).assign(status="failed", error="out of memory")
-    page = report.page(swept(failed, many))
+    page = page_of(swept(failed, many))
     assert page.count("out of memory") == 1
-    assert f"; {len(failed) - report.MOST_NAMED} more." in page
+    assert f"; {len(failed) - making.MOST_NAMED} more." in page
 
 
 def test_the_matrix_and_the_provenance_are_there() -> None:
     text = said("usual")
     usual = SWEEPS["usual"]()
-    for median in usual.results.groupby(["n_train", "grid_size"])["test_rmse"].median():
+    for median in usual.study.results.groupby(["n_train", "grid_size"])["test_rmse"].median():
         assert f"{median:.2e}" in text
     for word in ("node7", "2.13.0", "abc", "2026-01-02 03:04:00 UTC", "18 s", "k: 3"):
         assert word in text
@@ -287,7 +300,7 @@ def test_the_matrix_and_the_provenance_are_there() -> None:
 
 def test_a_matrix_of_many_grid_sizes_runs_down() -> None:
     many = job(seeds=1, grid=GridConfig(sizes=tuple(range(2, 12))))
-    page = report.page(swept(rows(many), many))
+    page = page_of(swept(rows(many), many))
     assert 'scope="col" class="number">n=300</th>' in page
     assert 'scope="row" class="number">G=11</th>' in page
     assert 'scope="col" class="number">G=50</th>' in written("usual")
@@ -302,17 +315,17 @@ def test_hostile_texts_are_escaped_wherever_they_stand() -> None:
     for column in ("data", "host", "device", "version", "stop_reason", "error", "width"):
         results[column] = HOSTILE if column != "data" else "<b>$x_1$ & \"exp'</b>"
     results.loc[results["grid_size"] == 50, "status"] = "failed"
-    laws = law.fit_laws(results).assign(note=HOSTILE)
+    laws = fit_laws(results).assign(note=HOSTILE)
     record = {**sweep.plan(job()).config_record, "name": f"{HOSTILE}\ud800"}
-    figures = {HOSTILE: plot.draw(rows(job()), law.fit_laws(rows(job())))["test_rmse_vs_grid_size"]}
-    page = report.page(
+    figure = scaling.draw(findings.study(rows(job())))[0].figure
+    page = page_of(
         swept(
             results.assign(width="2-1-1"),
             job(),
             laws=laws,
             record=record,
             command=HOSTILE,
-            figures=figures,
+            drawn=[drawn.Drawn(HOSTILE, figure, HOSTILE, HOSTILE)],
         )
     )
     read = Reader(page)
@@ -328,13 +341,17 @@ def test_a_figure_that_is_not_known_is_told_by_what_is_written_in_it() -> None:
     axes.plot([5, 100], [4.3, 3.9], label="n = 3000")
     axes.text(5, 4, "6.2e-3")
     axes.legend()
-    page = Reader(report.page(swept(rows(job()), job(), figures={"local_order": figure})))
+    page = Reader(
+        page_of(swept(rows(job()), job(), drawn=[drawn.as_written("local_order", figure)]))
+    )
     (label,) = (attributes["aria-label"] for attributes in page.tags("svg"))
     assert label == (
         "Local order against grid size (k = 3); 5 to 100 across, 3.9 to 4.3 upwards; n = 3000;"
         " 6.2e-3."
     )
-    bare = Reader(report.page(swept(rows(job()), job(), figures={"heat_map": Figure()})))
+    bare = Reader(
+        page_of(swept(rows(job()), job(), drawn=[drawn.as_written("heat_map", Figure())]))
+    )
     assert [attributes["aria-label"] for attributes in bare.tags("svg")] == ["Heat map."]
 
 
@@ -523,17 +540,17 @@ def test_the_page_makes_no_request_where_a_request_would_be_seen(tmp_path: Path)
 
 def test_the_matrix_in_one_formula_is_told_where_there_are_cells_enough() -> None:
     results = rows(job())
-    text = report.page(swept(results, job()))
+    text = page_of(swept(results, job()))
     assert "A G^-alpha + C (P/n)^gamma" in text
     assert "it proves nothing" in text
     few = results[results["n_train"] == results["n_train"].max()]
-    assert "(P/n)^gamma" not in report.page(swept(few, job()))
+    assert "(P/n)^gamma" not in page_of(swept(few, job()))
 
 
 # ------------------------------------------------------------------------------------- MLPs
 
 
-def of_mlps(**columns: Any) -> report.Sweep:
+def of_mlps(**columns: Any) -> Report:
     asked = job(data=DataConfig(sizes=(300, 100_000)))
     results = mlps(-0.9, 3, numbers=(300, 100_000), host="node7", stop_reason="converged")
     results = results.assign(started_at=pd.Timestamp("2026-01-02", tz="UTC"), **columns)
@@ -544,7 +561,7 @@ def of_mlps(**columns: Any) -> report.Sweep:
 
 
 def test_a_page_of_mlps_speaks_of_widths_and_claims_no_theory() -> None:
-    page = Reader(report.page(of_mlps()))
+    page = Reader(page_of(of_mlps()))
     text = "".join(page.texts)
     assert "Scaling law of multilayer perceptrons, width 2-w-w-1, on exp_sin = " in text
     assert "2 data sizes \N{MULTIPLICATION SIGN} 5 widths \N{MULTIPLICATION SIGN} 3 seeds" in text
@@ -572,31 +589,34 @@ def test_a_page_of_mlps_speaks_of_widths_and_claims_no_theory() -> None:
 
 def test_a_law_rests_on_cells_of_its_own_kind() -> None:
     both = pd.concat([kans(3), mlps(-0.9, 3, numbers=(10_000,))], ignore_index=True)
-    cells = law.classify(both)
-    for _, found in law.fit_laws(both).iterrows():
-        used = words.used(cells, found)
-        assert set(used["model"]) == {"kan" if found["verdict"] == "consistent" else "mlp"}
+    study = findings.study(both)
+    for _, law in study.laws.iterrows():
+        assert set(study.behind(law)["model"]) == {law["model"]}
+        assert law["model"] == ("kan" if law["verdict"] == "consistent" else "mlp")
 
 
 def test_a_page_names_the_noise_and_what_it_limits() -> None:
     results = rows(job()).assign(noise=1e-5)
-    text = "".join(Reader(report.page(swept(results, job()))).texts)
+    text = "".join(Reader(page_of(swept(results, job()))).texts)
     assert ", with noise of 1e-05 on the training outputs." in text
     assert "noise-limited: train RMSE below 2 times the noise of the training outputs" in text
     assert "with noise" not in said("usual")
 
 
 def test_every_figure_of_both_kinds_has_a_caption_of_its_kind() -> None:
-    figure = Figure()
-    told = {
-        (x, model): words.caption(f"test_rmse_vs_{x}", figure, kinds.KINDS[model])
-        for x in ("n_params", "data_size")
-        for model in ("kan", "mlp")
+    captions = {
+        (each.name, results["model"].iloc[0]): each.caption
+        for results in (kans(numbers=(1000, 10_000)), mlps(numbers=(1000, 10_000)))
+        for x in (None, "n_params")
+        for each in figures.of_one(findings.study(results, x=x), ["test"])
     }
-    assert [key for key, text in told.items() if "theory" in text.lower()] == [
-        *(("n_params", "kan"), ("data_size", "kan"))
+    assert [key for key, text in captions.items() if "theory" in text.lower()] == [
+        ("test_rmse_vs_grid_size", "kan"),
+        ("test_rmse_vs_data_size", "kan"),
+        ("test_local_orders", "kan"),
+        ("test_rmse_vs_n_params", "kan"),
     ]
-    assert "a curve for each width w." in told["data_size", "mlp"]
-    assert "number P of trainable parameters" in told["n_params", "mlp"]
-    maps = [words.caption("test_rmse_map", figure, kind) for kind in kinds.KINDS.values()]
-    assert ["data size and grid size" in maps[0], "data size and width" in maps[1]] == [True, True]
+    assert "a curve for each width w." in captions["test_rmse_vs_data_size", "mlp"]
+    assert "number P of trainable parameters" in captions["test_rmse_vs_n_params", "mlp"]
+    assert "data size and grid size" in captions["test_rmse_map", "kan"]
+    assert "data size and width" in captions["test_rmse_map", "mlp"]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
 from kansweep.config.commands import EdgesConfig, PlotConfig, ReportConfig, ShowConfig
 from kansweep.config.loading import from_record
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from kansweep.findings import Study
     from kansweep.store import Store
     from kansweep.sweep import Plan
 
@@ -44,11 +46,11 @@ def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[
 def show(job: ShowConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep import table
+    from kansweep import matrix
 
     at_work = len(store.marks.held())
-    matrix = table.matrix(store.overview(plan))
-    say(table.text(matrix, job.format, plan.config_record["name"], at_work))
+    table = matrix.matrix(store.overview(plan))
+    say(matrix.text(table, job.format, plan.config_record["name"], at_work))
     planned = {cell.key for cell in plan.cells}
     damaged = [path for path in store.damaged if path.stem in planned]
     tell_damage(damaged, "to be trained again by the next run")
@@ -56,44 +58,36 @@ def show(job: ShowConfig) -> int:
 
 
 def plot(job: PlotConfig) -> int:
-    from kansweep import analysis, law, summary
+    from kansweep import cells, figures, terminal
 
+    splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     if job.names is None:
-        store, _, results = _results(job)
-        rules = analysis.rules(results, job.plot.margin)
-        laws = analysis.laws(results, rules)
+        store, study = _study(job)
+        written = [store.write_laws(study.laws)]
+        drawn = figures.of_one(study, splits)
     else:
-        store, results, laws = _several(job)
-        rules = law.Rules(margin=job.plot.margin)
-    x = job.plot.x or law.axis(results)
-    if x == "grid_size" and x != law.axis(results):
-        raise ConfigError("`plot.x` must be n_params or null for an MLP; got 'grid_size'.")
-    written = [store.write_laws(laws)] if job.names is None else []
-    laws = laws[laws["x"] == x]
-    splits = law.SPLITS if job.plot.split == "both" else (job.plot.split,)
-    draw = analysis.figures_of_one if job.names is None else analysis.figures_of_several
-    written += _write_figures(store, draw(results, laws, rules, splits), job.plot.formats)
-    say(summary.terminal(results, laws, rules), "")
-    if job.plot.orders and (orders := summary.orders_table(results, rules)):
+        store, study = _study_of_several(job)
+        written = []
+        drawn = figures.of_several(study, splits)
+    written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
+    say(terminal.summary(study), "")
+    if job.plot.orders and (orders := terminal.orders_table(study)):
         say(orders, "")
     say(*map(str, written))
     return OK
 
 
-def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
-    """A sweep and its rows, with the floor; refused where there are none."""
-    from kansweep import analysis
+def _study(job: PlotConfig) -> tuple[Store, Study]:
+    from kansweep import study
 
-    store, plan = _stored(job)
-    results = store.results(cell.key for cell in plan.cells)
-    if results.empty:
-        raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
-    return store, plan, analysis.with_floor(results)
+    store, _, results = _results(job)
+    _check_axis(job, results)
+    return store, study.of_one(results, job.plot.x, job.plot.margin)
 
 
-def _several(job: PlotConfig) -> tuple[Store, DataFrame, DataFrame]:
-    """The rows and the laws of several sweeps, and the folder for what is drawn of them."""
-    from kansweep import analysis
+def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
+    """The study of several sweeps, and the folder for what is drawn of them."""
+    from kansweep import study
     from kansweep.outputs import named
     from kansweep.store import Store
 
@@ -105,21 +99,41 @@ def _several(job: PlotConfig) -> tuple[Store, DataFrame, DataFrame]:
                 f"`names` must match two sweeps or more; {job.names} matches {len(names)} of"
                 f" {outputs}."
             )
-    found = {name: _results(replace(job, name=name, names=None))[-1] for name in names}
-    results, laws = analysis.together(found, job.plot.margin)
+    sweeps = {name: _results(replace(job, name=name, names=None))[-1] for name in names}
+    for results in sweeps.values():
+        _check_axis(job, results)
     # No sweep's name has a `+`.
     folder = "+".join(names)[:200] if names is job.names else re.sub(r"[*?]", "+", job.names)
-    return Store(outputs / folder), results, laws
+    return Store(outputs / folder), study.of_several(sweeps, job.plot.x, job.plot.margin)
 
 
-def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[str]) -> list[Path]:
+def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
+    """A sweep and its rows; refused where there are none."""
+    store, plan = _stored(job)
+    results = store.results(cell.key for cell in plan.cells)
+    if results.empty:
+        raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
+    return store, plan, results
+
+
+def _check_axis(job: PlotConfig, results: DataFrame) -> None:
+    kind = kinds.of(results)
+    if job.plot.x == "grid_size" and not kind.on_grid:
+        raise ConfigError(
+            f"`plot.x` must be n_params or null for {kind.title}s; got {job.plot.x!r}."
+        )
+
+
+def _write_figures(
+    store: Store, figures: Mapping[str, Figure], formats: Sequence[str]
+) -> list[Path]:
     import matplotlib
 
-    from kansweep import plot
+    from kansweep import style
 
     written = []
-    with matplotlib.rc_context(plot.SAVE_STYLE):
-        for name, figure in drawn.items():
+    with matplotlib.rc_context(style.SAVE_STYLE):
+        for name, figure in figures.items():
             for kind in formats:
                 written.append(store.write_figure(name, kind, figure))
                 figure.set_layout_engine("none")  # what the first format laid out serves all
@@ -129,7 +143,7 @@ def _write_figures(store: Store, drawn: Mapping[str, Figure], formats: Sequence[
 def edges(job: EdgesConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep import weights
+    from kansweep import notebook, weights
     from kansweep.model import Model
 
     results = store.results(cell.key for cell in plan.cells)
@@ -139,33 +153,31 @@ def edges(job: EdgesConfig) -> int:
     except (OSError, ValueError) as error:
         raise ConfigError(str(error)) from error
     if not isinstance(network, Model):
-        raise ConfigError(f"{store.folder} holds MLPs; only KANs have edges that can be drawn.")
+        title = kinds.of(results).title
+        raise ConfigError(f"{store.folder} holds {title}s; only KANs have edges that can be drawn.")
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
-    say(*map(str, _write_figures(store, {name: network.plot()}, job.plot.formats)))
+    drawn = {name: notebook.plot_edges(network)}
+    say(*map(str, _write_figures(store, drawn, job.plot.formats)))
     return OK
 
 
 def report(job: ReportConfig) -> int:
-    from kansweep import analysis, joint, law, sources, table
-    from kansweep.report import Sweep, page
+    from kansweep import figures, joint, matrix, sources, study
+    from kansweep.contents import Report
+    from kansweep.page import page
 
     store, plan, results = _results(job)
     stored = from_record(plan.config_record)
-    rules = analysis.rules(results)
-    laws = law.fit_laws(results, rules=rules)
-    sweep = Sweep(
-        results=results,
-        laws=laws,
-        cells=law.classify(results, rules),
-        orders=law.observed_orders(results, rules),
-        matrix=table.matrix(store.overview(plan)),
-        figures=analysis.figures_of_one(results, laws, rules, law.SPLITS),
+    of_sweep = study.of_one(results)
+    made = Report(
+        study=of_sweep,
+        matrix=matrix.matrix(store.overview(plan)),
+        drawn=figures.of_one(of_sweep),
         record=plan.config_record,
         command=_reproduction(stored),
-        joint=joint.describe(results, sources.spread(stored.data), rules),
-        rules=rules,
+        joint=joint.describe(of_sweep.cells, sources.spread(stored.data)),
     )
-    say(str(store.write_report(page(sweep))))
+    say(str(store.write_report(page(made))))
     return OK
 
 

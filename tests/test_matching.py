@@ -12,8 +12,8 @@ from kans import example, random_kan
 from scipy.interpolate import BSpline
 
 from kansweep import weights
-from kansweep.gauged import Curve, matched
 from kansweep.kan import Shape
+from kansweep.matching import Curve, matched
 from kansweep.model import Layer, Model
 from kansweep.solvers.lm import LM
 from kansweep.targets import TARGETS, Array, Target, Univariate

@@ -11,8 +11,6 @@ from pandas import DataFrame
 from kansweep import kinds
 
 STATES = ["done", "failed", "running", "waiting"]
-
-
 _BY = ["n_train", "size"]
 
 
@@ -20,11 +18,12 @@ def matrix(cells: DataFrame) -> DataFrame:
     """A row a data size and size: counts, median errors over the seeds that are done, and seconds,
     those spent and those that what is left is expected to take.
 
-    `size` is the grid size of a KAN, also as `grid_size`, which is null for an MLP, and its width.
+    `size` is what the kind of network, `model`, grows along; `grid_size` is null where that is no
+    grid.
     """
     if "size" not in cells:
         cells = cells.assign(size=cells["grid_size"])
-    by = _BY
+    kind, by = kinds.of(cells), _BY
     counts = pd.crosstab([cells[name] for name in by], cells["status"])
     done = cells[cells["status"] == "done"]
     medians = done.groupby(by)[["train_rmse", "test_rmse"]].median()
@@ -35,8 +34,8 @@ def matrix(cells: DataFrame) -> DataFrame:
     counts = counts.reindex(columns=STATES, fill_value=0)
     table = counts.join(medians).join(spent).join(expected).reset_index()
     sizes = table.pop("size")
-    table.insert(1, "grid_size", None if kinds.any_mlp(cells) else sizes)
-    return table.assign(size=sizes)
+    table.insert(1, "grid_size", sizes if kind.on_grid else None)
+    return table.assign(size=sizes, model=kind.name)
 
 
 def _expected(cells: DataFrame) -> pd.Series:
@@ -46,20 +45,20 @@ def _expected(cells: DataFrame) -> pd.Series:
     the logarithms of both, as far as what has been trained tells; NaN before anything has been.
     """
     by = _BY
-    known = cells[cells["seconds"] > 0].groupby(by)["seconds"].mean().reset_index()
-    if known.empty:
+    trained = cells[cells["seconds"] > 0].groupby(by)["seconds"].mean().reset_index()
+    if trained.empty:
         return pd.Series(np.nan, cells.index)
-    terms = [np.ones(len(known)), np.log(known["n_train"]), np.log(known["size"])]
+    terms = [np.ones(len(trained)), np.log(trained["n_train"]), np.log(trained["size"])]
     # The least norm among what fits as well leaves out what cannot be told, about the mean.
     centres = [0.0, *(float(term.mean()) for term in terms[1:])]
     design = np.column_stack([t - c for t, c in zip(terms, centres, strict=True)])
-    weights = np.linalg.lstsq(design, np.log(known["seconds"]), rcond=1e-9)[0]
+    weights = np.linalg.lstsq(design, np.log(trained["seconds"]), rcond=1e-9)[0]
     guess = np.exp(
         weights[0]
         + weights[1] * (np.log(cells["n_train"]) - centres[1])
         + weights[2] * (np.log(cells["size"]) - centres[2])
     )
-    like = cells[by].merge(known, on=by, how="left")["seconds"].set_axis(cells.index)
+    like = cells[by].merge(trained, on=by, how="left")["seconds"].set_axis(cells.index)
     return like.fillna(guess)
 
 
@@ -113,19 +112,14 @@ def _markdown(texts: list[list[str]]) -> list[str]:
     return [header, "|" + " ---: |" * len(texts[0]), *lines]
 
 
-def kind(matrix: DataFrame) -> kinds.Kind:
-    """The kind of model that a matrix is of."""
-    return kinds.KINDS[kinds.MLP if matrix["grid_size"].isna().all() else kinds.KAN]
-
-
 def texts(matrix: DataFrame) -> list[list[str]]:
-    """The header, then a line a data size with an entry a grid size, or width."""
+    """The header, then a line a data size with an entry a size."""
     entries = [
         (f"{row['test_rmse']:.2e}" if row["done"] else "-")
         + "".join(f" ({row[state]} {state})" for state in STATES[1:] if row[state])
         for row in matrix.to_dict("records")
     ]
     table = matrix.assign(entry=entries).pivot(index="n_train", columns="size", values="entry")
-    symbol = kind(matrix).symbol
+    symbol = kinds.of(matrix).symbol
     header = ["n_train", *(f"{symbol}={size}" for size in table.columns)]
     return [header, *([str(n_train), *row] for n_train, row in table.iterrows())]

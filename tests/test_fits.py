@@ -1,6 +1,6 @@
 """Laws against closed forms, exact power laws and the published table of Example 8."""
 
-from pathlib import Path
+from __future__ import annotations
 
 import numpy as np
 import pandas as pd
@@ -8,78 +8,24 @@ import pytest
 from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
-
-from kansweep import summary
-from kansweep.law import (
-    DEFAULT,
-    LAW_COLUMNS,
-    Rules,
-    classify,
+from studies import (
+    FLOOR,
+    SIZES,
+    at,
     envelope,
-    fit,
     fit_laws,
     observed_orders,
-    verdicts,
+    only,
+    power_law,
+    published,
+    reasons,
 )
 
-SIZES = [5, 10, 20, 50, 100]
-FLOOR = dict(zip(SIZES, [6.62e-3, 3.03e-4, 1.72e-5, 4.28e-7, 2.66e-8], strict=True))
-
-
-def published() -> DataFrame:
-    table = pd.read_csv(Path(__file__).parent / "data" / "example8_published.csv")
-    table = table.assign(data="exp_sin", seed=0, k=3, width="2-1-1", status="ok", dtype="float64")
-    return table.assign(n_params=3 * (table["grid_size"] + 3), floor_rmse=np.nan)
-
-
-def power_law(slopes=(-4.0,), amplitudes=(1.0,), sizes=SIZES, **columns) -> DataFrame:
-    """RMSE = amplitude · G^slope exactly, one seed a slope, at 10,000 points."""
-    rows = [
-        {"seed": seed, "grid_size": size, "n_params": 3 * (size + 3), "rmse": a * size**slope}
-        for seed, (slope, a) in enumerate(zip(slopes, amplitudes, strict=True))
-        for size in sizes
-    ]
-    frame = DataFrame(rows).assign(data="f", k=3, n_train=10_000, status="ok", dtype="float64")
-    return frame.assign(train_rmse=frame["rmse"], test_rmse=frame["rmse"], **columns)
-
-
-def at(results: DataFrame, seed: int | None = None, **where) -> pd.Series:
-    where |= {} if seed is None else {"seed": seed}
-    return (results[list(where)] == pd.Series(where)).all(axis=1)
-
-
-def reasons(results: DataFrame, rules: Rules = DEFAULT) -> dict[int, str]:
-    cells = classify(results, rules)
-    return dict(zip(cells["size"], cells["reason"], strict=True))
-
-
-def only(laws: DataFrame, **where) -> pd.Series:
-    found = laws[at(laws, **where)]
-    assert len(found) == 1
-    return found.iloc[0]
-
+from kansweep import findings, terminal
+from kansweep.cells import DEFAULT, Rules, classify
+from kansweep.fits import LAW_COLUMNS, fit, verdicts
 
 # ------------------------------------------------------------------------ the published table
-
-
-def test_published_table_has_eleven_cells_in_fits():
-    cells = classify(published())
-    assert cells.groupby("n_train")["used"].sum().to_dict() == {100: 0, 300: 3, 1000: 3, 3000: 5}
-
-
-def test_published_table_has_eleven_cells_that_count_where_the_floor_is_known():
-    table = published()
-    cells = classify(table.assign(floor_rmse=table["grid_size"].map(FLOOR)))
-    assert cells.groupby("n_train")["counts"].sum().to_dict() == {100: 1, 300: 3, 1000: 2, 3000: 5}
-    assert cells[at(cells, n_train=1000, size=20)]["reason"].item() == "not converged"
-
-
-def test_published_table_names_what_it_leaves_out():
-    cells = classify(published()).set_index(["n_train", "size"])["reason"]
-    assert cells.loc[100].tolist() == ["", "over-fitted", *["over-parameterised"] * 3]
-    assert cells.loc[300].tolist() == ["", "", "", *["over-parameterised"] * 2]
-    assert cells.loc[1000].tolist() == ["", "", "", *["over-fitted"] * 2]
-    assert cells.loc[3000].tolist() == [""] * 5
 
 
 @pytest.mark.parametrize(
@@ -103,16 +49,6 @@ def test_published_table_is_insufficient_at_100_points():
     assert np.isnan([law["exponent"], law["ci_low"], law["ci_high"], law["amplitude"]]).all()
 
 
-def test_published_table_gives_the_known_orders():
-    orders = observed_orders(published())
-    mine = orders[at(orders, n_train=3000, split="test")]
-    assert mine["order"].round(2).tolist() == [4.34, 4.17, 3.96, 3.91]
-    assert mine[["size", "next_size"]].to_numpy().tolist() == [
-        *([5, 10], [10, 20], [20, 50], [50, 100])
-    ]
-    assert mine["counts"].all()
-
-
 def test_published_table_is_steeper_against_parameters():
     law = only(fit_laws(published(), x="n_params"), n_train=3000, split="test")
     assert round(law["exponent"], 2) == -4.73
@@ -124,13 +60,6 @@ def test_span_is_measured_in_grid_sizes_whatever_the_axis():
     assert 69 / 24 < 4  # n_params of G = 5 and 20
     law = only(fit_laws(published(), x="n_params"), n_train=300, split="test")
     assert law["verdict"] == "inconclusive"  # as against the grid size
-
-
-def test_envelope_of_the_published_table_takes_only_cells_that_count():
-    best = envelope(published(), "test")
-    assert best["n_train"].tolist() == [100, 300, 1000, 3000]
-    assert best["size"].tolist() == [5, 20, 20, 100]  # not 50 at 300, over-parameterised
-    assert best["rmse"].tolist() == pytest.approx([7.32e-3, 2.34e-5, 4.69e-5, 3.27e-8])
 
 
 # -------------------------------------------------------------------------------- the interval
@@ -167,21 +96,12 @@ def test_exact_power_law_has_an_interval_of_no_width():
     assert law["note"] == ""
 
 
-def test_band_of_a_cell_is_student_t_of_its_log_errors():
-    cells = classify(power_law([-4, -3.9, -4.2], [1, 2, 1.5]))
-    logs = np.log([5.0**-4, 2 * 5.0**-3.9, 1.5 * 5.0**-4.2])
-    known = np.exp(stats.ttest_1samp(logs, 0).confidence_interval(0.95))
-    assert cells.loc[0, ["test_low", "test_high"]].tolist() == pytest.approx(known, rel=1e-12)
-    assert cells.loc[0, "test_rmse"] == pytest.approx(np.exp(logs.mean()), rel=1e-12)
-    assert classify(power_law([-4, -4], [1, 2]))["test_low"].isna().all()
-
-
 def test_laws_have_the_columns_of_the_contract_and_leave_the_floor_where_none_is_known():
     laws = fit_laws(power_law())
     assert laws.columns.tolist() == LAW_COLUMNS == [
         *("data", "n_train", "x", "split", "exponent", "ci_low", "ci_high"),
         *("exponent_vs_floor", "vs_floor_low", "vs_floor_high", "amplitude"),
-        *("n_points", "n_seeds", "theory", "verdict", "note"),
+        *("n_points", "n_seeds", "theory", "verdict", "note", "model", "k"),
     ]  # fmt: skip
     assert laws["split"].tolist() == ["train", "test"]
     assert laws[["exponent_vs_floor", "vs_floor_low", "vs_floor_high"]].isna().all(axis=None)
@@ -247,6 +167,7 @@ def test_verdict_is_that_against_the_grid_size_whatever_the_axis(x):
 
 # ------------------------------------------------------------------------ many sweeps at once
 
+
 DRAWS = 5000
 
 
@@ -311,75 +232,6 @@ def test_theory_over_a_preasymptotic_range_is_not_called_inconsistent_beside_its
     errors = sweeps(0.0, n_seeds, 0.1) * list(FLOOR.values())
     beside = verdicts(fit(SIZES, errors / list(FLOOR.values())), 0.0, DEFAULT.margin)
     assert np.mean(beside == "inconsistent") < 0.02
-
-
-# ------------------------------------------------------------------------- which cells count
-
-
-def test_cells_beyond_half_a_parameter_a_point_are_over_parameterised():
-    results = power_law().assign(n_train=2 * 309)
-    assert reasons(results) == dict.fromkeys(SIZES, "")
-    assert reasons(results.assign(n_train=2 * 309 - 1))[100] == "over-parameterised"
-
-
-@pytest.mark.parametrize(("ratio", "reason"), [(1.99, ""), (2.01, "over-fitted")])
-def test_cells_whose_test_error_doubles_the_training_error_are_over_fitted(ratio, reason):
-    results = power_law()
-    results.loc[at(results, grid_size=50), "test_rmse"] *= ratio
-    assert reasons(results) == dict.fromkeys(SIZES, "") | {50: reason}
-
-
-def test_cell_counts_by_the_geometric_mean_of_its_seeds():
-    results = power_law([-4.0] * 3, [1.0] * 3)
-    results.loc[at(results, seed=1, grid_size=100), "test_rmse"] *= 7.9  # 7.9^(1/3) < 2
-    assert reasons(results)[100] == ""
-    results.loc[at(results, seed=1, grid_size=100), "test_rmse"] *= 8.1 / 7.9
-    assert reasons(results)[100] == "over-fitted"
-
-
-@pytest.mark.parametrize(("ratio", "reason"), [(1.99, ""), (2.01, "not converged")])
-def test_cells_above_twice_a_known_floor_are_not_converged(ratio, reason):
-    results = power_law().assign(floor_rmse=lambda cells: cells["rmse"])
-    results.loc[at(results, grid_size=20), ["train_rmse", "test_rmse"]] *= ratio
-    assert reasons(results) == dict.fromkeys(SIZES, "") | {20: reason}
-
-
-def test_without_a_floor_the_gradient_of_the_solver_decides():
-    results = power_law().assign(grad_norm=1e-3)
-    results.loc[at(results, grid_size=20), "grad_norm"] = 0.5
-    assert reasons(results)[20] == "not converged"
-    assert reasons(results, Rules(gradient=1.0))[20] == ""
-    assert reasons(results.assign(floor_rmse=results["rmse"]))[20] == ""
-    assert reasons(results.assign(floor_rmse=1e-17))[20] == "not converged"
-
-
-def test_no_rule_compares_with_a_floor_below_round_off():
-    results = power_law().assign(floor_rmse=1e-17)
-    assert reasons(results) == dict.fromkeys(SIZES, "")
-
-
-def test_errors_at_round_off_have_no_law():
-    noise = np.random.default_rng(1).uniform(0.5, 2, 5) * 1e-15
-    results = power_law().assign(train_rmse=noise, test_rmse=noise)
-    assert reasons(results) == dict.fromkeys(SIZES, "round-off")
-    assert (fit_laws(results)["verdict"] == "insufficient").all()
-
-
-def test_round_off_scales_with_the_precision_and_with_the_target():
-    results = power_law(dtype="float32")  # 5^-4 … 100^-4 = 1e-8; 10 eps = 1.2e-6
-    assert reasons(results) == {5: "", 10: "", 20: "", 50: "round-off", 100: "round-off"}
-    eps = float(np.finfo(np.float64).eps)
-    results = power_law()
-    assert reasons(results, Rules(scale=0.99e-8 / (10 * eps)))[100] == ""
-    assert reasons(results, Rules(scale=1.01e-8 / (10 * eps)))[100] == "round-off"
-
-
-def test_float32_floor_leaves_the_slope_alone():
-    results = power_law(sizes=[3, 5, 10, 15, 20, 50, 100], dtype="float32")
-    results["test_rmse"] = results["train_rmse"] = np.hypot(results["rmse"], 6e-8)
-    law = only(fit_laws(results), split="test")
-    assert law["exponent"] == pytest.approx(-4, abs=1e-3)
-    assert law["n_points"] == 5
 
 
 # ------------------------------------------------------------------------- which cells are fitted
@@ -476,7 +328,7 @@ def test_sweep_that_failed_throughout_has_no_law_and_no_error():
     laws = fit_laws(results)
     assert (laws["verdict"] == "insufficient").all()
     assert (laws["n_points"] == 0).all()
-    assert "G = 5, 10, 20, 50, 100 failed" in summary.terminal(results, laws)
+    assert "G = 5, 10, 20, 50, 100 failed" in terminal.summary(findings.study(results))
     assert envelope(results, "test").empty
 
 
@@ -485,7 +337,7 @@ def test_no_cells_give_no_laws():
     assert fit_laws(empty).columns.tolist() == LAW_COLUMNS
     frames = [fit_laws(empty), classify(empty), observed_orders(empty), envelope(empty, "test")]
     assert all(frame.empty for frame in frames)
-    assert summary.terminal(empty, frames[0]) == ""
+    assert terminal.summary(findings.study(empty)) == ""
 
 
 def test_error_of_exactly_zero_is_round_off():
@@ -507,18 +359,8 @@ def test_targets_and_orders_in_one_frame_are_fitted_apart():
     assert sorted(set(zip(laws["data"], laws["theory"], strict=True))) == [
         *(("a", -3), ("a", -2), ("b", -3), ("b", -2))
     ]
-    text = summary.terminal(results, laws)
+    text = terminal.summary(findings.study(results))
     assert text.count("in theory -2") == text.count("in theory -3") == 2
-
-
-def test_orders_follow_the_closed_form_even_where_cells_do_not_count():
-    results = power_law([-3.0, -4.0], [2.0, 8.0])
-    results.loc[at(results, grid_size=100), "test_rmse"] *= 64.0
-    orders = observed_orders(results)
-    test = orders[orders["split"] == "test"]
-    assert test["order"].tolist() == pytest.approx([3.5, 3.5, 3.5, 3.5 - 6.0], rel=1e-12)
-    assert test["counts"].tolist() == [True, True, True, False]
-    assert orders.loc[orders["split"] == "train", "order"].to_numpy() == pytest.approx(3.5)
 
 
 def test_results_are_left_as_they_were():
@@ -597,20 +439,6 @@ def test_models_in_one_frame_are_curves_of_their_own_and_no_null_drops_a_row():
     assert len(envelope(both, "test")) == 2
 
 
-def test_rows_of_older_versions_are_of_kans_with_their_grid_as_size_and_no_noise():
-    old = kans(seeds=2).drop(columns=["size", "model", "noise"])
-    nulls = kans(seeds=2).assign(size=None, model=None, noise=None)
-    for results in (old, nulls):
-        pd.testing.assert_frame_equal(fit_laws(results), fit_laws(kans(seeds=2)))
-        cells = classify(results)
-        assert cells["size"].tolist() == SIZES
-        assert set(cells["model"]) == {"kan"}
-        assert set(cells["noise"]) == {0.0}
-    assert classify(kans().drop(columns="grid_size"))["size"].tolist() == SIZES
-    with pytest.raises(ValueError, match=r"lacks \['grid_size'\]"):
-        classify(kans().drop(columns=["grid_size", "size"]))
-
-
 def test_what_an_mlp_lacks_is_said_of_its_width():
     few = fit_laws(mlps(sizes=(5, 10)))
     assert set(few["verdict"]) == {"insufficient"}
@@ -630,44 +458,3 @@ def test_an_mlp_is_fitted_alike_whatever_its_nulls_are():
     as_na = mlps().astype({"k": "Int64", "grid_size": "Int64"})
     for results in (as_nan, as_na):
         pd.testing.assert_frame_equal(fit_laws(results), fit_laws(mlps()))
-
-
-# ----------------------------------------------------------------------------------- noise
-
-
-@pytest.mark.parametrize("models", [kans, mlps])
-@pytest.mark.parametrize(("ratio", "reason"), [(1.99, "noise-limited"), (2.01, "")])
-def test_a_cell_whose_training_error_is_that_of_the_noise_does_not_count(models, ratio, reason):
-    results = models(noise=1e-9)
-    mine = at(results, size=50)
-    results.loc[mine, ["train_rmse", "test_rmse"]] = ratio * 1e-9
-    assert reasons(results) == dict.fromkeys(SIZES, "") | {50: reason}
-    assert reasons(results, Rules(above_noise=3.0))[50] == "noise-limited"
-    assert set(reasons(results.assign(noise=0.0)).values()) == {""}
-
-
-def test_noise_is_looked_at_in_the_mean_of_the_seeds():
-    results = kans(seeds=2, noise=1e-9)  # the second seed has twice the errors of the first
-    mean = 2.0**0.5
-    for ratio, reason in ((1.99, "noise-limited"), (2.01, "")):
-        errors = ratio * 1e-9 / mean * 2.0 ** results["seed"]
-        told = results.assign(train_rmse=errors, test_rmse=errors)
-        assert set(reasons(told).values()) == {reason}
-
-
-def test_too_many_parameters_are_named_before_the_noise():
-    results = kans(numbers=(300,), noise=1.0)
-    assert reasons(results) == {
-        **dict.fromkeys(SIZES[:3], "noise-limited"),
-        **dict.fromkeys(SIZES[3:], "over-parameterised"),
-    }
-
-
-def test_noise_is_named_before_the_floor_that_it_keeps_a_cell_from():
-    results = kans(noise=1e-5)  # 5^-4 = 1.6e-3, 10^-4 = 1e-4, 20^-4 = 6.2e-6
-    noisy = np.hypot(results["test_rmse"], 1e-5)
-    results = results.assign(floor_rmse=results["test_rmse"], train_rmse=noisy)
-    assert reasons(results) == {5: "", 10: ""} | dict.fromkeys(SIZES[2:], "noise-limited")
-    law = only(fit_laws(results), split="test")
-    assert (law["verdict"], law["n_points"]) == ("insufficient", 2)
-    assert "G = 20, 50, 100 noise-limited" in law["note"]

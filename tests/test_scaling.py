@@ -4,7 +4,6 @@ import subprocess
 import sys
 from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -18,22 +17,16 @@ from matplotlib.lines import Line2D
 from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
+from studies import FLOOR, SIZES, envelope, fit_laws, published
 
-from kansweep import analysis, law, plot
+from kansweep import cells, findings, scaling, study, style
+from kansweep.cells import SPLITS, classify
 
-SIZES = [5, 10, 20, 50, 100]
-FLOOR = dict(zip(SIZES, [6.62e-3, 3.03e-4, 1.72e-5, 4.28e-7, 2.66e-8], strict=True))
 MINUS = "\N{MINUS SIGN}"
 NAMES = [
     *("train_rmse_vs_grid_size", "train_rmse_vs_data_size"),
     *("test_rmse_vs_grid_size", "test_rmse_vs_data_size"),
 ]
-
-
-def published() -> DataFrame:
-    table = pd.read_csv(Path(__file__).parent / "data" / "example8_published.csv")
-    table = table.assign(data="exp_sin", seed=0, k=3, width="2-1-1", status="ok", dtype="float64")
-    return table.assign(n_params=3 * (table["grid_size"] + 3), floor_rmse=np.nan)
 
 
 def matrix(seeds=5, numbers=(100, 300, 1000, 3000), sizes=tuple(SIZES), k=3) -> DataFrame:
@@ -50,8 +43,13 @@ def matrix(seeds=5, numbers=(100, 300, 1000, 3000), sizes=tuple(SIZES), k=3) -> 
     return frame.assign(data="f", k=k, width="2-1-1", dtype="float64", n_params=n_params)
 
 
+def draw(results: DataFrame, splits=SPLITS, **given) -> dict[str, Figure]:
+    study = findings.study(results, **given)
+    return {each.name: each.figure for each in scaling.draw(study, splits)}
+
+
 def drawn(results: DataFrame, name: str = "test_rmse_vs_grid_size") -> Figure:
-    return plot.draw(results, law.fit_laws(results))[name]
+    return draw(results)[name]
 
 
 def lines(figure: Figure, label: str) -> list[Line2D]:
@@ -75,7 +73,7 @@ def references(figure: Figure, k: int = 3) -> list[Line2D]:
 
 
 def test_one_sweep_gives_four_figures_against_grid_and_data_size():
-    figures = plot.draw(published(), law.fit_laws(published()))
+    figures = draw(published())
     assert list(figures) == NAMES
     assert [figure.axes[0].get_ylabel() for figure in figures.values()] == [
         *("train RMSE", "train RMSE", "test RMSE", "test RMSE")
@@ -91,7 +89,7 @@ def test_one_sweep_gives_four_figures_against_grid_and_data_size():
 @pytest.mark.parametrize("name", NAMES)
 def test_hollow_markers_are_exactly_the_cells_left_out(name):
     results = published()
-    cells = law.classify(results)
+    cells = classify(results)
     x, y = ("n_train" if "data" in name else "size"), name[: name.index("_vs")]
     figure = drawn(results, name)
     for label, counts, face in (("_left out", False, "white"), ("_kept", True, None)):
@@ -153,10 +151,12 @@ def test_legend_gives_each_curve_once_with_its_law():
 
 def test_exponents_are_those_of_the_laws_and_never_fitted_here():
     results = published()
-    laws = law.fit_laws(results).assign(exponent=-1.25, ci_low=-2.5, ci_high=0.5, verdict="")
-    figure = plot.draw(results, laws)["train_rmse_vs_grid_size"]
+    laws = fit_laws(results).assign(exponent=-1.25, ci_low=-2.5, ci_high=0.5, verdict="")
+    figure = draw(results, laws=laws)["train_rmse_vs_grid_size"]
     assert legend(figure)[0] == f"n = 100: {MINUS}1.25 [{MINUS}2.50, 0.50]"
-    figure = plot.draw(results, law.fit_laws(results, x="n_params"))["train_rmse_vs_grid_size"]
+    figure = draw(results, x="grid_size", laws=fit_laws(results, x="n_params"))[
+        "train_rmse_vs_grid_size"
+    ]
     assert legend(figure)[3] == "n = 3000"
 
 
@@ -166,7 +166,7 @@ def test_exponents_are_those_of_the_laws_and_never_fitted_here():
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
 def test_reference_has_the_slope_of_the_theory_through_the_cells_that_count(k):
     results = matrix(k=k)
-    cells = law.classify(results)
+    cells = classify(results)
     figure = drawn(results)
     fitted = [cells[(cells["n_train"] == n) & cells["counts"]] for n in (100, 300, 1000, 3000)]
     fitted = [part for part in fitted if len(part) > 1]
@@ -184,7 +184,7 @@ def test_reference_has_the_slope_of_the_theory_through_the_cells_that_count(k):
 def test_data_sizes_have_their_one_reference_on_the_envelope():
     results = published()
     figure = drawn(results, "test_rmse_vs_data_size")
-    best = law.envelope(results, "test")
+    best = envelope(results, "test")
     (line,) = references(figure)
     x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     assert np.log(y[-1] / y[0]) / np.log(x[-1] / x[0]) == pytest.approx(-4, rel=1e-12)
@@ -199,7 +199,7 @@ def test_data_sizes_have_their_one_reference_on_the_envelope():
 def test_reference_on_the_envelope_ends_where_the_grids_do():
     results = matrix(seeds=1, numbers=(100, 1000, 10_000, 100_000), sizes=(5, 10, 20))
     results["test_rmse"] = results["train_rmse"] = results["grid_size"] ** -4.0
-    assert law.envelope(results, "test")["size"].tolist() == [10, 20, 20, 20]
+    assert envelope(results, "test")["size"].tolist() == [10, 20, 20, 20]
     (line,) = references(drawn(results, "test_rmse_vs_data_size"))
     assert list(line.get_xdata()) == pytest.approx([100, 1000])
 
@@ -286,7 +286,7 @@ SWEEPS = {
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_nothing_overlaps_or_is_cut(sweep):
     results = SWEEPS[sweep]()
-    for figure in plot.draw(results, law.fit_laws(results)).values():
+    for figure in draw(results).values():
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         renderer, axes, (box,) = canvas.get_renderer(), figure.axes[0], figure.legends
@@ -343,21 +343,21 @@ def test_several_targets_or_none_are_refused():
     both = pd.concat([matrix(), matrix().assign(data="g")])
     for results in (both, matrix().iloc[:0]):
         with pytest.raises(ValueError, match="one target, one `k`"):
-            plot.draw(results, law.fit_laws(results))
+            draw(results)
 
 
 def test_drawing_changes_neither_its_input_nor_matplotlib():
     results, settings = matrix(), dict(matplotlib.rcParams)
-    laws = law.fit_laws(results)
+    laws = fit_laws(results)
     before = results.copy(deep=True), laws.copy(deep=True)
-    plot.draw(results, laws)
+    draw(results, laws=laws)
     pd.testing.assert_frame_equal(results, before[0])
     pd.testing.assert_frame_equal(laws, before[1])
     assert dict(matplotlib.rcParams) == settings
 
 
 def test_drawing_needs_neither_torch_nor_pyplot():
-    code = "import sys, kansweep.plot; print({'torch', 'matplotlib.pyplot'} & {*sys.modules})"
+    code = "import sys, kansweep.figures; print({'torch', 'matplotlib.pyplot'} & {*sys.modules})"
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
 
@@ -365,7 +365,7 @@ def test_drawing_needs_neither_torch_nor_pyplot():
 def test_saved_figures_carry_their_fonts():
     figure = drawn(published())
     pdf, first, second = BytesIO(), BytesIO(), BytesIO()
-    with matplotlib.rc_context(plot.SAVE_STYLE):
+    with matplotlib.rc_context(style.SAVE_STYLE):
         figure.savefig(pdf, format="pdf")
         figure.savefig(first, format="svg", metadata={"Date": None})
         figure.savefig(second, format="svg", metadata={"Date": None})
@@ -381,15 +381,16 @@ def several() -> dict[str, DataFrame]:
     return {"kan": kans(3), "mlp": mlps(-0.9, 3)}
 
 
-def together(found: dict[str, DataFrame]) -> Figure:
-    results, laws = analysis.together(found)
-    x = law.axis(results)
-    return plot.draw_together(results, laws[laws["x"] == x], splits=["test"])[f"test_rmse_vs_{x}"]
+def together(sweeps: dict[str, DataFrame]) -> Figure:
+    results = study.together(sweeps)
+    (only,) = scaling.draw_together(findings.study(results), ["test"])
+    assert only.name == f"test_rmse_vs_{cells.axis(results)}"
+    return only.figure
 
 
 def test_mlps_are_drawn_against_parameters_and_data_with_widths_for_curves():
     results = mlps(-0.9, 3, numbers=(30_000, 100_000), noise=1e-9)
-    figures = plot.draw(results, law.fit_laws(results), splits=["test"])
+    figures = draw(results, ["test"])
     assert list(figures) == ["test_rmse_vs_n_params", "test_rmse_vs_data_size"]
     for figure in figures.values():
         assert figure.axes[0].get_title() == ("exp_sin, MLP, width 2-w-w-1, 3 seeds, noise 1e-09")
@@ -410,14 +411,14 @@ def test_mlps_are_drawn_against_parameters_and_data_with_widths_for_curves():
 
 def test_an_mlp_is_not_drawn_against_a_grid_that_it_has_not():
     results = mlps()
-    with pytest.raises(ValueError, match="`x` must be 'n_params' for an MLP, which has no grid"):
-        plot.draw(results, law.fit_laws(results), x="grid_size")
-    both, laws = analysis.together(several())
-    with pytest.raises(ValueError, match="`x` must be 'n_params' for an MLP"):
-        plot.draw_together(both, laws, x="grid_size")
+    for rows in (results, study.together(several())):
+        with pytest.raises(
+            ValueError, match="`x` must be 'n_params' for networks that have no grid"
+        ):
+            findings.study(rows, x="grid_size")
     mixed = pd.concat([kans(), mlps()], ignore_index=True)
     with pytest.raises(ValueError, match="one kind of model"):
-        plot.draw(mixed, law.fit_laws(mixed))
+        draw(mixed)
 
 
 def test_kans_and_mlps_in_one_figure_are_told_apart_by_line_colour_and_marker():

@@ -1,0 +1,57 @@
+"""From a sweep's results to its laws and figures, in a notebook.
+
+results = kansweep.load_results("outputs/example8")
+laws = kansweep.fit_laws(results)
+kansweep.plot_laws(results, laws).savefig("law.png")
+
+model = kansweep.load_model("outputs/example8", n_train=3000)
+kansweep.plot_edges(model).savefig("edges.png")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from kansweep import cells, edges, figures, findings, fits, scaling, store, study
+from kansweep.model import Model
+from kansweep.targets import TARGETS, Target
+
+
+def load_results(path: str | Path) -> DataFrame:
+    """The rows of a sweep, from its folder or its ``results.parquet``, with the floor filled in.
+
+    Raises FileNotFoundError where there is no such file.
+    """
+    return study.with_floor(store.read_results(Path(path)))
+
+
+def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
+    """The law of every curve, as ``laws.csv`` has it; see ``kansweep.fits.fit_laws``.
+
+    Against ``x``, ``grid_size`` or ``n_params``; left out, the latter where not all networks are
+    on a grid.
+    """
+    rules = study.rules(results)
+    curves = cells.classified(cells.checked(results), rules)
+    return fits.fit_laws(curves, cells.axis(results) if x is None else x, rules)
+
+
+def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figure:
+    """RMSE against the axis of the laws, with each curve's exponent in the legend; of one sweep, or
+    of several as ``kansweep.study.together`` gives them."""
+    x = str(laws["x"].iloc[0]) if len(laws) else None
+    of_all = findings.study(results, study.rules(results), x, laws)
+    draw = figures.of_several if "target" in results else scaling.draw
+    return draw(of_all, [split])[0].figure
+
+
+def plot_edges(network: Model, target: str | Target | None = None) -> Figure:
+    """All edges of a KAN, beside the true ones where the target (its name; unset, what the sweep
+    says) has a known structure; see ``kansweep.edges.draw``."""
+    if isinstance(target, str) and target not in TARGETS:
+        raise ValueError(f"`target` must be one of {', '.join(TARGETS)}; got {target!r}.")
+    chosen = network.data if target is None else target
+    return edges.draw(network, chosen if isinstance(chosen, Target) else TARGETS.get(chosen or ""))
