@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 
-from kansweep import chain
-from kansweep.columns import Status
 from kansweep.config.run import RunConfig
+from kansweep.data.sources import source
 from kansweep.solvers.contract import Outcome, Solver
-from kansweep.sources import source
-from kansweep.worker import make_solver, shape
+from kansweep.sweep import chain
+from kansweep.sweep.columns import Status
+from kansweep.sweep.worker import make_solver, shape
 
 
 class Timed:

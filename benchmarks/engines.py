@@ -25,9 +25,11 @@ import pandas as pd
 import torch
 
 from benchmarks.report import HERE, figures, markdown, measured_on, say
-from kansweep import __version__, files, rows, sweep
+from kansweep import __version__
 from kansweep.config.run import RunConfig
-from kansweep.store import Store
+from kansweep.sweep import files, rows
+from kansweep.sweep import plan as sweep
+from kansweep.sweep.store import Store
 
 RESULTS = HERE / "ENGINES.md"
 SWEEP = ("seeds=150",)  # a minute and more, one chain after the other

@@ -23,9 +23,9 @@ from benchmarks import scaling
 from benchmarks.report import HERE, cells, figures, markdown, measured_on, own_chains, process, say
 from kansweep import __version__
 from kansweep.config.run import RunConfig
-from kansweep.data import sample
-from kansweep.sampling import Sampled
-from kansweep.targets import TARGETS
+from kansweep.data.sampling import Sampled
+from kansweep.data.targets import TARGETS
+from kansweep.sweep.samples import sample
 
 PEERS_PYTHON = HERE / ".venv-peers" / "bin" / "python"
 RESULTS = HERE / "RESULTS.md"

@@ -1,8 +1,8 @@
 """kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
 
 In a notebook: ``load_results``, ``fit_laws``, ``plot_laws`` and ``plot_edges``, explained in
-``kansweep.notebook``, ``load_model``, explained in ``kansweep.weights``, and ``Target`` and
-``Edge``, of which a target of one's own is made, in ``kansweep.targets``.
+``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and ``Target`` and
+``Edge``, of which a target of one's own is made, in ``kansweep.data.targets``.
 """
 
 from importlib import import_module

@@ -15,9 +15,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from kansweep import cells, edges, figures, findings, fits, scaling, store, study
-from kansweep.model import Model
-from kansweep.targets import TARGETS, Target
+from kansweep import study
+from kansweep.data.targets import TARGETS, Target
+from kansweep.figures import edges, scaling
+from kansweep.figures import sets as figures
+from kansweep.laws import cells, findings, fits
+from kansweep.sweep import store
+from kansweep.trained.network import Model
 
 
 def load_results(path: str | Path) -> DataFrame:
@@ -29,7 +33,7 @@ def load_results(path: str | Path) -> DataFrame:
 
 
 def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
-    """The law of every curve, as ``laws.csv`` has it; see ``kansweep.fits.fit_laws``.
+    """The law of every curve, as ``laws.csv`` has it; see ``kansweep.laws.fits.fit_laws``.
 
     Against ``x``, ``grid_size`` or ``n_params``; left out, the latter where not all networks are
     on a grid.
@@ -50,7 +54,7 @@ def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figur
 
 def plot_edges(network: Model, target: str | Target | None = None) -> Figure:
     """All edges of a KAN, beside the true ones where the target (its name; unset, what the sweep
-    says) has a known structure; see ``kansweep.edges.draw``."""
+    says) has a known structure; see ``kansweep.figures.edges.draw``."""
     if isinstance(target, str) and target not in TARGETS:
         raise ValueError(f"`target` must be one of {', '.join(TARGETS)}; got {target!r}.")
     chosen = network.data if target is None else target

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from kansweep import cells, findings, floor
-from kansweep.cells import Rules
-from kansweep.findings import Study
+from kansweep.data import floor
+from kansweep.data.targets import TARGETS
 from kansweep.kinds import KINDS
-from kansweep.targets import TARGETS
+from kansweep.laws import cells, findings
+from kansweep.laws.cells import Rules
+from kansweep.laws.findings import Study
 
 _SHAPE = ["data", "k", "width", "size"]  # all that a floor depends on
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kansweep import kan
-from kansweep.data import sample
-from kansweep.gauge import mid_and_half, rescale_inputs, rescale_outputs
-from kansweep.kan import KAN, edges
-from kansweep.mlp import MLP
-from kansweep.sampling import Sampled
+from kansweep.data.sampling import Sampled
+from kansweep.data.targets import TARGETS
+from kansweep.networks import kan
+from kansweep.networks.gauge import mid_and_half, rescale_inputs, rescale_outputs
+from kansweep.networks.kan import KAN, edges
+from kansweep.networks.mlp import MLP
 from kansweep.solvers.contract import Problem
-from kansweep.targets import TARGETS
+from kansweep.sweep.samples import sample
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from kansweep import cells, fits, orders, references
-from kansweep.cells import DEFAULT, Curve, Rules
+from kansweep.laws import cells, fits, orders, references
+from kansweep.laws.cells import DEFAULT, Curve, Rules
 
 SIZES = [5, 10, 20, 50, 100]
 FLOOR = dict(zip(SIZES, [6.62e-3, 3.03e-4, 1.72e-5, 4.28e-7, 2.66e-8], strict=True))

@@ -11,7 +11,9 @@ from models import kans, mlps
 from studies import published
 
 import kansweep
-from kansweep import fits, study, targets
+from kansweep import study
+from kansweep.data import targets
+from kansweep.laws import fits
 
 
 def test_a_notebook_goes_from_a_file_to_a_figure(tmp_path):

@@ -11,9 +11,12 @@ from matplotlib.figure import Figure
 from models import kans, mlps
 from pandas import DataFrame
 
-from kansweep import figures, findings, fits, joint, kinds, matrix, study, terminal
-from kansweep.contents import Report
-from kansweep.page import page
+from kansweep import kinds, study
+from kansweep.figures import sets as figures
+from kansweep.laws import findings, fits, joint
+from kansweep.report import matrix, terminal
+from kansweep.report.contents import Report
+from kansweep.report.page import page
 
 CHEBYSHEV = kinds.Kind(
     name="chebyshev",

@@ -8,8 +8,10 @@ import pytest
 from models import kans, mlps
 from studies import FLOOR, published
 
-from kansweep import figures, findings, fits, study
-from kansweep.cells import SPLITS
+from kansweep import study
+from kansweep.figures import sets as figures
+from kansweep.laws import findings, fits
+from kansweep.laws.cells import SPLITS
 
 
 def of_several(sweeps, x=None) -> findings.Study:

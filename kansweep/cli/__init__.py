@@ -73,7 +73,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _perform(command: str, job: Schema) -> int:
-    from kansweep.refusals import StoreError
+    from kansweep.sweep.refusals import StoreError
 
     try:
         return (COMMANDS | SUBCOMMANDS)[command](job)

@@ -22,16 +22,17 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-    from kansweep.findings import Study
-    from kansweep.store import Store
-    from kansweep.sweep import Plan
+    from kansweep.laws.findings import Study
+    from kansweep.sweep.plan import Plan
+    from kansweep.sweep.store import Store
 
 
 def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
-    from kansweep import sources, sweep
-    from kansweep.outputs import latest
-    from kansweep.store import Store
+    from kansweep.data import sources
+    from kansweep.sweep import plan as sweep
+    from kansweep.sweep.outputs import latest
+    from kansweep.sweep.store import Store
 
     outputs = Path(job.outputs)
     name = job.name or latest(outputs)
@@ -46,7 +47,7 @@ def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[
 def show(job: ShowConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep import matrix
+    from kansweep.report import matrix
 
     at_work = len(store.marks.held())
     table = matrix.matrix(store.overview(plan))
@@ -58,7 +59,9 @@ def show(job: ShowConfig) -> int:
 
 
 def plot(job: PlotConfig) -> int:
-    from kansweep import cells, figures, terminal
+    from kansweep.figures import sets as figures
+    from kansweep.laws import cells
+    from kansweep.report import terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     if job.names is None:
@@ -88,8 +91,8 @@ def _study(job: PlotConfig) -> tuple[Store, Study]:
 def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
     """The study of several sweeps, and the folder for what is drawn of them."""
     from kansweep import study
-    from kansweep.outputs import named
-    from kansweep.store import Store
+    from kansweep.sweep.outputs import named
+    from kansweep.sweep.store import Store
 
     outputs, names = Path(job.outputs), job.names
     if isinstance(names, str):
@@ -129,7 +132,7 @@ def _write_figures(
 ) -> list[Path]:
     import matplotlib
 
-    from kansweep import style
+    from kansweep.figures import style
 
     written = []
     with matplotlib.rc_context(style.SAVE_STYLE):
@@ -143,8 +146,9 @@ def _write_figures(
 def edges(job: EdgesConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep import notebook, weights
-    from kansweep.model import Model
+    from kansweep import notebook
+    from kansweep.trained import weights
+    from kansweep.trained.network import Model
 
     results = store.results(cell.key for cell in plan.cells)
     try:
@@ -162,9 +166,13 @@ def edges(job: EdgesConfig) -> int:
 
 
 def report(job: ReportConfig) -> int:
-    from kansweep import figures, joint, matrix, sources, study
-    from kansweep.contents import Report
-    from kansweep.page import page
+    from kansweep import study
+    from kansweep.data import sources
+    from kansweep.figures import sets as figures
+    from kansweep.laws import joint
+    from kansweep.report import matrix
+    from kansweep.report.contents import Report
+    from kansweep.report.page import page
 
     store, plan, results = _results(job)
     stored = from_record(plan.config_record)
@@ -183,7 +191,7 @@ def report(job: ReportConfig) -> int:
 
 def _reproduction(job: RunConfig) -> str:
     """The command that gives the same cells anywhere: without what is one machine's own."""
-    from kansweep import sources
+    from kansweep.data import sources
 
     usual = RunConfig()
     anywhere = replace(job, outputs=usual.outputs, engine=usual.engine, run=usual.run)

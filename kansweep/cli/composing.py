@@ -107,7 +107,7 @@ def _checked(composed: DictConfig, schema: type[Schema]) -> Schema:
     """The job, refused also where its data are of no use: before any other of a multirun begins."""
     job = load(composed, schema)
     if isinstance(job, RunConfig):
-        from kansweep import sources
+        from kansweep.data import sources
 
         sources.check(job.data)
     return job

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from kansweep.cli.analysing import report
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
-from kansweep.columns import Status
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
-from kansweep.events import Damaged, Event, Finished, Progressed, Started
 from kansweep.kinds import KINDS
+from kansweep.sweep.columns import Status
+from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from tqdm import tqdm
 
-    from kansweep.store import Store
-    from kansweep.sweep import Plan
+    from kansweep.sweep.plan import Plan
+    from kansweep.sweep.store import Store
 
 _FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg", "reg", ".2f"))
 
@@ -73,16 +73,19 @@ class Progress:
 
 
 def run(job: RunConfig) -> int:
-    from kansweep import engines, runner, sources, sweep
-    from kansweep.refusals import StoreError
-    from kansweep.store import Store
+    from kansweep import engines
+    from kansweep.data import sources
+    from kansweep.sweep import plan as sweep
+    from kansweep.sweep import runner
+    from kansweep.sweep.refusals import StoreError
+    from kansweep.sweep.store import Store
 
     job = replace(job, data=sources.resolved(job.data))
     plan = sweep.plan(job)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:
-        from kansweep import worker
+        from kansweep.sweep import worker
 
         worker.check_device(job.device)
     with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):

@@ -17,7 +17,7 @@ from distributed.scheduler import KilledWorker
 from kansweep.config.engines import DaskConfig
 from kansweep.config.rules import ConfigError
 from kansweep.engines import Engine, EngineError, WorkerDied, cores
-from kansweep.signals import interrupts_later
+from kansweep.engines.signals import interrupts_later
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.protocol import Network, Shape
-from kansweep.reasons import StopReason
+from kansweep.networks.protocol import Network, Shape
+from kansweep.solvers.reasons import StopReason
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LBFGSConfig
-from kansweep.protocol import Gradient, GradientShape
-from kansweep.reasons import StopReason
+from kansweep.data.streams import Stream, generator
+from kansweep.networks.protocol import Gradient, GradientShape
 from kansweep.solvers.contract import (
     Iteration,
     Observe,
@@ -26,7 +26,7 @@ from kansweep.solvers.contract import (
     relative_gradient,
 )
 from kansweep.solvers.quasi_newton import Memory, Point, iterate
-from kansweep.streams import Stream, generator
+from kansweep.solvers.reasons import StopReason
 
 MAX_ITERATIONS = 20  # in a step, as in ``published``
 HISTORY = 100  # pairs; on exp_sin ten leave three times the error, three hundred gain nothing

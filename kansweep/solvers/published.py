@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep import bspline
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LBFGSConfig
-from kansweep.jacobian import jacobian
-from kansweep.kan import KAN, Shape, edges
-from kansweep.reasons import StopReason
+from kansweep.data.streams import Stream, generator
+from kansweep.networks import bspline
+from kansweep.networks.jacobian import jacobian
+from kansweep.networks.kan import KAN, Shape, edges
 from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem, relative_gradient
-from kansweep.solvers.start import blank
-from kansweep.streams import Stream, generator
+from kansweep.solvers.gauss_newton.start import blank
+from kansweep.solvers.reasons import StopReason
 
 NOISE = 0.1
 MARGIN = 0.01

@@ -1,0 +1,1 @@
+"""What is learned: targets, formulas and tables, their floor, and points of them; NumPy alone."""

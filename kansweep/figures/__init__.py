@@ -1,0 +1,1 @@
+"""A study in, figures out; none computes a statistic."""

@@ -1,0 +1,149 @@
+"""The edges of a KAN as a figure: a small panel for each learned function, layer by layer.
+
+Where the target's own function is known in the gauge of the network, as ``matching`` says, it is
+dashed above the learned one. Nodes are named from 1 as in formulas, ``model.edge`` counts from 0:
+the inputs are x, the outputs y, and h with layer and place the hidden nodes between them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from kansweep.data.targets import Target
+from kansweep.figures import style
+from kansweep.trained import matching
+from kansweep.trained.matching import Curve
+
+if TYPE_CHECKING:
+    from kansweep.trained.network import Model
+
+_MOST = 28  # panels: more cannot be read on one page
+_COLUMNS = 6
+_PANEL = (1.75, 1.45)  # inches
+_LEARNED: dict[str, Any] = {"linewidth": 1.8, "label": "learned"}
+_TRUE: dict[str, Any] = style.REFERENCE | {"linewidth": 1.4, "label": "target's own function"}
+
+
+def draw(network: Model, target: Target | None = None) -> Figure:
+    """The edges of a KAN; of very wide ones only those between the first nodes of each layer."""
+    curves = matching.matched(network, target)
+    layers = _shown(network.width, curves)
+    rows = [row for layer in layers for row in _rows(layer)]
+    columns = max(len(row) for row in rows)
+    size = (max(4.2, columns * _PANEL[0]), len(rows) * _PANEL[1] + 1.0)
+    with matplotlib.rc_context(style.STYLE | {"font.size": 8.0}):
+        figure = Figure(figsize=size, layout=style.layout())
+        grid = figure.add_gridspec(len(rows), columns)
+        spans = _spans(curves)
+        for i, row in enumerate(rows):
+            for j, curve in enumerate(row):
+                axes = figure.add_subplot(grid[i, j])
+                _panel(axes, curve, network.width, spans[curve.edge.layer, curve.edge.sink])
+        figure.suptitle(_title(network, target), fontsize=style.STYLE["axes.titlesize"])
+        _legend(figure, _notes(curves, sum(map(len, layers))))
+    return figure
+
+
+def _shown(width: tuple[int, ...], curves: Sequence[Curve]) -> list[list[Curve]]:
+    """The curves to draw, by layer: of the first nodes where all would be too many."""
+    most = max(width)
+    if len(curves) > _MOST:
+        most = next((m for m in range(most, 1, -1) if _panels(width, m) <= _MOST), 1)
+        most -= most % _COLUMNS if most > _COLUMNS else 0  # whole rows
+    return [
+        [
+            curve
+            for curve in curves
+            if curve.edge.layer == layer and max(curve.edge.source, curve.edge.sink) < most
+        ]
+        for layer in range(len(width) - 1)
+    ]
+
+
+def _panels(width: tuple[int, ...], most: int) -> int:
+    return sum(min(a, most) * min(b, most) for a, b in itertools.pairwise(width))
+
+
+def _rows(layer: Sequence[Curve]) -> list[Sequence[Curve]]:
+    """A layer's curves in rows; as many whole nodes a row as it holds, or a node in several."""
+    sources = len({curve.edge.source for curve in layer})
+    length = _COLUMNS if sources > _COLUMNS else _COLUMNS // sources * sources
+    return [layer[i : i + length] for i in range(0, len(layer), length)]
+
+
+def _spans(curves: Sequence[Curve]) -> dict[tuple[int, int], float]:
+    """The largest range of an edge's values by the node it leads to.
+
+    All edges into a node are drawn at one scale: what hardly matters there looks flat.
+    """
+    spans: dict[tuple[int, int], float] = {}
+    for curve in curves:
+        node = curve.edge.layer, curve.edge.sink
+        low, high = _range(curve)
+        spans[node] = max(spans.get(node, 0.0), high - low)
+    return spans
+
+
+def _range(curve: Curve) -> tuple[float, float]:
+    values = curve.learned if curve.true is None else np.append(curve.learned, curve.true)
+    values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+
+
+def _panel(axes: Axes, curve: Curve, width: tuple[int, ...], span: float) -> None:
+    edge = curve.edge
+    axes.plot(curve.x, curve.learned, color=style.looks([0])[0]["color"], **_LEARNED)
+    if curve.true is not None:
+        axes.plot(curve.x, curve.true, **_TRUE)
+    middle = sum(_range(curve)) / 2.0
+    size = span if span > 1e-9 * abs(middle) else 1.0 + abs(middle)  # round-off is no shape
+    axes.set_ylim(middle - 0.55 * size, middle + 0.55 * size)
+    source, sink = _name(edge.layer, edge.source, width), _name(edge.layer + 1, edge.sink, width)
+    axes.set_title(rf"$\varphi_{{{edge.layer + 1}}}$: ${source} \to {sink}$", pad=4.0, fontsize=9.0)
+    axes.set_xlabel(f"${source}$", labelpad=1.0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=3, steps=[1, 2, 5, 10]))
+    axes.tick_params(labelsize=7.0)
+
+
+def _name(layer: int, node: int, width: tuple[int, ...]) -> str:
+    """A node's name, from 1 as in formulas, for mathtext."""
+    if layer == 0:
+        return f"x_{{{node + 1}}}"
+    if layer == len(width) - 1:
+        return "y" if width[-1] == 1 else f"y_{{{node + 1}}}"
+    return f"h_{{{layer},{node + 1}}}"
+
+
+def _title(network: Model, target: Target | None) -> str:
+    name = network.data if target is None else target.name
+    parts = [] if name is None else [name.replace("$", r"\$")]
+    if parts and len(parts[0]) > 45:  # a formula may be long
+        parts = [f"{parts[0][:44]}…"]
+    width = "-".join(map(str, network.width))
+    return ", ".join([*parts, f"width {width}", f"k = {network.k}", f"G = {network.grid_size}"])
+
+
+def _notes(curves: Sequence[Curve], shown: int) -> list[str]:
+    """What a reader may miss."""
+    dashed = sum(curve.true is not None for curve in curves)
+    notes = []
+    if 0 < dashed < len(curves):
+        notes.append("not dashed: edges that the target does not determine one by one")
+    if shown < len(curves):
+        notes.append(f"{len(curves) - shown} of {len(curves)} edges are not shown")
+    return notes
+
+
+def _legend(figure: Figure, notes: Sequence[str]) -> None:
+    lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+    title = "\n".join(notes) or None
+    figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=2, title=title)

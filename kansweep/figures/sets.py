@@ -1,0 +1,29 @@
+"""All figures of one sweep, and of several together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kansweep.figures import measured_orders, panels, scaling
+from kansweep.figures.drawn import Drawn
+from kansweep.figures.heat_map import heat_map
+from kansweep.figures.local_orders import local_orders
+from kansweep.laws.cells import SPLITS
+from kansweep.laws.findings import Study
+
+
+def of_one(study: Study, splits: Sequence[str] = SPLITS) -> list[Drawn]:
+    """All figures of one sweep. The map and, of kinds on a grid, the local orders are those of the
+    last split: the test's unless only the other was asked for."""
+    drawn = [*scaling.draw(study, splits), heat_map(study, splits[-1])]
+    return [*drawn, local_orders(study, splits[-1])] if study.kind.on_grid else drawn
+
+
+def of_several(study: Study, splits: Sequence[str] = SPLITS) -> list[Drawn]:
+    """The figures of several sweeps: a panel a target where several kinds of networks have several,
+    all in one otherwise."""
+    draw = panels.draw if panels.wanted(study) else scaling.draw_together
+    drawn = draw(study, splits)
+    return (
+        [*drawn, measured_orders.measured_orders(study)] if measured_orders.wanted(study) else drawn
+    )

@@ -1,0 +1,156 @@
+"""One study: results, which of their cells count, the laws, and what else is read off them.
+
+It is made once; figures, terminal and report are handed it and compute no statistic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import pandas as pd
+from pandas import DataFrame, Series
+
+from kansweep import kinds
+from kansweep.laws import cells, fits, observations, orders, references
+from kansweep.laws.cells import AXES, DEFAULT, SPLITS, Curve, Rules
+from kansweep.laws.references import Reference
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The analysed results of one sweep, or of several, each with its name in ``data``.
+
+    ``x`` is the axis, of ``AXES``, that laws are told and drawn against.
+    """
+
+    results: DataFrame  # as a sweep stores them, with the columns that older versions lack
+    ended: DataFrame  # the rows of cells that have ended, with all that rules read, and `ok`
+    curves: Sequence[Curve]
+    cells: DataFrame  # of the curves, `cells.CELL_COLUMNS`
+    laws: DataFrame  # against every axis, `fits.LAW_COLUMNS`
+    rules: Rules
+    x: str
+
+    @property
+    def kind(self) -> kinds.Kind:
+        """Of the networks of one sweep."""
+        return kinds.of(self.cells)
+
+    @cached_property
+    def shown(self) -> DataFrame:
+        """The laws against ``x``."""
+        shown: DataFrame = self.laws[self.laws["x"] == self.x]
+        return shown
+
+    @cached_property
+    def filled(self) -> Series:
+        """Which cells a law rests on or, where a curve has none, which ones count."""
+        return cells.filled(self.cells)
+
+    @cached_property
+    def orders(self) -> DataFrame:
+        """From each grid to the next, `orders.ORDER_COLUMNS`."""
+        return orders.observed_orders(self.cells)
+
+    @cached_property
+    def envelope(self) -> dict[str, DataFrame]:
+        """By split, the best cell that counts of each curve."""
+        return {split: references.envelope(self.cells, split) for split in SPLITS}
+
+    @cached_property
+    def best_sizes(self) -> dict[str, DataFrame]:
+        """By split, the cell of least error of each curve, whether it counts or not."""
+        return {split: observations.best_sizes(self.cells, split) for split in SPLITS}
+
+    @cached_property
+    def observations(self) -> DataFrame:
+        return observations.observed(self.ended, self.rules)
+
+    @cached_property
+    def shapes(self) -> list[str]:
+        """The widths of the networks, in terms of their size where it is one of them: 2-w-w-1."""
+        if "width" not in self.results:
+            return []
+        rows = self.results.dropna(subset=["width"])
+        pairs = zip(rows["width"], rows["size"], strict=True)
+        return sorted({self.kind.shape(width, size) for width, size in pairs})
+
+    def on_envelope(self, split: str) -> list[Reference]:
+        """The theory's line through the envelope of one sweep, against data size."""
+        best = references.growing(self.envelope[split]).rename(columns={"n_train": "x"})
+        return references.through(best, self.curves[0].exponent)
+
+    def behind(self, law: Series) -> DataFrame:
+        """The cells that a law rests on; of one that is insufficient, those that count."""
+        fitted = law["verdict"] != "insufficient"
+        curve = cells.of_curve(self.cells, law)
+        behind: DataFrame = curve[curve["used" if fitted else "counts"].astype(bool)]
+        return behind
+
+    def orders_behind(self, law: Series) -> DataFrame:
+        """The orders between the cells that a law rests on, from each to the next of them."""
+        both = orders.observed_orders(self.behind(law))
+        of_split: DataFrame = both[both["split"] == law["split"]]
+        return of_split
+
+    def floor_orders(self, row: Series) -> dict[tuple[int, int], float]:
+        """The floor's, where there is one, of the target, kind and order of a row."""
+        if not kinds.KINDS[row["model"]].has_theory:
+            return {}
+        return orders.floor_orders(cells.of_sweep(self.cells, row))
+
+    def largest(self) -> Study:
+        """Of several sweeps, each at its largest data size alone."""
+        sizes = self.results.groupby("data")["n_train"].max()
+        curves = [curve for curve in self.curves if curve.n_train == sizes[curve.data]]
+        return replace(
+            self,
+            results=_at(self.results, sizes),
+            ended=_at(self.ended, sizes),
+            curves=curves,
+            cells=cells.table(curves),
+            laws=_at(self.laws, sizes),
+        )
+
+
+def _at(rows: DataFrame, sizes: Series) -> DataFrame:
+    return rows[rows["n_train"] == rows["data"].map(sizes)]
+
+
+def study(
+    results: DataFrame,
+    rules: Rules = DEFAULT,
+    x: str | None = None,
+    laws: DataFrame | None = None,
+) -> Study:
+    """The study of results, against ``x`` or what all of their networks have.
+
+    ``laws`` that are given, of whatever version, are taken as they are and not fitted again.
+    """
+    results = cells.complete(results)
+    if x == "grid_size" and not kinds.all_on_grid(results):
+        raise ValueError(
+            f"`x` must be 'n_params' for networks that have no grid, or null; got {x!r}."
+        )
+    ended = cells.checked(results)
+    curves = cells.classified(ended, rules)
+    classified = cells.table(curves)
+    if laws is None:
+        laws = every_law(curves, rules)
+    return Study(
+        results=results,
+        ended=ended,
+        curves=curves,
+        cells=classified,
+        laws=fits.with_kinds(laws, classified),
+        rules=rules,
+        x=x or cells.axis(results),
+    )
+
+
+def every_law(curves: Sequence[Curve], rules: Rules = DEFAULT) -> DataFrame:
+    """The laws against every axis, as ``laws.csv`` holds them."""
+    fitted = [fits.fit_laws(curves, x, rules) for x in AXES]
+    return pd.concat([part for part in fitted if len(part)] or fitted[:1], ignore_index=True)

@@ -1,0 +1,1 @@
+"""What learns: the protocol of networks, and each kind of them; torch."""

@@ -1,0 +1,28 @@
+"""What a page is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pandas import DataFrame
+
+from kansweep.figures.drawn import Drawn
+from kansweep.laws.findings import Study
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a page is made of.
+
+    `matrix` is `matrix.matrix`'s and `joint` what `joint.describe` gives; `record` is the
+    configuration as stored, `command` what gives it again.
+    """
+
+    study: Study
+    matrix: DataFrame
+    drawn: Sequence[Drawn]
+    record: Mapping[str, Any]
+    command: str
+    joint: DataFrame

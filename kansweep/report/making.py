@@ -1,0 +1,82 @@
+"""The sections on how a sweep was made: what failed, how to repeat it, on what it ran."""
+
+from __future__ import annotations
+
+import yaml
+from pandas import DataFrame
+
+from kansweep.laws.notation import DASH, counted, entry, listed
+from kansweep.report import markup
+from kansweep.report.contents import Report
+from kansweep.report.matrix import duration
+
+MOST_NAMED = 20  # cells with one and the same error, before the rest is only counted
+_MADE = {
+    "version": "kansweep",
+    "git_revision": "git revision",
+    "torch_version": "torch",
+    "host": "host",
+    "device": "device",
+    "dtype": "dtype",
+    "solver": "solver",
+}
+
+
+def failures(report: Report) -> str:
+    """Every distinct error once, with the cells that ended by it."""
+    why = ["status", "stop_reason", "error"]
+    results, symbol = report.study.results, report.study.kind.symbol
+    failed = results[results["status"] != "ok"]
+    failed = failed.assign(**{name: failed[name].map(entry) for name in why})
+    parts = []
+    for (status, reason, error), cells in failed.groupby(why, sort=False):
+        named = [
+            f"n = {row['n_train']}, seed {row['seed']}, {symbol} = {row['size']}"
+            for row in cells.head(MOST_NAMED).to_dict("records")
+        ]
+        named += [f"{len(cells) - MOST_NAMED} more"] if len(cells) > MOST_NAMED else []
+        title = f"{counted(len(cells), 'cell')} {status}{f' ({reason})' if reason else ''}"
+        parts.append(markup.paragraph(f"{title[0].upper()}{title[1:]}: {'; '.join(named)}."))
+        parts += [markup.block(str(error), "error")] if error else []
+    return "\n".join(parts)
+
+
+def reproduction(report: Report) -> str:
+    results = report.study.results
+    made = [
+        f"{label} {_distinct(results, column)}"
+        for column, label in _MADE.items()
+        if column.endswith(("version", "revision")) and _distinct(results, column)
+    ]
+    note = (
+        "The words of the command are what differs from the defaults, without the folder, the"
+        " engine and its workers, which decide no cell. The same versions on the same machine give"
+        " the same numbers; another machine, or other seeds in a batch, differ by rounding."
+    )
+    return "\n".join(
+        [
+            markup.paragraph(f"With {listed(made) or 'kansweep'}:"),
+            markup.block(report.command),
+            markup.paragraph(note, "note"),
+        ]
+    )
+
+
+def configuration(report: Report) -> str:
+    return markup.block(yaml.safe_dump(dict(report.record), sort_keys=False))
+
+
+def provenance(report: Report) -> str:
+    results = report.study.results
+    rows = [[label, _distinct(results, column)] for column, label in _MADE.items()]
+    started = results["started_at"].dropna()
+    if len(started):
+        ends = [f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (started.min(), started.max())]
+        rows.append(["cells started", f" {DASH} ".join(dict.fromkeys(ends))])
+    rows.append(["time in cells", duration(results["seconds"].sum())])
+    rows = [row for row in rows if row[1]]
+    return markup.table("What the cells' rows say of their making", ["what", "value"], rows, "hp")
+
+
+def _distinct(results: DataFrame, column: str) -> str:
+    return listed(sorted(set(results[column].dropna())))

@@ -1,0 +1,32 @@
+"""One self-contained HTML page about a sweep: what it found, on what, and how to repeat it."""
+
+from __future__ import annotations
+
+from kansweep.laws.notation import DASH
+from kansweep.report import markup, sections
+from kansweep.report.contents import Report
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # a browser then fetches nothing at all
+
+
+def page(report: Report) -> str:
+    """The text of a complete HTML document, the same for the same report."""
+    name = markup.text(report.record["name"])
+    bodies = {title: make(report) for title, make in sections.SECTIONS.items()}
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>{name} {DASH} kansweep</title>",
+            f"<style>\n{markup.STYLE}</style>\n</head>\n<body>",
+            f"<header>\n<h1>{name}</h1>\n{sections.about(report)}\n</header>\n<main>",
+            *(
+                f"<section>\n<h2>{title}</h2>\n{body}\n</section>"
+                for title, body in bodies.items()
+                if body
+            ),
+            "</main>\n</body>\n</html>\n",
+        ]
+    )

@@ -1,0 +1,40 @@
+"""Sentences about what laws say, and why there is none."""
+
+from __future__ import annotations
+
+from pandas import DataFrame, Series
+
+from kansweep.kinds import KINDS
+from kansweep.laws.notation import counted, entry, exponent, exponent_vs_floor, signed
+
+_VERDICTS = {
+    "consistent": "consistent with the theory's {}",
+    "inconsistent": "inconsistent with the theory's {}",
+    "inconclusive": "which neither supports nor refutes the theory's {}",
+    "descriptive": "a description, of which no theory is claimed",
+}
+
+
+def finding(law: Series, behind: DataFrame) -> str:
+    """What one law says by the cells ``behind`` it, or why there is none."""
+    where = f"With {law['n_train']} training points"
+    if law["verdict"] == "insufficient":
+        return f"{where} the data are insufficient for a law: {entry(law['note'])}."
+    verb = "falls" if law["exponent"] < 0 else "grows"
+    verdict = _VERDICTS[law["verdict"]].format(signed(law["theory"], 0))
+    relative = exponent_vs_floor(law)
+    floor = f" (as RMSE over the floor: {relative}, 0 in theory)" if relative else ""
+    symbol = KINDS[law["model"]].symbol
+    over = f"{symbol} = {behind['size'].min()} to {behind['size'].max()}"
+    if law["x"] == "n_params":
+        over += f" (P = {behind['n_params'].min():.0f} to {behind['n_params'].max():.0f})"
+    return (
+        f"{where}, {law['split']} RMSE {verb} as {axis(law)} to the {exponent(law)},"
+        f" {verdict}{floor}, over {over},"
+        f" {counted(law['n_seeds'], 'seed')}."
+    )
+
+
+def axis(law: Series) -> str:
+    """The symbol of what a law is against."""
+    return "P" if law["x"] == "n_params" else KINDS[law["model"]].symbol

@@ -1,0 +1,164 @@
+"""What `kansweep plot` prints of a study: tables of laws and orders, and remarks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pandas import DataFrame, Series
+
+from kansweep import kinds
+from kansweep.kinds import KINDS
+from kansweep.laws.cells import WHOSE
+from kansweep.laws.findings import Study
+from kansweep.laws.notation import listed
+
+_HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "verdict", "seeds"]
+
+
+def summary(study: Study) -> str:
+    """Everything that a study shows, as text."""
+    blocks = []
+    by = ["data", "x", "model", "k"]
+    for _, laws in study.shown.groupby(by, sort=False, dropna=False):
+        law = laws.iloc[0]
+        kind = KINDS[law["model"]]
+        predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
+        title = f"{kind.of(law['data'])}: RMSE ~ {law['x']}^exponent{predicted}"
+        blocks.append("\n".join([title, *_table(study, laws), *_remarks(laws)]))
+    blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
+    blocks += ["\n".join(_observed(study.observations))]
+    return "\n\n".join(block for block in blocks if block)
+
+
+# ------------------------------------------------------------------------------ the laws
+
+
+def _table(study: Study, laws: DataFrame) -> list[str]:
+    """The laws of one target and kind, each with the sizes that it rests on."""
+    kind = KINDS[laws["model"].iloc[0]]
+    rows = [[*_HEADER, f"{kind.size}s", f"orders in {kind.symbol}"]]
+    sorted_laws = laws.sort_values(["split", "n_train"])
+    rows += [
+        _line(law, study.behind(law)["size"], study.orders_behind(law)["order"])
+        for _, law in sorted_laws.iterrows()
+    ]
+    floor = study.floor_orders(laws.iloc[0])
+    if floor:
+        sizes = dict.fromkeys(size for pair in floor for size in pair)
+        orders = " ".join(f"{order:.2f}" for order in floor.values())
+        rows.append(["floor", *[""] * (len(_HEADER) - 1), " ".join(map(str, sizes)), orders])
+    else:
+        rows = [row[:4] + row[5:] for row in rows]
+    if not kind.on_grid:
+        rows = [row[:-1] for row in rows]
+    aligns = "<>>><<<<<" if floor else "<>>><<<<"
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(_padded, row, widths, aligns)).rstrip() for row in rows]
+
+
+def _padded(text: str, width: int, align: str) -> str:
+    return f"{text:{align}{width}}"
+
+
+def _line(law: Series, sizes: Series, orders: Series) -> list[str]:
+    fitted = law["verdict"] != "insufficient"
+    relative = fitted and law["exponent_vs_floor"] == law["exponent_vs_floor"]
+    return [
+        law["split"],
+        str(law["n_train"]),
+        f"{law['exponent']:.2f}" if fitted else "",
+        _interval(law, "ci_low", "ci_high") if fitted else "",
+        f"{law['exponent_vs_floor']:+.2f} {_interval(law, 'vs_floor_low', 'vs_floor_high')}"
+        if relative
+        else "",
+        str(law["verdict"]),
+        str(law["n_seeds"]),
+        " ".join(map(str, sizes)),
+        " ".join(f"{order:.2f}" for order in orders),
+    ]
+
+
+def _interval(row: Series, low: str, high: str) -> str:
+    return f"[{row[low]:.2f}, {row[high]:.2f}]"
+
+
+def _remarks(laws: DataFrame) -> list[str]:
+    """Each part of the notes once, with the data sizes that it concerns."""
+    sizes: dict[str, list[Any]] = {}
+    for n_train, notes in laws.groupby("n_train")["note"]:
+        for part in "; ".join(notes.dropna().unique()).split("; "):  # NaN: '' read back from CSV
+            sizes.setdefault(part, []).append(n_train)
+    sizes.pop("", None)
+    return [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
+
+
+# ---------------------------------------------------------------------------- the orders
+
+
+def orders_table(study: Study) -> str:
+    """The observed orders of every curve as a Markdown table, the floor's last.
+
+    A pair of which one cell does not count stands in parentheses. '' where no kind has any.
+    """
+    orders = study.orders
+    if orders.empty and not study.kind.on_grid:
+        return ""
+    pairs = list(dict.fromkeys(zip(orders["size"], orders["next_size"], strict=True)))
+    lines = [["data", "k", "RMSE", "n", *(f"{a} to {b}" for a, b in pairs)]]
+    by = [*WHOSE, "split", "n_train"]
+    for _, part in orders.groupby(by, dropna=False):
+        texts = {
+            (row["size"], row["next_size"]): _order(row["order"], row["counts"])
+            for _, row in part.iterrows()
+        }
+        first = part.iloc[0]
+        whose = [*_named(first), first["split"], str(first["n_train"])]
+        lines.append([*whose, *(texts.get(pair, "") for pair in pairs)])
+    for _, row in study.cells.drop_duplicates(WHOSE).iterrows():
+        if floor := study.floor_orders(row):
+            texts = {pair: _order(order, True) for pair, order in floor.items()}
+            lines.append([*_named(row), "floor", "", *(texts.get(pair, "") for pair in pairs)])
+    header, *body = lines
+    rules = ["---", "---:", "---", "---:", *["---:"] * len(pairs)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, rules, *body))
+
+
+def _order(order: float, counts: bool) -> str:
+    return "" if order != order else f"{order:.2f}" if counts else f"({order:.2f})"
+
+
+def _named(row: Series) -> list[str]:
+    k = row["k"]
+    return [KINDS[row["model"]].of(row["data"]), "" if k != k else f"{k:g}"]
+
+
+# ---------------------------------------------------------------------------- the remarks
+
+
+def _best_sizes(best: DataFrame) -> list[str]:
+    lines = []
+    for _, part in best.groupby(WHOSE, sort=False, dropna=False):
+        symbol = kinds.of(part).symbol
+        cells = [
+            f"{symbol} = {row['size']} at n = {row['n_train']} ({row['test_rmse']:.2e})"
+            for _, row in part.iterrows()
+        ]
+        lines.append(f"{_whose(part.iloc[0], best)}Least test RMSE: {'; '.join(cells)}.")
+    return lines
+
+
+def _whose(row: Series, among: DataFrame) -> str:
+    """Whose it is, where there are several."""
+    several = len(among[WHOSE].drop_duplicates()) > 1
+    return f"{KINDS[row['model']].of(row['data'])}: " if several else ""
+
+
+def _observed(observations: DataFrame) -> list[str]:
+    lines = []
+    for _, row in observations.iterrows():
+        held = "holds" if row["holds"] else "does not hold"
+        compared = f"{row['of']} comparison{'s' if row['of'] > 1 else ''}"
+        detail = f": {row['detail']}" if row["detail"] else ""
+        text = f"{row['observation'].capitalize()}: {held} ({compared}{detail})."
+        lines.append(f"{_whose(row, observations)}{text}")
+    return lines

@@ -1,0 +1,101 @@
+"""The penalty's weight by restricted maximum likelihood (REML).
+
+Read as a mixed model, the penalty is a Gaussian prior of variance tau^2 on the differences D c, and
+what a spline cannot follow, noise included, is error of variance sigma^2; w = sigma^2 / (n tau^2).
+The update of Fellner and Schall (Wood and Fasiolo, Biometrics 73, 2017) moves it to where the
+likelihood of the linearised model is stationary,
+
+    w <- sigma^2 / n (rank - w tr A^-1 B^T B) / energy.
+
+The variance is taken from the whole objective, sigma^2 / n = (mse + w energy) / (observations -
+unpenalised): unlike n mse / (n - edf) it stays sound where the data are interpolated and both of
+those vanish.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from kansweep.networks.kan import KAN
+from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.objective import Point
+from kansweep.solvers.gauss_newton.systems import System
+
+READY = 0.3  # re-estimate once a step lowers the objective by less than this share
+NEAR = 0.3  # |log| of the last change of a weight that is close enough
+LARGEST = 100.0  # factor of one update
+UPDATES = 8
+RELAXATION = 1.5  # of the logarithm: the update alone takes ever the same share of what is left
+# A layer's own weight is trusted as far as the data are not interpolated: of the logarithm of its
+# ratio to the weight that all layers would share, this many times the share of the data's degrees
+# of freedom that is left over, at most all of it.
+TRUST = 3.0
+IDLE = 2.0  # degrees of freedom below which a layer's weight hardly matters
+MOST = 1e10  # beyond it, rounding of the penalty would drown what it leaves free, at G = 100 or so
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The penalty's weights of R replicas and whether they are still to be estimated."""
+
+    value: Tensor  # (R, L), one a layer
+    least: Tensor  # (R, L), they are never smaller
+    left: Tensor  # (R,), updates that may still be made; 0 once it is final
+
+    @classmethod
+    def fixed(cls, value: Tensor) -> Weight:
+        return cls(value, value, torch.zeros_like(value[:, 0], dtype=torch.long))
+
+    @classmethod
+    def estimated(cls, kan: KAN, n_points: int, value: Tensor, least: Tensor) -> Weight:
+        """To be estimated where there is something to estimate it from."""
+        enough = n_points * kan.width[-1] > 2 * unpenalised(kan)
+        usable = min(penalty.ranks(kan)) > 0 and enough
+        left = torch.full_like(value[:, 0], UPDATES if usable else 0, dtype=torch.long)
+        return cls(torch.maximum(value, least), least, left)
+
+    @property
+    def is_final(self) -> Tensor:
+        return self.left == 0
+
+    def __getitem__(self, replicas: Tensor) -> Weight:
+        return Weight(self.value[replicas], self.least[replicas], self.left[replicas])
+
+
+def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weight:
+    """The weight after one update of those replicas that are ready, (R,) of bool, and not final."""
+    chosen = (ready & ~weight.is_final).nonzero()[:, 0]
+    if chosen.numel() == 0:
+        return weight
+    w, energy = weight.value[chosen], point.energy[chosen]
+    kan, observations = point.kan, point.residual[0].numel()
+    trace = system.trace(weight.value, chosen)  # (r, L)
+    freedom = torch.tensor(penalty.ranks(kan), device=w.device) - w * trace
+    objective = point.mse[chosen] + (w * energy).sum(1)
+    variance = objective / (observations - unpenalised(kan))
+    tiny = torch.finfo(energy.dtype).tiny  # an estimated trace may leave less than no freedom
+    freedom, energy = freedom.clamp(min=tiny**0.5), energy.clamp(min=tiny)
+    each = (variance[:, None] * freedom / energy).log()
+    shared = (variance * freedom.sum(1) / energy.sum(1)).log()[:, None]
+    edf = unpenalised(kan) + freedom.sum(1)
+    trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None]
+    new = (shared + trust * (each - shared)).exp()
+    new = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
+    new = torch.maximum(new, weight.least[chosen]).clamp(max=MOST).to(w)
+    near = ((new / w).log().abs() < NEAR) | (freedom < IDLE)
+    near = near.all(1) & torch.isfinite(trace).all(1)  # a trace that failed decides nothing
+    value, left = weight.value.clone(), weight.left.clone()
+    value[chosen] = new
+    left[chosen] = torch.where(near, 0, left[chosen] - 1)
+    return replace(weight, value=value, left=left)
+
+
+def unpenalised(kan: KAN) -> int:
+    """Parameters that the penalty leaves free, less those that change nothing: each hidden node's
+    affine gauge, and on which of a node's edges its constant lies."""
+    gauge = 2 * sum(kan.width[1:-1])
+    gauge += sum(layer.n_outputs * (layer.n_inputs - 1) for layer in kan.layers)
+    return kan.n_params - sum(penalty.ranks(kan)) - gauge

@@ -1,0 +1,122 @@
+"""Cold starts: the additive model for one hidden node, a race of random starts for the rest."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kansweep.data.streams import Stream, generator
+from kansweep.networks import bspline, kan
+from kansweep.networks.kan import KAN, Shape
+from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.descent import Limits, descend
+from kansweep.solvers.gauss_newton.projection import with_best_last_layer
+from kansweep.solvers.gauss_newton.reml import Weight
+
+DAMPING = 0.1
+
+# A race runs over these grids; after each, this many of twelve starts stay. Which start is good
+# shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.
+RACE = ((3, 6), (5, 3), (10, 1))
+# On each grid the penalty is softened from far too stiff, or deep networks wiggle between points.
+STIFFNESS = (1e4, 1e2)
+RACE_LIMITS = Limits(max_steps=40, tolerance=1e-4)
+# A grid is trained on this many points a parameter and at most this share of them; all judge, so
+# that a start which only wiggles through its points is found out.
+POINTS, FRESH = 16, 0.9
+
+
+def blank(shape: Shape, problem: Problem) -> KAN:
+    """The KAN of a shape with every edge zero, its input grids on the domain."""
+    size = (problem.x.shape[0], shape.width[0])
+    lower, upper = (torch.as_tensor(end).to(problem.x).expand(size) for end in problem.domain)
+    domain = (lower.clone(), upper.clone())
+    return kan.zeros(shape.width, shape.grid_size, shape.k, base=shape.base, domain=domain)
+
+
+def additive(shape: Shape, problem: Problem, w: Tensor) -> KAN:
+    """y ~ sum_i phi_i(x_i) by linear least squares, and the identity after it; one hidden node.
+
+    The first step of a fit of Phi(sum_i phi_i(x_i)): right where Phi is monotone, or nearly.
+    """
+    net = blank(shape, problem)
+    first = KAN(net.layers[:1], shape.k)
+    mean_output = (problem.y / output_spread(problem.y)[:, None]).mean(2, keepdim=True)
+    first = with_best_last_layer(first, problem.x, mean_output, w)
+    last = net.layers[1]
+    line = bspline.greville(last.lower, last.upper, shape.grid_size, shape.k)  # (R, 1, K)
+    identity = line[:, None].expand_as(last.coef)
+    return KAN((first.layers[0], replace(last, coef=identity)), shape.k)
+
+
+def random(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
+    """The best of ``restarts`` random starts of each seed, after a race over coarse grids.
+
+    Every start draws from its own generator, so neither the number of starts nor the seeds in
+    the batch change what one of them draws. ``scale`` multiplies ``penalty.weight``.
+    """
+    seeds, n = len(problem.seeds), problem.x.shape[1]
+    grids = _race_grids(shape, n)
+    field = problem[_repeated(seeds, restarts, problem.x.device)]
+    net = blank(replace(shape, grid_size=grids[0]), field)
+    draws = [
+        generator(seed, Stream.START, n, r).standard_normal(net.n_params)
+        for seed in problem.seeds
+        for r in range(restarts)
+    ]
+    net = net.with_theta(torch.from_numpy(np.stack(draws)).to(problem.x))
+    asked = net  # as it was on the grid that is asked for, or the last one before
+    for grid_size, (_, kept) in zip(grids, RACE, strict=False):
+        net = _raced(net.refined(grid_size), field, scale)
+        asked = net if grid_size <= shape.grid_size else asked
+        many = 1 if grid_size == grids[-1] else max(1, round(restarts * kept / 12))
+        winners = best(training_error(net, field), many, seeds)
+        net, asked, field = net[winners], asked[winners], field[winners]
+    return asked.refined(shape.grid_size)
+
+
+def _race_grids(shape: Shape, n_points: int) -> list[int]:
+    """The grids of the race that the points can tell apart, the first in any case."""
+    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
+    first = min(RACE[0][0], shape.grid_size)
+    return [first] + [g for g, _ in RACE[1:] if 2 * edges * (g + shape.k) <= n_points]
+
+
+def _raced(net: KAN, field: Problem, scale: float) -> KAN:
+    most = max(1, int(FRESH * field.x.shape[1]))
+    points = slice(0, min(POINTS * net.n_params, most))
+    part = replace(field, x=field.x[:, points], y=field.y[:, points])
+    w = field.x.new_full((net.n_replicas, len(net.layers)), 1.0)
+    w = w * scale * penalty.weight(net.grid_size, net.k)
+    net = annealed(net, part, w, RACE_LIMITS, DAMPING)
+    return descend(net, part, RACE_LIMITS, Weight.fixed(w), DAMPING).net
+
+
+def annealed(net: KAN, problem: Problem, w: Tensor, limits: Limits, damping: float) -> KAN:
+    """The KAN after descents under penalties from far too stiff to w, (R, L), which is left out."""
+    for stiffness in STIFFNESS:
+        net = descend(net, problem, limits, Weight.fixed(w * stiffness), damping).net
+    return net
+
+
+def _repeated(seeds: int, times: int, device: torch.device) -> Tensor:
+    return torch.arange(seeds, device=device).repeat_interleave(times)
+
+
+def best(score: Tensor, kept: int, seeds: int) -> Tensor:
+    """Indices of the ``kept`` lowest scores of each seed, seed by seed: (seeds * starts,)."""
+    table = score.nan_to_num(torch.inf).view(seeds, -1)
+    chosen = table.topk(kept, dim=1, largest=False).indices
+    first = torch.arange(seeds, device=score.device)[:, None] * table.shape[1]
+    return (chosen + first).flatten()
+
+
+def training_error(net: KAN, problem: Problem) -> Tensor:
+    """Mean squared error in units of the outputs' variance, (R,)."""
+    spread = output_spread(problem.y)
+    return ((net(problem.x) - problem.y) / spread[:, None]).square().mean((1, 2))

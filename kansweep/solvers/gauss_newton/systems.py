@@ -1,0 +1,222 @@
+"""Gauss-Newton systems in two forms, and the choice between them.
+
+``Direct`` forms the matrix and factors it, P^3 / 3 operations; ``Iterative`` never forms it.
+Preconditioned by each edge's own band matrix, conjugate gradients see only how much edges overlap.
+That does not grow with G, so some tens of products with the sparse Jacobian do, n times its
+nonzeros each, and the memory is that of the Jacobian.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from kansweep.config.solvers import DIRECT_LIMIT
+from kansweep.networks.kan import KAN
+from kansweep.solvers.gauss_newton import banded, penalty
+from kansweep.solvers.gauss_newton.linalg import Cholesky, cholesky, conjugate_gradients
+from kansweep.solvers.gauss_newton.linearised import Linearised
+
+CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
+PROBES, PROBE_TOLERANCE = 4, 1e-2
+# Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
+TRACE_RIDGE = 1e-10
+ROUNDING = 8.0  # last digits of the diagonal by which what was computed may be wrong
+
+
+class Factored(Protocol):
+    """A with its diagonal raised by ``shares`` of itself, ready to be solved with."""
+
+    diagonal: Tensor  # (R, P), of A itself
+
+    def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
+        """(R, P) -> (R, P), and which replicas failed (R,), whose result is 0."""
+        ...
+
+
+class System(Protocol):
+    """A Gauss-Newton system A at any weights (R, L) and damping (R,)."""
+
+    def factored(self, w: Tensor, damping: Tensor) -> Factored: ...
+
+    def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
+        """tr(A^-1 B^T B) by layer of the differences, of some replicas: an index (r,) -> (r, L).
+
+        NaN where A could not be factored.
+        """
+        ...
+
+
+def system(lin: Linearised) -> System:
+    """The form that suits the number of parameters."""
+    return Direct(lin) if lin.kan.n_params <= DIRECT_LIMIT else Iterative(lin)
+
+
+def shares(damping: Tensor, diagonal: Tensor, data: Tensor) -> Tensor:
+    """By which share of itself each entry of A's diagonal (R, P) is raised, at damping (R,).
+
+    Damping is for what is not linear, so of an entry no more counts than the data's own largest
+    entry, data (R, P). A stiff penalty's diagonal lies so far above what the penalty leaves free
+    that a thousandth of all of it would hold every parameter where it is.
+    """
+    tiny, eps = torch.finfo(diagonal.dtype).tiny, torch.finfo(data.dtype).eps
+    most = (data.amax(1, keepdim=True) / diagonal.clamp(min=tiny)).clamp(max=1)
+    return damping[:, None] * most + ROUNDING * eps
+
+
+class Direct:
+    """n A formed and factored, in float64; of symmetric matrices only the lower half is valid.
+
+    ``data`` is J^T J (R, P, P) and ``data_diagonal`` its diagonal (R, P); ``strain_factors`` are L
+    and F (R, P, H) of ``Linearised``, of the hidden node's layer ``node_layer`` (H,); the entries
+    of D^T D are ``stiff`` at ``index`` of a flattened matrix, of ``layer``, all (entries,).
+    """
+
+    def __init__(self, lin: Linearised) -> None:
+        self.n = lin.n_points
+        self.data = lin.data_gram()
+        self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain)
+        self.strain_factors = [part.double() for part in lin.strain_factors()]
+        self.index, self.stiff, self.layer = penalty.entries(lin.kan)
+        self.node_layer = _node_layers(lin.kan)
+
+    def _matrix(self, w: Tensor, replicas: Tensor | slice) -> Tensor:
+        scale = self.n * w.double()[replicas]
+        matrix = self.data[replicas].clone()
+        matrix.flatten(1).index_add_(1, self.index, scale[:, self.layer] * self.stiff)
+        left, right = (part[replicas] for part in self.strain_factors)
+        if left.shape[2]:
+            both = scale[:, None, self.node_layer].repeat(1, 1, 2) * torch.cat([left, right], 2)
+            matrix.baddbmm_(both, torch.cat([right, left], 2).mT)
+        return matrix
+
+    def factored(self, w: Tensor, damping: Tensor) -> Factored:
+        return _Solved(self._damped(w, damping, slice(None)), self.n)
+
+    def _damped(self, w: Tensor, damping: Tensor, replicas: Tensor | slice) -> Cholesky:
+        matrix = self._matrix(w, replicas)
+        diagonal = matrix.diagonal(dim1=1, dim2=2)
+        return cholesky(matrix, shares(damping[replicas], diagonal, self.data_diagonal[replicas]))
+
+    def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
+        factors = self._damped(w, torch.full_like(w[:, 0], TRACE_RIDGE), replicas)
+        inverse = factors.inverse()
+        # Entries below the diagonal stand for two.
+        twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)
+        terms = inverse.flatten(1)[:, self.index] * (self.stiff * twice)
+        left, right = (part[replicas] for part in self.strain_factors)
+        nodes = 2 * ((inverse @ left) * right).sum(1)  # (r, H)
+        total = terms.new_zeros(len(replicas), w.shape[1])
+        total.index_add_(1, self.layer, terms).index_add_(1, self.node_layer, nodes)
+        return torch.where(factors.failed[:, None], torch.nan, self.n * total)
+
+
+class _Solved:
+    def __init__(self, factors: Cholesky, n: int) -> None:
+        self.n, self.factors = n, factors
+        self.diagonal = self.factors.diagonal / n
+
+    def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
+        x, failed = self.factors.solve(self.n * rhs[..., None])
+        return x[..., 0], failed
+
+
+class Iterative:
+    """A as a product, solved by conjugate gradients in the dtype that comes in.
+
+    ``data_diagonal`` (R, P) is that of J^T J / n, ``node_diagonal`` (R, P, H) what each hidden
+    node's range adds to the penalty's, ``data_band`` (R, E, K, k + 1) the lower band of J^T J / n
+    that belongs to each edge's spline.
+    """
+
+    def __init__(self, lin: Linearised) -> None:
+        self.lin = lin
+        self.data_diagonal = lin.data_diagonal() / lin.n_points
+        left, right = lin.strain_factors()
+        self.node_diagonal = 2 * left * right  # (R, P, H)
+        self.data_band = torch.cat(lin.rows.bands(lin.kan), dim=1) / lin.n_points
+
+    def factored(self, w: Tensor, damping: Tensor) -> Factored:
+        return _Preconditioned(self, w, damping, CG_TOLERANCE)
+
+    def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
+        """Hutchinson's estimate from a few vectors of signs, always the same ones."""
+        lin = self.lin
+        total = torch.zeros_like(w)
+        nearly = _Preconditioned(self, w, torch.full_like(w[:, 0], TRACE_RIDGE), PROBE_TOLERANCE)
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(PROBES):
+            signs = torch.randint(0, 2, (lin.strain.shape[1],), generator=generator)
+            probe = (2.0 * signs - 1.0).to(lin.strain).expand_as(lin.strain)
+            x, _ = nearly.solve(lin.strain_pull(probe))
+            parts = (probe * lin.strain_change(x)).split(penalty.ranks(lin.kan), dim=1)
+            total = total + torch.stack([part.sum(1) for part in parts], dim=1)
+        return total[replicas] / PROBES
+
+
+class _Preconditioned:
+    """Solved by conjugate gradients, preconditioned edge by edge: a spline's own band, a base
+    weight's own number."""
+
+    def __init__(self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float) -> None:
+        self.lin, self.w, self.tolerance = parts.lin, w, tolerance
+        kan = self.lin.kan
+        by_node = (w[:, None, _node_layers(kan)] * parts.node_diagonal).sum(2)
+        self.diagonal = parts.data_diagonal + penalty.diagonal(kan, w) + by_node
+        ridge = shares(damping, self.diagonal, parts.data_diagonal) * self.diagonal
+        # An unknown that nothing depends on stays where it is.
+        self.ridge = torch.where(self.diagonal > 0, ridge, 1.0)
+        self.n_coef = kan.grid_size + kan.k
+        stiff = torch.from_numpy(penalty.band(self.n_coef, kan.k + 2)).to(w)
+        band = torch.nn.functional.pad(parts.data_band, (0, 2))
+        edges = torch.tensor([a.n_outputs * a.n_inputs for a in kan.layers], device=w.device)
+        band = band + w.repeat_interleave(edges, dim=1)[:, :, None, None] * stiff
+        raised, self.base = _split(kan, self.ridge + self.diagonal)
+        # Range terms may lower a diagonal entry of A below that of the band, not the band's own.
+        band[..., 0] = torch.maximum(raised, band[..., 0])
+        self.factors = banded.factor(band.flatten(0, 1))
+
+    def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
+        x = conjugate_gradients(self._apply, self._precondition, rhs, self.tolerance, CG_ITERATIONS)
+        stuck = (x == 0).all(1) & (rhs != 0).any(1)
+        broken = self.factors.failed.view(len(x), -1).any(1)
+        failed = ~torch.isfinite(x).all(1) | stuck | broken
+        return torch.where(failed[:, None], 0.0, x), failed
+
+    def _apply(self, d: Tensor) -> Tensor:
+        return self.lin.product(self.w, d) + self.ridge * d
+
+    def _precondition(self, v: Tensor) -> Tensor:
+        coef, base = _split(self.lin.kan, v)
+        solved = self.factors.solve(coef.reshape(-1, self.n_coef, 1)).reshape(coef.shape)
+        return _join(self.lin.kan, solved, base / self.base)
+
+
+def _node_layers(kan: KAN) -> Tensor:
+    """The layer whose outputs each hidden node is, (H,)."""
+    sizes = torch.tensor([layer.n_outputs for layer in kan.layers[:-1]], dtype=torch.long)
+    index = torch.arange(len(kan.layers) - 1)
+    return index.repeat_interleave(sizes).to(kan.layers[0].coef.device)
+
+
+def _split(kan: KAN, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Spline coefficients (R, E, K) and base weights (R, E or 0) of all layers."""
+    layers = kan.with_theta(theta).layers
+    coef = torch.cat([layer.coef.flatten(1, 2) for layer in layers], dim=1)
+    base = [layer.base.flatten(1) for layer in layers if layer.base is not None]
+    return coef, torch.cat([theta[:, :0], *base], dim=1)
+
+
+def _join(kan: KAN, coef: Tensor, base: Tensor) -> Tensor:
+    """The inverse of ``_split``."""
+    parts, edge, weight = [], 0, 0
+    for layer in kan.layers:
+        edges = layer.n_outputs * layer.n_inputs
+        parts.append(coef[:, edge : edge + edges].flatten(1))
+        edge += edges
+        if layer.base is not None:
+            parts.append(base[:, weight : weight + edges])
+            weight += edges
+    return torch.cat(parts, dim=1)

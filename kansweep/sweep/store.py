@@ -1,0 +1,257 @@
+"""A sweep's folder: who may write in it, what is written, reading back.
+
+``cells/<key>.parquet`` is the truth, one row a file, written when the cell ends; the weights in
+``states/<key>.npz`` are written before it. ``results.parquet``, the rows of the current plan, and
+``index.parquet``, all rows read so far, are derived and can be rebuilt at any time. One run at a
+time holds ``.lock``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from kansweep.config.keys import identity
+from kansweep.sweep import files, rows
+from kansweep.sweep import plan as sweep
+from kansweep.sweep.columns import State, Status
+from kansweep.sweep.index import Index
+from kansweep.sweep.layout import Layout
+from kansweep.sweep.marks import PATIENCE, Marks, holder_of, read_note, this_process
+from kansweep.sweep.refusals import ConfigDamaged, StoreError, naming_the_file, unlockable
+from kansweep.sweep.rows import Stamp
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Store:
+    """One sweep's folder, ``outputs/<name>``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.layout = folder, Layout(folder)
+        self.marks = Marks(self.layout.running)
+        self._index = Index(self.layout, lambda key: self.read_state(key) is not None)
+
+    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
+        return Store, (self.folder,)  # the index is not for those who only write
+
+    # ------------------------------------------------------------------ who may write in it
+
+    @contextmanager
+    def open(self, plan: sweep.Plan) -> Iterator[None]:
+        """Make the folder this plan's and keep other runs out; refuse one that is not its own."""
+        self._check(plan)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = files.Lock.take(self.layout.lock, PATIENCE)
+        except OSError as error:
+            raise unlockable(self.folder, error) from error
+        if lock is None:
+            raise StoreError(
+                f"Another run is at work in {self.folder}{holder_of(self.layout.lock)}."
+                " Wait for it, or give this one a name of its own with name=…"
+            )
+        try:
+            with naming_the_file(self.folder):
+                lock.write(json.dumps({"run": uuid.uuid4().hex, **this_process()}), durable=True)
+                self._check(plan)  # again: it may have been another's until now
+                self.marks.await_release()
+                self._take_over(plan)
+            yield
+        finally:
+            self.marks.remove_folder()
+            lock.release()
+
+    def holder(self) -> str | None:
+        """Which run holds the folder; None where none does."""
+        return (read_note(self.layout.lock) or {}).get("run")
+
+    def is_held_by(self, run: str | None) -> bool:
+        """Whether a run still has the folder, as far as one can tell; None stands for no run."""
+        note = read_note(self.layout.lock)
+        if note is None:  # not there, or not to be read at this moment
+            return run is None or self.layout.lock.exists()
+        return note.get("run") == run
+
+    def _check(self, plan: sweep.Plan) -> None:
+        with naming_the_file(self.folder, "read"):
+            if not self.folder.exists():
+                return
+            if all(map(self.layout.is_passing, self.folder.iterdir())):
+                return
+            if not self.layout.cells.is_dir() and not self.layout.config.exists():
+                raise StoreError(
+                    f"{self.folder} is not a sweep's folder; choose another with name=…"
+                )
+        try:
+            stored = self.read_config()
+        except ConfigDamaged:  # it is written again; cells are known by their keys
+            return
+        self._refuse_other(stored, plan.config_record)
+
+    def _refuse_other(self, record: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+        stored, asked = identity(record), identity(other)
+        keys = [key for key in {**stored, **asked} if stored.get(key) != asked.get(key)]
+        if keys:
+            changes = ", ".join(f"`{key}` ({stored.get(key)} → {asked.get(key)})" for key in keys)
+            raise StoreError(
+                f"{self.folder} holds another configuration; what differs is {changes}. "
+                "Give this one a name of its own with name=…"
+            )
+
+    def _take_over(self, plan: sweep.Plan) -> None:
+        """Write what makes the folder this plan's, and remove what dead processes left."""
+        text = yaml.safe_dump(plan.config_record, sort_keys=False)
+        # First of all, since by it a folder is known to be a sweep's.
+        files.write(self.layout.config, lambda file: file.write(text.encode()))
+        for part in (self.layout.cells, self.layout.states, self.layout.figures):
+            part.mkdir(exist_ok=True)
+        for path in self.layout.temporaries():
+            path.unlink(missing_ok=True)
+        self.marks.clear()
+        name = self.folder.name.encode()
+        files.write(self.layout.latest, lambda file: file.write(name))
+
+    # ---------------------------------------------------------------------------- writing
+
+    def write_cell(self, row: Mapping[str, Any], state: Mapping[str, np.ndarray] | None) -> None:
+        """Keep a finished cell: its weights, where it has any, then its row."""
+        state_path = self.layout.state(row["key"])
+        if state is None:
+            with naming_the_file(state_path):  # what was there is not this row's
+                state_path.unlink(missing_ok=True)
+        else:
+            packed = io.BytesIO()
+            np.savez(packed, allow_pickle=False, **state, key=np.array(row["key"]))
+            self._write(state_path, lambda file: file.write(packed.getbuffer()))
+        with naming_the_file(self.layout.cell(row["key"])):
+            rows.write_row(self.layout.cell(row["key"]), row)
+
+    def write_trace(self, key: str, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the iterations of a cell."""
+        path = self.layout.trace(key)
+        with naming_the_file(path):
+            path.parent.mkdir(exist_ok=True)
+            rows.write_trace(path, steps)
+
+    def write_results(self, keys: Iterable[str]) -> pd.DataFrame:
+        """Rebuild ``results.parquet`` for these cells, and the index; what the former holds."""
+        self.consolidate()
+        table = self._index.take(keys)
+        with naming_the_file(self.layout.results):
+            rows.write_table(self.layout.results, table)
+        results: pd.DataFrame = table.to_pandas()
+        return results
+
+    def consolidate(self) -> None:
+        """Let the index hold all rows, so that none of their files is read again."""
+        index = self.index()
+        with naming_the_file(self.layout.index):
+            index.save()
+
+    def write_laws(self, laws: pd.DataFrame) -> Path:
+        path = self.layout.laws
+        text = laws.to_csv(index=False)
+        self._write(path, lambda file: file.write(text.encode()))
+        return path
+
+    def write_report(self, text: str) -> Path:
+        path = self.layout.report
+        self._write(path, lambda file: file.write(text.encode()))
+        return path
+
+    def write_figure(self, name: str, file_format: str, figure: Figure) -> Path:
+        path = self.layout.figure(name, file_format)
+        with naming_the_file(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._write(path, lambda file: figure.savefig(file, format=file_format))
+        return path
+
+    def _write(self, path: Path, fill: Callable[[BinaryIO], object]) -> None:
+        with naming_the_file(path):
+            files.write(path, fill)
+
+    # ----------------------------------------------------------------------- reading back
+
+    def read_config(self) -> dict[str, Any]:
+        """The configuration of the sweep as it was last run."""
+        path, record = self.layout.config, None
+        if not self.folder.is_dir():
+            raise StoreError(f"There is no sweep in {self.folder}.")
+        no_config = yaml.YAMLError, UnicodeDecodeError, FileNotFoundError
+        with suppress(*no_config), naming_the_file(path, "read"):
+            record = yaml.safe_load(path.read_text())
+        if not isinstance(record, dict) or not {"data", "grid", "model", "solver"} <= set(record):
+            raise ConfigDamaged(
+                f"{path} holds no configuration; the `kansweep run …` that made the sweep writes it"
+                " again and trains nothing anew."
+            )
+        return record
+
+    def read_state(self, key: str) -> dict[str, np.ndarray] | None:
+        """The weights of a cell as plain arrays, or None where there are none to be read."""
+        try:
+            with (
+                self.layout.state(key).open("rb") as file,
+                np.load(file, allow_pickle=False) as arrays,
+            ):
+                state = dict(arrays)
+        except rows.UNREADABLE as error:
+            rows.refuse_denied(error)
+            return None
+        return state if str(state.pop("key", "")) == key else None
+
+    def row(self, key: str) -> dict[str, Any] | None:
+        """A cell's row, or None where there is none to be read."""
+        with naming_the_file(self.layout.cell(key), "read"):
+            table = rows.read_row(self.layout.cell(key), key)
+        return None if table is None else table.to_pylist()[0]
+
+    def stamp(self, key: str) -> Stamp | None:
+        """What tells one writing of a cell's row from the next, None where there is no row."""
+        return rows.stamp(self.layout.cell(key))
+
+    @property
+    def damaged(self) -> tuple[Path, ...]:
+        """Files that were found to be no row or no weights when rows were last read."""
+        return self._index.damaged
+
+    def index(self) -> Index:
+        """All rows there are, read where they are new or changed."""
+        with naming_the_file(self.folder, "read"):
+            return self._index.refresh()
+
+    def results(self, keys: Iterable[str]) -> pd.DataFrame:
+        """The rows of these cells, in this order; those without a row are left out."""
+        table: pd.DataFrame = self.index().take(keys).to_pandas()
+        return table
+
+    def overview(self, plan: sweep.Plan) -> pd.DataFrame:
+        """Every planned cell with its status (done, failed, running or waiting), its errors and
+        its seconds, if any."""
+        at_work = {key for mark in self.marks.held() for key in mark.running}
+        planned = pd.DataFrame([vars(cell) for cell in plan.cells])
+        ended = self.results(planned["key"])
+        ended = ended[["key", "status", "train_rmse", "test_rmse", "seconds"]]
+        table = planned.merge(ended, on="key", how="left")
+        after = {status.value: State.after(status).value for status in Status}
+        state = table["status"].map(after).fillna(State.WAITING.value)
+        state = state.mask(table["key"].isin(at_work), State.RUNNING.value)
+        return table.assign(status=state, model=plan.config_record["model"]["name"])
+
+
+def read_results(path: Path) -> pd.DataFrame:
+    """The rows of a sweep's folder or of one parquet file."""
+    file = Layout(path).results if path.is_dir() else path
+    results: pd.DataFrame = pd.read_parquet(file)
+    return results

@@ -1,0 +1,190 @@
+"""Train a task: its batches of chains are drained into the store, a cell as soon as it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from kansweep import kinds
+from kansweep.config.data import N_TEST
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
+from kansweep.data import floor, sources
+from kansweep.engines.signals import interrupts_later
+from kansweep.kinds import Kind
+from kansweep.networks.protocol import Network, Shape
+from kansweep.solvers.contract import Checkpoint, Solver
+from kansweep.sweep import chain, schedule
+from kansweep.sweep.events import Event, Finished, Listener, Progressed
+from kansweep.sweep.marks import PATIENCE, Mark
+from kansweep.sweep.plan import Cell, layer_widths
+from kansweep.sweep.provenance import provenance
+from kansweep.sweep.schedule import Task
+from kansweep.sweep.store import Store
+
+
+class Superseded(BaseException):
+    """The folder is no longer the run's: it ended, or another has begun. No failure of a cell."""
+
+
+def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
+    """Train what is left of a task, as long as its run holds the folder; whether it did."""
+    deadline = time.monotonic() + PATIENCE  # another machine may see the folder a little later
+    while not store.is_held_by(task.run):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    try:
+        with store.marks.hold(task.name) as write, _one_thread():
+            reporter = _TaskReporter(task, store, write, listener)
+            for chains in schedule.batches(schedule.remaining(task, store)):
+                _train(replace(task, chains=tuple(chains)), store, reporter)
+    except Superseded:
+        return False
+    return True
+
+
+class _TaskReporter:
+    """Says in the task's mark, and to whoever listens in this process, which cells run and which
+    are done.
+
+    Raises Superseded instead where nobody is there any more who wants to know: a worker on
+    another machine may outlive the run that it works for.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        store: Store,
+        write: Callable[[Mark], None],
+        listener: Listener | None,
+    ) -> None:
+        self.task, self.store, self.write, self.listener = task, store, write, listener
+        self.mark = Mark()
+
+    def begin(self, cells: Sequence[Cell]) -> None:
+        self._say(replace(self.mark, running=tuple(cell.key for cell in cells), progress=None))
+
+    def hear(self, event: Event) -> None:
+        """Write a progress into the mark, and pass every event on."""
+        if isinstance(event, Progressed):
+            self._say(replace(self.mark, progress=event))
+        if self.listener is not None:
+            self.listener(event)
+
+    def finish(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.mark = replace(self.mark, done=(*self.mark.done, *(row["key"] for row in rows)))
+        for row in rows:
+            self.hear(Finished(row))
+
+    def _say(self, mark: Mark) -> None:
+        if not self.store.is_held_by(self.task.run):
+            raise Superseded
+        self.mark = mark
+        self.write(mark)
+
+
+def _train(task: Task, store: Store, reporter: _TaskReporter) -> None:
+    """Train the chains of a task in lockstep."""
+    batch = _batch(task)
+    nets = [_load(store, part.before, batch) for part in task.chains]
+    of_each_size = chain.train(batch, make_solver(task.config), nets, reporter.hear)
+    for cells in zip(*(part.cells for part in task.chains), strict=True):  # of one size
+        reporter.begin(cells)
+        results = next(of_each_size)
+        with interrupts_later():
+            rows = [
+                _kept(task, cell, result, store)
+                for cell, result in zip(cells, results, strict=True)
+            ]
+        reporter.finish(rows)  # who is told may stop the run, but not lose what is done
+
+
+def _kept(task: Task, cell: Cell, result: chain.Result, store: Store) -> dict[str, Any]:
+    """Write all that there is of a cell, its row last; the row."""
+    before = schedule.described(task, cell) | _facts(task.config, cell) | provenance()
+    row = before | result.columns  # the device that trained it, where both say one
+    if task.config.solver.trace:
+        store.write_trace(cell.key, result.trace)
+    store.write_cell(row, None if result.net is None else result.net.to_arrays())
+    return row
+
+
+def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
+    """What is known of a cell without training it, as far as it takes the target to know it."""
+    if config.data.is_table:
+        return {"floor_rmse": None, "noise": 0.0}
+    target = sources.target(config.data)
+    facts: dict[str, Any] = {"floor_rmse": None, "noise": sources.noise(config.data, target)}
+    order = config.model.order
+    if config.kind.has_theory and order is not None:
+        hidden = layer_widths(config, cell.size)[1:-1]
+        facts["floor_rmse"] = floor.floor(target, hidden, order, cell.size)
+    return facts
+
+
+def _batch(task: Task) -> chain.Batch:
+    config = task.config
+    return chain.Batch(
+        source=sources.source(config.data),
+        n_train=task.n_train,
+        n_test=config.data.n_test or N_TEST,
+        seeds=task.seeds,
+        kind=config.kind,
+        shapes=tuple(shape(config, size) for size in task.sizes),
+        device=config.device,
+        dtype=config.dtype,
+        trace=config.solver.trace,
+    )
+
+
+def shape(config: RunConfig, size: int) -> Shape:
+    """What a configuration's network of one size is to be."""
+    return network(config.kind).shape_of(config.model, layer_widths(config, size), size)
+
+
+def network(kind: Kind) -> type[Network]:
+    """The class of a kind's networks."""
+    loaded: type[Network] = kinds.load(kind.network)
+    return loaded
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that this machine does not have."""
+    chosen = torch.device(device)
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ConfigError(f"`device` must be one that is there; got {device} and {count} GPUs.")
+
+
+def make_solver(config: RunConfig) -> Solver[Any, Any]:
+    """The training method that a configuration describes."""
+    method: Solver[Any, Any] = kinds.load(config.method.address)(config.solver, config.model)
+    return method
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Tensors of this size gain nothing from threads and lose much where a core is busy; and
+    numbers must not depend on how many cores there are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _load(store: Store, key: str | None, batch: chain.Batch) -> Checkpoint | None:
+    arrays = None if key is None else store.read_state(key)
+    if arrays is None:
+        return None
+    try:
+        return Checkpoint.from_arrays(arrays, network(batch.kind), device=batch.device)
+    except KeyError:  # weights of another format: the next size starts cold
+        return None

@@ -1,0 +1,1 @@
+"""Networks read back as NumPy functions."""

@@ -1,0 +1,248 @@
+"""Plans and keys: what identifies a cell, and what does not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kansweep.config.data import DataConfig
+from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
+from kansweep.config.keys import identity
+from kansweep.config.keys import keys as options
+from kansweep.config.loading import from_record
+from kansweep.config.models import GridConfig, KANConfig, MLPConfig
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig
+from kansweep.kinds import SPLINES
+from kansweep.sweep import plan as sweep
+
+SMALL = RunConfig(seeds=[0, 1], data=DataConfig(sizes=(30, 60)), grid=GridConfig(sizes=(3, 5)))
+
+
+def keys(config: RunConfig) -> list[str]:
+    return [cell.key for cell in sweep.plan(config).cells]
+
+
+def test_the_default_plan_is_the_examples_matrix():
+    plan = sweep.plan(RunConfig())
+    assert len(plan.cells) == 100
+    assert len(plan.chains) == 20
+    assert sweep.layer_widths(RunConfig(), 5) == (2, 1, 1)
+    assert [cell.size for cell in plan.chains[0].cells] == [5, 10, 20, 50, 100]
+    assert {cell.n_train for cell in plan.cells} == {100, 300, 1000, 3000}
+
+
+def test_cells_come_by_data_size_then_seed_then_grid_size():
+    cells = sweep.plan(SMALL).cells
+    order = [(cell.n_train, cell.seed, cell.size) for cell in cells]
+    assert order == [(n, seed, size) for n in (30, 60) for seed in (0, 1) for size in (3, 5)]
+
+
+def test_keys_are_all_different_and_the_same_again_and_name_their_cell():
+    assert len(set(keys(SMALL))) == 8
+    assert keys(SMALL) == keys(replace(SMALL))
+    for cell in sweep.plan(SMALL).cells:
+        name = f"n{cell.n_train}-s{cell.seed}-G{cell.size}-[0-9a-f]{{16}}"
+        assert re.fullmatch(name, cell.key)
+
+
+def revise(monkeypatch, revision):
+    """Let `lm` have another revision."""
+    method = LMConfig.methods[SPLINES]
+    monkeypatch.setattr(LMConfig, "methods", {SPLINES: replace(method, revision=revision)})
+
+
+def test_keys_are_those_of_the_first_version(monkeypatch):
+    """Settings that came later leave them as they are; only a solver's revision changes them."""
+    revise(monkeypatch, 2)
+    assert keys(RunConfig())[:2] == ["n100-s0-G5-7ac2312cd7bf620d", "n100-s0-G10-42fdc380456d27da"]
+
+
+def test_a_sweep_stored_before_a_setting_came_is_the_same():
+    record = sweep.plan(SMALL).config_record
+    later = ("noise", "sampling", "formula", "target", "domain", "inputs", "output", "sha256")
+    older = {**record, "data": {k: v for k, v in record["data"].items() if k not in later}}
+    assert len(older["data"]) < len(record["data"])
+    assert identity(older) == identity(record)
+    assert keys(from_record(older)) == keys(SMALL)
+
+
+def test_the_cells_of_an_mlp_are_chains_of_one():
+    config = replace(SMALL, model=MLPConfig(widths=(4, 7)), solver=LBFGSConfig())
+    plan = sweep.plan(config)
+    assert [chain.cells for chain in plan.chains] == [(cell,) for cell in plan.cells]
+    assert {cell.size for cell in plan.cells} == {4, 7}
+    assert sweep.layer_widths(config, 7) == (2, 7, 7, 1)
+    wider = keys(replace(config, model=MLPConfig(widths=(4, 7, 9))))
+    assert set(keys(config)) < set(wider)  # none depends on another
+    assert all("-W" in key for key in wider)
+
+
+def test_keys_are_the_same_in_another_process():
+    script = (
+        "from kansweep import sweep; from kansweep.config.run import RunConfig;"
+        " print(sweep.plan(RunConfig()).cells[0].key)"
+    )
+    seeds = {"PYTHONPATH": str(Path(sweep.__file__).parents[1]), "PYTHONHASHSEED": "7"}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env={**os.environ, **seeds}, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == keys(RunConfig())[0]
+
+
+def changed(config: RunConfig, key: str) -> RunConfig:
+    """The configuration with another value at a key, whether or not that is a valid one."""
+    config = deepcopy(config)
+    *path, name = key.split(".")
+    part = getattr(config, path[0]) if path else config
+    given = {
+        "data.noise": 0.1,
+        "data.sampling": "sobol",
+        "data.formula": "x1 + x2",
+        "data.target": "operator:mul",
+        "data.domain": (0.0, 1.0),
+        "data.name": "product",
+        "data.hidden": (2,),
+        "model.hidden": (2,),
+    }
+    match getattr(part, name):
+        case _ if key in given:
+            value = given[key]
+        case bool(old):
+            value = not old
+        case int(old) | float(old) | tuple(old):
+            value = 2 * old
+        case old:
+            value = f"{old}x"
+    setattr(part, name, value)
+    return config
+
+
+INDIFFERENT = {
+    "name",
+    "outputs",
+    "engine.name",
+    "run.mode",
+    "run.fail_fast",
+    "run.report",
+    "data.path",  # what a table holds decides, not where it lies
+    "data.hidden",  # as model.hidden
+    "solver.trace",
+}
+EXTENT = {"seeds", "data.sizes", "grid.sizes", "model.widths"}
+
+
+@pytest.mark.parametrize("solver", [LMConfig(), LBFGSConfig()])
+def test_every_setting_that_may_change_the_numbers_changes_every_key(solver):
+    config = replace(SMALL, solver=solver)
+    varying = ("solver.", "engine.")
+    settings = {key for key in options(RunConfig) if not key.startswith(varying)}
+    settings -= set(options(MLPConfig)) - set(options(KANConfig))
+    settings |= set(options(type(solver))) - {"solver.name"} | {"engine.name"}
+    assert settings > INDIFFERENT | EXTENT - {"model.widths"} | {
+        "device",
+        "dtype",
+        "data.n_test",
+        "model.k",
+    }
+    for key in settings - INDIFFERENT - EXTENT - {"model.name"}:  # that is a kind, tested below
+        other = changed(config, key)
+        assert not set(keys(other)) & set(keys(config)), key
+        assert identity(asdict(other)) != identity(asdict(config)), key
+    for key in INDIFFERENT & settings:
+        assert keys(changed(config, key)) == keys(config), key
+
+
+def test_another_kind_of_network_is_another_sweep():
+    kan = replace(SMALL, solver=LBFGSConfig())
+    mlp = replace(kan, model=MLPConfig(widths=kan.grid.sizes))
+    assert identity(asdict(mlp)) != identity(asdict(kan))
+    assert not set(keys(mlp)) & set(keys(kan))
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        ProcessConfig(workers=3),
+        DaskConfig(address="tcp://there:8786"),
+        SubmititConfig(workers=5, cluster="local", parameters={"mem_gb": 4}),
+    ],
+)
+def test_where_it_is_trained_changes_no_key(engine):
+    plan = sweep.plan(replace(SMALL, engine=engine))
+    assert [cell.key for cell in plan.cells] == keys(SMALL)
+    assert keys(from_record(plan.config_record)) == keys(SMALL)
+
+
+def test_solvers_and_smaller_grids_below_change_every_key():
+    for other in (replace(SMALL, solver=LBFGSConfig()), replace(SMALL, grid=GridConfig((2, 3, 5)))):
+        assert not set(keys(other)) & set(keys(SMALL))
+
+
+def test_the_targets_own_width_may_be_given_or_not():
+    assert keys(replace(SMALL, model=KANConfig(hidden=(1,)))) == keys(SMALL)
+
+
+def test_which_gpu_it_is_does_not_matter():
+    one, two, any_ = (sweep.plan(replace(SMALL, device=f"cuda{n}")) for n in (":0", ":1", ""))
+    assert one.cells == two.cells == any_.cells != sweep.plan(SMALL).cells
+    records = [identity(plan.config_record) for plan in (one, two, any_)]
+    assert records[0] == records[1] == records[2]
+
+
+@given(sizes=st.lists(st.integers(1, 200), min_size=2, max_size=6, unique=True).map(sorted))
+def test_a_key_knows_the_grids_up_to_its_own_and_none_above(sizes):
+    one_chain = replace(SMALL, seeds=[0], data=DataConfig(sizes=(30,)))
+
+    def grids(*sizes: int) -> list[str]:
+        return keys(replace(one_chain, grid=GridConfig(sizes)))
+
+    whole = grids(*sizes)
+    for last in range(1, len(sizes)):
+        assert grids(*sizes[:last]) == whole[:last]
+        above = grids(*sizes[: last - 1], *sizes[last:])[last - 1 :]
+        assert not set(above) & set(whole)
+
+
+@pytest.mark.parametrize(
+    "larger",
+    [
+        replace(SMALL, seeds=[0, 1, 2]),
+        replace(SMALL, data=DataConfig(sizes=(30, 45, 60))),
+        replace(SMALL, grid=GridConfig(sizes=(3, 5, 9))),
+    ],
+)
+def test_more_of_the_same_keeps_the_cells_there_are(larger):
+    assert set(keys(SMALL)) < set(keys(larger))
+    assert identity(sweep.plan(larger).config_record) == identity(sweep.plan(SMALL).config_record)
+
+
+def test_a_changed_revision_of_a_solver_changes_its_keys_alone(monkeypatch):
+    lm, lbfgs = keys(SMALL), keys(replace(SMALL, solver=LBFGSConfig()))
+    revise(monkeypatch, 99)
+    assert not set(keys(SMALL)) & set(lm)
+    assert keys(replace(SMALL, solver=LBFGSConfig())) == lbfgs
+
+
+def test_the_record_gives_the_same_plan_again():
+    config = replace(SMALL, solver=LBFGSConfig(steps=3), model=KANConfig(k=2, base="silu"))
+    record = sweep.plan(config).config_record
+    assert keys(from_record(record)) == keys(config)
+
+
+def test_an_additive_start_of_a_network_it_is_not_for_is_refused():
+    product = replace(SMALL, data=replace(SMALL.data, name="product"))
+    with pytest.raises(
+        ConfigError, match=r"`solver\.start` .* one hidden node; the width is 2-2-1"
+    ):
+        sweep.plan(replace(product, solver=LMConfig(start="additive")))
+    assert sweep.plan(replace(SMALL, solver=LMConfig(start="additive"))).chains
