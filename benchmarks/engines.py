@@ -28,7 +28,7 @@ from benchmarks.report import HERE, figures, markdown, measured_on, say
 from kansweep import __version__
 from kansweep.config.run import RunConfig
 from kansweep.sweep import files, rows
-from kansweep.sweep import plan as sweep
+from kansweep.sweep.plan import planned
 from kansweep.sweep.store import Store
 
 RESULTS = HERE / "ENGINES.md"
@@ -145,7 +145,7 @@ def cost(folder: Path, chains: Mapping[str, tuple[int, int]]) -> str:
 def fill(folder: Path, n_cells: int) -> None:
     """A sweep's folder with a row for every cell, as a run would have left it."""
     job = RunConfig(name="many", outputs=str(folder), seeds=n_cells // 20)
-    plan, store = sweep.plan(job), Store(folder / "many")
+    plan, store = planned(job), Store(folder / "many")
     rng = np.random.default_rng(0)
     with store.open(plan):
         for cell in plan.cells:

@@ -17,8 +17,7 @@ from pandas import DataFrame
 
 from kansweep import study
 from kansweep.data.targets import TARGETS, Target
-from kansweep.figures import edges, scaling
-from kansweep.figures import sets as figures
+from kansweep.figures import edges, scaling, sets
 from kansweep.laws import cells, findings, fits
 from kansweep.sweep import store
 from kansweep.trained.network import Model
@@ -48,7 +47,7 @@ def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figur
     of several as ``kansweep.study.together`` gives them."""
     x = str(laws["x"].iloc[0]) if len(laws) else None
     of_all = findings.study(results, study.rules(results), x, laws)
-    draw = figures.of_several if "target" in results else scaling.draw
+    draw = sets.of_several if "target" in results else scaling.draw
     return draw(of_all, [split])[0].figure
 
 

@@ -12,7 +12,7 @@ from models import kans, mlps
 from pandas import DataFrame
 
 from kansweep import kinds, study
-from kansweep.figures import sets as figures
+from kansweep.figures import sets
 from kansweep.laws import findings, fits, joint
 from kansweep.report import matrix, terminal
 from kansweep.report.contents import Report
@@ -89,7 +89,7 @@ def text_of(results: DataFrame) -> str:
     report = Report(
         study=of_sweep,
         matrix=matrix.matrix(cells),
-        drawn=figures.of_one(of_sweep),
+        drawn=sets.of_one(of_sweep),
         record={"name": "trial", "seeds": 3, "data": {}},
         command="kansweep run",
         joint=joint.describe(of_sweep.cells, 1.0),
@@ -152,7 +152,7 @@ def test_figures_have_no_line_of_a_theory_and_dashed_curves() -> None:
         (chebyshev(), "n_params", ["rmse_map"]),
         (rational(), "grid_size", ["rmse_map", "local_orders"]),
     ):
-        drawn = figures.of_one(findings.study(results), ["test"])
+        drawn = sets.of_one(findings.study(results), ["test"])
         assert [each.name for each in drawn] == [
             f"test_{name}".format(x) for name in (*curves, *more)
         ]
@@ -181,7 +181,7 @@ def test_a_page_claims_no_theory_and_names_what_the_kind_grows_along() -> None:
 
 
 def test_kinds_stand_together_each_with_its_own_law() -> None:
-    drawn = figures.of_several(several(), ["test"])
+    drawn = sets.of_several(several(), ["test"])
     assert [each.name for each in drawn] == ["test_rmse_vs_n_params"]
     shown = labels(drawn[0].figure)
     assert [label.partition(":")[0] for label in shown[:4]] == ["cheb", "kan", "mlp", "rational"]
@@ -197,11 +197,11 @@ def test_kinds_on_a_grid_are_drawn_against_it_also_on_several_targets() -> None:
         for data in ("bessel", "exp_sin")
     }
     of_all = findings.study(study.together(sweeps))
-    (panel,) = figures.of_several(of_all, ["test"])
+    (panel,) = sets.of_several(of_all, ["test"])
     assert panel.name == "test_rmse_vs_grid_size"
     assert {"KAN", "rational KAN"} <= set(labels(panel.figure))
     orders = findings.study(study.together({**sweeps, "k1": kans(3, k=1)}))
-    compared = figures.of_several(orders, ["test"])[-1]
+    compared = sets.of_several(orders, ["test"])[-1]
     assert compared.name == "orders"
     assert compared.figure.axes[0].get_xticks().tolist() == [2, 4]
 

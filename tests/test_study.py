@@ -9,7 +9,7 @@ from models import kans, mlps
 from studies import FLOOR, published
 
 from kansweep import study
-from kansweep.figures import sets as figures
+from kansweep.figures import sets
 from kansweep.laws import findings, fits
 from kansweep.laws.cells import SPLITS
 
@@ -64,7 +64,7 @@ def test_several_sweeps_keep_their_curves_apart():
     assert len(both.results) == 2 * len(published())
     mine = laws[(laws["n_train"] == 3000) & (laws["split"] == "test") & (laws["x"] == "grid_size")]
     assert mine["exponent"].round(2).tolist() == [-4.08, -4.08]
-    drawn = figures.of_several(both, ["test"])
+    drawn = sets.of_several(both, ["test"])
     assert names(drawn) == ["test_rmse_vs_grid_size"]  # one order of splines: nothing to compare
 
 
@@ -72,7 +72,7 @@ def test_sweeps_of_several_orders_have_a_figure_of_measured_against_predicted():
     cubic = {"k=3": published()}
     linear = published().assign(k=1, test_rmse=published()["grid_size"] ** -2.0)
     both = of_several({**cubic, "k=1": linear.assign(train_rmse=linear["test_rmse"])})
-    drawn = figures.of_several(both, SPLITS)
+    drawn = sets.of_several(both, SPLITS)
     assert names(drawn) == ["train_rmse_vs_grid_size", "test_rmse_vs_grid_size", "orders"]
 
 
@@ -125,7 +125,7 @@ def test_laws_of_an_mlp_are_those_against_parameters_alone():
 
 def test_figures_of_an_mlp_are_its_laws_its_data_and_its_map():
     results = mlps(-0.9, 3, numbers=(30_000, 100_000))
-    assert names(figures.of_one(findings.study(results), ["test"])) == [
+    assert names(sets.of_one(findings.study(results), ["test"])) == [
         *("test_rmse_vs_n_params", "test_rmse_vs_data_size", "test_rmse_map")
     ]
 
@@ -140,7 +140,7 @@ def test_sweeps_of_both_kinds_stand_together_against_parameters():
         "one": ["grid_size", "n_params"],
         "two": ["n_params"],
     }
-    assert names(figures.of_several(both, ["test"])) == ["test_rmse_vs_n_params"]
+    assert names(sets.of_several(both, ["test"])) == ["test_rmse_vs_n_params"]
 
 
 def test_measured_orders_are_drawn_against_the_grid_size_alone():
@@ -149,4 +149,4 @@ def test_measured_orders_are_drawn_against_the_grid_size_alone():
         ("grid_size", ["test_rmse_vs_grid_size", "orders"]),
         ("n_params", ["test_rmse_vs_n_params"]),
     ):
-        assert names(figures.of_several(of_several(sweeps, x), ["test"])) == expected
+        assert names(sets.of_several(of_several(sweeps, x), ["test"])) == expected

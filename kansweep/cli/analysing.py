@@ -30,8 +30,8 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
     from kansweep.data import sources
-    from kansweep.sweep import plan as sweep
     from kansweep.sweep.outputs import latest
+    from kansweep.sweep.plan import planned
     from kansweep.sweep.store import Store
 
     outputs = Path(job.outputs)
@@ -41,7 +41,7 @@ def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[
     store = Store(outputs / name)
     stored = from_record(store.read_config())
     sources.check(stored.data)
-    return store, sweep.plan(stored)
+    return store, planned(stored)
 
 
 def show(job: ShowConfig) -> int:
@@ -59,7 +59,7 @@ def show(job: ShowConfig) -> int:
 
 
 def plot(job: PlotConfig) -> int:
-    from kansweep.figures import sets as figures
+    from kansweep.figures import sets
     from kansweep.laws import cells
     from kansweep.report import terminal
 
@@ -67,11 +67,11 @@ def plot(job: PlotConfig) -> int:
     if job.names is None:
         store, study = _study(job)
         written = [store.write_laws(study.laws)]
-        drawn = figures.of_one(study, splits)
+        drawn = sets.of_one(study, splits)
     else:
         store, study = _study_of_several(job)
         written = []
-        drawn = figures.of_several(study, splits)
+        drawn = sets.of_several(study, splits)
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     say(terminal.summary(study), "")
     if job.plot.orders and (orders := terminal.orders_table(study)):
@@ -168,7 +168,7 @@ def edges(job: EdgesConfig) -> int:
 def report(job: ReportConfig) -> int:
     from kansweep import study
     from kansweep.data import sources
-    from kansweep.figures import sets as figures
+    from kansweep.figures import sets
     from kansweep.laws import joint
     from kansweep.report import matrix
     from kansweep.report.contents import Report
@@ -180,7 +180,7 @@ def report(job: ReportConfig) -> int:
     made = Report(
         study=of_sweep,
         matrix=matrix.matrix(store.overview(plan)),
-        drawn=figures.of_one(of_sweep),
+        drawn=sets.of_one(of_sweep),
         record=plan.config_record,
         command=_reproduction(stored),
         joint=joint.describe(of_sweep.cells, sources.spread(stored.data)),

@@ -75,13 +75,13 @@ class Progress:
 def run(job: RunConfig) -> int:
     from kansweep import engines
     from kansweep.data import sources
-    from kansweep.sweep import plan as sweep
     from kansweep.sweep import runner
+    from kansweep.sweep.plan import planned
     from kansweep.sweep.refusals import StoreError
     from kansweep.sweep.store import Store
 
     job = replace(job, data=sources.resolved(job.data))
-    plan = sweep.plan(job)
+    plan = planned(job)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:

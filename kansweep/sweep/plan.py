@@ -51,7 +51,7 @@ class Plan:
         return tuple(cell for chain in self.chains for cell in chain.cells)
 
 
-def plan(config: RunConfig) -> Plan:
+def planned(config: RunConfig) -> Plan:
     """The sweep of a checked and resolved configuration: data sizes, then seeds, then sizes."""
     config.solver.check_width(layer_widths(config, config.sizes[0]))
     _check_number(config)

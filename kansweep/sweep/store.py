@@ -22,11 +22,11 @@ import yaml
 
 from kansweep.config.keys import identity
 from kansweep.sweep import files, rows
-from kansweep.sweep import plan as sweep
 from kansweep.sweep.columns import State, Status
 from kansweep.sweep.index import Index
 from kansweep.sweep.layout import Layout
 from kansweep.sweep.marks import PATIENCE, Marks, holder_of, read_note, this_process
+from kansweep.sweep.plan import Plan
 from kansweep.sweep.refusals import ConfigDamaged, StoreError, naming_the_file, unlockable
 from kansweep.sweep.rows import Stamp
 
@@ -48,7 +48,7 @@ class Store:
     # ------------------------------------------------------------------ who may write in it
 
     @contextmanager
-    def open(self, plan: sweep.Plan) -> Iterator[None]:
+    def open(self, plan: Plan) -> Iterator[None]:
         """Make the folder this plan's and keep other runs out; refuse one that is not its own."""
         self._check(plan)
         try:
@@ -83,7 +83,7 @@ class Store:
             return run is None or self.layout.lock.exists()
         return note.get("run") == run
 
-    def _check(self, plan: sweep.Plan) -> None:
+    def _check(self, plan: Plan) -> None:
         with naming_the_file(self.folder, "read"):
             if not self.folder.exists():
                 return
@@ -109,7 +109,7 @@ class Store:
                 "Give this one a name of its own with name=…"
             )
 
-    def _take_over(self, plan: sweep.Plan) -> None:
+    def _take_over(self, plan: Plan) -> None:
         """Write what makes the folder this plan's, and remove what dead processes left."""
         text = yaml.safe_dump(plan.config_record, sort_keys=False)
         # First of all, since by it a folder is known to be a sweep's.
@@ -236,7 +236,7 @@ class Store:
         table: pd.DataFrame = self.index().take(keys).to_pandas()
         return table
 
-    def overview(self, plan: sweep.Plan) -> pd.DataFrame:
+    def overview(self, plan: Plan) -> pd.DataFrame:
         """Every planned cell with its status (done, failed, running or waiting), its errors and
         its seconds, if any."""
         at_work = {key for mark in self.marks.held() for key in mark.running}

@@ -12,8 +12,7 @@ from models import mlps
 from pandas import DataFrame
 from studies import published
 
-from kansweep.figures import heat_map
-from kansweep.figures import sets as figures
+from kansweep.figures import heat_map, sets
 from kansweep.laws import findings
 from kansweep.laws.cells import classify
 
@@ -92,7 +91,7 @@ def test_map_is_made_of_shapes_alone():
 
 def test_the_map_of_an_mlp_has_its_widths_and_it_has_no_orders():
     results = mlps(numbers=(300, 3000))
-    maps = figures.of_one(findings.study(results), ["test"])[2:]
+    maps = sets.of_one(findings.study(results), ["test"])[2:]
     assert [each.name for each in maps] == ["test_rmse_map"]
     figure = maps[0].figure
     axes = figure.axes[0]

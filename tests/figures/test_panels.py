@@ -15,8 +15,7 @@ from pandas import DataFrame
 from scipy import stats
 
 from kansweep import study
-from kansweep.figures import panels
-from kansweep.figures import sets as figures
+from kansweep.figures import panels, sets
 from kansweep.laws import findings
 from kansweep.laws.cells import SPLITS
 
@@ -65,7 +64,7 @@ def test_both_kinds_on_several_targets_want_panels_and_nothing_else_does():
         ({name: rows for name, rows in sweeps(two).items() if name.startswith("kan")}, False),
     ):
         assert panels.wanted(of_several(found)) == wanted
-        (only,) = figures.of_several(of_several(found), ["test"])
+        (only,) = sets.of_several(of_several(found), ["test"])
         assert len(shown(only.figure)) == (2 if wanted else 1)
 
 

@@ -11,8 +11,7 @@ from models import mlps
 from pandas import DataFrame
 from studies import published, with_floor
 
-from kansweep.figures import heat_map, local_orders
-from kansweep.figures import sets as figures
+from kansweep.figures import heat_map, local_orders, sets
 from kansweep.laws import findings
 from kansweep.laws.cells import SPLITS
 
@@ -48,7 +47,7 @@ def test_nothing_overlaps_or_is_cut(sweep):
     assert [each.name for each in drawn] == [
         f"{split}_{kind}" for split in SPLITS for kind in kinds
     ]
-    assert {each.name for each in figures.of_one(study)[4:]} == {f"test_{kind}" for kind in kinds}
+    assert {each.name for each in sets.of_one(study)[4:]} == {f"test_{kind}" for kind in kinds}
     for figure in [each.figure for each in drawn]:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()

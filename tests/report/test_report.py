@@ -37,13 +37,12 @@ from kansweep.config.run import RunConfig, RunModeConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.data import sources
 from kansweep.data.targets import TARGETS
-from kansweep.figures import drawn, scaling
-from kansweep.figures import sets as figures
+from kansweep.figures import drawn, scaling, sets
 from kansweep.laws import findings, joint
 from kansweep.report import making, markup, matrix
 from kansweep.report.contents import Report
 from kansweep.report.page import page as page_of
-from kansweep.sweep import plan as sweep
+from kansweep.sweep.plan import planned
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 HOSTILE = "</pre><script>alert('1')</script> & \"<img src=x>\" \x00\x1b[31m"
@@ -52,7 +51,7 @@ SIZES, NUMBERS = (5, 10, 20, 50), (100, 300, 3000)
 
 def rows(job: RunConfig) -> DataFrame:
     """A row a cell, with errors that scatter by seed about G^-(k+1)."""
-    frame = DataFrame([vars(cell) for cell in sweep.plan(job).cells])
+    frame = DataFrame([vars(cell) for cell in planned(job).cells])
     rng = np.random.default_rng(0)
     frame["grid_size"] = frame["size"] if "size" in frame else frame["grid_size"]
     error = frame["grid_size"] ** -4.0 * np.exp(0.1 * rng.standard_normal(len(frame)))
@@ -95,7 +94,7 @@ def swept(
         "study": study,
         "matrix": matrix.matrix(results.assign(status=results["status"].map(states))),
         "drawn": scaling.draw(study),
-        "record": sweep.plan(asked).config_record,
+        "record": planned(asked).config_record,
         "command": shlex.join(["kansweep", "run", *overrides(asked)]),
         "joint": joint.describe(study.cells, 1.0),
     }
@@ -310,7 +309,7 @@ def test_hostile_texts_are_escaped_wherever_they_stand() -> None:
         results[column] = HOSTILE if column != "data" else "<b>$x_1$ & \"exp'</b>"
     results.loc[results["grid_size"] == 50, "status"] = "failed"
     laws = fit_laws(results).assign(note=HOSTILE)
-    record = {**sweep.plan(job()).config_record, "name": f"{HOSTILE}\ud800"}
+    record = {**planned(job()).config_record, "name": f"{HOSTILE}\ud800"}
     figure = scaling.draw(findings.study(rows(job())))[0].figure
     page = page_of(
         swept(
@@ -387,14 +386,14 @@ JOBS = [
 
 @pytest.mark.parametrize("asked", JOBS, ids=range(len(JOBS)))
 def test_the_overrides_give_the_same_configuration(asked: RunConfig) -> None:
-    stored = from_record(sweep.plan(asked).config_record)
+    stored = from_record(planned(asked).config_record)
     suggested = sources.shape(stored.data)[1]
     command = shlex.join(["kansweep", "run", *overrides(stored, suggested)])
-    assert sweep.plan(composed(command)) == sweep.plan(asked)
+    assert planned(composed(command)) == planned(asked)
 
 
 def test_the_default_needs_no_words_and_others_only_what_differs() -> None:
-    stored = from_record(sweep.plan(RunConfig()).config_record)
+    stored = from_record(planned(RunConfig()).config_record)
     assert overrides(stored, TARGETS["exp_sin"].hidden) == []
     other = job(name="a,b", seeds=[0, 1], solver=LBFGSConfig())
     assert overrides(other) == [
@@ -428,8 +427,8 @@ def test_the_page_gives_the_command_that_repeats_the_sweep(kansweep: Any, tmp_pa
     (command,) = re.findall(r"<pre>\n(kansweep run .*)</pre>", text)
     again = composed(html.unescape(command))
     stored = from_record(yaml.safe_load((tmp_path / "here/k=1,small/config.yaml").read_text()))
-    assert [cell.key for cell in sweep.plan(again).cells] == [
-        cell.key for cell in sweep.plan(stored).cells
+    assert [cell.key for cell in planned(again).cells] == [
+        cell.key for cell in planned(stored).cells
     ]
     assert (again.name, again.outputs) == ("k=1,small", "outputs")
 
@@ -602,7 +601,7 @@ def test_every_figure_of_both_kinds_has_a_caption_of_its_kind() -> None:
         (each.name, results["model"].iloc[0]): each.caption
         for results in (kans(numbers=(1000, 10_000)), mlps(numbers=(1000, 10_000)))
         for x in (None, "n_params")
-        for each in figures.of_one(findings.study(results, x=x), ["test"])
+        for each in sets.of_one(findings.study(results, x=x), ["test"])
     }
     assert [key for key, text in captions.items() if "theory" in text.lower()] == [
         ("test_rmse_vs_grid_size", "kan"),

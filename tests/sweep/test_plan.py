@@ -24,26 +24,27 @@ from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.kinds import SPLINES
-from kansweep.sweep import plan as sweep
+from kansweep.sweep import plan as plans
+from kansweep.sweep.plan import layer_widths, planned
 
 SMALL = RunConfig(seeds=[0, 1], data=DataConfig(sizes=(30, 60)), grid=GridConfig(sizes=(3, 5)))
 
 
 def keys(config: RunConfig) -> list[str]:
-    return [cell.key for cell in sweep.plan(config).cells]
+    return [cell.key for cell in planned(config).cells]
 
 
 def test_the_default_plan_is_the_examples_matrix():
-    plan = sweep.plan(RunConfig())
+    plan = planned(RunConfig())
     assert len(plan.cells) == 100
     assert len(plan.chains) == 20
-    assert sweep.layer_widths(RunConfig(), 5) == (2, 1, 1)
+    assert layer_widths(RunConfig(), 5) == (2, 1, 1)
     assert [cell.size for cell in plan.chains[0].cells] == [5, 10, 20, 50, 100]
     assert {cell.n_train for cell in plan.cells} == {100, 300, 1000, 3000}
 
 
 def test_cells_come_by_data_size_then_seed_then_grid_size():
-    cells = sweep.plan(SMALL).cells
+    cells = planned(SMALL).cells
     order = [(cell.n_train, cell.seed, cell.size) for cell in cells]
     assert order == [(n, seed, size) for n in (30, 60) for seed in (0, 1) for size in (3, 5)]
 
@@ -51,7 +52,7 @@ def test_cells_come_by_data_size_then_seed_then_grid_size():
 def test_keys_are_all_different_and_the_same_again_and_name_their_cell():
     assert len(set(keys(SMALL))) == 8
     assert keys(SMALL) == keys(replace(SMALL))
-    for cell in sweep.plan(SMALL).cells:
+    for cell in planned(SMALL).cells:
         name = f"n{cell.n_train}-s{cell.seed}-G{cell.size}-[0-9a-f]{{16}}"
         assert re.fullmatch(name, cell.key)
 
@@ -69,7 +70,7 @@ def test_keys_are_those_of_the_first_version(monkeypatch):
 
 
 def test_a_sweep_stored_before_a_setting_came_is_the_same():
-    record = sweep.plan(SMALL).config_record
+    record = planned(SMALL).config_record
     later = ("noise", "sampling", "formula", "target", "domain", "inputs", "output", "sha256")
     older = {**record, "data": {k: v for k, v in record["data"].items() if k not in later}}
     assert len(older["data"]) < len(record["data"])
@@ -79,10 +80,10 @@ def test_a_sweep_stored_before_a_setting_came_is_the_same():
 
 def test_the_cells_of_an_mlp_are_chains_of_one():
     config = replace(SMALL, model=MLPConfig(widths=(4, 7)), solver=LBFGSConfig())
-    plan = sweep.plan(config)
+    plan = planned(config)
     assert [chain.cells for chain in plan.chains] == [(cell,) for cell in plan.cells]
     assert {cell.size for cell in plan.cells} == {4, 7}
-    assert sweep.layer_widths(config, 7) == (2, 7, 7, 1)
+    assert layer_widths(config, 7) == (2, 7, 7, 1)
     wider = keys(replace(config, model=MLPConfig(widths=(4, 7, 9))))
     assert set(keys(config)) < set(wider)  # none depends on another
     assert all("-W" in key for key in wider)
@@ -91,9 +92,9 @@ def test_the_cells_of_an_mlp_are_chains_of_one():
 def test_keys_are_the_same_in_another_process():
     script = (
         "from kansweep import sweep; from kansweep.config.run import RunConfig;"
-        " print(sweep.plan(RunConfig()).cells[0].key)"
+        " print(planned(RunConfig()).cells[0].key)"
     )
-    seeds = {"PYTHONPATH": str(Path(sweep.__file__).parents[1]), "PYTHONHASHSEED": "7"}
+    seeds = {"PYTHONPATH": str(Path(plans.__file__).parents[2]), "PYTHONHASHSEED": "7"}
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env={**os.environ, **seeds}, capture_output=True, check=True)
     assert done.stdout.decode().strip() == keys(RunConfig())[0]
@@ -178,7 +179,7 @@ def test_another_kind_of_network_is_another_sweep():
     ],
 )
 def test_where_it_is_trained_changes_no_key(engine):
-    plan = sweep.plan(replace(SMALL, engine=engine))
+    plan = planned(replace(SMALL, engine=engine))
     assert [cell.key for cell in plan.cells] == keys(SMALL)
     assert keys(from_record(plan.config_record)) == keys(SMALL)
 
@@ -193,8 +194,8 @@ def test_the_targets_own_width_may_be_given_or_not():
 
 
 def test_which_gpu_it_is_does_not_matter():
-    one, two, any_ = (sweep.plan(replace(SMALL, device=f"cuda{n}")) for n in (":0", ":1", ""))
-    assert one.cells == two.cells == any_.cells != sweep.plan(SMALL).cells
+    one, two, any_ = (planned(replace(SMALL, device=f"cuda{n}")) for n in (":0", ":1", ""))
+    assert one.cells == two.cells == any_.cells != planned(SMALL).cells
     records = [identity(plan.config_record) for plan in (one, two, any_)]
     assert records[0] == records[1] == records[2]
 
@@ -223,7 +224,7 @@ def test_a_key_knows_the_grids_up_to_its_own_and_none_above(sizes):
 )
 def test_more_of_the_same_keeps_the_cells_there_are(larger):
     assert set(keys(SMALL)) < set(keys(larger))
-    assert identity(sweep.plan(larger).config_record) == identity(sweep.plan(SMALL).config_record)
+    assert identity(planned(larger).config_record) == identity(planned(SMALL).config_record)
 
 
 def test_a_changed_revision_of_a_solver_changes_its_keys_alone(monkeypatch):
@@ -235,7 +236,7 @@ def test_a_changed_revision_of_a_solver_changes_its_keys_alone(monkeypatch):
 
 def test_the_record_gives_the_same_plan_again():
     config = replace(SMALL, solver=LBFGSConfig(steps=3), model=KANConfig(k=2, base="silu"))
-    record = sweep.plan(config).config_record
+    record = planned(config).config_record
     assert keys(from_record(record)) == keys(config)
 
 
@@ -244,5 +245,5 @@ def test_an_additive_start_of_a_network_it_is_not_for_is_refused():
     with pytest.raises(
         ConfigError, match=r"`solver\.start` .* one hidden node; the width is 2-2-1"
     ):
-        sweep.plan(replace(product, solver=LMConfig(start="additive")))
-    assert sweep.plan(replace(SMALL, solver=LMConfig(start="additive"))).chains
+        planned(replace(product, solver=LMConfig(start="additive")))
+    assert planned(replace(SMALL, solver=LMConfig(start="additive"))).chains

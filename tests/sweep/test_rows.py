@@ -14,12 +14,10 @@ from kansweep.config.data import DataConfig
 from kansweep.config.models import GridConfig
 from kansweep.config.run import RunConfig
 from kansweep.sweep import index, rows
-from kansweep.sweep import plan as sweep
+from kansweep.sweep.plan import planned
 from kansweep.sweep.store import Store
 
-PLAN = sweep.plan(
-    RunConfig(seeds=2, data=DataConfig(sizes=(30,)), grid=GridConfig(sizes=(3, 5, 8)))
-)
+PLAN = planned(RunConfig(seeds=2, data=DataConfig(sizes=(30,)), grid=GridConfig(sizes=(3, 5, 8))))
 KEYS = [cell.key for cell in PLAN.cells]
 
 

@@ -34,9 +34,9 @@ from kansweep.solvers.gauss_newton import start
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.published import PublishedRecipe
-from kansweep.sweep import plan as sweep
 from kansweep.sweep import provenance, runner, schedule, worker
 from kansweep.sweep.events import Damaged, Finished, Started
+from kansweep.sweep.plan import Cell, planned
 from kansweep.sweep.refusals import StoreError
 from kansweep.sweep.rows import SCHEMA, TRACE
 from kansweep.sweep.store import Store
@@ -75,7 +75,7 @@ class Watch:
 
 
 def run(folder: Path, config: RunConfig = CONFIG, watch: Watch | None = None, engine=None):
-    plan, store = sweep.plan(config), Store(folder)
+    plan, store = planned(config), Store(folder)
     with store.open(plan):
         return runner.run(plan, store, config, engine or SerialEngine(), watch or Watch())
 
@@ -110,7 +110,7 @@ def test_results_hold_the_plan_in_order_with_every_column(tmp_path):
     run(tmp_path / "s")
     assert pq.read_schema(tmp_path / "s" / "results.parquet").equals(SCHEMA)
     results = pd.read_parquet(tmp_path / "s" / "results.parquet")
-    assert results["key"].tolist() == [cell.key for cell in sweep.plan(CONFIG).cells]
+    assert results["key"].tolist() == [cell.key for cell in planned(CONFIG).cells]
     assert set(results["width"]) == {"2-1-1"}
     assert (results["n_params"] == 3 * (results["grid_size"] + 3)).all()
     filled = results.drop(columns=["floor_rmse", "error", "git_revision"])
@@ -189,7 +189,7 @@ def test_exactly_what_is_asked_for_is_trained_and_the_table_is_that_of_an_undist
     tmp_path_factory, diary, failed, lost, damaged, without_weights, mode
 ):
     folder, whole = tmp_path_factory.mktemp("sweep"), tmp_path_factory.getbasetemp() / "whole"
-    cells = sweep.plan(CONFIG).cells
+    cells = planned(CONFIG).cells
     diary.failing = set()
     if not whole.exists():
         run(whole)
@@ -227,7 +227,7 @@ def test_exactly_what_is_asked_for_is_trained_and_the_table_is_that_of_an_undist
         pd.testing.assert_frame_equal(table(folder), table(whole), rtol=1e-12)
 
 
-def place(cell: sweep.Cell) -> tuple[int, int, int]:
+def place(cell: Cell) -> tuple[int, int, int]:
     return cell.n_train, cell.seed, cell.size
 
 
@@ -276,7 +276,7 @@ def test_killed_at_any_moment_it_loses_no_cell_and_goes_on_to_the_same_table(
 ):
     small = replace(CONFIG, data=DataConfig(sizes=(20,), n_test=10), grid=GridConfig(sizes=(3, 5)))
     run(tmp_path / "undisturbed", small)
-    cells = sweep.plan(small).cells
+    cells = planned(small).cells
     deaths = 0
     for beat in itertools.count():
         folder = tmp_path / str(beat)
@@ -390,7 +390,7 @@ def test_whatever_happens_in_between_the_table_ends_as_that_of_an_undisturbed_ru
     diary.failing = set()
     if not whole.exists():
         run(whole)
-    cells = sweep.plan(CONFIG).cells
+    cells = planned(CONFIG).cells
     solve = diary.solve
     for what, which in steps:
         key = cells[which % CELLS].key
@@ -454,7 +454,7 @@ def test_who_looks_meanwhile_sees_which_cells_run(tmp_path, diary):
         def finished(self, row):
             super().finished(row)
             here = Store(tmp_path)
-            seen.append((here.marks.held(), here.overview(sweep.plan(CONFIG))))
+            seen.append((here.marks.held(), here.overview(planned(CONFIG))))
 
     run(tmp_path, watch=Looking())
     for running, overview in seen:
@@ -489,7 +489,7 @@ def test_an_interrupt_while_cells_are_written_waits_until_all_are_kept(
 def test_a_worker_whose_run_no_longer_has_the_folder_stops_and_marks_nothing_failed(
     tmp_path, diary, monkeypatch
 ):
-    plan, store = sweep.plan(CONFIG), Store(tmp_path)
+    plan, store = planned(CONFIG), Store(tmp_path)
     with store.open(plan):
         chains = schedule.missing(plan, store, "cached")
         task, *_ = schedule.tasks(chains, CONFIG, store, 1)
@@ -515,7 +515,7 @@ def test_a_task_that_is_performed_again_goes_on_where_it_was(tmp_path, diary):
     """As a job that was preempted, or a task that a scheduler gives to another worker."""
     run(tmp_path)
     before = table(tmp_path)
-    plan, store = sweep.plan(CONFIG), Store(tmp_path)
+    plan, store = planned(CONFIG), Store(tmp_path)
     with store.open(plan):
         chains = schedule.missing(plan, store, "force")
         task, *_ = schedule.tasks(chains, CONFIG, store, 1)
@@ -584,7 +584,7 @@ def test_workers_that_die_before_they_begin_end_the_run(tmp_path, diary):
 
 def test_batches_are_bounded_by_the_test_points_too():
     many = replace(CONFIG, seeds=list(range(300)), data=DataConfig(sizes=(10,), n_test=10_000))
-    plan, store = sweep.plan(many), Store(Path("nowhere"))
+    plan, store = planned(many), Store(Path("nowhere"))
     chains = [schedule.PartialChain(chain.cells, None) for chain in plan.chains]
     tasks = schedule.tasks(chains, many, store, 1)
     assert max(len(task.chains) for task in tasks) * 10_000 // 4 * 3 <= schedule.BATCH_WORK
@@ -597,7 +597,7 @@ def test_a_task_stays_small_however_many_seeds_and_sizes_the_sweep_has():
         seeds=list(range(1000)),
         grid=GridConfig(sizes=tuple(range(1, 1001))),
     )
-    cells = tuple(sweep.Cell(f"n40-s7-G{size}-{'0' * 16}", 40, 7, size) for size in (1, 2, 3))
+    cells = tuple(Cell(f"n40-s7-G{size}-{'0' * 16}", 40, 7, size) for size in (1, 2, 3))
     store = Store(Path("nowhere"))
     (task,) = schedule.tasks([schedule.PartialChain(cells, None)], many, store, 1)
     assert (task.n_train, task.seeds, task.sizes) == (40, (7,), (1, 2, 3))
@@ -608,7 +608,7 @@ def test_a_task_stays_small_however_many_seeds_and_sizes_the_sweep_has():
 def test_what_is_left_after_a_death_is_said_and_not_done(tmp_path):
     """The cell that was running alone, when a second worker died over it, is given up; the rest of
     its chain is to be submitted again, from nothing."""
-    plan, store = sweep.plan(CONFIG), Store(tmp_path / "s")
+    plan, store = planned(CONFIG), Store(tmp_path / "s")
     with store.open(plan):
         chains = [schedule.PartialChain(plan.chains[0].cells, None)]
         (task,) = schedule.tasks(chains, CONFIG, store, 1)

@@ -22,13 +22,13 @@ from kansweep.config.data import DataConfig
 from kansweep.config.models import GridConfig, KANConfig
 from kansweep.config.run import RunConfig
 from kansweep.sweep import outputs
-from kansweep.sweep import plan as sweep
+from kansweep.sweep.plan import Plan, planned
 from kansweep.sweep.refusals import StoreError
 from kansweep.sweep.rows import SCHEMA
 from kansweep.sweep.store import Store
 
 CONFIG = RunConfig(seeds=[0], data=DataConfig(sizes=(30,)), grid=GridConfig(sizes=(3, 5)))
-PLAN = sweep.plan(CONFIG)
+PLAN = planned(CONFIG)
 KEYS = [cell.key for cell in PLAN.cells]
 CELL, STATE = f"cells/{KEYS[0]}.parquet", f"states/{KEYS[0]}.npz"
 COLUMNS = (
@@ -43,7 +43,7 @@ def row(key: str = KEYS[0], **values: object) -> dict[str, object]:
     return {"key": key, "status": "ok", "n_train": 30, "seed": 0, "train_rmse": 0.25, **values}
 
 
-def opened(folder: Path, plan: sweep.Plan = PLAN) -> Store:
+def opened(folder: Path, plan: Plan = PLAN) -> Store:
     """A sweep's folder that a run has left again."""
     store = Store(folder)
     with store.open(plan):
@@ -285,7 +285,7 @@ def test_rows_of_newer_and_older_versions_are_read(store, both):
 
 
 def test_a_changed_configuration_is_refused_and_the_difference_named(store):
-    other = sweep.plan(replace(CONFIG, model=KANConfig(k=2)))
+    other = planned(replace(CONFIG, model=KANConfig(k=2)))
     before = (store.folder / "config.yaml").read_bytes()
     with pytest.raises(StoreError, match=r"`model\.k` \(3 → 2\).*name=") as refusal:
         opened(store.folder, other)
@@ -294,11 +294,11 @@ def test_a_changed_configuration_is_refused_and_the_difference_named(store):
 
 
 def test_more_seeds_or_another_gpu_are_no_other_configuration(store):
-    opened(store.folder, sweep.plan(replace(CONFIG, seeds=[0, 3])))
+    opened(store.folder, planned(replace(CONFIG, seeds=[0, 3])))
     assert store.read_config()["seeds"] == [0, 3]
     gpu = store.folder.parent / "gpu"
     for device in ("cuda", "cuda:1"):
-        opened(gpu, sweep.plan(replace(CONFIG, device=device)))
+        opened(gpu, planned(replace(CONFIG, device=device)))
     with pytest.raises(StoreError, match=r"`device` \(cuda → cpu\)"):
         opened(gpu)
 
