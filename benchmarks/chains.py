@@ -19,8 +19,9 @@ from typing import Any
 import torch
 
 from kansweep import chain
-from kansweep.config import RunConfig
-from kansweep.solvers import Outcome, Solver
+from kansweep.columns import Status
+from kansweep.config.run import RunConfig
+from kansweep.solvers.contract import Outcome, Solver
 from kansweep.sources import source
 from kansweep.worker import make_solver, shape
 
@@ -56,6 +57,7 @@ def batch(n_train: int, grids: tuple[int, ...], seeds: tuple[int, ...]) -> chain
         n_train=n_train,
         n_test=config.data.n_test,
         seeds=seeds,
+        kind=config.kind,
         shapes=tuple(shape(config, size) for size in grids),
         device=config.device,
         dtype=config.dtype,
@@ -67,7 +69,7 @@ def run(work: chain.Batch) -> Iterator[dict[str, Any]]:
     for results in chain.train(work, solver, [None] * len(work.seeds), lambda _: None):
         counted = solver.taken()
         for result in results:
-            if result.status != chain.OK:  # its seconds would be those of something else
+            if result.status != Status.OK:  # its seconds would be those of something else
                 raise RuntimeError(f"G = {result.size}: {result.status}, {result.error}")
             yield {
                 "n_train": work.n_train,

@@ -25,7 +25,8 @@ import pandas as pd
 import torch
 
 from benchmarks.report import HERE, figures, markdown, measured_on, say
-from kansweep import __version__, config, files, rows, sweep
+from kansweep import __version__, files, rows, sweep
+from kansweep.config.run import RunConfig
 from kansweep.store import Store
 
 RESULTS = HERE / "ENGINES.md"
@@ -141,7 +142,7 @@ def cost(folder: Path, chains: Mapping[str, tuple[int, int]]) -> str:
 
 def fill(folder: Path, n_cells: int) -> None:
     """A sweep's folder with a row for every cell, as a run would have left it."""
-    job = config.RunConfig(name="many", outputs=str(folder), seeds=n_cells // 20)
+    job = RunConfig(name="many", outputs=str(folder), seeds=n_cells // 20)
     plan, store = sweep.plan(job), Store(folder / "many")
     rng = np.random.default_rng(0)
     with store.open(plan):

@@ -22,9 +22,9 @@ import torch
 from benchmarks import scaling
 from benchmarks.report import HERE, cells, figures, markdown, measured_on, own_chains, process, say
 from kansweep import __version__
-from kansweep.config import RunConfig
+from kansweep.config.run import RunConfig
 from kansweep.data import sample
-from kansweep.sources import Sampled
+from kansweep.sampling import Sampled
 from kansweep.targets import TARGETS
 
 PEERS_PYTHON = HERE / ".venv-peers" / "bin" / "python"

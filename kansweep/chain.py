@@ -1,39 +1,32 @@
-"""One batch of chains: train, extend the grid, train, ..., yielding the results of every size.
+"""One batch of chains: train, extend, train, ..., yielding the results of every size.
 
 Chains of a batch differ only in the seed and run as replicas of one tensor computation. What goes
 wrong is a result with a status, never an exception: a replica that fails alone is the only one
-marked, and its next grid starts cold.
+marked, and its next size starts cold.
 """
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kansweep.columns import Status
 from kansweep.data import Data, sample
-from kansweep.kan import KAN, concatenate, edges
-from kansweep.solvers import (
-    Iteration,
-    MLPShape,
-    Net,
-    Outcome,
-    Problem,
-    Shape,
-    Solver,
-    Trained,
-)
-from kansweep.sources import Source
-from kansweep.sweep import DIVERGED, FAILED, OK
-
-REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set
+from kansweep.events import Listener
+from kansweep.kinds import Kind
+from kansweep.protocol import Network, Refinable, Shape
+from kansweep.reasons import StopReason
+from kansweep.recorder import Recorder, TraceRow, rmse
+from kansweep.sampling import Source
+from kansweep.solvers.contract import Checkpoint, Outcome, Problem, Solver
+from kansweep.units import Units
 
 
 @dataclass(frozen=True)
@@ -44,38 +37,21 @@ class Batch:
     n_train: int
     n_test: int
     seeds: tuple[int, ...]
-    # In the order of training, each KAN an extension of the one before; an MLP has none.
-    shapes: tuple[Shape | MLPShape, ...]
+    kind: Kind
+    shapes: tuple[Shape, ...]  # in the order of training, each extending the one before
     device: str
     dtype: str
     trace: bool = False  # keep what every iteration reports
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a cell's training stands, as medians over the replicas still in it."""
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What training left of one replica: its numbers and its network, or the error in their
+    place."""
 
-    n_train: int
-    size: int
-    replicas: int
-    step: int
-    train_rmse: float
-    test_rmse: float
-    reg: float | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """How one cell ended; without a net where an exception left none."""
-
-    seed: int
-    size: int
-    status: str
+    status: Status
     stop_reason: str
-    seconds: float
-    started_at: datetime
     device: str
-    start_grid: int | None = None
     n_params: int | None = None
     train_rmse: float | None = None
     test_rmse: float | None = None
@@ -84,58 +60,85 @@ class Result:
     steps: int | None = None
     grad_norm: float | None = None
     error: str | None = None
-    net: Trained | None = None
+    net: Checkpoint | None = None
     trace: tuple[TraceRow, ...] = ()
 
 
-TraceRow = dict[str, float | int | bool | None]
-"""One iteration of one replica, by the names of ``store.TRACE``."""
+@dataclass(frozen=True, kw_only=True)
+class Result(Ending):
+    """How one cell ended, which it is and what it took; ``seconds`` is its share of the batch's."""
 
-Report = Callable[[Progress], None]
+    seed: int
+    size: int
+    start_grid: int | None  # the size at which its chain began from nothing
+    seconds: float
+    started_at: datetime
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What of it belongs into the cell's row."""
+        return {name: value for name, value in vars(self).items() if name not in ("net", "trace")}
 
 
 def train(
-    batch: Batch, solver: Solver[Any, Any], nets: Sequence[Trained | None], report: Report
+    batch: Batch, solver: Solver[Any, Any], nets: Sequence[Checkpoint | None], listener: Listener
 ) -> Iterator[list[Result]]:
     """Train every shape in turn; ``nets`` are what to extend, None to start cold.
 
     Yields one list a shape, a result a seed in the order of ``batch.seeds``.
     """
-    nets = list(nets)
-    clock = time.perf_counter()
+    nets, clock = list(nets), time.perf_counter()
+    training = _Training(batch, solver, listener)
     try:
         data = _sample(batch)
     except Exception as error:
-        for shape in batch.shapes:
-            yield [_failure(batch, seed, shape, error) for seed in batch.seeds]
+        yield from _none_begun(batch, error)
         return
     for shape in batch.shapes:
         started_at = datetime.now(UTC)
-        results = _cell(batch, solver, nets, data, shape, report)
+        endings = training.endings(nets, data, shape)
         now = time.perf_counter()
         share, clock = (now - clock) / len(batch.seeds), now
         results = [
-            replace(
-                _since(result, _start_grid(shape, net)),
+            Result(
+                **vars(ending),
+                seed=seed,
+                size=shape.size,
+                start_grid=_start_size(batch.kind, shape, net),
                 seconds=share,
                 started_at=started_at,
             )
-            for result, net in zip(results, nets, strict=True)
+            for seed, ending, net in zip(batch.seeds, endings, nets, strict=True)
         ]
         yield results
-        nets = [result.net if result.status == OK else None for result in results]
+        nets = [
+            result.net if batch.kind.extended and result.status == Status.OK else None
+            for result in results
+        ]
 
 
-def _start_grid(shape: Shape | MLPShape, net: Trained | None) -> int | None:
-    if isinstance(shape, MLPShape):
+def _none_begun(batch: Batch, error: Exception) -> Iterator[list[Result]]:
+    """Results of a batch whose data cannot be had: they took no time."""
+    ending = vars(_failure(error, batch.device))
+    for shape in batch.shapes:
+        yield [
+            Result(
+                **ending,
+                seed=seed,
+                size=shape.size,
+                start_grid=None,
+                seconds=0.0,
+                started_at=datetime.now(UTC),
+            )
+            for seed in batch.seeds
+        ]
+
+
+def _start_size(kind: Kind, shape: Shape, net: Checkpoint | None) -> int | None:
+    """The size at which a chain began from nothing, None of a kind that always does."""
+    if not kind.extended:
         return None
-    return shape.grid_size if net is None else net.start_grid
-
-
-def _since(result: Result, start_grid: int | None) -> Result:
-    """The result of a chain that began from nothing at that grid size."""
-    net = None if result.net is None else replace(result.net, start_grid=start_grid)
-    return replace(result, net=net, start_grid=start_grid)
+    return shape.size if net is None else net.start_size
 
 
 def _sample(batch: Batch) -> Data:
@@ -149,139 +152,91 @@ def _sample(batch: Batch) -> Data:
     )
 
 
-def _cell(
-    batch: Batch,
-    solver: Solver[Any, Any],
-    nets: list[Trained | None],
-    data: Data,
-    shape: Shape | MLPShape,
-    report: Report,
-) -> list[Result]:
-    """All replicas in one shape; where that raises, each alone, so that only one is lost."""
-    try:
-        return _trained(batch, solver, nets, data, shape, report)
-    except Exception as error:
-        if len(nets) == 1:
-            return [_failure(batch, batch.seeds[0], shape, error)]
-    alone = []
-    for r, seed in enumerate(batch.seeds):
-        one = replace(batch, seeds=(seed,))
-        part = data[torch.tensor([r], device=data.x_train.device)]
-        alone += _cell(one, solver, [nets[r]], part, shape, report)
-    return alone
-
-
-def _trained(
-    batch: Batch,
-    solver: Solver[Any, Any],
-    nets: list[Trained | None],
-    data: Data,
-    shape: Shape | MLPShape,
-    report: Report,
-) -> list[Result]:
-    lower, upper = (torch.from_numpy(end).to(data.x_train) for end in batch.source.bounds)
-    units = Units.of(batch.source, data.y_train)
-    problem = Problem(data.x_train, units.scaled(data.y_train), (lower, upper), batch.seeds)
-    diary = _Diary(batch, data, shape, units, report)
-    if isinstance(shape, MLPShape):
-        net, memory = solver.start(shape, problem), None
-    else:
-        net, memory = _begin(solver, shape, problem, [units.trained(net) for net in nets])
-    outcome = solver.solve(net, problem, memory, diary.observe)
-    return _results(batch, replace(outcome, kan=units.restored(outcome.kan)), data, diary)
-
-
 @dataclass(frozen=True)
-class Units:
-    """What outputs are trained in; those of a target are its own, exactly."""
+class _Training:
+    """A batch in the hands of a solver."""
 
-    offset: Tensor  # (M,)
-    scale: Tensor  # (M,)
+    batch: Batch
+    solver: Solver[Any, Any]
+    listener: Listener
 
-    @classmethod
-    def of(cls, source: Source, y: Tensor) -> Units:
-        offset, scale = (y.new_full(y.shape[-1:], number) for number in source.units)
-        return cls(offset, scale)
+    def endings(self, nets: Sequence[Checkpoint | None], data: Data, shape: Shape) -> list[Ending]:
+        """All replicas in one shape; where that raises, each alone, so that only one is lost."""
+        try:
+            return self._together(nets, data, shape)
+        except Exception as error:
+            if len(nets) == 1:
+                return [_failure(error, self.batch.device)]
+        alone = []
+        for r, seed in enumerate(self.batch.seeds):
+            one = replace(self, batch=replace(self.batch, seeds=(seed,)))
+            part = data[torch.tensor([r], device=data.x_train.device)]
+            alone += one.endings([nets[r]], part, shape)
+        return alone
 
-    def scaled(self, y: Tensor) -> Tensor:
-        return (y - self.offset) / self.scale
-
-    def trained(self, net: Trained | None) -> Trained | None:
-        if net is None:
-            return None
-        return replace(net, kan=net.kan.with_outputs(-self.offset / self.scale, 1 / self.scale))
-
-    def restored(self, net: Net) -> Net:
-        return net.with_outputs(self.offset, self.scale)
+    def _together(
+        self, nets: Sequence[Checkpoint | None], data: Data, shape: Shape
+    ) -> list[Ending]:
+        batch = self.batch
+        lower, upper = (torch.from_numpy(end).to(data.x_train) for end in batch.source.bounds)
+        units = Units.of(batch.source, data.y_train)
+        problem = Problem(data.x_train, units.scaled(data.y_train), (lower, upper), batch.seeds)
+        recorder = Recorder(data, shape.size, units, self.listener, trace=batch.trace)
+        net, memory = _begin(self.solver, shape, problem, [units.trained(net) for net in nets])
+        outcome = self.solver.solve(net, problem, memory, recorder.observe)
+        outcome = replace(outcome, net=units.restored(outcome.net))
+        starts = [_start_size(batch.kind, shape, net) for net in nets]
+        return _measured(outcome, data, recorder, starts)
 
 
 def _begin(
-    solver: Solver[Any, Any], shape: Shape, problem: Problem, nets: list[Trained | None]
-) -> tuple[Net, Tensor | None]:
-    """Every replica at the new grid size, extended where there is something to extend, and what
+    solver: Solver[Any, Any], shape: Shape, problem: Problem, nets: Sequence[Checkpoint | None]
+) -> tuple[Network, Tensor | None]:
+    """Every replica in the new shape, extended where there is something to extend, and what
     the method remembers: NaN where it starts cold, None where all do."""
     cold = [r for r, net in enumerate(nets) if net is None]
     begun = {
-        r: net.kan.refined(shape.grid_size)
+        r: cast(Refinable, net.net).refined(shape.size)
         for r, net in enumerate(nets)
-        if net is not None and isinstance(net.kan, KAN)
+        if net is not None
     }
     if cold:
         index = torch.tensor(cold, device=problem.x.device)
         started = solver.start(shape, problem[index])
         begun |= {r: started[i : i + 1] for i, r in enumerate(cold)}
-    known = [net.memory for net in nets if net is not None]
+    remembered = [net.memory for net in nets if net is not None]
     memory = None
-    if known:
-        unknown = torch.full_like(known[0], torch.nan)
-        memory = torch.cat([unknown if net is None else net.memory for net in nets])
-    return concatenate([begun[r] for r in range(len(nets))]), memory
+    if remembered:
+        nothing = torch.full_like(remembered[0], torch.nan)
+        memory = torch.cat([nothing if net is None else net.memory for net in nets])
+    return type(begun[0]).concatenated([begun[r] for r in range(len(nets))]), memory
 
 
-class _Diary:
-    """Follows the iterations of a batch: reports now and then, keeps all of them for a trace."""
-
-    def __init__(
-        self, batch: Batch, data: Data, shape: Shape | MLPShape, units: Units, report: Report
-    ) -> None:
-        self.batch, self.data, self.shape, self.units = batch, data, shape, units
-        self.report = report
-        self.rows: dict[int, list[TraceRow]] = defaultdict(list)
-        self.last = time.perf_counter()
-
-    def observe(self, now: Iteration) -> None:
-        if self.batch.trace:
-            for r, row in zip(now.replicas.tolist(), _trace_rows(now), strict=True):
-                self.rows[r].append(row)
-        if time.perf_counter() - self.last < REPORT_EVERY:
-            return
-        net, part = self.units.restored(now.kan()), self.data[now.replicas]
-        self.report(
-            Progress(
-                n_train=self.batch.n_train,
-                size=self.shape.size,
-                replicas=len(now.replicas),
-                step=now.step,
-                train_rmse=float((now.rmse * self.units.scale.mean()).median()),
-                test_rmse=float(rmse(net, part.x_test, part.y_test).median()),
-                reg=float(reg(net, part.x_train).median()) if isinstance(net, KAN) else None,
-            )
+def _measured(
+    outcome: Outcome[Any], data: Data, recorder: Recorder, starts: Sequence[int | None]
+) -> list[Ending]:
+    """The errors of every replica and its network, with the size at which its chain began."""
+    numbers = _numbers(outcome, data)
+    errors = zip(numbers["train_rmse"], numbers["test_rmse"], strict=True)
+    finite = [bool(np.isfinite(both).all()) for both in errors]
+    return [
+        Ending(
+            status=Status.OK if finite[r] else Status.DIVERGED,
+            stop_reason=outcome.stop_reason[r],
+            device=str(data.x_train.device),
+            n_params=outcome.net.n_params,
+            steps=outcome.steps[r],
+            net=Checkpoint(outcome.net[r : r + 1], outcome.memory[r : r + 1], start),
+            trace=recorder.trace(r),
+            **{name: values[r] for name, values in numbers.items()},
         )
-        self.last = time.perf_counter()
+        for r, start in enumerate(starts)
+    ]
 
 
-def _trace_rows(now: Iteration) -> list[TraceRow]:
-    columns: dict[str, list[Any]] = {
-        name: [None] * len(now.replicas) if value is None else value.tolist()
-        for name, value in vars(now).items()
-        if value is None or (isinstance(value, Tensor) and name != "replicas")
-    }
-    rows = zip(*columns.values(), strict=True)
-    return [{"step": now.step, **dict(zip(columns, row, strict=True))} for row in rows]
-
-
-def _results(batch: Batch, outcome: Outcome[Any], data: Data, diary: _Diary) -> list[Result]:
-    net = outcome.kan
+def _numbers(outcome: Outcome[Any], data: Data) -> dict[str, list[Any]]:
+    """Columns of results by name, a number a replica."""
+    net = outcome.net
     test_error = net(data.x_test) - data.y_test
     columns = {
         "train_rmse": rmse(net, data.x_train, data.y_train),
@@ -289,66 +244,21 @@ def _results(batch: Batch, outcome: Outcome[Any], data: Data, diary: _Diary) -> 
         "test_median_error": test_error.abs().flatten(1).median(1).values,
         "grad_norm": outcome.grad_norm,
     }
-    if isinstance(net, KAN):
-        columns["reg"] = reg(net, data.x_train)
-    numbers = {name: value.tolist() for name, value in columns.items()}
-    results = []
-    for r, seed in enumerate(batch.seeds):
-        finite = np.isfinite([numbers["train_rmse"][r], numbers["test_rmse"][r]]).all()
-        results.append(
-            Result(
-                seed,
-                diary.shape.size,
-                OK if finite else DIVERGED,
-                outcome.stop_reason[r],
-                seconds=0.0,
-                started_at=datetime.now(UTC),
-                device=str(data.x_train.device),
-                n_params=net.n_params,
-                steps=outcome.steps[r],
-                net=Trained(net[r : r + 1], outcome.memory[r : r + 1]),
-                trace=tuple(diary.rows[r]),
-                **{name: values[r] for name, values in numbers.items()},
-            )
-        )
-    return results
+    if (reg := net.regularity(data.x_train)) is not None:
+        columns["reg"] = reg
+    return {name: value.tolist() for name, value in columns.items()}
 
 
-def _failure(batch: Batch, seed: int, shape: Shape | MLPShape, error: Exception) -> Result:
-    return Result(
-        seed,
-        shape.size,
-        FAILED,
-        "out of memory" if _is_out_of_memory(error) else "exception",
-        seconds=0.0,
-        started_at=datetime.now(UTC),
-        device=batch.device,
+def _failure(error: Exception, device: str) -> Ending:
+    return Ending(
+        status=Status.FAILED,
+        stop_reason=StopReason.OUT_OF_MEMORY if _is_out_of_memory(error) else StopReason.EXCEPTION,
+        device=device,
         error=f"{type(error).__name__}: {error}",
     )
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     """torch says so with a class of its own on a GPU and in words on a CPU."""
-    known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
-    return known or "can't allocate memory" in str(error)
-
-
-def rmse(net: Net, x: Tensor, y: Tensor) -> Tensor:
-    """Root mean squared error of each replica, (R,)."""
-    return (net(x) - y).square().mean((1, 2)).sqrt()
-
-
-def reg(kan: KAN, x: Tensor) -> Tensor:
-    """The example's figure of regularity, recorded and not optimised, (R,).
-
-    With v the edges' mean |output| over their grid's width and p = v / sum v, each layer adds
-    sum v - 2 sum p log2(p + 1e-4): pykan's L1 and entropy terms with its default factors.
-    """
-    total = x.new_zeros(kan.n_replicas)
-    for layer in kan.layers:
-        out = edges(layer, x, kan.k)  # (R, n, I, O)
-        v = (out.abs().mean(1) / (layer.upper - layer.lower)[..., None]).flatten(1)
-        p = v / v.sum(1, keepdim=True)
-        total = total + v.sum(1) - 2 * (p * torch.log2(p + 1e-4)).sum(1)
-        x = out.sum(2)
-    return total
+    by_class = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+    return by_class or "can't allocate memory" in str(error)

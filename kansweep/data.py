@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.sources import Points, Source
+from kansweep.sampling import Points, Source
 
 
 @dataclass(frozen=True)

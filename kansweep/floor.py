@@ -130,9 +130,9 @@ def _sum(edges: Iterable[Edge], laws: dict[int, _Law], grid_size: int, k: int) -
         jet = fft.rfft(_spread((place - values[0]) / step, moments, size))
         jets += repeat(jet, count)
     total: Array = fft.irfft(reduce(_product, jets), size)
-    known = total[0] > _RARE * total[0].max()
+    likely = total[0] > _RARE * total[0].max()
     points = lower + step * np.arange(size)
-    return _Law(lower, upper, points[known], total[:, known])
+    return _Law(lower, upper, points[likely], total[:, likely])
 
 
 def _through(law: _Law, function: Univariate, grid_size: int, k: int) -> tuple[Array, Array]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from kansweep.checks import ConfigError, did_you_mean
+from kansweep.config.rules import ConfigError, did_you_mean
 
 Array = NDArray[np.float64]
 _Node = Callable[[Array], Any]  # (n, d) -> (n,) or a number
@@ -132,8 +132,8 @@ def _name(name: str, text: str, variables: set[int]) -> _Node:
         constant = np.float64(CONSTANTS[name])
         return lambda x: constant
     if not re.fullmatch(r"x[1-9]\d{0,3}", name) or int(name[1:]) > MOST_VARIABLES:
-        known = f"x1 to x{MOST_VARIABLES}, {' and '.join(CONSTANTS)}"
-        raise _refusal(text, f"have no names but {known}; `{name}` is none", "")
+        allowed = f"x1 to x{MOST_VARIABLES}, {' and '.join(CONSTANTS)}"
+        raise _refusal(text, f"have no names but {allowed}; `{name}` is none", "")
     index = int(name[1:])
     variables.add(index)
     return lambda x: x[:, index - 1]

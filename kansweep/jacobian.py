@@ -63,10 +63,10 @@ class Jacobian:
         out = torch.zeros(size, dtype=torch.float64, device=self.values.device)
         inner = inner.double()
         for first in range(0, n, at_once):
-            here = slice(first, first + at_once)
-            values, columns = self.values[..., here].double(), self.columns[..., here]
+            chunk = slice(first, first + at_once)
+            values, columns = self.values[..., chunk].double(), self.columns[..., chunk]
             if dense:
-                _add_dense(out, values, columns, outer[:, :, here].double(), inner)
+                _add_dense(out, values, columns, outer[:, :, chunk].double(), inner)
             else:
                 _add_scattered(out, values, columns)
         if inner.shape[2] and not dense:
@@ -92,10 +92,10 @@ class Jacobian:
         for layer in kan.layers:
             replicas, n_out, n_in, n_coef = layer.coef.shape
             edges, act = n_out * n_in, kan.k + 1
-            here = slice(start, start + edges * act)
-            values = self.values[:, :, here].unflatten(2, (edges, act))  # (R, M, E, k+1, n)
+            of_layer = slice(start, start + edges * act)
+            values = self.values[:, :, of_layer].unflatten(2, (edges, act))  # (R, M, E, k+1, n)
             edge = torch.arange(edges, device=values.device)[:, None]
-            first = self.columns[:, here].unflatten(1, (edges, act))[:, :, 0]
+            first = self.columns[:, of_layer].unflatten(1, (edges, act))[:, :, 0]
             first = first - offset - edge * n_coef  # (R, E, n)
             band = values.new_zeros(replicas, edges, n_coef * act)
             for d in range(act):
@@ -159,8 +159,8 @@ def layer_rows(layer: Layer, x: Tensor, k: int) -> Jacobian:
     one = replace(layer, coef=layer.coef[:, :1])
     nothing = x.new_zeros(0)
     silu = None if layer.base is None else silu_of(layer, x)
-    here = Activation(x, interval, bspline.basis(t, k), silu, nothing, nothing)
-    blocks = _blocks(one, here, k)
+    activation = Activation(x, interval, bspline.basis(t, k), silu, nothing, nothing)
+    blocks = _blocks(one, activation, k)
     values, columns, offset = [], [], 0
     for value, column, size in blocks:
         values.append(value.permute(0, 2, 3, 1).flatten(1, 2)[:, None])

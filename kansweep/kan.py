@@ -15,15 +15,40 @@ M outputs of the model, G grid size, K = G + k coefficients an edge, P trainable
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kansweep import bspline
+
+
+class Settings(Protocol):
+    """What a configuration says of a KAN, beside its widths and its grid."""
+
+    @property
+    def k(self) -> int: ...
+
+    @property
+    def base(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The KAN to be trained: layer widths, order, grid size, and whether edges have silu."""
+
+    width: tuple[int, ...]
+    k: int
+    grid_size: int
+    base: bool
+
+    @property
+    def size(self) -> int:
+        """What a chain grows along."""
+        return self.grid_size
 
 
 @dataclass(frozen=True)
@@ -74,6 +99,11 @@ class KAN:
 
     layers: tuple[Layer, ...]
     k: int
+
+    @classmethod
+    def shape_of(cls, settings: Settings, width: tuple[int, ...], size: int) -> Shape:
+        """The shape that a configuration's section ``model`` describes at one grid size."""
+        return Shape(width, settings.k, size, settings.base == "silu")
 
     @property
     def grid_size(self) -> int:
@@ -146,6 +176,21 @@ class KAN:
         base = None if layer.base is None else layer.base * factor
         return replace(self, layers=(*self.layers[:-1], replace(layer, coef=coef, base=base)))
 
+    def regularity(self, x: Tensor) -> Tensor:
+        """The example's figure of regularity, recorded and not optimised: (R, n, I) -> (R,).
+
+        With v the edges' mean |output| over their grid's width and p = v / sum v, each layer adds
+        sum v - 2 sum p log2(p + 1e-4): pykan's L1 and entropy terms with its default factors.
+        """
+        total = x.new_zeros(self.n_replicas)
+        for layer in self.layers:
+            out = edges(layer, x, self.k)  # (R, n, I, O)
+            v = (out.abs().mean(1) / (layer.upper - layer.lower)[..., None]).flatten(1)
+            p = v / v.sum(1, keepdim=True)
+            total = total + v.sum(1) - 2 * (p * torch.log2(p + 1e-4)).sum(1)
+            x = out.sum(2)
+        return total
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, named ``<layer>.<tensor>``, plus ``k``; the inverse of ``from_arrays``."""
         arrays = {
@@ -172,15 +217,15 @@ class KAN:
             layers.append(Layer(**tensors))
         return cls(tuple(layers), int(arrays["k"]))
 
-
-def concatenate(kans: list[KAN]) -> KAN:
-    """The replicas of several KANs of one shape in one."""
-    layers = []
-    for parts in zip(*(kan.layers for kan in kans), strict=True):
-        names = [name for name, _ in _tensors(parts[0])]
-        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
-        layers.append(replace(parts[0], **joined))
-    return KAN(tuple(layers), kans[0].k)
+    @classmethod
+    def concatenated(cls, nets: Sequence[KAN]) -> KAN:
+        """The replicas of several KANs of one shape in one."""
+        layers = []
+        for parts in zip(*(net.layers for net in nets), strict=True):
+            names = [name for name, _ in _tensors(parts[0])]
+            joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+            layers.append(replace(parts[0], **joined))
+        return cls(tuple(layers), nets[0].k)
 
 
 def where(mask: Tensor, a: KAN, b: KAN) -> KAN:

@@ -44,6 +44,7 @@ class Kind:
     offers: tuple[str, ...]  # to solvers, the one to be used first
     network: str  # module:class that builds it, a `networks.protocol.Network`
     mark: str  # the array by which stored weights are known to be of this kind
+    sizes: tuple[int, ...] = ()  # by default, where it has no keys of its own in `config`
     trained: str | None = None  # module:function from stored arrays to a NumPy function, if any
     theory: Callable[[float], float] | None = None
     sized_width: bool = False  # the size is the width of the hidden layers
@@ -128,8 +129,8 @@ DEFAULT = "kan"  # what rows are of that were written before there were others
 
 def of(frame: DataFrame) -> Kind:
     """The kind of the networks in these rows, which are of one."""
-    models = frame["model"].dropna() if "model" in frame else []
-    return KINDS[str(models.iloc[0])] if len(models) else KINDS[DEFAULT]
+    models = list(frame["model"].dropna()) if "model" in frame else []
+    return KINDS[models[0] if models else DEFAULT]
 
 
 def all_on_grid(frame: DataFrame) -> bool:
@@ -140,7 +141,7 @@ def all_on_grid(frame: DataFrame) -> bool:
 
 def of_arrays(arrays: Mapping[str, Any]) -> Kind | None:
     """The kind that stored weights are of, None where no mark is among them."""
-    return next((kind for kind in KINDS.values() if kind.mark in arrays), None)
+    return next((kind for kind in reversed(KINDS.values()) if kind.mark in arrays), None)
 
 
 def load(address: str) -> Any:

@@ -22,6 +22,7 @@ from pandas import DataFrame, Series
 from scipy import linalg, stats
 
 from kansweep import kinds
+from kansweep.columns import REQUIRED
 from kansweep.kinds import KAN, KINDS
 
 SPLITS = ("train", "test")
@@ -41,7 +42,6 @@ LAW_COLUMNS = [
 CONFIDENCE = 0.95
 BAND_SEEDS = 3  # fewer seeds say too little of their spread for a band
 
-_REQUIRED = ["data", "k", "n_train", "seed", "n_params", "train_rmse", "test_rmse"]
 _OPTIONAL: dict[str, Any] = {
     "status": "ok",
     "floor_rmse": np.nan,
@@ -207,11 +207,11 @@ def _long_enough(run: list[Any], rules: Rules) -> bool:
 def complete(results: DataFrame) -> DataFrame:
     """The rows with `model`, `size` and `noise`, which those of older versions lack: of KANs, their
     grid sizes and none."""
-    absent = [column for column in _REQUIRED if column not in results]
+    absent = [column for column in REQUIRED if column not in results]
     if "grid_size" not in results and "size" not in results:
         absent.append("grid_size")
     if absent:
-        required = [*_REQUIRED, "grid_size"]
+        required = [*REQUIRED, "grid_size"]
         raise ValueError(f"`results` must have the columns {required}; it lacks {absent}.")
     size = results["size"] if "size" in results else results["grid_size"]
     if "grid_size" in results:

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from kansweep.protocol import Linearisation
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,44 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+class Settings(Protocol):
+    """What a configuration says of an MLP, beside its widths."""
+
+    @property
+    def activation(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The MLP to be trained: layer widths and a name in ``ACTIVATIONS``."""
+
+    width: tuple[int, ...]
+    activation: str
+
+    @property
+    def size(self) -> int:
+        """The width of its hidden layers."""
+        return self.width[1]
+
+    def random(self, generators: Sequence[np.random.Generator], like: Tensor) -> MLP:
+        """Weights uniform with Glorot's variance for tanh and He's for the rest, biases uniform
+        within 1/sqrt(I) as in ``torch.nn.Linear``: with none, silu often ends in a poor minimum.
+
+        One replica a generator. Glorot and Bengio 2010; He et al. 2015.
+        """
+        weights: list[Tensor] = []
+        biases: list[Tensor] = []
+        for n_in, n_out in itertools.pairwise(self.width):
+            fan = n_in + n_out if self.activation == "tanh" else n_in
+            for parts, bound, size in (
+                (weights, math.sqrt(6 / fan), (n_out, n_in)),
+                (biases, math.sqrt(1 / n_in), (n_out,)),
+            ):
+                draws = np.stack([rng.uniform(-bound, bound, size) for rng in generators])
+                parts.append(torch.from_numpy(draws).to(like))
+        return MLP(tuple(weights), tuple(biases), self.activation)
+
+
 @dataclass(frozen=True)
 class MLP:
     """R multilayer perceptrons of one shape."""
@@ -54,6 +95,16 @@ class MLP:
     weights: tuple[Tensor, ...]  # (R, O, I) each
     biases: tuple[Tensor, ...]  # (R, O) each
     activation: str  # a name in ACTIVATIONS
+
+    @classmethod
+    def shape_of(cls, settings: Settings, width: tuple[int, ...], size: int) -> Shape:
+        """The shape that a configuration's section ``model`` describes; its size is in the
+        widths."""
+        return Shape(width, settings.activation)
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.width, self.activation)
 
     @property
     def width(self) -> tuple[int, ...]:
@@ -94,6 +145,43 @@ class MLP:
             [part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
         )
 
+    def linearised(self, x: Tensor) -> Linearisation:
+        """Outputs at points (R, n, I), and products with their Jacobian by backpropagation."""
+        inputs, slopes, outputs = self._forward(x)
+
+        def pull(v: Tensor) -> Tensor:
+            return _joined(self._backward(slopes, v), inputs)
+
+        def squared_norms() -> Tensor:
+            total, squares = torch.zeros_like(self.theta()), [h.square() for h in inputs]
+            for output in torch.eye(outputs.shape[2], dtype=x.dtype, device=x.device):
+                deltas = self._backward(slopes, output.expand_as(outputs))
+                total += _joined([delta.square() for delta in deltas], squares)
+            return total
+
+        return Linearisation(outputs, pull, squared_norms)
+
+    def _forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """What each layer takes in (R, n, I), the slopes between layers, and (R, n, M)."""
+        act = ACTIVATIONS[self.activation]
+        inputs, slopes = [x], []
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            z = torch.baddbmm(bias[:, None], inputs[-1], weight.mT)  # (R, n, O)
+            inputs.append(act.value(z))
+            slopes.append(act.slope(z, inputs[-1]))
+        last = torch.baddbmm(self.biases[-1][:, None], inputs[-1], self.weights[-1].mT)
+        return inputs, slopes, last
+
+    def _backward(self, slopes: list[Tensor], output: Tensor) -> list[Tensor]:
+        """An output's weights (R, n, M) pulled back to the sums of each layer, (R, n, O)."""
+        deltas = [output]
+        for weight, slope in zip(self.weights[:0:-1], slopes[::-1], strict=True):
+            deltas.append((deltas[-1] @ weight) * slope)
+        return deltas[::-1]
+
+    def regularity(self, x: Tensor) -> None:
+        """None is defined of an MLP."""
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays ``<layer>.weight`` and ``<layer>.bias``, replicas first, and ``activation``
         as a string array; the inverse of ``from_arrays``."""
@@ -120,6 +208,11 @@ class MLP:
 
         return cls(tensors("weight"), tensors("bias"), str(arrays["activation"]))
 
+    @classmethod
+    def concatenated(cls, nets: Sequence[MLP]) -> MLP:
+        """The replicas of several MLPs of one shape in one."""
+        return nets[0].with_theta(torch.cat([net.theta() for net in nets]))
+
     def of_inputs(self, shift: Tensor | float, scale: Tensor | float) -> MLP:
         """x -> self((x - shift) / scale), numbers or tensors (R, I); changes the first layer."""
         weight, bias = self.weights[0], self.biases[0]
@@ -145,6 +238,9 @@ class MLP:
         return replace(self, weights=tuple(parts[::2]), biases=tuple(parts[1::2]))
 
 
-def concatenate(mlps: list[MLP]) -> MLP:
-    """The replicas of several MLPs of one shape in one."""
-    return mlps[0].with_theta(torch.cat([mlp.theta() for mlp in mlps]))
+def _joined(deltas: list[Tensor], inputs: list[Tensor]) -> Tensor:
+    """Derivatives by weights and biases in the order of ``MLP.theta``, summed over points."""
+    parts = []
+    for delta, h in zip(deltas, inputs, strict=True):
+        parts += [(delta.mT @ h).flatten(1), delta.sum(1)]
+    return torch.cat(parts, dim=1)  # (R, P)

@@ -16,55 +16,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kansweep import files
+from kansweep import columns, files
+from kansweep.columns import Column
 
-SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("data", pa.string()),
-        ("n_train", pa.int64()),
-        ("seed", pa.int64()),
-        ("grid_size", pa.int64()),
-        ("k", pa.int64()),
-        ("width", pa.string()),
-        ("model", pa.string()),
-        ("solver", pa.string()),
-        ("n_params", pa.int64()),
-        ("train_rmse", pa.float64()),
-        ("test_rmse", pa.float64()),
-        ("test_median_error", pa.float64()),
-        ("floor_rmse", pa.float64()),
-        ("reg", pa.float64()),
-        ("status", pa.string()),
-        ("stop_reason", pa.string()),
-        ("steps", pa.int64()),
-        ("grad_norm", pa.float64()),
-        ("seconds", pa.float64()),
-        ("dtype", pa.string()),
-        ("device", pa.string()),
-        ("error", pa.string()),
-        ("version", pa.string()),
-        ("torch_version", pa.string()),
-        ("git_revision", pa.string()),
-        ("host", pa.string()),
-        ("started_at", pa.timestamp("us", tz="UTC")),
-        ("start_grid", pa.int64()),
-        ("size", pa.int64()),
-        ("noise", pa.float64()),
-    ]
-)
+_ARROW = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
 
-# One row an iteration of one cell, in ``traces/<key>.parquet``.
-TRACE = pa.schema(
-    [
-        ("step", pa.int64()),
-        ("rmse", pa.float64()),
-        ("grad_norm", pa.float64()),
-        ("accepted", pa.bool_()),
-        ("damping", pa.float64()),
-        ("penalty", pa.float64()),
-    ]
-)
+
+def _schema(of: Iterable[Column]) -> pa.Schema:
+    return pa.schema([(column.name, _ARROW[column.type]) for column in of])
+
+
+SCHEMA = _schema(columns.RESULTS)
+TRACE = _schema(columns.TRACE)  # of ``traces/<key>.parquet``, one row an iteration
 
 # What is raised by a file that is not what its name says, or is not there.
 UNREADABLE = (
@@ -93,14 +62,20 @@ _AT_ONCE = 1000  # tables of one row that are in memory together; each takes som
 
 
 def write_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Write one cell's row; NaN is stored as null. Raises OSError."""
+    """Write one cell's row; NaN is stored as null.
+
+    Raises OSError, and ValueError where it has a column that is none of a row's.
+    """
+    columns.check(columns.RESULTS, row)
     filled = {name: value for name, value in row.items() if not _is_nan(value)}
     table = pa.Table.from_pylist([filled], schema=SCHEMA)
     write_table(path, table, write_page_checksum=True)
 
 
 def write_trace(path: Path, steps: Sequence[Mapping[str, Any]]) -> None:
-    """Write the iterations of one cell. Raises OSError."""
+    """Write the iterations of one cell. Raises as ``write_row`` does."""
+    for step in steps:
+        columns.check(columns.TRACE, step)
     write_table(path, pa.Table.from_pylist(list(steps), schema=TRACE))
 
 
@@ -157,13 +132,13 @@ class Index:
             self._table = self._saved = _read_index(self._path)
         stamps = _scan(self._rows, ".parquet")
         states = _scan(self._states, ".npz")
-        found = {(key, *at, *states.get(key, _NO_FILE)) for key, at in stamps.items()}
-        columns = [self._table[name].to_pylist() for name in ("key", *_STAMPS)]
-        known = list(zip(*columns, strict=True))
-        kept = [entry in found for entry in known]
+        on_disk = {(key, *at, *states.get(key, _NO_FILE)) for key, at in stamps.items()}
+        entries = (self._table[name].to_pylist() for name in ("key", *_STAMPS))
+        indexed = list(zip(*entries, strict=True))
+        kept = [entry in on_disk for entry in indexed]
         parts = [self._table if all(kept) else self._table.filter(pa.array(kept, pa.bool_()))]
         damaged: list[Path] = []
-        new = sorted(found.difference(known))
+        new = sorted(on_disk.difference(indexed))
         for some in (new[i : i + _AT_ONCE] for i in range(0, len(new), _AT_ONCE)):
             read = ((self._read(key, damaged), at) for key, *at in some)
             tables = [_marked(row, at) for row, at in read if row is not None]
@@ -245,11 +220,9 @@ def _in_schema(table: pa.Table) -> pa.Table:
     """The row of another version: columns that it lacks are null, those it has more are dropped."""
     if table.schema.equals(SCHEMA):
         return table
-    there = set(table.column_names)
-    known = table.select([name for name in SCHEMA.names if name in there])
-    return pa.concat_tables([SCHEMA.empty_table(), known], promote_options="permissive").cast(
-        SCHEMA
-    )
+    shared = table.select([name for name in SCHEMA.names if name in table.column_names])
+    filled = pa.concat_tables([SCHEMA.empty_table(), shared], promote_options="permissive")
+    return filled.cast(SCHEMA)
 
 
 def _is_nan(value: object) -> bool:

@@ -8,45 +8,52 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kansweep import __version__, sources
-from kansweep.config import GridConfig, KANConfig, MLPConfig, RunConfig
+from kansweep.columns import Status
+from kansweep.config.run import RunConfig
+from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.rows import Stamp
 from kansweep.store import Store
-from kansweep.sweep import OK, Cell, Plan, layer_widths
+from kansweep.sweep import Cell, Plan, layer_widths
 
 # What one batch may hold: points times edges, which the Jacobian grows with, and squared
 # parameters, which normal equations do where they are formed; a few hundred megabytes either way.
 # A test point has no row in the Jacobian, and takes a quarter of a training point.
 BATCH_WORK, BATCH_SQUARES = 400_000, 4_000_000
-DIRECT_PARAMS = 1500  # with more parameters none are formed (solvers.systems.DIRECT_LIMIT)
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Consecutive cells of a chain to train, and the cell before them if its grid is extended."""
+class PartialChain:
+    """Consecutive cells of a chain to train, and the key of the cell before them, which the first
+    of them extends; None where it starts from nothing."""
 
     cells: tuple[Cell, ...]
     before: str | None
 
     @property
-    def alike(self) -> tuple[int, ...]:
-        """Data size and sizes: stretches that share them can be trained in lockstep."""
+    def seed(self) -> int:
+        return self.cells[0].seed
+
+    @property
+    def batch_key(self) -> tuple[int, ...]:
+        """Data size and sizes: those that share them can be trained in lockstep."""
         return (self.cells[0].n_train, *(cell.size for cell in self.cells))
 
 
 @dataclass(frozen=True)
 class Task:
-    """Stretches that are alike, for one worker, with all that their rows and resumption need.
+    """Chains, or parts of them, of one batch key, for one worker, with all that their rows and
+    resumption need.
 
     A task that was cut off goes on when it is given to a worker again: ``remaining`` tells what of
     it is not written yet.
     """
 
-    config: RunConfig  # with the seeds of these stretches alone
-    stretches: tuple[Stretch, ...]
+    config: RunConfig  # the sweep's; which of its seeds and sizes are meant, the chains say
+    chains: tuple[PartialChain, ...]
     run: str | None  # which run it belongs to: it is void once another one has the folder
     replaces: Mapping[str, Stamp] = field(default_factory=dict)  # rows that are there, but not kept
     suspects: frozenset[str] = frozenset()  # cells in progress when a worker died
@@ -54,18 +61,23 @@ class Task:
 
     @property
     def name(self) -> str:
-        return self.stretches[0].cells[0].key
+        return self.chains[0].cells[0].key
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        return tuple(cell for stretch in self.stretches for cell in stretch.cells)
+        return tuple(cell for chain in self.chains for cell in chain.cells)
 
-    def narrowed(self, stretches: Iterable[Stretch], **changes: Any) -> Task:
-        """The task with these of its stretches, or parts of them, alone."""
-        stretches = tuple(stretches)
-        seeds = tuple(stretch.cells[0].seed for stretch in stretches)
-        config = replace(self.config, seeds=seeds)
-        return replace(self, config=config, stretches=stretches, **changes)
+    @property
+    def n_train(self) -> int:
+        return self.chains[0].cells[0].n_train
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(chain.seed for chain in self.chains)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(cell.size for cell in self.chains[0].cells)
 
 
 def described(task: Task, cell: Cell) -> dict[str, Any]:
@@ -76,8 +88,8 @@ def described(task: Task, cell: Cell) -> dict[str, Any]:
         "data": sources.label(config.data),
         "n_train": cell.n_train,
         "seed": cell.seed,
-        "grid_size": cell.size if isinstance(model, KANConfig) else None,
-        "k": model.k if isinstance(model, KANConfig) else None,
+        "grid_size": cell.size if config.kind.on_grid else None,
+        "k": model.order,
         "width": "-".join(map(str, layer_widths(config, cell.size))),
         "model": model.name,
         "solver": config.solver.name,
@@ -91,21 +103,21 @@ def described(task: Task, cell: Cell) -> dict[str, Any]:
 # ------------------------------------------------------------------------- what is left to do
 
 
-def missing(plan: Plan, store: Store, mode: str) -> list[Stretch]:
+def missing(plan: Plan, store: Store, mode: str) -> list[PartialChain]:
     """What ``run.mode`` asks for and is not on disk, in the order of the plan."""
-    census = store.census()
-    statuses = {} if mode == "force" else census.column("status")
-    sound = {key for key, status in statuses.items() if status == OK}
+    index = store.index()
+    statuses = {} if mode == "force" else index.column("status")
+    sound = {key for key, status in statuses.items() if status == Status.OK}
     kept = set(statuses)
     if mode == "retry":
-        starts = census.column("start_grid")
+        starts = index.column("start_grid")
         kept = sound - {key for chain in plan.chains for key in _spoilt(chain.cells, sound, starts)}
-    found: list[Stretch] = []
+    partial: list[PartialChain] = []
     for chain in plan.chains:
         if not all(cell.key in kept for cell in chain.cells):
             wanted = _wanted(chain.cells, kept, sound, store)
-            found += _stretches(chain.cells, wanted, sound)
-    return found
+            partial += _parts(chain.cells, wanted, sound)
+    return partial
 
 
 def _spoilt(
@@ -128,12 +140,13 @@ def _wanted(cells: tuple[Cell, ...], kept: set[str], sound: set[str], store: Sto
     return wanted
 
 
-def _stretches(cells: tuple[Cell, ...], wanted: set[str], sound: set[str]) -> Iterator[Stretch]:
+def _parts(cells: tuple[Cell, ...], wanted: set[str], sound: set[str]) -> Iterator[PartialChain]:
+    """The longest runs of cells that are wanted."""
     before: str | None = None
     for is_wanted, group in itertools.groupby(cells, lambda cell: cell.key in wanted):
         part = tuple(group)
         if is_wanted:
-            yield Stretch(part, before)
+            yield PartialChain(part, before)
         before = part[-1].key if part[-1].key in sound else None
 
 
@@ -141,68 +154,56 @@ def _stretches(cells: tuple[Cell, ...], wanted: set[str], sound: set[str]) -> It
 
 
 def tasks(
-    stretches: list[Stretch], config: RunConfig, store: Store, workers: int | None
+    chains: list[PartialChain], config: RunConfig, store: Store, workers: int | None
 ) -> list[Task]:
-    """Batches of the stretches that are alike; with ``workers`` None, one chain a task.
+    """Batches of the chains that can be trained in lockstep; with ``workers`` None, one a task.
 
-    Each kind of stretch is shared out equally among the workers, and what takes longest comes
+    Those of one batch key are shared out equally among the workers, and what takes longest comes
     first, so that all end at about the same time.
     """
-    run = store.holder().get("run")
-    found = []
-    for members in batches(stretches):
+    run, made = store.holder(), []
+    for members in batches(chains):
         most = 1 if workers is None else _largest(members[0], config)
         share = workers or 1
         parts = min(len(members), share * -(-len(members) // (share * most)))
         for part in _shared_out(members, parts):
-            keys = [cell.key for stretch in part for cell in stretch.cells]
+            keys = [cell.key for chain in part for cell in chain.cells]
             replaces = {key: stamp for key in keys if (stamp := store.stamp(key)) is not None}
-            seeds = tuple(stretch.cells[0].seed for stretch in part)
-            small = _sized(replace(config, seeds=seeds), part[0].alike[1:])  # each is sent alone
-            found.append(Task(small, tuple(part), run, replaces))
-    return found if workers == 1 else sorted(found, key=_cost, reverse=True)
+            made.append(Task(config, tuple(part), run, replaces))
+    return made if workers == 1 else sorted(made, key=_cost, reverse=True)
 
 
-def _shared_out(members: list[Stretch], parts: int) -> Iterator[list[Stretch]]:
+def _shared_out(members: list[PartialChain], parts: int) -> Iterator[list[PartialChain]]:
     ends = [len(members) * part // parts for part in range(parts + 1)]
     return (members[a:b] for a, b in itertools.pairwise(ends))
 
 
-def _sized(config: RunConfig, sizes: tuple[int, ...]) -> RunConfig:
-    """The configuration with these sizes alone."""
-    if isinstance(config.model, MLPConfig):
-        return replace(config, model=replace(config.model, widths=sizes))
-    return replace(config, grid=GridConfig(sizes))
-
-
-def _largest(stretch: Stretch, config: RunConfig) -> int:
-    """How many such stretches one batch may hold."""
-    n_train, *_, size = stretch.alike
-    widths = layer_widths(config, size)
+def _largest(chain: PartialChain, config: RunConfig) -> int:
+    """How many such chains one batch may hold."""
+    n_train, *_, size = chain.batch_key
+    per_point, n_params = config.model.footprint(layer_widths(config, size), size)
     points = max(n_train, (config.data.n_test or 0) // 4)
-    if not isinstance(config.model, KANConfig):
-        return max(1, BATCH_WORK // (points * sum(widths)))
-    edges = sum(a * b for a, b in itertools.pairwise(widths))
-    n_params = min(edges * (size + config.model.k + 1), DIRECT_PARAMS)
-    return max(1, min(BATCH_WORK // (points * edges), BATCH_SQUARES // n_params**2))
+    most = BATCH_WORK // (points * per_point)
+    if n_params:
+        most = min(most, BATCH_SQUARES // min(n_params, DIRECT_LIMIT) ** 2)
+    return max(1, most)
 
 
 def _cost(task: Task) -> float:
     """What a task takes, roughly and relative to others of the same sweep."""
-    n_train, *sizes = task.stretches[0].alike
-    return len(task.stretches) * sum(n_train + 25 * size + 2000 for size in sizes)
+    return len(task.chains) * sum(task.n_train + 25 * size + 2000 for size in task.sizes)
 
 
-def remaining(task: Task, store: Store) -> list[Stretch]:
+def remaining(task: Task, store: Store) -> list[PartialChain]:
     """What of a task is not written yet, each chain from the first such cell on."""
     left = []
-    for stretch in task.stretches:
-        before, cells = stretch.before, list(stretch.cells)
+    for chain in task.chains:
+        before, cells = chain.before, list(chain.cells)
         while cells and (row := written(cells[0].key, task, store)) is not None:
-            before = row["key"] if row["status"] == OK else None
+            before = row["key"] if row["status"] == Status.OK else None
             del cells[0]
         if cells:
-            left.append(Stretch(tuple(cells), before))
+            left.append(PartialChain(tuple(cells), before))
     return left
 
 
@@ -211,9 +212,9 @@ def written(key: str, task: Task, store: Store) -> dict[str, Any] | None:
     return None if store.stamp(key) in (None, task.replaces.get(key)) else store.row(key)
 
 
-def batches(stretches: Iterable[Stretch]) -> list[list[Stretch]]:
-    """The stretches that are alike, together."""
-    alike: dict[tuple[int, ...], list[Stretch]] = defaultdict(list)
-    for stretch in stretches:
-        alike[stretch.alike].append(stretch)
-    return list(alike.values())
+def batches(chains: Iterable[PartialChain]) -> list[list[PartialChain]]:
+    """The chains that can be trained in lockstep, together."""
+    members: dict[tuple[int, ...], list[PartialChain]] = defaultdict(list)
+    for chain in chains:
+        members[chain.batch_key].append(chain)
+    return list(members.values())

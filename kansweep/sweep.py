@@ -7,34 +7,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kansweep import sources
-from kansweep.checks import ConfigError
+from kansweep.config.keys import identity
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
 
-if TYPE_CHECKING:
-    from kansweep.config import RunConfig
-
-# Raised when the same configuration would give other numbers than before, or another row.
-REVISIONS = {"format": 2, "lm": 3, "lbfgs": 1, "mlp": 1}
-
-# Parts of a configuration that decide which cells there are, or how they are run, but none of
-# a cell's numbers (sizes and seeds are in the cell itself).
-EXTENT = ("data.sizes", "grid.sizes", "model.widths", "seeds")
-CONDUCT = ("name", "outputs", "engine", "run", "solver.trace", "data.path", "data.hidden")
-# Settings that came after the first sweeps were made, with the values that change nothing: these
-# are no part of a key, so that older folders stay what they are.
-NEUTRAL: dict[str, Any] = {
-    "data.noise": 0,
-    "data.sampling": "uniform",
-    "data.formula": None,
-    "data.target": None,
-    "data.domain": None,
-    "data.inputs": None,
-    "data.output": None,
-    "data.sha256": None,
-}
-
+FORMAT = 2  # raised when the same configuration would give another row; methods have revisions too
 
 MOST_CELLS = 2_000_000  # planned in some ten seconds and a gigabyte
 
@@ -43,8 +23,7 @@ OK, DIVERGED, FAILED = "ok", "diverged", "failed"  # how a cell ends: its row's 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training: a data size, a seed and a size, at the end of its chain so far. The size is a
-    KAN's grid size or an MLP's width."""
+    """One training: a data size, a seed and a size, at the end of its chain so far."""
 
     key: str
     n_train: int
@@ -54,8 +33,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Chain:
-    """The cells of one data size and seed in ascending grid size, each warm-started by the last;
-    an MLP is not extended, and its cells are chains of one."""
+    """The cells of one data size and seed in ascending size, each warm-started by the last; of a
+    kind of network that is not extended a single one."""
 
     n_train: int
     seed: int
@@ -75,16 +54,16 @@ class Plan:
 
 
 def plan(config: RunConfig) -> Plan:
-    """The sweep of a checked and settled configuration: data sizes, then seeds, then sizes."""
-    _check_start(config)
+    """The sweep of a checked and resolved configuration: data sizes, then seeds, then sizes."""
+    config.solver.check_width(layer_widths(config, config.sizes[0]))
     _check_number(config)
     record = _plain(asdict(config))
-    if config.model.name == "kan" and record["model"]["hidden"] is None:
-        record["model"]["hidden"] = list(layer_widths(config, 1)[1:-1])
+    if record["model"].get("hidden", ()) is None:
+        record["model"]["hidden"] = list(layer_widths(config, config.sizes[0])[1:-1])
     if config.seeds == tuple(range(len(config.seeds))):
         record["seeds"] = len(config.seeds)
-    cells = _cells(record)
-    extended = [config.sizes] if config.model.name == "kan" else [(w,) for w in config.sizes]
+    cells = _cells(record, config)
+    extended = [config.sizes] if config.kind.extended else [(size,) for size in config.sizes]
     chains = [
         Chain(n_train, seed, cells(n_train, seed, sizes))
         for n_train in config.data.sizes or ()
@@ -95,53 +74,28 @@ def plan(config: RunConfig) -> Plan:
 
 
 def layer_widths(config: RunConfig, size: int) -> tuple[int, ...]:
-    """[n_inputs, *hidden, n_outputs]: of a KAN the hidden widths that suit the data unless given,
-    of an MLP its ``size`` in each hidden layer."""
+    """[n_inputs, *hidden, n_outputs] of the network of one size."""
     n_inputs, suggested, n_outputs = sources.shape(config.data)
     return (n_inputs, *config.model.hidden_widths(suggested, size), n_outputs)
-
-
-def _check_start(config: RunConfig) -> None:
-    """The additive start is that of one hidden node; a linear model needs none."""
-    if getattr(config.solver, "start", "auto") != "additive":
-        return
-    width = layer_widths(config, 1)
-    if width[1:-1] not in ((), (1,)):
-        shown = "-".join(map(str, width))
-        raise ConfigError(
-            f"`solver.start` may be additive only with one hidden node; the width is {shown}."
-        )
 
 
 def _check_number(config: RunConfig) -> None:
     asked = len(config.seeds) * len(config.data.sizes or ()) * len(config.sizes)
     if asked > MOST_CELLS:
-        axis = "grid.sizes" if config.model.name == "kan" else "model.widths"
         raise ConfigError(
-            f"`seeds`, `data.sizes` and `{axis}` may make {MOST_CELLS:,} cells; got {asked:,}."
+            f"`seeds`, `data.sizes` and `{config.kind.axis}` may make {MOST_CELLS:,} cells;"
+            f" got {asked:,}."
         )
 
 
-def identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that all cells of a sweep share, flat: another value is another sweep."""
-    shared = {
-        key: value
-        for key, value in _flat(record).items()
-        if not {key, key.partition(".")[0]} & {*EXTENT, *CONDUCT}
-        and not (key in NEUTRAL and value == NEUTRAL[key])
-    }
-    if "device" in shared:
-        shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter
-    return shared
-
-
-def _cells(record: dict[str, Any]) -> Callable[[int, int, tuple[int, ...]], tuple[Cell, ...]]:
+def _cells(
+    record: dict[str, Any], config: RunConfig
+) -> Callable[[int, int, tuple[int, ...]], tuple[Cell, ...]]:
     """What makes the cells of a chain. The content of a key is written out once for all cells,
     since there may be many."""
     shared = identity(record)
-    mlp = shared["model.name"] == "mlp"
-    method = "mlp" if mlp else shared["solver.name"]
-    revisions = {name: REVISIONS.get(name, 1) for name in ("format", method)}
+    letter, method = config.kind.letter, config.method
+    revisions = {"format": FORMAT, method.name: method.revision}
     slots = {"n_train": "\0n", "seed": "\0s", "grids": "\0g"}  # no setting holds a null character
     text = json.dumps({**shared, **slots, "revisions": revisions}, sort_keys=True)
     n_slot, seed_slot, grids_slot = map(json.dumps, slots.values())
@@ -152,21 +106,11 @@ def _cells(record: dict[str, Any]) -> Callable[[int, int, tuple[int, ...]], tupl
         for last, size in enumerate(sizes):
             content = chain.replace(grids_slot, json.dumps(sizes[: last + 1]))
             digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-            key = f"n{n_train}-s{seed}-{'W' if mlp else 'G'}{size}-{digest}"
+            key = f"n{n_train}-s{seed}-{letter}{size}-{digest}"
             made.append(Cell(key, n_train, seed, size))
         return tuple(made)
 
     return cells
-
-
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in record.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
 
 
 def _plain(value: Any) -> Any:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kansweep.checks import ConfigError, did_you_mean
+from kansweep.config.rules import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Array = NDArray[np.float64]
 
-KINDS = (".csv", ".parquet", ".npz")
+ENDINGS = (".csv", ".parquet", ".npz")
 UNNAMED = "Unnamed:"  # what pandas calls a column without a name, such as an index of its own
 LEAST_SIZE = 20  # of the sizes that are chosen for a table
 
@@ -80,20 +80,20 @@ def _read(
 def _frame(file: Path) -> DataFrame:
     import pandas as pd
 
-    kind = file.suffix.lower()
-    if kind not in KINDS:
-        raise _refusal(file, f"end in {', '.join(KINDS)}")
+    ending = file.suffix.lower()
+    if ending not in ENDINGS:
+        raise _refusal(file, f"end in {', '.join(ENDINGS)}")
     try:
-        if kind == ".csv":
+        if ending == ".csv":
             frame = pd.read_csv(file)
-        elif kind == ".parquet":
+        elif ending == ".parquet":
             frame = pd.read_parquet(file)
         else:
             with np.load(file, allow_pickle=False) as arrays:
                 frame = pd.DataFrame(_columns(dict(arrays)))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise _refusal(file, f"be a {kind[1:]} file that can be read: {reason}") from error
+        raise _refusal(file, f"be a {ending[1:]} file that can be read: {reason}") from error
     return frame.rename(columns=str)
 
 
@@ -137,5 +137,5 @@ def _refusal(file: Path, must: str) -> ConfigError:
 
 def sizes(most: int) -> tuple[int, ...]:
     """Up to four data sizes for a table: all rows that there are, and thirds of them."""
-    found: Sequence[int] = [round(most / 10 ** (half / 2)) for half in (3, 2, 1, 0)]
-    return tuple(size for size in found if size >= LEAST_SIZE or (size == most and most >= 2))
+    thirds: Sequence[int] = [round(most / 10 ** (half / 2)) for half in (3, 2, 1, 0)]
+    return tuple(size for size in thirds if size >= LEAST_SIZE or (size == most and most >= 2))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kansweep import kinds
 from kansweep.model import ACTIVATIONS, Layer, MLPModel, Model
 from kansweep.targets import Array
 
@@ -73,9 +74,9 @@ def read(path: Path, data: str | None = None) -> Model | MLPModel:
 
 def of_cell(folder: Path, cell: Mapping[str, Any]) -> Model | MLPModel:
     """The network of a row of a sweep's results."""
-    from kansweep import store  # pandas, for those who have a folder
+    from kansweep.layout import Layout
 
-    path = store.state_path(folder, cell["key"])
+    path = Layout(folder).state(cell["key"])
     if not path.exists():
         raise FileNotFoundError(f"The weights of {cell['key']} are not in {folder}.")
     return read(path, cell["data"])
@@ -140,8 +141,15 @@ def _results(folder: Path) -> DataFrame:
 
 def from_arrays(arrays: Mapping[str, Any], data: str | None = None) -> Model | MLPModel:
     """The network of a cell's weights. Raises ValueError that names what is wrong with them."""
-    if "activation" in arrays:
-        return _mlp(arrays, data)
+    kind = kinds.of_arrays(arrays) or kinds.KINDS[kinds.DEFAULT]  # which says what is missing
+    if kind.trained is None:
+        raise ValueError(f"networks of model={kind.name} are not read back as functions")
+    network: Model | MLPModel = kinds.load(kind.trained)(arrays, data)
+    return network
+
+
+def kan(arrays: Mapping[str, Any], data: str | None) -> Model:
+    """The KAN of a cell's weights, as ``from_arrays``."""
     k = _scalar(arrays, "k")
     if not (isinstance(k, int) and k >= 1):
         raise ValueError(f"`k` is {k!r}")
@@ -168,7 +176,8 @@ def _layer(arrays: Mapping[str, Any], index: int, k: int) -> Layer:
     return Layer(coef, lower, upper, base, along["shift"], along["scale"], k)
 
 
-def _mlp(arrays: Mapping[str, Any], data: str | None) -> MLPModel:
+def mlp(arrays: Mapping[str, Any], data: str | None) -> MLPModel:
+    """The MLP of a cell's weights, as ``from_arrays``."""
     activation = _scalar(arrays, "activation")
     if activation not in ACTIVATIONS:
         raise ValueError(f"`activation` is {activation!r}, not one of {', '.join(ACTIVATIONS)}")

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import torch
 
-from kansweep import chain, floor, schedule, sources
-from kansweep.checks import ConfigError
-from kansweep.config import KANConfig, LBFGSConfig, LMConfig, MLPConfig, RunConfig
+from kansweep import chain, floor, kinds, schedule, sources
+from kansweep.config.data import N_TEST
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
+from kansweep.events import Event, Finished, Listener, Progressed
+from kansweep.kinds import Kind
+from kansweep.marks import PATIENCE, Mark
+from kansweep.protocol import Network, Shape
+from kansweep.provenance import provenance
 from kansweep.schedule import Task
 from kansweep.signals import interrupts_later
-from kansweep.solvers import MLPShape, Shape, Solver, Trained
-from kansweep.solvers.lbfgs import LBFGS
-from kansweep.solvers.lm import LM
-from kansweep.solvers.mlp_lbfgs import MLPLBFGS
-from kansweep.store import PATIENCE, Note, Store
+from kansweep.solvers.contract import Checkpoint, Solver
+from kansweep.store import Store
 from kansweep.sweep import Cell, layer_widths
-
-
-class Listener(Protocol):
-    """Who is told, where the task is trained, how it goes."""
-
-    def progress(self, now: Mapping[str, Any]) -> None: ...
-
-    def finished(self, row: Mapping[str, Any]) -> None: ...
 
 
 class Superseded(BaseException):
@@ -46,122 +38,132 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
             return False
         time.sleep(0.1)
     try:
-        with store.mark(task.name) as note, _one_thread():
-            diary = _Diary(task, store, note, listener)
-            for stretches in schedule.batches(schedule.remaining(task, store)):
-                _train(task.narrowed(stretches), store, diary)
+        with store.marks.hold(task.name) as write, _one_thread():
+            reporter = _TaskReporter(task, store, write, listener)
+            for chains in schedule.batches(schedule.remaining(task, store)):
+                _train(replace(task, chains=tuple(chains)), store, reporter)
     except Superseded:
         return False
     return True
 
 
-class _Diary:
-    """Says in the task's mark, and to whoever listens here, which cells run and which are done.
+class _TaskReporter:
+    """Says in the task's mark, and to whoever listens in this process, which cells run and which
+    are done.
 
     Raises Superseded instead where nobody is there any more who wants to know: a worker on
     another machine may outlive the run that it works for.
     """
 
-    def __init__(self, task: Task, store: Store, note: Note, listener: Listener | None) -> None:
-        self.task, self.store, self.note, self.listener = task, store, note, listener
-        self.running: list[str] = []
-        self.done: list[str] = []
+    def __init__(
+        self,
+        task: Task,
+        store: Store,
+        write: Callable[[Mark], None],
+        listener: Listener | None,
+    ) -> None:
+        self.task, self.store, self.write, self.listener = task, store, write, listener
+        self.mark = Mark()
 
-    def begun(self, cells: Sequence[Cell]) -> None:
-        self.running = [cell.key for cell in cells]
-        self._say({"n_train": cells[0].n_train, "size": cells[0].size})
+    def begin(self, cells: Sequence[Cell]) -> None:
+        self._say(replace(self.mark, running=tuple(cell.key for cell in cells), progress=None))
 
-    def progress(self, now: chain.Progress) -> None:
-        self._say(vars(now))
+    def hear(self, event: Event) -> None:
+        """Write a progress into the mark, and pass every event on."""
+        if isinstance(event, Progressed):
+            self._say(replace(self.mark, progress=event))
         if self.listener is not None:
-            self.listener.progress(vars(now))
+            self.listener(event)
 
-    def finished(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self.done += [row["key"] for row in rows]
-        if self.listener is not None:
-            for row in rows:
-                self.listener.finished(row)
+    def finish(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.mark = replace(self.mark, done=(*self.mark.done, *(row["key"] for row in rows)))
+        for row in rows:
+            self.hear(Finished(row))
 
-    def _say(self, facts: Mapping[str, Any]) -> None:
+    def _say(self, mark: Mark) -> None:
         if not self.store.is_held_by(self.task.run):
             raise Superseded
-        self.note({**facts, "running": self.running, "done": self.done})
+        self.mark = mark
+        self.write(mark)
 
 
-def _train(task: Task, store: Store, diary: _Diary) -> None:
-    """Train stretches that are alike in lockstep."""
+def _train(task: Task, store: Store, reporter: _TaskReporter) -> None:
+    """Train the chains of a task in lockstep."""
     batch = _batch(task)
-    nets = [_load(store, stretch.before, batch.device) for stretch in task.stretches]
-    ends = chain.train(batch, make_solver(task.config), nets, diary.progress)
-    for cells in zip(*(stretch.cells for stretch in task.stretches), strict=True):  # of one size
-        diary.begun(cells)
-        results, rows = next(ends), []
+    nets = [_load(store, part.before, batch) for part in task.chains]
+    of_each_size = chain.train(batch, make_solver(task.config), nets, reporter.hear)
+    for cells in zip(*(part.cells for part in task.chains), strict=True):  # of one size
+        reporter.begin(cells)
+        results = next(of_each_size)
         with interrupts_later():
-            for cell, result in zip(cells, results, strict=True):
-                measured = {n: v for n, v in vars(result).items() if n not in ("net", "trace")}
-                known = schedule.described(task, cell) | _facts(task.config, cell)
-                rows.append({**known, **_here(), **measured})
-                if batch.trace:
-                    store.write_trace(cell.key, result.trace)
-                store.write_cell(rows[-1], None if result.net is None else result.net.to_arrays())
-        diary.finished(rows)  # who is told may stop the run, but not lose what is done
+            rows = [
+                _kept(task, cell, result, store)
+                for cell, result in zip(cells, results, strict=True)
+            ]
+        reporter.finish(rows)  # who is told may stop the run, but not lose what is done
+
+
+def _kept(task: Task, cell: Cell, result: chain.Result, store: Store) -> dict[str, Any]:
+    """Write all that there is of a cell, its row last; the row."""
+    before = schedule.described(task, cell) | _facts(task.config, cell) | provenance()
+    row = before | result.columns  # the device that trained it, where both say one
+    if task.config.solver.trace:
+        store.write_trace(cell.key, result.trace)
+    store.write_cell(row, None if result.net is None else result.net.to_arrays())
+    return row
 
 
 def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
     """What is known of a cell without training it, as far as it takes the target to know it."""
-    if config.data.name == "table":
+    if config.data.is_table:
         return {"floor_rmse": None, "noise": 0.0}
     target = sources.target(config.data)
     facts: dict[str, Any] = {"floor_rmse": None, "noise": sources.noise(config.data, target)}
-    if isinstance(config.model, KANConfig):
+    order = config.model.order
+    if config.kind.has_theory and order is not None:
         hidden = layer_widths(config, cell.size)[1:-1]
-        facts["floor_rmse"] = floor.floor(target, hidden, config.model.k, cell.size)
+        facts["floor_rmse"] = floor.floor(target, hidden, order, cell.size)
     return facts
 
 
 def _batch(task: Task) -> chain.Batch:
-    config, (n_train, *sizes) = task.config, task.stretches[0].alike
+    config = task.config
     return chain.Batch(
         source=sources.source(config.data),
-        n_train=n_train,
-        n_test=config.data.n_test or sources.N_TEST,
-        seeds=config.seeds,
-        shapes=tuple(shape(config, size) for size in sizes),
+        n_train=task.n_train,
+        n_test=config.data.n_test or N_TEST,
+        seeds=task.seeds,
+        kind=config.kind,
+        shapes=tuple(shape(config, size) for size in task.sizes),
         device=config.device,
         dtype=config.dtype,
         trace=config.solver.trace,
     )
 
 
-def shape(config: RunConfig, size: int) -> Shape | MLPShape:
-    """The network that a configuration describes at one size."""
-    width, model = layer_widths(config, size), config.model
-    if isinstance(model, KANConfig):
-        return Shape(width, model.k, size, model.base == "silu")
-    if isinstance(model, MLPConfig):
-        return MLPShape(width, model.activation)
-    raise TypeError(f"no shape is configured by {type(model).__name__}")
+def shape(config: RunConfig, size: int) -> Shape:
+    """What a configuration's network of one size is to be."""
+    return network(config.kind).shape_of(config.model, layer_widths(config, size), size)
+
+
+def network(kind: Kind) -> type[Network]:
+    """The class of a kind's networks."""
+    loaded: type[Network] = kinds.load(kind.network)
+    return loaded
 
 
 def check_device(device: str) -> None:
     """Refuse a device that this machine does not have."""
     chosen = torch.device(device)
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise ConfigError(f"`device` must be one that is there; got {device} and {found} GPUs.")
+        count = torch.cuda.device_count()
+        raise ConfigError(f"`device` must be one that is there; got {device} and {count} GPUs.")
 
 
 def make_solver(config: RunConfig) -> Solver[Any, Any]:
     """The training method that a configuration describes."""
-    match config.model, config.solver:
-        case KANConfig(), LMConfig() as own:
-            return LM(own.start, own.restarts, own.max_steps, own.penalty, own.tolerance)
-        case KANConfig(), LBFGSConfig() as own:
-            return LBFGS(own.steps)
-        case MLPConfig() as model, LBFGSConfig() as own:
-            return MLPLBFGS(own.steps, model.restarts)
-    names = type(config.model).__name__, type(config.solver).__name__
-    raise TypeError(f"no solver is configured by {' and '.join(names)}")
+    method: Solver[Any, Any] = kinds.load(config.method.address)(config.solver, config.model)
+    return method
 
 
 @contextmanager
@@ -176,32 +178,11 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _load(store: Store, key: str | None, device: str) -> Trained | None:
+def _load(store: Store, key: str | None, batch: chain.Batch) -> Checkpoint | None:
     arrays = None if key is None else store.read_state(key)
-    try:
-        return None if arrays is None else Trained.from_arrays(arrays, device=device)
-    except KeyError:  # weights of another format: the next grid starts cold
+    if arrays is None:
         return None
-
-
-@cache
-def _here() -> dict[str, Any]:
-    """The columns that say where and with what a cell was trained."""
-    return {
-        "torch_version": torch.__version__,
-        "git_revision": _git_revision(),
-        "host": socket.gethostname(),
-    }
-
-
-def _git_revision() -> str | None:
-    """Commit of the checkout that this package runs from, None where it is installed."""
-    package = Path(__file__).parent
-    command = ["git", "-C", str(package), "ls-files", "--error-unmatch", __file__]
     try:
-        subprocess.run(command, capture_output=True, check=True, timeout=5)
-        head = ["git", "-C", str(package), "rev-parse", "HEAD"]
-        done = subprocess.run(head, capture_output=True, check=True, text=True, timeout=5)
-    except (OSError, subprocess.SubprocessError):
+        return Checkpoint.from_arrays(arrays, network(batch.kind), device=batch.device)
+    except KeyError:  # weights of another format: the next size starts cold
         return None
-    return done.stdout.strip()

@@ -13,8 +13,8 @@ from kansweep.data import sample
 from kansweep.gauge import mid_and_half, rescale_inputs, rescale_outputs
 from kansweep.kan import KAN, edges
 from kansweep.mlp import MLP
-from kansweep.solvers import Problem
-from kansweep.sources import Sampled
+from kansweep.sampling import Sampled
+from kansweep.solvers.contract import Problem
 from kansweep.targets import TARGETS
 
 

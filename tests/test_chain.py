@@ -9,13 +9,19 @@ import pytest
 import torch
 from kans import random_kan
 
-from kansweep import chain
+from kansweep import chain, mlp, recorder
 from kansweep.chain import Batch
-from kansweep.solvers import MLPShape, Outcome, Shape, Trained, start
+from kansweep.columns import Status
+from kansweep.config.models import MLPConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig
+from kansweep.kan import KAN, Shape, edges
+from kansweep.kinds import KINDS
+from kansweep.sampling import Sampled, Tabled
+from kansweep.solvers import start
+from kansweep.solvers.contract import Checkpoint, Outcome
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.lm import LM
-from kansweep.solvers.mlp_lbfgs import MLPLBFGS
-from kansweep.sources import Sampled, Tabled
+from kansweep.solvers.published import PublishedRecipe
 from kansweep.tables import Table
 from kansweep.targets import TARGETS
 
@@ -24,10 +30,12 @@ BATCH = Batch(
     n_train=60,
     n_test=80,
     seeds=(0, 1, 2),
+    kind=KINDS["kan"],
     shapes=tuple(Shape((2, 1, 1), 3, grid_size, base=False) for grid_size in (3, 5, 9)),
     device="cpu",
     dtype="float64",
 )
+SOLVERS = [LM(LMConfig(restarts=1)), PublishedRecipe(LBFGSConfig(steps=2))]
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +53,7 @@ def of(function):
 
 def train(batch=BATCH, solver=None, nets=None):
     nets = nets or [None] * len(batch.seeds)
-    return list(chain.train(batch, solver or LM(restarts=1), nets, lambda _: None))
+    return list(chain.train(batch, solver or LM(LMConfig(restarts=1)), nets, lambda _: None))
 
 
 class Scripted:
@@ -77,7 +85,7 @@ def test_every_grid_size_gives_a_result_a_seed_in_order():
     grids = train()
     assert [[r.size for r in results] for results in grids] == [[3] * 3, [5] * 3, [9] * 3]
     assert all([r.seed for r in results] == [0, 1, 2] for results in grids)
-    assert all(r.status == chain.OK for results in grids for r in results)
+    assert all(r.status == Status.OK for results in grids for r in results)
     errors = np.array([[r.test_rmse for r in results] for results in grids])
     assert (np.diff(np.log(errors), axis=0) < 0).all()
 
@@ -85,7 +93,7 @@ def test_every_grid_size_gives_a_result_a_seed_in_order():
 def test_a_results_numbers_are_those_of_its_network():
     result = train()[1][2]
     data = chain._sample(BATCH)
-    f = result.net.kan(data.x_test[2:])[0, :, 0].numpy()
+    f = result.net.net(data.x_test[2:])[0, :, 0].numpy()
     y = data.y_test[2, :, 0].numpy()
     assert result.test_rmse == pytest.approx(np.sqrt(np.mean((f - y) ** 2)), rel=1e-12)
     median = torch.tensor(np.abs(f - y)).median().item()
@@ -111,14 +119,16 @@ def test_a_seed_in_a_batch_is_what_it_is_alone():
             assert alone.test_rmse == pytest.approx(results[r].test_rmse, rel=1e-7)
 
 
-@pytest.mark.parametrize("solver", [LM(restarts=1), LBFGS(steps=2)])
+@pytest.mark.parametrize(
+    "solver", [LM(LMConfig(restarts=1)), PublishedRecipe(LBFGSConfig(steps=2))]
+)
 def test_a_chain_goes_on_from_kept_weights_to_the_same_bits(solver):
     whole = train(solver=solver)
-    kept = [Trained.from_arrays(result.net.to_arrays()) for result in whole[0]]
+    kept = [Checkpoint.from_arrays(result.net.to_arrays(), KAN) for result in whole[0]]
     resumed = train(replace(BATCH, shapes=BATCH.shapes[1:]), solver, kept)
     for before, after in zip(whole[1:], resumed, strict=True):
         for one, other in zip(before, after, strict=True):
-            assert torch.equal(one.net.kan.theta(), other.net.kan.theta())
+            assert torch.equal(one.net.net.theta(), other.net.net.theta())
             assert numbers(one) == numbers(other)
 
 
@@ -130,13 +140,13 @@ def numbers(result: chain.Result) -> dict[str, object]:
 def test_a_seed_that_raises_fails_alone_and_its_next_grid_starts_cold():
     solver = Scripted({(5, 1): "raise"})
     grids = train(solver=solver)
-    assert [r.status for r in grids[1]] == [chain.OK, chain.FAILED, chain.OK]
+    assert [r.status for r in grids[1]] == [Status.OK, Status.FAILED, Status.OK]
     assert grids[1][1].error == "RuntimeError: no luck with seed 1"
     assert grids[1][1].net is None
-    assert [r.status for r in grids[2]] == [chain.OK] * 3
+    assert [r.status for r in grids[2]] == [Status.OK] * 3
     assert solver.cold == [(3, 0), (3, 1), (3, 2), (9, 1)]
     for seed, result in enumerate(grids[2]):
-        theta = result.net.kan.theta()
+        theta = result.net.net.theta()
         assert torch.allclose(theta, torch.full_like(theta, seed))
 
 
@@ -149,7 +159,9 @@ def test_what_a_solver_remembers_comes_back_to_each_replica_and_none_where_it_st
     assert torch.equal(third, torch.tensor([[0.0], [1.0], [2.0]]).double())
 
 
-@pytest.mark.parametrize("solver", [LM(restarts=1), LBFGS(steps=2)])
+@pytest.mark.parametrize(
+    "solver", [LM(LMConfig(restarts=1)), PublishedRecipe(LBFGSConfig(steps=2))]
+)
 def test_a_trace_has_every_iteration_of_every_replica(solver):
     assert not train(solver=solver)[0][0].trace
     for results in train(replace(BATCH, trace=True), solver):
@@ -164,17 +176,17 @@ def test_a_trace_has_every_iteration_of_every_replica(solver):
 
 def test_a_seed_that_raises_leaves_the_others_as_they_are_without_it():
     class Unlucky(LM):
-        def solve(self, kan, problem, memory=None, observe=None):
-            if kan.grid_size == 5 and 1 in problem.seeds:
+        def solve(self, net, problem, memory=None, observe=None):
+            if net.grid_size == 5 and 1 in problem.seeds:
                 raise RuntimeError
-            return super().solve(kan, problem, memory, observe)
+            return super().solve(net, problem, memory, observe)
 
-    undisturbed, disturbed = train(), train(solver=Unlucky(restarts=1))
+    undisturbed, disturbed = train(), train(solver=Unlucky(LMConfig(restarts=1)))
     for r in (0, 2):
         for one, other in zip(undisturbed, disturbed, strict=True):
-            assert other[r].status == chain.OK
+            assert other[r].status == Status.OK
             assert other[r].test_rmse == pytest.approx(one[r].test_rmse, rel=1e-7)
-    assert [results[1].status for results in disturbed] == [chain.OK, chain.FAILED, chain.OK]
+    assert [results[1].status for results in disturbed] == [Status.OK, Status.FAILED, Status.OK]
 
 
 def test_data_that_cannot_be_had_fail_every_cell_of_the_batch():
@@ -185,14 +197,14 @@ def test_data_that_cannot_be_had_fail_every_cell_of_the_batch():
     results = [result for results in grids for result in results]
     assert [(r.size, r.seed) for r in results] == [(g, s) for g in (3, 5, 9) for s in range(3)]
     assert {(r.status, r.error) for r in results} == {
-        (chain.FAILED, "ValueError: outside its domain")
+        (Status.FAILED, "ValueError: outside its domain")
     }
 
 
 def test_values_that_are_infinite_are_a_divergence():
     far = of(lambda x: np.where(x[:, :1] > 0, np.inf, 1.0))
     grids = train(replace(BATCH, source=far), Scripted({}))
-    assert {result.status for results in grids for result in results} == {chain.DIVERGED}
+    assert {result.status for results in grids for result in results} == {Status.DIVERGED}
 
 
 def test_an_interrupt_is_no_failure():
@@ -207,12 +219,12 @@ def test_an_interrupt_is_no_failure():
 def test_numbers_that_are_not_finite_are_a_divergence_and_the_next_grid_starts_cold():
     solver = Scripted({(3, 0): "nan"})
     grids = train(solver=solver)
-    assert [r.status for r in grids[0]] == [chain.DIVERGED, chain.OK, chain.OK]
+    assert [r.status for r in grids[0]] == [Status.DIVERGED, Status.OK, Status.OK]
     assert solver.cold == [(3, 0), (3, 1), (3, 2), (5, 0)]
 
 
 def test_progress_is_reported_with_the_replicas_own_data(monkeypatch):
-    monkeypatch.setattr(chain, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(recorder, "REPORT_EVERY", 0.0)
     reports = []
     list(chain.train(BATCH, LM(), [None] * 3, reports.append))
     assert {(p.n_train, p.size) for p in reports} == {(60, 3), (60, 5), (60, 9)}
@@ -225,41 +237,43 @@ def test_reg_is_the_examples_figure():
     x = chain._sample(replace(BATCH, seeds=(0,))).x_train
     total, values = 0.0, x
     for layer in net.layers:
-        one = chain.edges(layer, values, 3)[0].numpy()  # (n, I, O)
+        one = edges(layer, values, 3)[0].numpy()  # (n, I, O)
         width = (layer.upper - layer.lower)[0].numpy()
         scale = np.abs(one).mean(0) / width[:, None]
         p = scale / scale.sum()
         total += scale.sum() + 2 * -(p * np.log2(p + 1e-4)).sum()
         values = torch.from_numpy(one.sum(1))[None]
-    assert chain.reg(net, x).item() == pytest.approx(total, rel=1e-12)
+    assert net.regularity(x).item() == pytest.approx(total, rel=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("solver", "shapes"),
+    ("solver", "kind", "shapes"),
     [
-        (LM(), BATCH.shapes),
-        (MLPLBFGS(steps=3), (MLPShape((2, 4, 1), "tanh"),)),
+        (LM(), "kan", BATCH.shapes),
+        (LBFGS(LBFGSConfig(steps=3)), "mlp", (mlp.Shape((2, 4, 1), "tanh"),)),
     ],
 )
-def test_a_tables_units_change_nothing_but_the_units(solver, shapes):
+def test_a_tables_units_change_nothing_but_the_units(solver, kind, shapes):
     """Outputs a thousand times as large and far from zero: so are the errors, and what is kept
     gives the table's own values; a chain that goes on from it does as if it had not stopped."""
     x, y = Sampled(TARGETS["exp_sin"]).train(150, 0)
 
     def trained(scale, offset, nets=(None,), shapes=shapes):
         table = Table(10 * x, scale * y + offset, ("a", "b"), "y", "")
-        batch = replace(BATCH, source=Tabled(table, 80), seeds=(0,), shapes=shapes)
+        batch = replace(
+            BATCH, source=Tabled(table, 80), seeds=(0,), kind=KINDS[kind], shapes=shapes
+        )
         return [result for (result,) in chain.train(batch, solver, nets, lambda _: None)]
 
     own, other = trained(1.0, 0.0), trained(1e3, 5e4)
     assert len(own) == len(other) == len(shapes)
     for a, b in zip(own, other, strict=True):
-        assert b.status == chain.OK
+        assert b.status == Status.OK
         assert b.test_rmse == pytest.approx(1e3 * a.test_rmse, rel=1e-3)
         assert b.train_rmse == pytest.approx(1e3 * a.train_rmse, rel=1e-3)
     source = Tabled(Table(10 * x, 1e3 * y + 5e4, ("a", "b"), "y", ""), 80)
     x_test, y_test = (torch.from_numpy(part)[None] for part in source.test(80, 0))
-    errors = other[-1].net.kan(x_test) - y_test
+    errors = other[-1].net.net(x_test) - y_test
     assert float(errors.square().mean().sqrt()) == pytest.approx(other[-1].test_rmse, rel=1e-9)
     if len(shapes) > 1:
         rest = trained(1e3, 5e4, (other[0].net,), shapes[1:])
@@ -268,13 +282,17 @@ def test_a_tables_units_change_nothing_but_the_units(solver, shapes):
 
 
 def test_an_mlp_is_a_cell_like_another_but_for_what_only_kans_have():
-    shapes = (MLPShape((2, 4, 1), "silu"), MLPShape((2, 6, 1), "silu"))
-    batch = replace(BATCH, shapes=shapes, seeds=(0, 1))
-    grids = list(chain.train(batch, MLPLBFGS(steps=2, restarts=2), [None] * 2, lambda _: None))
+    shapes = (mlp.Shape((2, 4, 1), "silu"), mlp.Shape((2, 6, 1), "silu"))
+    batch = replace(BATCH, shapes=shapes, seeds=(0, 1), kind=KINDS["mlp"])
+    grids = list(
+        chain.train(
+            batch, LBFGS(LBFGSConfig(steps=2), MLPConfig(restarts=2)), [None] * 2, lambda _: None
+        )
+    )
     assert [[r.size for r in results] for results in grids] == [[4, 4], [6, 6]]
     for results in grids:
-        assert {(r.status, r.reg, r.start_grid) for r in results} == {(chain.OK, None, None)}
+        assert {(r.status, r.reg, r.start_grid) for r in results} == {(Status.OK, None, None)}
     assert grids[0][0].n_params == 4 * 2 + 4 + 4 + 1
-    kept = Trained.from_arrays(grids[1][1].net.to_arrays())
+    kept = Checkpoint.from_arrays(grids[1][1].net.to_arrays(), mlp.MLP)
     data = chain._sample(batch)
-    assert torch.equal(kept.kan(data.x_test[1:]), grids[1][1].net.kan(data.x_test[1:]))
+    assert torch.equal(kept.net(data.x_test[1:]), grids[1][1].net.net(data.x_test[1:]))

@@ -21,10 +21,13 @@ import pytest
 from models import mlps
 from statsmodels.datasets import engel
 
-from kansweep import cli, config
+from kansweep import cli
 from kansweep.cli.composing import HELP, SUBCOMMANDS
 from kansweep.cli.training import Progress
-from kansweep.config import RunConfig
+from kansweep.config.commands import SCHEMAS
+from kansweep.config.keys import keys
+from kansweep.config.run import RunConfig
+from kansweep.events import Event, Finished, Progressed, Started
 from kansweep.model import MLPModel
 from kansweep.store import Store
 
@@ -71,14 +74,14 @@ for words in (
 
 def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
     assert all(f"\n  {command} " in kansweep("--help").out for command in cli.COMMANDS)
-    for command, schema in config.SCHEMAS.items():
+    for command, schema in SCHEMAS.items():
         words = ["plot", command] if command in SUBCOMMANDS else [command]
         assert " ".join(words) in kansweep("--help").out
         status, out, err = kansweep(*words, "--help")
         assert (status, err) == (0, "")
         assert out.startswith(f"Usage: kansweep {' '.join(words)} [key=value ...]")
-        keys = [key for key in config.keys(schema) if "." not in key or not key.endswith(".name")]
-        assert [key for key in keys if f"\n  {key}=" not in out] == []
+        shown = [key for key in keys(schema) if "." not in key or not key.endswith(".name")]
+        assert [key for key in shown if f"\n  {key}=" not in out] == []
         assert max(map(len, out.splitlines())) <= 100
     assert "solver: lbfgs, lbfgs_mlp, lm" in kansweep("run", "--help").out
 
@@ -585,8 +588,8 @@ def test_an_interrupted_run_keeps_its_cells_and_goes_on(
     kansweep: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, status: int
 ) -> None:
     class Impatient(Progress):
-        def finished(self, row: Any) -> None:
-            super().finished(row)
+        def __call__(self, event: Event) -> None:
+            super().__call__(event)
             if self.done == 2:
                 os.kill(os.getpid(), number)
 
@@ -636,24 +639,24 @@ def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None
         def isatty(self) -> bool:
             return True
 
-    now = {"n_train": 300, "size": 20, "train_rmse": 1e-5, "test_rmse": 2e-5, "reg": 8.125}
+    now = Progressed(300, 20, 5, 1, train_rmse=1e-5, test_rmse=2e-5, reg=8.125)
 
     def watch(screen: io.StringIO, row: dict[str, Any]) -> str:
         monkeypatch.setattr(sys, "stderr", screen)
         progress = Progress()
-        progress.started(total=20, cached=5)
-        progress.progress(now)
-        progress.finished(row)
+        progress(Started(total=20, cached=5))
+        progress(now)
+        progress(Finished(row))
         progress.close()
         assert progress.done == 6
         return screen.getvalue()
 
-    shown = watch(Terminal(), now)
+    shown = watch(Terminal(), vars(now))
     assert " 6/20 " in shown
     assert "n=300 G=20 train 1.00e-05 test 2.00e-05 reg 8.12]" in shown
-    failed = dict.fromkeys(now) | {"n_train": 100, "size": 50}
+    failed = dict.fromkeys(vars(now)) | {"n_train": 100, "size": 50}
     assert "n=100 G=50]" in watch(Terminal(), failed)
-    assert watch(io.StringIO(), now) == ""
+    assert watch(io.StringIO(), vars(now)) == ""
 
 
 @pytest.mark.parametrize("word", ["data.formula='exp(x1) + x2^2'", "data.formula=exp(x1) + x2^2"])

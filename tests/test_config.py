@@ -11,21 +11,21 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kansweep import config
-from kansweep.checks import ConfigError
-from kansweep.config import (
-    ENGINES,
-    SCHEMAS,
-    SOLVERS,
-    DataConfig,
-    GridConfig,
-    KANConfig,
-    LBFGSConfig,
-    LMConfig,
-    PlotConfig,
-    RunConfig,
-    from_record,
+from kansweep.config.commands import SCHEMAS, FigureConfig, PlotConfig, ShowConfig
+from kansweep.config.data import DataConfig
+from kansweep.config.engines import (
+    DaskConfig,
+    EngineConfig,
+    ProcessConfig,
+    SerialConfig,
+    SubmititConfig,
 )
+from kansweep.config.keys import keys
+from kansweep.config.loading import config_dir, from_record
+from kansweep.config.models import GridConfig, KANConfig
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig, RunModeConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig, SolverConfig
 from kansweep.targets import TARGETS
 
 
@@ -34,7 +34,7 @@ def composed(kansweep: Any, *words: str) -> RunConfig:
 
 
 def choices(group: str) -> set[str]:
-    return {path.stem for path in (config.config_dir() / group).glob("*.yaml")}
+    return {path.stem for path in (config_dir() / group).glob("*.yaml")}
 
 
 def test_the_yaml_files_leave_the_defaults_as_they_are(kansweep: Any) -> None:
@@ -72,21 +72,19 @@ def test_an_override_wins_over_the_experiment(kansweep: Any) -> None:
 
 def test_every_target_and_solver_is_a_choice(kansweep: Any) -> None:
     assert choices("data") == {*TARGETS, "table"}
-    assert choices("solver") == {*SOLVERS, "lbfgs_mlp"}
     for target in TARGETS:
         assert composed(kansweep, f"data={target}").data.name == target
-    for solver, schema in SOLVERS.items():
+    for solver, schema in SolverConfig.variants.items():
         assert composed(kansweep, f"solver={solver}").solver == schema()
 
 
 def test_every_engine_is_a_choice(kansweep: Any) -> None:
-    assert choices("engine") == set(ENGINES)
-    for engine, schema in ENGINES.items():
+    for engine, schema in EngineConfig.variants.items():
         assert composed(kansweep, f"engine={engine}").engine == schema()
     words = ("engine=submitit", "engine.parameters={slurm_partition: long, mem_gb: 4}")
     sent = composed(kansweep, *words, "engine.workers=9").engine
     parameters = {"slurm_partition": "long", "mem_gb": 4}
-    assert sent == config.SubmititConfig(workers=9, parameters=parameters)
+    assert sent == SubmititConfig(workers=9, parameters=parameters)
 
 
 def test_a_folder_of_ones_own_adds_choices(kansweep: Any, tmp_path: Path) -> None:
@@ -99,9 +97,9 @@ def test_a_folder_of_ones_own_adds_choices(kansweep: Any, tmp_path: Path) -> Non
 
 def test_every_key_has_a_meaning_and_a_default_that_it_accepts() -> None:
     for schema in SCHEMAS.values():
-        for key, item in config.keys(schema).items():
-            assert item.metadata["meaning"], key
-            assert item.metadata["rule"].holds(item.default), key
+        for key, item in keys(schema).items():
+            assert item.meaning, key
+            assert item.rule.holds(item.default), key
 
 
 def test_a_number_of_seeds_counts_from_zero() -> None:
@@ -109,7 +107,7 @@ def test_a_number_of_seeds_counts_from_zero() -> None:
     assert RunConfig(seeds=[4, 2]).seeds == (4, 2)
 
 
-@pytest.mark.parametrize("solver", SOLVERS.values())
+@pytest.mark.parametrize("solver", SolverConfig.variants.values())
 def test_a_stored_configuration_reads_back_the_same(solver: type) -> None:
     stored = RunConfig(seeds=[3, 1], model=KANConfig(hidden=(2, 2)), solver=solver())
     assert from_record(yaml.safe_load(yaml.safe_dump(as_lists(asdict(stored))))) == stored
@@ -140,7 +138,7 @@ def test_a_stored_configuration_may_lack_newer_keys() -> None:
         (RunConfig, "device", "gpu"),
         (RunConfig, "device", "cuda:x"),
         (RunConfig, "dtype", "float16"),
-        (DataConfig, "name", "sinus"),
+        (DataConfig, "name", ""),
         (DataConfig, "sizes", []),
         (DataConfig, "sizes", [-1]),
         (DataConfig, "sizes", [100, 100]),
@@ -163,22 +161,22 @@ def test_a_stored_configuration_may_lack_newer_keys() -> None:
         (LMConfig, "penalty", float("inf")),
         (LMConfig, "tolerance", "small"),
         (LBFGSConfig, "steps", 0),
-        (config.SerialConfig, "name", "cluster"),
-        (config.ProcessConfig, "workers", 0),
-        (config.ProcessConfig, "workers", 2.0),
-        (config.DaskConfig, "workers", -1),
-        (config.DaskConfig, "address", ""),
-        (config.SubmititConfig, "cluster", "pbs"),
-        (config.SubmititConfig, "timeout_min", 0),
-        (config.SubmititConfig, "parameters", [1]),
-        (config.SubmititConfig, "parameters", {"slurm_gres": None}),
-        (config.RunModeConfig, "mode", "again"),
-        (config.RunModeConfig, "fail_fast", 1),
-        (config.ShowConfig, "format", "xml"),
+        (SerialConfig, "name", "cluster"),
+        (ProcessConfig, "workers", 0),
+        (ProcessConfig, "workers", 2.0),
+        (DaskConfig, "workers", -1),
+        (DaskConfig, "address", ""),
+        (SubmititConfig, "cluster", "pbs"),
+        (SubmititConfig, "timeout_min", 0),
+        (SubmititConfig, "parameters", [1]),
+        (SubmititConfig, "parameters", {"slurm_gres": None}),
+        (RunModeConfig, "mode", "again"),
+        (RunModeConfig, "fail_fast", 1),
+        (ShowConfig, "format", "xml"),
         (PlotConfig, "name", "a/b"),
-        (config.FigureConfig, "formats", []),
-        (config.FigureConfig, "formats", ["png", "gif"]),
-        (config.FigureConfig, "formats", ["png", "png"]),
+        (FigureConfig, "formats", []),
+        (FigureConfig, "formats", ["png", "gif"]),
+        (FigureConfig, "formats", ["png", "png"]),
     ],
 )
 def test_a_value_outside_its_rule_is_refused_by_name(section: Any, key: str, value: Any) -> None:
@@ -199,7 +197,6 @@ def test_a_value_outside_its_rule_is_refused_by_name(section: Any, key: str, val
             {"data": {"n_test": 2.5}},
             "must be an integer, 1 or more, or null; got 2.5.",
         ),
-        ({"data": {"name": "besel"}}, "Did you mean `bessel`?"),
         ({"solver": {"name": "lbfgs", "start": "auto"}}, "`solver.start` is a key of solver=lm"),
         ({"solver": {"name": "lbfsg"}}, "Did you mean `lbfgs`?"),
         ({"solver": 3}, "`solver` holds other keys; got 3 in its place."),

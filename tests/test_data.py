@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kansweep.data import sample
-from kansweep.sources import Sampled
+from kansweep.sampling import Sampled
 from kansweep.targets import TARGETS
 
 TARGET = TARGETS["exp_sin"]

@@ -17,15 +17,14 @@ from pathlib import Path
 import pytest
 
 from kansweep import engines
-from kansweep.checks import ConfigError
-from kansweep.config import (
-    ENGINES,
+from kansweep.config.engines import (
     DaskConfig,
     EngineConfig,
     ProcessConfig,
     SerialConfig,
     SubmititConfig,
 )
+from kansweep.config.rules import ConfigError
 from kansweep.engines import EngineError, WorkerDied
 from kansweep.engines import submitit as jobs
 
@@ -36,7 +35,7 @@ CONFIGS = {
     "submitit": SubmititConfig(cluster="local", workers=2),
 }
 ROOT = str(Path(__file__).parents[1])
-ELSEWHERE = [name for name in CONFIGS if name != "serial"]
+WITH_WORKERS = [name for name in CONFIGS if name != "serial"]
 # dask and submitit leave sockets and processes to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -56,7 +55,7 @@ def make(tmp_path):
 
 
 def test_every_engine_is_tried():
-    assert set(CONFIGS) == set(ENGINES)
+    assert set(CONFIGS) == set(EngineConfig.variants)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -69,7 +68,7 @@ def test_an_engine_gives_what_its_tasks_return_and_raise(make, name):
             broken.result(60)
 
 
-@pytest.mark.parametrize("name", ELSEWHERE)
+@pytest.mark.parametrize("name", WITH_WORKERS)
 def test_a_worker_that_is_killed_takes_no_other_task_with_it(make, name, tmp_path):
     with make(name) as engine:
         other = engine.submit(_meet, tmp_path)
@@ -98,7 +97,7 @@ def _await(path: Path) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("name", ELSEWHERE)
+@pytest.mark.parametrize("name", WITH_WORKERS)
 def test_nothing_runs_on_when_an_engine_is_left_by_an_exception(make, name, tmp_path):
     with suppress(KeyboardInterrupt), make(name) as engine:
         # one more than there are workers, but for submitit, which is given what may run
@@ -135,7 +134,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
 import sys, time
 from pathlib import Path
 from kansweep import engines
-from kansweep.config import ProcessConfig
+from kansweep.config.engines import ProcessConfig
 from test_engines import _stay
 
 if __name__ == "__main__":
@@ -227,7 +226,7 @@ def test_tasks_go_to_a_running_scheduler_and_leave_it_running(tmp_path):
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         for _ in range(2):
             with engines.make(DaskConfig(address=cluster.scheduler_address), tmp_path) as engine:
-                assert (engine.workers, engine.elsewhere) == (None, True)
+                assert (engine.workers, engine.remote) == (None, True)
                 assert engine.submit(pow, 2, 3).result(60) == 8
         with Client(cluster) as client:
             assert client.submit(pow, 2, 5).result() == 32

@@ -8,7 +8,7 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kansweep.checks import ConfigError
+from kansweep.config.rules import ConfigError
 from kansweep.formula import CONSTANTS, FUNCTIONS, parse
 
 X = np.random.default_rng(0).uniform(0.1, 0.9, (50, 3))

@@ -13,8 +13,8 @@ from scipy.interpolate import BSpline
 
 from kansweep import weights
 from kansweep.gauged import Curve, matched
+from kansweep.kan import Shape
 from kansweep.model import Layer, Model
-from kansweep.solvers import Shape
 from kansweep.solvers.lm import LM
 from kansweep.targets import TARGETS, Array, Target, Univariate
 
@@ -28,8 +28,8 @@ def trained() -> Model:
     problem, solver = example(1000, (0,)), LM()
     net = solver.start(Shape((2, 1, 1), K, 5, False), problem)
     coarse = solver.solve(net, problem)
-    fine = solver.solve(coarse.kan.refined(20), problem, coarse.memory)
-    return as_model(fine.kan.to_arrays(), "exp_sin")
+    fine = solver.solve(coarse.net.refined(20), problem, coarse.memory)
+    return as_model(fine.net.to_arrays(), "exp_sin")
 
 
 def as_model(arrays: dict[str, Array], data: str | None = None) -> Model:

@@ -126,7 +126,7 @@ def test_an_array_that_is_missing_is_named():
 
 def test_concatenated_and_chosen_replicas_are_those_they_were():
     a, b, x = random_kan((2, 1), seed=1), random_kan((2, 1), seed=2), points(1, 9, 2)
-    both = kans.concatenate([a, b])
+    both = KAN.concatenated([a, b])
     assert torch.equal(both[2:3](x), b[:1](x))
     mixed = kans.where(torch.tensor([True, False]), a, b)
     assert torch.equal(mixed[:1](x), a[:1](x))

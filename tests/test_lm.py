@@ -12,28 +12,19 @@ from kans import example, normal, normalised, points, random_kan
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from kansweep.config.solvers import LMConfig
 from kansweep.data import sample
 from kansweep.gauge import mid_and_half
-from kansweep.kan import KAN, edges
-from kansweep.solvers import (
-    CONVERGED,
-    NON_FINITE,
-    STEP_LIMIT,
-    Problem,
-    Shape,
-    descent,
-    penalty,
-    projection,
-    start,
-    systems,
-)
+from kansweep.kan import KAN, Shape, edges
+from kansweep.sampling import Sampled
+from kansweep.solvers import descent, penalty, projection, start, systems
+from kansweep.solvers.contract import CONVERGED, NON_FINITE, STEP_LIMIT, Problem
 from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.linearised import Linearised, linearise
 from kansweep.solvers.lm import LM
 from kansweep.solvers.objective import evaluate
 from kansweep.solvers.reml import Weight
 from kansweep.solvers.systems import Direct, Iterative
-from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 EXAMPLE = Shape((2, 1, 1), 3, 5, False)
@@ -54,7 +45,7 @@ def trained(problem: Problem, grid_sizes: tuple[int, ...], solver: LM | None = N
     memory = None
     for grid_size in grid_sizes:
         outcome = solver.solve(net.refined(grid_size), problem, memory)
-        net, memory = outcome.kan, outcome.memory
+        net, memory = outcome.net, outcome.memory
         nets.append(net)
     return nets
 
@@ -182,7 +173,7 @@ def test_a_solve_that_fails_is_a_rejected_step_and_no_convergence(monkeypatch):
     outcome = LM().solve(net, problem)
     assert calls[1] > calls[0]
     assert outcome.steps[0] > 2
-    assert start.training_error(outcome.kan, problem).sqrt() < 1e-2
+    assert start.training_error(outcome.net, problem).sqrt() < 1e-2
 
 
 def test_it_ends_where_the_gradient_vanishes_and_says_so():
@@ -197,21 +188,21 @@ def test_it_ends_where_the_gradient_vanishes_and_says_so():
 def test_no_step_raises_the_error_on_the_way():
     problem, seen = example(200, (3,)), []
     net = start.additive(EXAMPLE, problem, torch.tensor([[penalty.weight(5, 3)]]).double())
-    outcome = LM(penalty=1.0).solve(net, problem, observe=seen.append)
+    outcome = LM(LMConfig(penalty=1.0)).solve(net, problem, observe=seen.append)
     assert [now.step for now in seen] == list(range(1, outcome.steps[0] + 1))
     errors = [now.rmse.item() for now in seen]
     assert errors[-1] < errors[0]
     assert errors == sorted(errors, reverse=True)
     for now in seen:
         assert now.replicas.tolist() == [0]
-        error = (now.kan()(problem.x) - problem.y).square().mean().sqrt()
+        error = (now.net()(problem.x) - problem.y).square().mean().sqrt()
         assert now.rmse.item() == pytest.approx(error.item(), rel=1e-9)
 
 
 def test_a_limit_on_steps_is_kept_and_told():
     problem = example(100, (0,))
     net = start.additive(EXAMPLE, problem, torch.tensor([[1e-8]]).double())
-    outcome = LM(max_steps=2).solve(net, problem)
+    outcome = LM(LMConfig(max_steps=2)).solve(net, problem)
     assert (outcome.steps, outcome.stop_reason) == ((2,), (STEP_LIMIT,))
 
 
@@ -249,7 +240,7 @@ def test_other_orders_give_their_own_law(k):
     net, memory, errors = LM().start(Shape((2, 1, 1), k, 10, False), problem), None, []
     for grid_size in (10, 20, 40):
         outcome = LM().solve(net.refined(grid_size), problem, memory)
-        net, memory = outcome.kan, outcome.memory
+        net, memory = outcome.net, outcome.memory
         errors.append(fresh_rmse(net, (0,)).item())
     assert np.log2(errors[1] / errors[2]) == pytest.approx(k + 1, abs=0.2)
 
@@ -286,7 +277,7 @@ def test_with_noise_a_grid_far_too_fine_is_as_good_as_the_best(noise, n_train):
 
 @pytest.mark.parametrize("n_train", [300, 1000])
 def test_with_noise_a_penalty_that_is_given_fits_the_noise_and_reml_does_not(n_train):
-    assert excess(0.01, n_train, LM(penalty=1.0)) > 2
+    assert excess(0.01, n_train, LM(LMConfig(penalty=1.0))) > 2
     assert excess(0.01, n_train) < 1.05
 
 
@@ -300,7 +291,7 @@ def test_a_stiff_penalty_does_not_hold_what_it_leaves_free(form, monkeypatch):
     problem = Problem(x, y, (-1, 1), (0,))
     net = start.blank(Shape((1, 1), 3, 20, False), problem)
     weight = Weight.fixed(torch.full((1, 1), 1e9).double())
-    fitted = descend(net, problem, Limits(20, 1e-9), weight, 1e-3).kan
+    fitted = descend(net, problem, Limits(20, 1e-9), weight, 1e-3).net
     powers = np.polynomial.legendre.legvander(np.linspace(-1, 1, 23), 4)  # (K, 5)
     columns = [net.with_theta(torch.from_numpy(c)[None])(x).flatten() for c in powers.T]
     design = torch.stack(columns, dim=1).numpy()
@@ -338,10 +329,12 @@ def test_a_weight_maximises_the_restricted_likelihood_of_a_linear_model(noise):
 
 def test_a_weight_that_is_given_stays():
     problem = example(100, (0,))
-    outcome = LM(penalty=3.0).solve(LM(penalty=3.0).start(EXAMPLE, problem), problem)
+    outcome = LM(LMConfig(penalty=3.0)).solve(
+        LM(LMConfig(penalty=3.0)).start(EXAMPLE, problem), problem
+    )
     expected = 3.0 * penalty.weight(5, 3)
     seen = []
-    LM(penalty=3.0).solve(outcome.kan, problem, observe=seen.append)
+    LM(LMConfig(penalty=3.0)).solve(outcome.net, problem, observe=seen.append)
     assert {now.penalty.item() for now in seen} == {expected}
 
 
@@ -349,9 +342,9 @@ def test_weights_are_carried_to_the_next_grid():
     problem = example(300, (0,))
     outcome = LM().solve(LM().start(EXAMPLE, problem), problem)
     seen = []
-    LM().solve(outcome.kan.refined(10), problem, outcome.memory * 50, seen.append)
+    LM().solve(outcome.net.refined(10), problem, outcome.memory * 50, seen.append)
     fresh = []
-    LM().solve(outcome.kan.refined(10), problem, None, fresh.append)
+    LM().solve(outcome.net.refined(10), problem, None, fresh.append)
     assert seen[0].penalty.item() > 10 * fresh[0].penalty.item()
 
 
@@ -373,7 +366,7 @@ def test_the_same_twice_is_the_same_to_the_last_bit():
 
 def test_training_draws_from_no_global_generator():
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    LM(start_from="random", restarts=2).start(EXAMPLE, example(60, (0,)))
+    LM(LMConfig(start="random", restarts=2)).start(EXAMPLE, example(60, (0,)))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
 
@@ -392,7 +385,7 @@ def test_an_outer_function_that_is_not_monotone_is_found_by_the_random_starts():
         return start.training_error(trained(problem, (5, 10), solver)[-1], problem).sqrt()
 
     assert (errors(LM()) < 1e-3).all()
-    assert (errors(LM(start_from="additive")) > 1e-2).any()
+    assert (errors(LM(LMConfig(start="additive"))) > 1e-2).any()
 
 
 def test_a_seed_that_needs_random_starts_gets_its_own_whatever_the_batch():
@@ -408,7 +401,7 @@ def test_a_product_is_learned_to_round_off_by_two_hidden_nodes():
     problem = example(300, (0, 1), "product")
     solver = LM()
     net = solver.start(Shape((2, 2, 1), 3, 5, False), problem)
-    net = solver.solve(net.refined(20), problem).kan
+    net = solver.solve(net.refined(20), problem).net
     assert (fresh_rmse(net, (0, 1), "product") < 1e-9).all()
 
 
@@ -416,22 +409,22 @@ def test_a_linear_model_needs_steps_only_for_its_weight():
     problem = example(500, (0,), "bessel")
     outcome = LM().solve(LM().start(Shape((1, 1), 3, 50, False), problem), problem)
     assert outcome.stop_reason == (CONVERGED,)
-    assert LM(penalty=1.0).solve(outcome.kan, problem).steps == (1,)
+    assert LM(LMConfig(penalty=1.0)).solve(outcome.net, problem).steps == (1,)
     # Least squares with the base branch, by other means: 9.6e-5 on this space.
-    assert fresh_rmse(outcome.kan, (0,), "bessel") < 1.1 * 9.6e-5
+    assert fresh_rmse(outcome.net, (0,), "bessel") < 1.1 * 9.6e-5
 
 
 def test_a_deep_network_trains():
     problem = example(400, (0,), "nested")
-    solver = LM(restarts=2, max_steps=15)
+    solver = LM(LMConfig(restarts=2, max_steps=15))
     net = solver.start(Shape((4, 4, 2, 1), 3, 3, False), problem)
-    assert start.training_error(solver.solve(net, problem).kan, problem).sqrt() < 0.2
+    assert start.training_error(solver.solve(net, problem).net, problem).sqrt() < 0.2
 
 
 def test_the_base_branch_is_trained_too():
     problem = example(1000, (0,))
     shape = Shape((2, 1, 1), 3, 5, True)
-    net = LM().solve(LM().start(shape, problem), problem).kan
+    net = LM().solve(LM().start(shape, problem), problem).net
     assert net.layers[0].base.abs().min() > 0
     assert fresh_rmse(net, (0,)) < FLOOR[5]
 

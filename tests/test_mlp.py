@@ -8,7 +8,6 @@ import torch
 from kans import normal, points, random_mlp
 from torch import nn
 
-from kansweep import mlp as mlps
 from kansweep.mlp import ACTIVATIONS, MLP
 
 MODULES = {"tanh": nn.Tanh, "silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU}
@@ -74,7 +73,7 @@ def test_chosen_replicas_are_those_they_were(replicas):
 
 def test_concatenated_replicas_are_those_they_were():
     a, b = random_mlp((3, 4, 2), seed=1), random_mlp((3, 4, 2), replicas=1, seed=2)
-    both = mlps.concatenate([a, b])
+    both = MLP.concatenated([a, b])
     assert both.n_replicas == 3
     assert torch.equal(both[:2].theta(), a.theta())
     assert torch.equal(both[2:].theta(), b.theta())

@@ -26,10 +26,10 @@ site.addsitedir(place)
 sys.path.append(dependencies)
 sys.argv = ["kansweep", *words]
 
-import kansweep.config
+from kansweep.config.loading import config_dir
 from kansweep.cli import main
 
-print(kansweep.config.config_dir(), file=sys.stderr)
+print(config_dir(), file=sys.stderr)
 sys.exit(main())
 """
 

@@ -14,9 +14,10 @@ import pytest
 from scipy.interpolate import BSpline
 
 from kansweep import chain
-from kansweep.solvers import Shape
+from kansweep.kan import Shape
+from kansweep.kinds import KINDS
+from kansweep.sampling import Sampled
 from kansweep.solvers.lm import LM
-from kansweep.sources import Sampled
 from kansweep.targets import TARGETS
 
 MEASURED = pd.read_csv(Path(__file__).parent / "data/paper_targets_measured.csv")
@@ -35,7 +36,9 @@ def ours(name: str, grids: tuple[int, ...]) -> dict[int, float]:
     target = TARGETS[name]
     width = (target.n_inputs, *target.hidden, 1)
     shapes = tuple(Shape(width, 3, grid_size, base=False) for grid_size in grids)
-    batch = chain.Batch(Sampled(target), N_TRAIN, N_TEST, (0,), shapes, "cpu", "float64")
+    batch = chain.Batch(
+        Sampled(target), N_TRAIN, N_TEST, (0,), KINDS["kan"], shapes, "cpu", "float64"
+    )
     results = [result for (result,) in chain.train(batch, LM(), [None], lambda _: None)]
     return {result.size: result.test_rmse for result in results}
 

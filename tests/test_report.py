@@ -26,9 +26,15 @@ from matplotlib.figure import Figure
 from models import kans, mlps
 from pandas import DataFrame
 
-from kansweep import config, joint, kinds, law, markup, plot, report, sweep, table, words
+from kansweep import joint, kinds, law, markup, plot, report, sources, sweep, table, words
 from kansweep.cli.composing import register
-from kansweep.config import DataConfig, GridConfig, KANConfig, RunConfig
+from kansweep.config.data import DataConfig
+from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
+from kansweep.config.loading import config_dir, from_record, load
+from kansweep.config.models import GridConfig, KANConfig
+from kansweep.config.overrides import override, overrides
+from kansweep.config.run import RunConfig, RunModeConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.targets import TARGETS
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -83,7 +89,7 @@ def swept(results: DataFrame, asked: RunConfig, **changes: Any) -> report.Sweep:
         "matrix": table.matrix(results.assign(status=results["status"].map(states))),
         "figures": plot.draw(results, laws),
         "record": sweep.plan(asked).config_record,
-        "command": shlex.join(["kansweep", "run", *config.overrides(asked)]),
+        "command": shlex.join(["kansweep", "run", *overrides(asked)]),
         "joint": joint.describe(results, 1.0),
     }
     return report.Sweep(**{**given, **changes})
@@ -349,8 +355,8 @@ def composed(command: str) -> RunConfig:
     program, run, *words = shlex.split(command)
     assert (program, run) == ("kansweep", "run")
     register("run", "scratch")
-    with initialize_config_dir(str(config.config_dir()), version_base="1.3"):
-        return config.load(compose("config", overrides=words), RunConfig)
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return load(compose("config", overrides=words), RunConfig)
 
 
 JOBS = [
@@ -358,11 +364,11 @@ JOBS = [
     job(name="a,b=c", outputs="my 'own' \"folder\"\\", seeds=[3, 1]),
     job(name="1e5", seeds=1, device="cuda:1", dtype="float32"),
     RunConfig(model=KANConfig(hidden=(), k=2, base="silu")),
-    RunConfig(solver=config.LMConfig(penalty=1e-7, trace=True, start="additive", tolerance=1e-12)),
-    RunConfig(solver=config.LBFGSConfig(steps=7), engine=config.ProcessConfig(workers=2)),
-    RunConfig(engine=config.DaskConfig(address="tcp://10.0.0.1:8786")),
-    RunConfig(engine=config.SubmititConfig(parameters={"slurm_partition": "a b", "mem_gb": 4})),
-    RunConfig(run=config.RunModeConfig(mode="retry", fail_fast=True)),
+    RunConfig(solver=LMConfig(penalty=1e-7, trace=True, start="additive", tolerance=1e-12)),
+    RunConfig(solver=LBFGSConfig(steps=7), engine=ProcessConfig(workers=2)),
+    RunConfig(engine=DaskConfig(address="tcp://10.0.0.1:8786")),
+    RunConfig(engine=SubmititConfig(parameters={"slurm_partition": "a b", "mem_gb": 4})),
+    RunConfig(run=RunModeConfig(mode="retry", fail_fast=True)),
     *(RunConfig(data=DataConfig(name=name, n_test=9)) for name in TARGETS),
     RunConfig(data=DataConfig(name="product"), model=KANConfig(hidden=(3, 2))),
 ]
@@ -370,15 +376,17 @@ JOBS = [
 
 @pytest.mark.parametrize("asked", JOBS, ids=range(len(JOBS)))
 def test_the_overrides_give_the_same_configuration(asked: RunConfig) -> None:
-    stored = config.from_record(sweep.plan(asked).config_record)
-    command = shlex.join(["kansweep", "run", *config.overrides(stored)])
+    stored = from_record(sweep.plan(asked).config_record)
+    suggested = sources.shape(stored.data)[1]
+    command = shlex.join(["kansweep", "run", *overrides(stored, suggested)])
     assert sweep.plan(composed(command)) == sweep.plan(asked)
 
 
 def test_the_default_needs_no_words_and_others_only_what_differs() -> None:
-    assert config.overrides(config.from_record(sweep.plan(RunConfig()).config_record)) == []
-    other = job(name="a,b", seeds=[0, 1], solver=config.LBFGSConfig())
-    assert config.overrides(other) == [
+    stored = from_record(sweep.plan(RunConfig()).config_record)
+    assert overrides(stored, TARGETS["exp_sin"].hidden) == []
+    other = job(name="a,b", seeds=[0, 1], solver=LBFGSConfig())
+    assert overrides(other) == [
         *('name="a,b"', "seeds=2", "data.sizes=[100,300,3000]", "grid.sizes=[5,10,20,50]"),
         "solver=lbfgs",
     ]
@@ -387,8 +395,8 @@ def test_the_default_needs_no_words_and_others_only_what_differs() -> None:
 @given(st.text(st.characters(exclude_characters="\n\r$", exclude_categories=["Cs"]), min_size=1))
 def test_any_text_survives_hydra(text: str) -> None:
     parser = OverridesParser.create()
-    assert parser.parse_override(config.override("outputs", text)).value() == text
-    within = parser.parse_override(config.override("engine.parameters", {"a": text, "b": True}))
+    assert parser.parse_override(override("outputs", text)).value() == text
+    within = parser.parse_override(override("engine.parameters", {"a": text, "b": True}))
     assert within.value() == {"a": text, "b": True}
 
 
@@ -408,9 +416,7 @@ def test_the_page_gives_the_command_that_repeats_the_sweep(kansweep: Any, tmp_pa
     text = (tmp_path / out.strip()).read_text()
     (command,) = re.findall(r"<pre>\n(kansweep run .*)</pre>", text)
     again = composed(html.unescape(command))
-    stored = config.from_record(
-        yaml.safe_load((tmp_path / "here/k=1,small/config.yaml").read_text())
-    )
+    stored = from_record(yaml.safe_load((tmp_path / "here/k=1,small/config.yaml").read_text()))
     assert [cell.key for cell in sweep.plan(again).cells] == [
         cell.key for cell in sweep.plan(stored).cells
     ]

@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from kansweep import rows, sweep
-from kansweep.config import DataConfig, GridConfig, RunConfig
+from kansweep.config.data import DataConfig
+from kansweep.config.models import GridConfig
+from kansweep.config.run import RunConfig
 from kansweep.store import Store
 
 PLAN = sweep.plan(
@@ -50,7 +52,7 @@ def write(store: Store, key: str, number: float) -> None:
 
 
 def values(store: Store) -> dict[str, float]:
-    return store.census().column("train_rmse")
+    return store.index().column("train_rmse")
 
 
 def test_what_has_been_consolidated_is_not_read_again(store, read):

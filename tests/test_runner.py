@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
+import pickle
 import signal
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,25 +20,24 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kansweep import engines, runner, schedule, sweep, worker
-from kansweep.checks import ConfigError
-from kansweep.config import (
-    DaskConfig,
-    DataConfig,
-    GridConfig,
-    LBFGSConfig,
-    LMConfig,
-    MLPConfig,
-    ProcessConfig,
-    RunConfig,
-    RunModeConfig,
-    SubmititConfig,
-)
+from kansweep import engines, provenance, runner, schedule, sweep, worker
+from kansweep.config.data import DataConfig
+from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
+from kansweep.config.models import GridConfig, MLPConfig
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig, RunModeConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.engines.serial import SerialEngine
+from kansweep.events import Damaged, Finished, Started
+from kansweep.refusals import StoreError
 from kansweep.rows import SCHEMA, TRACE
-from kansweep.solvers import Outcome, start, systems
-from kansweep.store import Store, StoreError
+from kansweep.solvers import start
+from kansweep.solvers.contract import Outcome
+from kansweep.solvers.lbfgs import LBFGS
+from kansweep.solvers.lm import LM
+from kansweep.solvers.published import PublishedRecipe
+from kansweep.store import Store
 
 CONFIG = RunConfig(
     seeds=[0, 1],
@@ -49,21 +50,21 @@ NUMBERS = ["key", "train_rmse", "test_rmse", "test_median_error", "reg", "status
 
 
 class Watch:
-    """An observer that keeps what it is told, and interrupts after so many cells."""
+    """A listener that keeps what it is told, and interrupts after so many cells."""
 
     def __init__(self, interrupt_after: int | None = None) -> None:
         self.rows: list[dict] = []
         self.total = self.cached = None
         self.interrupt_after = interrupt_after
 
-    def damaged(self, paths):
-        self.damage = [path.name for path in paths]
-
-    def started(self, total, cached):
-        self.total, self.cached = total, cached
-
-    def progress(self, now):
-        pass
+    def __call__(self, event):
+        match event:
+            case Damaged(paths):
+                self.damage = [path.name for path in paths]
+            case Started(total, cached):
+                self.total, self.cached = total, cached
+            case Finished(row):
+                self.finished(row)
 
     def finished(self, row):
         self.rows.append(row)
@@ -160,7 +161,8 @@ class Diary:
 def diary(monkeypatch) -> Diary:
     diary = Diary()
     monkeypatch.setattr(worker, "make_solver", lambda _: diary)
-    monkeypatch.setattr(worker, "_git_revision", lambda: None)  # it takes longer than all the rest
+    # It takes longer than all the rest.
+    monkeypatch.setattr(provenance, "git_revision", lambda: None)
     return diary
 
 
@@ -283,7 +285,7 @@ def test_killed_at_any_moment_it_loses_no_cell_and_goes_on_to_the_same_table(
                 break
             except Killed:
                 deaths += 1
-        kept = Store(folder).census().column("status")
+        kept = Store(folder).index().column("status")
         diary.trained.clear()
         summary = run(folder, small)
         assert (summary.cached, len(diary.trained)) == (len(kept), len(cells) - len(kept))
@@ -296,7 +298,7 @@ class Mortal(Engine):
 
     def __init__(self, folder: Path, diary, deadly: set, lives=math.inf, workers=1):
         self.folder = folder
-        self.workers, self.room, self.deaths = workers, workers, 0
+        self.workers, self.max_submitted, self.deaths = workers, workers, 0
         self.deadly, self.lives = deadly, lives
         solve = diary.solve
 
@@ -450,17 +452,17 @@ def test_who_looks_meanwhile_sees_which_cells_run(tmp_path, diary):
         def finished(self, row):
             super().finished(row)
             here = Store(tmp_path)
-            seen.append((here.running(), here.overview(sweep.plan(CONFIG))))
+            seen.append((here.marks.held(), here.overview(sweep.plan(CONFIG))))
 
     run(tmp_path, watch=Looking())
     for running, overview in seen:
         assert len(running) == 1
-        assert running[0]["pid"] == os.getpid()
-        assert set(running[0]["running"]) | set(running[0]["done"]) <= set(overview["key"])
+        assert running[0].pid == os.getpid()
+        assert set(running[0].running) | set(running[0].done) <= set(overview["key"])
     first, third = seen[0][1]["status"], seen[2][1]["status"]
     assert first.tolist() == ["running", "waiting", "waiting"] * 2 + ["waiting"] * 6
     assert third.tolist() == ["done", "running", "waiting"] * 2 + ["waiting"] * 6
-    assert Store(tmp_path).running() == []
+    assert Store(tmp_path).marks.held() == []
 
 
 def test_an_interrupt_while_cells_are_written_waits_until_all_are_kept(
@@ -487,14 +489,14 @@ def test_a_worker_whose_run_no_longer_has_the_folder_stops_and_marks_nothing_fai
 ):
     plan, store = sweep.plan(CONFIG), Store(tmp_path)
     with store.open(plan):
-        stretches = schedule.missing(plan, store, "cached")
-        task, *_ = schedule.tasks(stretches, CONFIG, store, 1)
+        chains = schedule.missing(plan, store, "cached")
+        task, *_ = schedule.tasks(chains, CONFIG, store, 1)
     monkeypatch.setattr(worker, "PATIENCE", 0.0)
     assert not worker.work(task, store)  # the run has ended
     with store.open(plan):  # and another has begun
         assert not worker.work(task, store)
         assert diary.trained == []
-        mine = replace(task, run=store.holder()["run"])
+        mine = replace(task, run=store.holder())
         solve = diary.solve
 
         def lose_it(*args):
@@ -503,8 +505,8 @@ def test_a_worker_whose_run_no_longer_has_the_folder_stops_and_marks_nothing_fai
 
         diary.solve = lose_it
         assert not worker.work(mine, store)
-    assert set(store.census().column("status").values()) == {"ok"}
-    assert len(store.census().column("status")) == 2  # the first grid, of both seeds
+    assert set(store.index().column("status").values()) == {"ok"}
+    assert len(store.index().column("status")) == 2  # the first grid, of both seeds
 
 
 def test_a_task_that_is_performed_again_goes_on_where_it_was(tmp_path, diary):
@@ -513,8 +515,8 @@ def test_a_task_that_is_performed_again_goes_on_where_it_was(tmp_path, diary):
     before = table(tmp_path)
     plan, store = sweep.plan(CONFIG), Store(tmp_path)
     with store.open(plan):
-        stretches = schedule.missing(plan, store, "force")
-        task, *_ = schedule.tasks(stretches, CONFIG, store, 1)
+        chains = schedule.missing(plan, store, "force")
+        task, *_ = schedule.tasks(chains, CONFIG, store, 1)
         diary.diverging = {(40, 0, 5)}
         solve = diary.solve
 
@@ -578,17 +580,50 @@ def test_workers_that_die_before_they_begin_end_the_run(tmp_path, diary):
     assert table(tmp_path).empty
 
 
-def test_batches_know_from_where_on_no_normal_equations_are_formed():
-    assert schedule.DIRECT_PARAMS == systems.DIRECT_LIMIT
-
-
 def test_batches_are_bounded_by_the_test_points_too():
     many = replace(CONFIG, seeds=list(range(300)), data=DataConfig(sizes=(10,), n_test=10_000))
     plan, store = sweep.plan(many), Store(Path("nowhere"))
-    stretches = [schedule.Stretch(chain.cells, None) for chain in plan.chains]
-    tasks = schedule.tasks(stretches, many, store, 1)
-    assert max(len(task.stretches) for task in tasks) * 10_000 // 4 * 3 <= schedule.BATCH_WORK
-    assert sum(len(task.stretches) for task in tasks) == 300
+    chains = [schedule.PartialChain(chain.cells, None) for chain in plan.chains]
+    tasks = schedule.tasks(chains, many, store, 1)
+    assert max(len(task.chains) for task in tasks) * 10_000 // 4 * 3 <= schedule.BATCH_WORK
+    assert sum(len(task.chains) for task in tasks) == 300
+
+
+def test_a_task_stays_small_however_many_seeds_and_sizes_the_sweep_has():
+    many = replace(
+        CONFIG,
+        seeds=list(range(1000)),
+        grid=GridConfig(sizes=tuple(range(1, 1001))),
+    )
+    cells = tuple(sweep.Cell(f"n40-s7-G{size}-{'0' * 16}", 40, 7, size) for size in (1, 2, 3))
+    store = Store(Path("nowhere"))
+    (task,) = schedule.tasks([schedule.PartialChain(cells, None)], many, store, 1)
+    assert (task.n_train, task.seeds, task.sizes) == (40, (7,), (1, 2, 3))
+    assert task.config is many  # nothing is rewritten
+    assert len(pickle.dumps(task)) < 10_000
+
+
+def test_what_is_left_after_a_death_is_said_and_not_done(tmp_path):
+    """The cell that was running alone, when a second worker died over it, is given up; the rest of
+    its chain is to be submitted again, from nothing."""
+    plan, store = sweep.plan(CONFIG), Store(tmp_path / "s")
+    with store.open(plan):
+        chains = [schedule.PartialChain(plan.chains[0].cells, None)]
+        (task,) = schedule.tasks(chains, CONFIG, store, 1)
+        first, *rest = task.cells
+        path = store.layout.running / f"{task.name}.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps({"running": [first.key]}))
+        once = runner._after_death(task, store, WorkerDied("once"))
+        assert once.given_up == ()
+        assert [again.suspects for again in once.tasks] == [{first.key}]
+        before = {path for path in store.folder.rglob("*") if path.is_file()}
+        twice = runner._after_death(once.tasks[0], store, WorkerDied("twice"))
+        assert [row["key"] for row in twice.given_up] == [first.key]
+        assert [again.cells for again in twice.tasks] == [tuple(rest)]
+        assert twice.tasks[0].chains[0].before is None
+        assert {path for path in store.folder.rglob("*") if path.is_file()} == before
+        path.unlink()
 
 
 def test_rows_are_consolidated_while_a_run_lasts(tmp_path, diary, monkeypatch):
@@ -695,14 +730,16 @@ def test_a_trace_is_a_parquet_file_of_every_cell_trained(tmp_path):
 
 def test_a_solver_is_made_with_every_setting():
     lm = LMConfig(start="random", restarts=3, max_steps=7, penalty=0.5, tolerance=1e-4)
-    settings = {name: value for name, value in vars(lm).items() if name not in ("name", "trace")}
-    made = vars(worker.make_solver(RunConfig(solver=lm))) | {"start": lm.start}
-    assert made.pop("start_from") == "random"
-    assert made == settings
+    made = worker.make_solver(RunConfig(solver=lm))
+    assert isinstance(made, LM)
+    assert made.settings == lm
     lbfgs = LBFGSConfig(steps=9)
-    assert vars(worker.make_solver(RunConfig(solver=lbfgs))) == {"steps": 9}
-    mlp = worker.make_solver(RunConfig(model=MLPConfig(restarts=4), solver=lbfgs))
-    assert vars(mlp) == {"steps": 9, "restarts": 4}
+    made = worker.make_solver(RunConfig(solver=lbfgs))
+    assert isinstance(made, PublishedRecipe)
+    assert made.settings == lbfgs
+    made = worker.make_solver(RunConfig(model=MLPConfig(restarts=4), solver=lbfgs))
+    assert isinstance(made, LBFGS)
+    assert (made.settings, made.restarts) == (lbfgs, 4)
 
 
 def test_a_smaller_plan_leaves_the_rows_of_the_larger_where_they_are(tmp_path, diary):
@@ -726,14 +763,14 @@ def test_more_sizes_and_seeds_train_only_what_is_new(tmp_path):
 
 
 def failing_at(monkeypatch, grid_size: int) -> None:
-    solve = worker.LM.solve
+    solve = LM.solve
 
-    def broken(self, kan, problem, memory=None, observe=None):
-        if kan.grid_size == grid_size:
+    def broken(self, net, problem, memory=None, observe=None):
+        if net.grid_size == grid_size:
             raise FloatingPointError("as asked")
-        return solve(self, kan, problem, memory, observe)
+        return solve(self, net, problem, memory, observe)
 
-    monkeypatch.setattr(worker.LM, "solve", broken)
+    monkeypatch.setattr(LM, "solve", broken)
 
 
 def test_failures_are_rows_and_only_a_retry_trains_them_again(tmp_path, monkeypatch):

@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import qmc
 
 from kansweep import sources
-from kansweep.checks import ConfigError
-from kansweep.config import DataConfig
-from kansweep.sources import Sampled
+from kansweep.config.data import DataConfig
+from kansweep.config.rules import ConfigError
+from kansweep.sampling import Sampled
 from kansweep.targets import TARGETS, spread
 
 EXP_SIN = TARGETS["exp_sin"]
@@ -68,7 +68,7 @@ def test_a_grid_is_regular_and_has_the_corners():
 )
 def test_a_grid_of_another_number_of_points_is_refused(name, n, near):
     with pytest.raises(ConfigError, match=rf"`data\.sizes` must .* such as {near}; got {n}"):
-        DataConfig(name=name, sizes=(n,), sampling="grid")
+        sources.check(DataConfig(name=name, sizes=(n,), sampling="grid"))
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "sobol", "grid"])
@@ -160,12 +160,12 @@ def test_a_target_of_ones_own_keeps_what_it_says_of_itself(module):
 
 def test_code_that_says_something_else_is_another_content(module):
     module("own_c", "def f(x1):\n    return x1 ** 2\ndef g(x1):\n    return x1 ** 2 + 1e-7\n")
-    f, g = (sources.settled(DataConfig(target=f"own_c:{name}")) for name in "fg")
+    f, g = (sources.resolved(DataConfig(target=f"own_c:{name}")) for name in "fg")
     assert None not in (f.sha256, g.sha256)
     assert f.sha256 != g.sha256
-    assert sources.settled(f) == f
+    assert sources.resolved(f) == f
     with pytest.raises(ConfigError, match=r"`data\.sha256` must be that of own_c:g"):
-        sources.settled(replace(f, target="own_c:g"))
+        sources.resolved(replace(f, target="own_c:g"))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_code_that_is_no_function_is_refused(module, text, told):
     name = f"own_{abs(hash(text))}"
     module(name, text)
     with pytest.raises(ConfigError, match=r"^`data\.target` must") as refused:
-        DataConfig(target=f"{name}:f")
+        sources.check(DataConfig(target=f"{name}:f"))
     assert told in str(refused.value)
 
 
@@ -213,7 +213,7 @@ def test_code_that_is_no_function_is_refused(module, text, told):
 )
 def test_what_does_not_go_together_is_refused(given, told):
     with pytest.raises(ConfigError) as refused:
-        DataConfig(**given)
+        sources.check(DataConfig(**given))
     assert told in str(refused.value)
 
 
@@ -221,7 +221,7 @@ def test_what_does_not_go_together_is_refused(given, told):
 
 
 def test_a_tables_rows_are_shared_out_by_the_seed(table):
-    data = sources.settled(DataConfig(name="table", path="t.csv", sizes=None, n_test=None))
+    data = sources.resolved(DataConfig(name="table", path="t.csv", sizes=None, n_test=None))
     assert (data.inputs, data.output, data.n_test) == (("a", "b"), "y", 20)
     assert data.sizes == (25, 80)
     source = sources.source(data)
@@ -238,21 +238,21 @@ def test_a_tables_rows_are_shared_out_by_the_seed(table):
 
 def test_a_tables_domain_and_units_are_those_of_its_columns(table):
     data = DataConfig(name="table", path="t.csv", sizes=None, n_test=10, inputs=["a"], output="y")
-    source = sources.source(sources.settled(data))
+    source = sources.source(sources.resolved(data))
     assert [end.tolist() for end in source.bounds] == [[table["a"].min()], [table["a"].max()]]
     assert source.units == pytest.approx((1000 + table["a"].mean(), table["a"].std(ddof=0)))
     assert source.noise == 0
 
 
 def test_a_table_that_changed_under_a_sweep_is_found_out(table):
-    data = sources.settled(DataConfig(name="table", path="t.csv", sizes=None, n_test=None))
+    data = sources.resolved(DataConfig(name="table", path="t.csv", sizes=None, n_test=None))
     table.assign(y=7 * table["a"]).to_csv("t.csv", index=False)
     with pytest.raises(ConfigError, match=r"t\.csv has changed"):
         sources.source(data)
     with pytest.raises(ConfigError, match=r"`data\.sha256` must be that of t\.csv"):
-        sources.settled(data)
+        sources.resolved(data)
 
 
 def test_more_rows_than_there_are_are_refused(table):
     with pytest.raises(ConfigError, match=r"ask for, 90 \+ 20; t\.csv has 100"):
-        sources.settled(DataConfig(name="table", path="t.csv", sizes=(30, 90), n_test=None))
+        sources.resolved(DataConfig(name="table", path="t.csv", sizes=(30, 90), n_test=None))

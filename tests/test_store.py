@@ -18,11 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kansweep import store as stores
-from kansweep import sweep
-from kansweep.config import DataConfig, GridConfig, KANConfig, RunConfig
+from kansweep import outputs, sweep
+from kansweep.config.data import DataConfig
+from kansweep.config.models import GridConfig, KANConfig
+from kansweep.config.run import RunConfig
+from kansweep.refusals import StoreError
 from kansweep.rows import SCHEMA
-from kansweep.store import Store, StoreError
+from kansweep.store import Store
 
 CONFIG = RunConfig(seeds=[0], data=DataConfig(sizes=(30,)), grid=GridConfig(sizes=(3, 5)))
 PLAN = sweep.plan(CONFIG)
@@ -49,7 +51,7 @@ def opened(folder: Path, plan: sweep.Plan = PLAN) -> Store:
 
 
 def statuses(store: Store) -> dict[str, str]:
-    return store.census().column("status")
+    return store.index().column("status")
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_the_columns_are_those_of_the_contract():
 def test_what_is_no_number_is_null_in_the_file(store):
     store.write_cell(row(status="diverged", test_rmse=math.nan, train_rmse=math.inf), None)
     store.write_results(KEYS)
-    for path in (store.folder / CELL, store.results_path):
+    for path in (store.folder / CELL, store.layout.results):
         table = pq.read_table(path)
         assert table["test_rmse"].null_count == 1
         assert table["train_rmse"].to_pylist() == [math.inf]
@@ -95,9 +97,9 @@ def test_a_cell_comes_back_as_it_was_written(store):
     when = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
     store.write_cell(row(started_at=when, width="2-1-1"), {"a": np.arange(3.0)})
     store.write_results(KEYS)
-    table = pq.read_table(store.results_path)
+    table = pq.read_table(store.layout.results)
     assert table.schema.equals(SCHEMA)
-    results = pd.read_parquet(store.results_path)
+    results = pd.read_parquet(store.layout.results)
     assert results.loc[0, "train_rmse"] == 0.25
     assert results.loc[0, "started_at"] == when
     assert pd.isna(results.loc[0, "test_rmse"])
@@ -278,7 +280,7 @@ def test_rows_of_newer_and_older_versions_are_read(store, both):
         pq.write_table(table, store.folder / "cells" / f"{key}.parquet")
     assert store.results(KEYS)["key"].tolist() == KEYS[0 if both else 1 :]
     store.write_results(KEYS)
-    assert pq.read_schema(store.results_path).equals(SCHEMA)
+    assert pq.read_schema(store.layout.results).equals(SCHEMA)
 
 
 def test_a_changed_configuration_is_refused_and_the_difference_named(store):
@@ -360,12 +362,12 @@ def test_what_may_be_sound_but_cannot_be_read_now_is_no_damage(store, monkeypatc
     with monkeypatch.context() as patched:
         patched.setattr(pq, "ParquetFile", denied)
         with pytest.raises(StoreError, match=r"one cannot be read: Permission denied\."):
-            store.census()
+            store.index()
     for owner, name in ((os, "scandir"), (Path, "open")):
         with monkeypatch.context() as patched:
             patched.setattr(owner, name, denied)
             with pytest.raises(StoreError, match=r"one cannot be read: Permission denied\."):
-                Store(store.folder).census()
+                Store(store.folder).index()
     assert list(statuses(store)) == KEYS[:1]
 
 
@@ -386,21 +388,21 @@ def test_the_latest_sweep_is_the_one_last_run_whatever_the_clock_says(tmp_path):
         opened(tmp_path / name)
         os.utime(tmp_path / name / "config.yaml", (-when, -when))
     (tmp_path / "notes").mkdir()
-    assert stores.latest(tmp_path) == "a"
-    assert stores.latest(tmp_path / "nowhere") is None
+    assert outputs.latest(tmp_path) == "a"
+    assert outputs.latest(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize("pointer", [None, b"gone", b"../outside", b"\xff", b""])
 def test_where_nobody_knows_the_latest_sweep_it_is_asked_for(tmp_path, pointer):
-    outputs = tmp_path / "outputs"
+    folder = tmp_path / "outputs"
     opened(tmp_path / "outside")
-    opened(outputs / "one")
-    (outputs / ".latest").unlink()
+    opened(folder / "one")
+    (folder / ".latest").unlink()
     if pointer is not None:
-        (outputs / ".latest").write_bytes(pointer)
-    assert stores.latest(outputs) == "one"
-    (outputs / "one").rename(outputs / "two")
-    opened(outputs / "one")
-    (outputs / ".latest").write_bytes(pointer or b"none")
+        (folder / ".latest").write_bytes(pointer)
+    assert outputs.latest(folder) == "one"
+    (folder / "one").rename(folder / "two")
+    opened(folder / "one")
+    (folder / ".latest").write_bytes(pointer or b"none")
     with pytest.raises(StoreError, match=r"Choose a sweep of .* with name=…; there is one, two\."):
-        stores.latest(outputs)
+        outputs.latest(folder)

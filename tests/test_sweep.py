@@ -15,21 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kansweep import sweep
-from kansweep.checks import ConfigError
-from kansweep.config import (
-    DaskConfig,
-    DataConfig,
-    GridConfig,
-    KANConfig,
-    LBFGSConfig,
-    LMConfig,
-    MLPConfig,
-    ProcessConfig,
-    RunConfig,
-    SubmititConfig,
-    from_record,
-)
-from kansweep.config import keys as options
+from kansweep.config.data import DataConfig
+from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
+from kansweep.config.keys import identity
+from kansweep.config.keys import keys as options
+from kansweep.config.loading import from_record
+from kansweep.config.models import GridConfig, KANConfig, MLPConfig
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig
+from kansweep.kinds import SPLINES
 
 SMALL = RunConfig(seeds=[0, 1], data=DataConfig(sizes=(30, 60)), grid=GridConfig(sizes=(3, 5)))
 
@@ -61,9 +56,15 @@ def test_keys_are_all_different_and_the_same_again_and_name_their_cell():
         assert re.fullmatch(name, cell.key)
 
 
+def revise(monkeypatch, revision):
+    """Let `lm` have another revision."""
+    method = LMConfig.methods[SPLINES]
+    monkeypatch.setattr(LMConfig, "methods", {SPLINES: replace(method, revision=revision)})
+
+
 def test_keys_are_those_of_the_first_version(monkeypatch):
     """Settings that came later leave them as they are; only a solver's revision changes them."""
-    monkeypatch.setitem(sweep.REVISIONS, "lm", 2)
+    revise(monkeypatch, 2)
     assert keys(RunConfig())[:2] == ["n100-s0-G5-7ac2312cd7bf620d", "n100-s0-G10-42fdc380456d27da"]
 
 
@@ -72,7 +73,7 @@ def test_a_sweep_stored_before_a_setting_came_is_the_same():
     later = ("noise", "sampling", "formula", "target", "domain", "inputs", "output", "sha256")
     older = {**record, "data": {k: v for k, v in record["data"].items() if k not in later}}
     assert len(older["data"]) < len(record["data"])
-    assert sweep.identity(older) == sweep.identity(record)
+    assert identity(older) == identity(record)
     assert keys(from_record(older)) == keys(SMALL)
 
 
@@ -89,7 +90,8 @@ def test_the_cells_of_an_mlp_are_chains_of_one():
 
 def test_keys_are_the_same_in_another_process():
     script = (
-        "from kansweep import sweep, config as c; print(sweep.plan(c.RunConfig()).cells[0].key)"
+        "from kansweep import sweep; from kansweep.config.run import RunConfig;"
+        " print(sweep.plan(RunConfig()).cells[0].key)"
     )
     seeds = {"PYTHONPATH": str(Path(sweep.__file__).parents[1]), "PYTHONHASHSEED": "7"}
     command = [sys.executable, "-c", script]
@@ -152,12 +154,19 @@ def test_every_setting_that_may_change_the_numbers_changes_every_key(solver):
         "data.n_test",
         "model.k",
     }
-    for key in settings - INDIFFERENT - EXTENT:
+    for key in settings - INDIFFERENT - EXTENT - {"model.name"}:  # that is a kind, tested below
         other = changed(config, key)
         assert not set(keys(other)) & set(keys(config)), key
-        assert sweep.identity(asdict(other)) != sweep.identity(asdict(config)), key
+        assert identity(asdict(other)) != identity(asdict(config)), key
     for key in INDIFFERENT & settings:
         assert keys(changed(config, key)) == keys(config), key
+
+
+def test_another_kind_of_network_is_another_sweep():
+    kan = replace(SMALL, solver=LBFGSConfig())
+    mlp = replace(kan, model=MLPConfig(widths=kan.grid.sizes))
+    assert identity(asdict(mlp)) != identity(asdict(kan))
+    assert not set(keys(mlp)) & set(keys(kan))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +195,7 @@ def test_the_targets_own_width_may_be_given_or_not():
 def test_which_gpu_it_is_does_not_matter():
     one, two, any_ = (sweep.plan(replace(SMALL, device=f"cuda{n}")) for n in (":0", ":1", ""))
     assert one.cells == two.cells == any_.cells != sweep.plan(SMALL).cells
-    records = [sweep.identity(plan.config_record) for plan in (one, two, any_)]
+    records = [identity(plan.config_record) for plan in (one, two, any_)]
     assert records[0] == records[1] == records[2]
 
 
@@ -214,14 +223,12 @@ def test_a_key_knows_the_grids_up_to_its_own_and_none_above(sizes):
 )
 def test_more_of_the_same_keeps_the_cells_there_are(larger):
     assert set(keys(SMALL)) < set(keys(larger))
-    assert sweep.identity(sweep.plan(larger).config_record) == sweep.identity(
-        sweep.plan(SMALL).config_record
-    )
+    assert identity(sweep.plan(larger).config_record) == identity(sweep.plan(SMALL).config_record)
 
 
 def test_a_changed_revision_of_a_solver_changes_its_keys_alone(monkeypatch):
     lm, lbfgs = keys(SMALL), keys(replace(SMALL, solver=LBFGSConfig()))
-    monkeypatch.setitem(sweep.REVISIONS, "lm", 99)
+    revise(monkeypatch, 99)
     assert not set(keys(SMALL)) & set(lm)
     assert keys(replace(SMALL, solver=LBFGSConfig())) == lbfgs
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kansweep import tables
-from kansweep.checks import ConfigError
+from kansweep.config.rules import ConfigError
 
 FRAME = pd.DataFrame({"a": [1, 2, 3], "b": [0.5, 0.25, 4.0], "y": [True, False, True]})
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from kansweep import __version__
-from kansweep.checks import ConfigError, did_you_mean
 from kansweep.cli.analysing import edges, plot, report, show
 from kansweep.cli.composing import HELP, complete, compose
 from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, refuse, say
 from kansweep.cli.training import run, selection_of
-from kansweep.config import Schema
+from kansweep.config.rules import ConfigError, did_you_mean
+from kansweep.config.schema import Schema
 
 COMMANDS: dict[str, Callable[[Any], int]] = {
     "run": run,
@@ -73,7 +73,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _perform(command: str, job: Schema) -> int:
-    from kansweep.store import StoreError
+    from kansweep.refusals import StoreError
 
     try:
         return (COMMANDS | SUBCOMMANDS)[command](job)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kansweep import config
-from kansweep.checks import ConfigError
 from kansweep.cli.output import OK, say, tell_damage
-from kansweep.config import EdgesConfig, PlotConfig, ReportConfig, RunConfig, ShowConfig
+from kansweep.config.commands import EdgesConfig, PlotConfig, ReportConfig, ShowConfig
+from kansweep.config.loading import from_record
+from kansweep.config.overrides import overrides
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from matplotlib.figure import Figure
@@ -24,15 +27,18 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 
 def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
-    from kansweep import sweep
-    from kansweep.store import Store, latest
+    from kansweep import sources, sweep
+    from kansweep.outputs import latest
+    from kansweep.store import Store
 
     outputs = Path(job.outputs)
     name = job.name or latest(outputs)
     if name is None:
         raise ConfigError(f"There is no sweep in {outputs}; `kansweep run` makes one.")
     store = Store(outputs / name)
-    return store, sweep.plan(config.from_record(store.read_config()))
+    stored = from_record(store.read_config())
+    sources.check(stored.data)
+    return store, sweep.plan(stored)
 
 
 def show(job: ShowConfig) -> int:
@@ -40,7 +46,7 @@ def show(job: ShowConfig) -> int:
 
     from kansweep import table
 
-    at_work = len(store.running())
+    at_work = len(store.marks.held())
     matrix = table.matrix(store.overview(plan))
     say(table.text(matrix, job.format, plan.config_record["name"], at_work))
     planned = {cell.key for cell in plan.cells}
@@ -88,7 +94,8 @@ def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
 def _several(job: PlotConfig) -> tuple[Store, DataFrame, DataFrame]:
     """The rows and the laws of several sweeps, and the folder for what is drawn of them."""
     from kansweep import analysis
-    from kansweep.store import Store, named
+    from kansweep.outputs import named
+    from kansweep.store import Store
 
     outputs, names = Path(job.outputs), job.names
     if isinstance(names, str):
@@ -143,7 +150,7 @@ def report(job: ReportConfig) -> int:
     from kansweep.report import Sweep, page
 
     store, plan, results = _results(job)
-    stored = config.from_record(plan.config_record)
+    stored = from_record(plan.config_record)
     rules = analysis.rules(results)
     laws = law.fit_laws(results, rules=rules)
     sweep = Sweep(
@@ -164,6 +171,11 @@ def report(job: ReportConfig) -> int:
 
 def _reproduction(job: RunConfig) -> str:
     """The command that gives the same cells anywhere: without what is one machine's own."""
+    from kansweep import sources
+
     usual = RunConfig()
     anywhere = replace(job, outputs=usual.outputs, engine=usual.engine, run=usual.run)
-    return shlex.join(["kansweep", "run", *config.overrides(anywhere)])
+    suggested = None
+    with suppress(ConfigError):  # a user's module may be elsewhere
+        suggested = sources.shape(job.data)[1]
+    return shlex.join(["kansweep", "run", *overrides(anywhere, suggested)])

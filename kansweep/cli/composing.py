@@ -22,10 +22,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from kansweep import config
-from kansweep.checks import ConfigError
 from kansweep.cli.output import OK, REFUSED
-from kansweep.config import RunConfig, Schema
+from kansweep.config.commands import SCHEMAS
+from kansweep.config.keys import keys
+from kansweep.config.loading import config_dir, explain, load, register_schemas
+from kansweep.config.overrides import override
+from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
+from kansweep.config.schema import Schema
 
 HELP = """\
 kansweep trains Kolmogorov-Arnold networks over data sizes, grid sizes and seeds,
@@ -74,7 +78,7 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
 
     if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
         argparse.ArgumentParser._check_help = lambda *_: None
-    schema, argv = config.SCHEMAS[command], sys.argv
+    schema, argv = SCHEMAS[command], sys.argv
     # argparse wants its options before all overrides
     arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
     sys.argv = ["kansweep", *map(_with_quotes, arguments)]
@@ -82,20 +86,31 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
         with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
             register(command, scratch)
             primary = "config" if command == "run" else command
-            hydra.main(str(config.config_dir()), primary, version_base="1.3")(collect)()
+            hydra.main(str(config_dir()), primary, version_base="1.3")(collect)()
     except SystemExit as exit:
         raise SystemExit(REFUSED if exit.code else OK) from None
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        raise ConfigError(config.explain(error, schema)) from error
+        raise ConfigError(explain(error, schema)) from error
     finally:
         sys.argv = argv
     shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
+    checked = [(_checked(composed, schema), overrides) for composed, overrides in jobs]
     return [
-        _named(config.load(composed, schema), [word for word in overrides if word not in shared])
-        for composed, overrides in jobs
+        _named(job, [word for word in overrides if word not in shared])
+        for job, overrides in checked
     ]
+
+
+def _checked(composed: DictConfig, schema: type[Schema]) -> Schema:
+    """The job, refused also where its data are of no use: before any other of a multirun begins."""
+    job = load(composed, schema)
+    if isinstance(job, RunConfig):
+        from kansweep import sources
+
+        sources.check(job.data)
+    return job
 
 
 def complete(arguments: list[str], commands: Collection[str]) -> None:
@@ -121,7 +136,7 @@ def _with_quotes(word: str) -> str:
     """A formula or a pattern as Hydra reads it, also where the shell has taken the only quotes."""
     key, _, value = word.partition("=")
     bare = key.lstrip("+") in ("data.formula", "names") and value not in ("", "null")
-    return config.override(key, value) if bare and value[0] not in "'\"$[" else word
+    return override(key, value) if bare and value[0] not in "'\"$[" else word
 
 
 def _named(job: Schema, axes: list[str]) -> Schema:
@@ -138,7 +153,7 @@ def _named(job: Schema, axes: list[str]) -> Schema:
 
 def register(command: str, scratch: str) -> None:
     """Give Hydra what the primary configurations build on."""
-    config.register()
+    register_schemas()
     node = {  # Hydra leaves no trace: a sweep's folder belongs to kansweep
         "run": {"dir": "."},
         "sweep": {"dir": scratch, "subdir": "."},
@@ -157,10 +172,10 @@ def _words(command: str) -> str:
 
 def _help(command: str) -> str:
     rows = []
-    for key, item in config.keys(config.SCHEMAS[command]).items():
+    for key, item in keys(SCHEMAS[command]).items():
         default = json.dumps(item.default, separators=(",", ":")).replace('"', "")
         if not key.endswith(".name"):  # a choice, listed below
-            rows.append(f"  {f'{key}={default}':<33} {item.metadata['meaning']}\n")
+            rows.append(f"  {f'{key}={default}':<33} {item.meaning}\n")
     usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
     choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
     about = COMMAND_HELP[command]

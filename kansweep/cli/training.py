@@ -11,10 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kansweep import config
 from kansweep.cli.analysing import report
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
-from kansweep.config import ReportConfig, RunConfig
+from kansweep.columns import Status
+from kansweep.config.commands import ReportConfig
+from kansweep.config.overrides import override
+from kansweep.config.run import RunConfig
+from kansweep.events import Damaged, Event, Finished, Progressed, Started
+from kansweep.kinds import KINDS
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from tqdm import tqdm
@@ -26,30 +30,32 @@ _FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg"
 
 
 class Progress:
-    """The runner's observer: one bar over the cells, silent where stderr is not a terminal."""
+    """Listens to a run: one bar over the cells, silent where stderr is not a terminal."""
 
     def __init__(self, symbol: str = "G") -> None:
         self.symbol = symbol  # of what the model grows along
         self.done = 0
         self.bar: tqdm[Any] | None = None
 
-    def damaged(self, paths: Sequence[Path]) -> None:
-        tell_damage(paths, "trained again")
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Damaged(paths):
+                tell_damage(paths, "trained again")
+            case Started(total, cached):
+                self.start(total, cached)
+            case Progressed():
+                self.show(vars(event), cells=0)
+            case Finished(row):
+                self.done += 1
+                self.show(row, cells=1)
 
-    def started(self, total: int, cached: int) -> None:
+    def start(self, total: int, cached: int) -> None:
         from tqdm import tqdm
 
         self.done = cached
         self.bar = tqdm(
             total=total, initial=cached, unit="cell", disable=None, dynamic_ncols=True, miniters=0
         )
-
-    def progress(self, now: Mapping[str, Any]) -> None:
-        self.show(now, cells=0)
-
-    def finished(self, row: Mapping[str, Any]) -> None:
-        self.done += 1
-        self.show(row, cells=1)
 
     def show(self, cell: Mapping[str, Any], cells: int) -> None:
         if self.bar is None:
@@ -68,18 +74,18 @@ class Progress:
 
 def run(job: RunConfig) -> int:
     from kansweep import engines, runner, sources, sweep
-    from kansweep.store import Store, StoreError
+    from kansweep.refusals import StoreError
+    from kansweep.store import Store
 
-    job = replace(job, data=sources.settled(job.data))
+    job = replace(job, data=sources.resolved(job.data))
     plan = sweep.plan(job)
     store = Store(Path(job.outputs) / job.name)
-    engine = engines.make(job.engine, store.jobs_folder)
-    if job.device != "cpu" and not engine.elsewhere:
+    engine = engines.make(job.engine, store.layout.jobs)
+    if job.device != "cpu" and not engine.remote:
         from kansweep import worker
 
         worker.check_device(job.device)
-    symbol = "G" if job.model.name == "kan" else "w"
-    with closing(engine), closing(Progress(symbol)) as progress, store.open(plan):
+    with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)
         except (StoreError, engines.EngineError, KeyboardInterrupt) as error:
@@ -94,7 +100,7 @@ def run(job: RunConfig) -> int:
     say(
         f"{job.name}: {summary.total} cells, {summary.cached} of them kept, {summary.done} trained,"
         f" {len(summary.failed)} failed{stopped}; {summary.seconds:.1f} s",
-        f"Results: {store.results_path}",
+        f"Results: {store.layout.results}",
         f"Next: kansweep plot{_selection(job)}",
     )
     tell_damage(summary.damaged, "to be trained again by the next run")
@@ -114,15 +120,15 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
             f" were. To train them all again: {_again()}"
         )
     results = store.results(cell.key for cell in plan.cells)
-    kept = results if job.run.mode == "cached" else results[results["status"] == "ok"]
+    kept = results if job.run.mode == "cached" else results[results["status"] == Status.OK]
     return f"{len(kept)} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
 
 
 def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
     for row in rows[:MOST_NAMED]:
-        size = "width" if row["model"] == "mlp" else "grid_size"
+        size = KINDS[row["model"]].size.replace(" ", "_")
         cell = f"n_train={row['n_train']} seed={row['seed']} {size}={row['size']}"
-        why = row["error"] if row["status"] == "failed" else row["stop_reason"]
+        why = row["error"] if row["status"] == Status.FAILED else row["stop_reason"]
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
     if len(rows) > MOST_NAMED:
         print(f"Failed: {len(rows) - MOST_NAMED} more", file=sys.stderr)
@@ -142,9 +148,7 @@ def _selection(job: RunConfig) -> str:
     """The arguments that lead another command to this sweep, none where they are the defaults."""
     chosen = {"name": job.name, "outputs": job.outputs}
     words = [
-        config.override(key, value)
-        for key, value in chosen.items()
-        if value != getattr(RunConfig, key)
+        override(key, value) for key, value in chosen.items() if value != getattr(RunConfig, key)
     ]
     return "".join(f" {shlex.quote(word)}" for word in words)
 
@@ -157,5 +161,5 @@ def selection_of(jobs: Sequence[Any]) -> str:
     pattern = f"{''.join(letter for letter, *_ in letters)}*"
     words = [f"names={pattern}"]
     if jobs[0].outputs != RunConfig.outputs:
-        words.append(config.override("outputs", jobs[0].outputs))
+        words.append(override("outputs", jobs[0].outputs))
     return "".join(f" {shlex.quote(word)}" for word in words)

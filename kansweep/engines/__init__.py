@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
-from kansweep.checks import ConfigError
-from kansweep.config import DaskConfig, EngineConfig, ProcessConfig, SubmititConfig
+from kansweep.config.engines import DaskConfig, EngineConfig, ProcessConfig, SubmititConfig
+from kansweep.config.rules import ConfigError
 
 EXTRAS = {"distributed": "dask", "submitit": "slurm"}  # what an engine needs: the extra with it
 
@@ -31,10 +31,10 @@ class Engine(Executor):
     """An executor whose futures end in ``WorkerDied`` where a worker did, and which can be left
     at once: where its ``with`` ends in an exception, nothing that it runs is waited for."""
 
-    here: ClassVar[bool] = False  # a task is performed when it is submitted, in this thread
-    elsewhere: bool = False  # tasks are performed on other machines, which may have other devices
+    inline: ClassVar[bool] = False  # a task is performed when it is submitted, in this thread
+    remote: bool = False  # tasks are performed on other machines, which may have other devices
     workers: int | None = 1  # tasks at once; None: as many as a cluster likes
-    room: int | None = 1  # tasks worth submitting before others have ended; None: all
+    max_submitted: int | None = 1  # tasks worth submitting before others have ended; None: all
 
     def abandon(self) -> None:
         """Drop what waits and stop what runs, without waiting for it to end in its own time."""

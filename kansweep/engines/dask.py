@@ -13,7 +13,7 @@ from distributed.cfexecutor import ClientExecutor
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from kansweep.checks import ConfigError
+from kansweep.config.rules import ConfigError
 from kansweep.engines import Engine, EngineError, WorkerDied
 from kansweep.signals import interrupts_later
 
@@ -25,12 +25,12 @@ _LOST = "The dask scheduler is gone, or has no worker that can take the tasks."
 
 class DaskEngine(Engine):
     """Tasks as dask's own futures. A cluster of its own is started with the first task; there a
-    task whose worker dies comes back at once, elsewhere when the scheduler gives it up."""
+    task whose worker dies comes back at once, on another when the scheduler gives it up."""
 
     def __init__(self, workers: int, address: str | None) -> None:
-        self.elsewhere = address is not None
+        self.remote = address is not None
         # What waits at a worker dies with it, and so nothing waits there.
-        self.workers = self.room = None if self.elsewhere else workers
+        self.workers = self.max_submitted = None if self.remote else workers
         self._left = False
         self._cluster: LocalCluster | None = None
         self._client = None if address is None else _connect(address)

@@ -28,27 +28,27 @@ class ProcessEngine(Engine):
     """
 
     def __init__(self, workers: int) -> None:
-        self.workers, self.room = workers, 2 * workers
+        self.workers, self.max_submitted = workers, 2 * workers
         self._context = multiprocessing.get_context("spawn")
         resource_tracker.ensure_running()  # it unblocks interrupts in the thread that starts it
         self._watched, self._lifeline = self._context.Pipe(duplex=False)
         self._threads = ThreadPoolExecutor(workers, initializer=_block_interrupts)
-        self._mine = threading.local()
+        self._of_thread = threading.local()
         self._pools: list[ProcessPoolExecutor] = []
 
     def submit(self, task: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         return self._threads.submit(self._perform, task, *args, **kwargs)
 
     def _perform(self, task: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        pool: ProcessPoolExecutor | None = getattr(self._mine, "pool", None)
+        pool: ProcessPoolExecutor | None = getattr(self._of_thread, "pool", None)
         if pool is None:
             pool = ProcessPoolExecutor(1, self._context, _watch, (self._watched,))
-            self._mine.pool = pool
+            self._of_thread.pool = pool
             self._pools.append(pool)
         try:
             return pool.submit(task, *args, **kwargs).result()
         except BrokenProcessPool as error:
-            self._mine.pool = None
+            self._of_thread.pool = None
             self._pools.remove(pool)
             raise WorkerDied(
                 "Its worker process died. Where memory ran out, the system's log says so;"

@@ -15,7 +15,7 @@ T = TypeVar("T")
 class SerialEngine(Engine):
     """Performs a task when it is submitted; an interrupt reaches the caller."""
 
-    here = True
+    inline = True
 
     def submit(self, task: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()

@@ -19,8 +19,8 @@ from typing import Any, ParamSpec, TypeVar
 from submitit import AutoExecutor, Job
 from submitit.core.utils import DelayedSubmission
 
-from kansweep.checks import ConfigError
-from kansweep.config import SubmititConfig
+from kansweep.config.engines import SubmititConfig
+from kansweep.config.rules import ConfigError
 from kansweep.engines import Engine, EngineError, WorkerDied, cores
 
 P = ParamSpec("P")
@@ -46,8 +46,8 @@ class SubmititEngine(Engine):
     def __init__(self, config: SubmititConfig, folder: Path) -> None:
         self._config, self._folder = config, folder
         self._is_local = config.cluster == "local"
-        self.elsewhere = not self._is_local
-        self.room = (config.workers or cores()) if self._is_local else None
+        self.remote = not self._is_local
+        self.max_submitted = (config.workers or cores()) if self._is_local else None
         self._check()
         self._executor: AutoExecutor | None = None
         self._fresh: deque[tuple[_Call, Future[Any]]] = deque()
@@ -96,8 +96,8 @@ class SubmititEngine(Engine):
             except Exception as error:  # nobody would look any more, and the run wait for ever
                 for sent in self._sent:
                     if not sent.future.done():
-                        told = f"The jobs cannot be followed: {_first_line(error)}."
-                        sent.future.set_exception(EngineError(told))
+                        message = f"The jobs cannot be followed: {_first_line(error)}."
+                        sent.future.set_exception(EngineError(message))
                 self._sent = []
 
     def _send(self) -> None:
@@ -109,8 +109,8 @@ class SubmititEngine(Engine):
                 jobs = [self._executor.submit(call) for call, _ in fresh]
         except Exception as error:  # submitit's own, sbatch's refusal among them
             for _, future in fresh:
-                told = f"The jobs could not be sent: {_first_line(error)}."
-                future.set_exception(EngineError(told))
+                message = f"The jobs could not be sent: {_first_line(error)}."
+                future.set_exception(EngineError(message))
         else:
             self._sent += [_Sent(job, future) for job, (_, future) in zip(jobs, fresh, strict=True)]
 
@@ -118,7 +118,7 @@ class SubmititEngine(Engine):
         gone = self._gone()
         for sent in self._sent:
             if sent.job.paths.result_pickle.exists():
-                sent.settle()
+                sent.resolve()
             elif sent.job.job_id in gone:
                 sent.miss()
         self._sent = [sent for sent in self._sent if not sent.future.done()]
@@ -130,10 +130,10 @@ class SubmititEngine(Engine):
         if not self._sent or time.monotonic() < self._asked + ASK_EVERY:
             return set()
         self._asked = time.monotonic()
-        known = _ask("squeue", "--me", "--noheader", "--array", "--format=%i")
-        if known is None:  # SLURM does not answer, and so says nothing of any job
+        queued = _ask("squeue", "--me", "--noheader", "--array", "--format=%i")
+        if queued is None:  # SLURM does not answer, and so says nothing of any job
             return set()
-        return {sent.job.job_id for sent in self._sent} - set(known.split())
+        return {sent.job.job_id for sent in self._sent} - set(queued.split())
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if cancel_futures:
@@ -216,13 +216,14 @@ class _Sent:
     future: Future[Any]
     missed: bool = False
 
-    def settle(self) -> None:
+    def resolve(self) -> None:
+        """End the future as the job ended."""
         try:
             value, error = self.job.result()
         except Exception as failure:  # it failed, or what it left cannot be read
-            # Its last words are a traceback between two rules, then where to look for more.
-            words = str(failure).rpartition("\n---")[0].splitlines() or [_first_line(failure)]
-            value, error = None, WorkerDied(f"Job {self.job.job_id} failed: {words[-1]}")
+            # A traceback between two rules, then where to look for more.
+            lines = str(failure).rpartition("\n---")[0].splitlines() or [_first_line(failure)]
+            value, error = None, WorkerDied(f"Job {self.job.job_id} failed: {lines[-1]}")
         if error is None:
             paths = self.job.paths  # of use only where something went wrong
             for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):

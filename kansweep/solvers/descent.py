@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kansweep.kan import KAN, concatenate, where
-from kansweep.solvers import (
+from kansweep.kan import KAN, where
+from kansweep.solvers import reml
+from kansweep.solvers.contract import (
     CONVERGED,
     NON_FINITE,
     STALLED,
@@ -29,11 +30,11 @@ from kansweep.solvers import (
     Observe,
     Outcome,
     Problem,
+    output_spread,
     relative_gradient,
-    reml,
 )
 from kansweep.solvers.linearised import linearise
-from kansweep.solvers.objective import Point, evaluate, output_spread, scaled_output, settle
+from kansweep.solvers.objective import Point, evaluate, scaled_output, settle
 from kansweep.solvers.reml import Weight
 from kansweep.solvers.systems import system
 
@@ -166,7 +167,7 @@ def _step(search: Search, tolerance: float) -> Search:
         rejections=torch.where(better, 0, search.rejections + 1),
         fall=torch.where(better, decrease, predicted) / objective,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
-        converged=(weight.settled & ((better & (decrease < small)) | no_more))
+        converged=(weight.is_final & ((better & (decrease < small)) | no_more))
         | (objective < round_off),
     )
 
@@ -175,7 +176,7 @@ def _iteration(search: Search, step: int) -> Iteration:
     return Iteration(
         step=step,
         replicas=search.replica,
-        kan=search.kan,
+        net=search.kan,
         rmse=(search.point.residual * search.spread[:, None]).square().mean((1, 2)).sqrt(),
         grad_norm=search.grad_norm,
         accepted=search.rejections == 0,
@@ -189,7 +190,7 @@ def _in_order(ended: list[tuple[Search, int, list[str]]]) -> Outcome[KAN]:
     steps = [steps for _, steps, why in ended for _ in why]
     reasons = [reason for _, _, why in ended for reason in why]
     return Outcome(
-        concatenate([search.kan() for search, _, _ in ended])[order],
+        KAN.concatenated([search.kan() for search, _, _ in ended])[order],
         tuple(steps[r] for r in order.tolist()),
         tuple(reasons[r] for r in order.tolist()),
         torch.cat([search.grad_norm for search, _, _ in ended])[order],

@@ -80,9 +80,9 @@ class Linearised:
     def strain_factors(self) -> tuple[Tensor, Tensor]:
         """L and F, (R, P, H) each, with B^T B = D^T D + L F^T + F L^T, a column a hidden node."""
         nodes = range(self.half.shape[2])
-        own = [penalty.transposed(self.kan, self.strain * (self.owner == node)) for node in nodes]
+        parts = [penalty.transposed(self.kan, self.strain * (self.owner == node)) for node in nodes]
         pull = self._by_node(self.strain.square())[:, None] / 2
-        return self.half, self.half * pull - (torch.stack(own, dim=2) if own else self.half)
+        return self.half, self.half * pull - (torch.stack(parts, dim=2) if parts else self.half)
 
     def _by_node(self, values: Tensor) -> Tensor:
         """Sums over each hidden node's entries, (R, S) -> (R, H)."""

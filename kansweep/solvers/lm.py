@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from kansweep.kan import KAN, concatenate, where
-from kansweep.solvers import Observe, Outcome, Problem, Shape, penalty, start
+from kansweep.config.models import ModelConfig
+from kansweep.config.solvers import LMConfig
+from kansweep.kan import KAN, Shape, where
+from kansweep.solvers import penalty, start
+from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.descent import Limits, descend
 from kansweep.solvers.reml import Weight
 
@@ -24,14 +27,14 @@ GROWTH = 2
 
 @dataclass(frozen=True)
 class LM:
-    """Settings: ``penalty`` is a multiple of ``penalty.weight``, or None to estimate it by REML;
-    ``restarts`` counts random starts."""
+    """Levenberg-Marquardt for KANs of B-splines.
 
-    start_from: str = "auto"
-    restarts: int = 16
-    max_steps: int = 200
-    penalty: float | None = None
-    tolerance: float = 3e-3
+    ``penalty`` of its settings is a multiple of ``penalty.weight``, or None to estimate it by REML.
+    What it must know of the model, the network says.
+    """
+
+    settings: LMConfig = field(default_factory=LMConfig)
+    model: ModelConfig | None = None
 
     @torch.inference_mode()
     def start(self, shape: Shape, problem: Problem) -> KAN:
@@ -40,10 +43,10 @@ class LM:
         one_node = len(shape.width) == 3 and shape.width[1] == 1
         if len(shape.width) == 2:
             return start.blank(shape, problem)
-        if self.start_from == "random" or not (one_node or self.start_from == "additive"):
+        if self.settings.start == "random" or not (one_node or self.settings.start == "additive"):
             return self._race(shape, problem)
         net = start.additive(shape, problem, self._weight(problem, shape.grid_size, shape.k, 1))
-        if self.start_from == "additive" or self.restarts == 0:
+        if self.settings.start == "additive" or self.settings.restarts == 0:
             return net
         net = self._train(net, problem, start.DAMPING)
         doubtful = (~self._converges(net, problem)).nonzero()[:, 0]
@@ -54,43 +57,43 @@ class LM:
     @torch.inference_mode()
     def solve(
         self,
-        kan: KAN,
+        net: KAN,
         problem: Problem,
         memory: Tensor | None = None,
         observe: Observe | None = None,
     ) -> Outcome[KAN]:
-        unit = self._weight(problem, kan.grid_size, kan.k, len(kan.layers))
-        growth = kan.grid_size**GROWTH
-        known = torch.ones_like(unit) if memory is None else memory * growth
-        if self.penalty is None:
-            start_at = unit * known.nan_to_num(1.0)
-            weight = Weight.estimated(kan, problem.x.shape[1], start_at, unit)
+        unit = self._weight(problem, net.grid_size, net.k, len(net.layers))
+        growth = net.grid_size**GROWTH
+        carried = torch.ones_like(unit) if memory is None else memory * growth
+        if self.settings.penalty is None:
+            start_at = unit * carried.nan_to_num(1.0)
+            weight = Weight.estimated(net, problem.x.shape[1], start_at, unit)
         else:
             weight = Weight.fixed(unit)
-        if len(kan.layers) > 2:
-            kan = start.annealed(kan, problem, weight.value, SOFTENING, WARM_DAMPING)
-        limits = Limits(self.max_steps, self.tolerance)
-        outcome = descend(kan, problem, limits, weight, WARM_DAMPING, observe)
+        if len(net.layers) > 2:
+            net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
+        limits = Limits(self.settings.max_steps, self.settings.tolerance)
+        outcome = descend(net, problem, limits, weight, WARM_DAMPING, observe)
         return replace(outcome, memory=outcome.memory / unit / growth)
 
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""
         weight = Weight.fixed(self._weight(problem, kan.grid_size, kan.k, len(kan.layers)))
-        limits = Limits(most or self.max_steps, ROUGHLY)
-        return descend(kan, problem, limits, weight, damping).kan
+        limits = Limits(most or self.settings.max_steps, ROUGHLY)
+        return descend(kan, problem, limits, weight, damping).net
 
     def _weight(self, problem: Problem, grid_size: int, k: int, n_layers: int) -> Tensor:
-        w = (self.penalty or 1.0) * penalty.weight(grid_size, k)
+        w = (self.settings.penalty or 1.0) * penalty.weight(grid_size, k)
         return problem.x.new_full((problem.x.shape[0], n_layers), w)
 
     def _race(self, shape: Shape, problem: Problem) -> KAN:
         """A few seeds at a time, as many as memory bears with all their starts."""
-        restarts, seeds = max(1, self.restarts), torch.arange(len(problem.seeds))
+        restarts, seeds = max(1, self.settings.restarts), torch.arange(len(problem.seeds))
         edges = sum(a * b for a, b in itertools.pairwise(shape.width))
         at_once = max(1, RACE_WORK // (restarts * problem.x.shape[1] * edges))
         parts = seeds.to(problem.x.device).split(at_once)
-        scale = self.penalty or 1.0
-        return concatenate([start.random(shape, problem[p], restarts, scale) for p in parts])
+        scale = self.settings.penalty or 1.0
+        return KAN.concatenated([start.random(shape, problem[p], restarts, scale) for p in parts])
 
     def _converges(self, net: KAN, problem: Problem) -> Tensor:
         """Whether the fit is small, and three quarters of the theory's order smaller on twice the
@@ -104,8 +107,8 @@ class LM:
         round_off = (1e3 * torch.finfo(error.dtype).eps) ** 2
         falls = start.training_error(finer, problem) * 2.0 ** (1.5 * order) < error
         small = error < float((2 / net.grid_size) ** (2 * order))
-        found: Tensor = (falls & small) | (error < round_off)
-        return found
+        converges: Tensor = (falls & small) | (error < round_off)
+        return converges
 
     def _challenged(self, net: KAN, doubtful: Tensor, shape: Shape, problem: Problem) -> KAN:
         """The better of the additive start and the best random one, seed by seed."""

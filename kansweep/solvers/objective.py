@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from kansweep.gauge import mid_and_half, rescale_inputs, rescale_outputs
 from kansweep.kan import KAN, Activation, activate
-from kansweep.solvers import Problem, penalty
+from kansweep.solvers import penalty
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.projection import with_best_last_layer
 
 
@@ -74,13 +74,6 @@ def _rescaled(activation: Activation, half: Tensor) -> Activation:
     return replace(
         activation, slope=activation.slope / per, spline_slope=activation.spline_slope / per
     )
-
-
-def output_spread(y: Tensor) -> Tensor:
-    """Standard deviation of each output, 1 where it is constant: (R, n, M) -> (R, M)."""
-    spread = y.std(dim=1, correction=0)
-    rounding = 10 * torch.finfo(y.dtype).eps * y.abs().amax(1)
-    return torch.where(spread > rounding, spread, 1.0)
 
 
 def scaled_output(kan: KAN, factor: Tensor) -> KAN:

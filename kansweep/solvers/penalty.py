@@ -134,10 +134,10 @@ def _entries(
 def diagonal(kan: KAN, w: Tensor) -> Tensor:
     """The diagonal of D^T W D, weights (R, L) -> (R, P)."""
     parts = []
-    own = torch.from_numpy(band(kan.grid_size + kan.k, kan.k + 2)[:, 0]).to(w)
+    of_edge = torch.from_numpy(band(kan.grid_size + kan.k, kan.k + 2)[:, 0]).to(w)
     for layer, weight in zip(kan.layers, w.unbind(1), strict=True):
         edges = layer.n_outputs * layer.n_inputs
-        parts.append(weight[:, None] * own.repeat(edges))
+        parts.append(weight[:, None] * of_edge.repeat(edges))
         if layer.base is not None:
             parts.append(torch.zeros_like(layer.base).flatten(1))
     return torch.cat(parts, dim=1)

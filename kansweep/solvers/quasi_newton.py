@@ -37,19 +37,19 @@ class Memory:
             self._drop()
         last = self.end
         self.first, self.end = max(self.first, last + 1 - self.size), last + 1
-        known = slice(self.first, self.end)
+        kept = slice(self.first, self.end)
         self.s[last], self.y[last] = s, y
         self.sy[last, :last] = 0.0  # a row that was used before
-        self.sy[known, last] = self.s[known] @ y
-        self.yy[known, last] = self.yy[last, known] = self.y[known] @ y
+        self.sy[kept, last] = self.s[kept] @ y
+        self.yy[kept, last] = self.yy[last, kept] = self.y[kept] @ y
 
     def direction(self, gradient: Tensor) -> Tensor:
         """-H gradient, with H the inverse Hessian that the pairs describe, (P,) -> (P,)."""
         if self.end == 0:
             return -gradient
-        known = slice(self.first, self.end)
-        s, y = self.s[known], self.y[known]  # (m, P)
-        sy, yy = self.sy[known, known], self.yy[known, known]  # (m, m)
+        kept = slice(self.first, self.end)
+        s, y = self.s[kept], self.y[kept]  # (m, P)
+        sy, yy = self.sy[kept, kept], self.yy[kept, kept]  # (m, m)
         scale = sy[-1, -1] / yy[-1, -1]
         u = torch.linalg.solve_triangular(sy, (s @ gradient)[:, None], upper=True)[:, 0]
         inner = sy.diagonal() * u + scale * (yy @ u - y @ gradient)

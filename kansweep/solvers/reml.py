@@ -25,7 +25,7 @@ from kansweep.solvers.objective import Point
 from kansweep.solvers.systems import System
 
 READY = 0.3  # re-estimate once a step lowers the objective by less than this share
-SETTLED = 0.3  # |log| of the last change of a weight that is close enough
+NEAR = 0.3  # |log| of the last change of a weight that is close enough
 LARGEST = 100.0  # factor of one update
 UPDATES = 8
 RELAXATION = 1.5  # of the logarithm: the update alone takes ever the same share of what is left
@@ -43,7 +43,7 @@ class Weight:
 
     value: Tensor  # (R, L), one a layer
     least: Tensor  # (R, L), they are never smaller
-    left: Tensor  # (R,), updates that may still be made; 0 once settled
+    left: Tensor  # (R,), updates that may still be made; 0 once it is final
 
     @classmethod
     def fixed(cls, value: Tensor) -> Weight:
@@ -58,7 +58,7 @@ class Weight:
         return cls(torch.maximum(value, least), least, left)
 
     @property
-    def settled(self) -> Tensor:
+    def is_final(self) -> Tensor:
         return self.left == 0
 
     def __getitem__(self, replicas: Tensor) -> Weight:
@@ -66,8 +66,8 @@ class Weight:
 
 
 def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weight:
-    """The weight after one update of the replicas that are ready and not settled, (R,) of bool."""
-    chosen = (ready & ~weight.settled).nonzero()[:, 0]
+    """The weight after one update of those replicas that are ready, (R,) of bool, and not final."""
+    chosen = (ready & ~weight.is_final).nonzero()[:, 0]
     if chosen.numel() == 0:
         return weight
     w, energy = weight.value[chosen], point.energy[chosen]
@@ -78,15 +78,15 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     variance = objective / (observations - unpenalised(kan))
     tiny = torch.finfo(energy.dtype).tiny  # an estimated trace may leave less than no freedom
     freedom, energy = freedom.clamp(min=tiny**0.5), energy.clamp(min=tiny)
-    own = (variance[:, None] * freedom / energy).log()
+    each = (variance[:, None] * freedom / energy).log()
     shared = (variance * freedom.sum(1) / energy.sum(1)).log()[:, None]
     edf = unpenalised(kan) + freedom.sum(1)
     trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None]
-    new = (shared + trust * (own - shared)).exp()
+    new = (shared + trust * (each - shared)).exp()
     new = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
     new = torch.maximum(new, weight.least[chosen]).clamp(max=MOST).to(w)
-    near = ((new / w).log().abs() < SETTLED) | (freedom < IDLE)
-    near = near.all(1) & torch.isfinite(trace).all(1)  # a trace that failed settles nothing
+    near = ((new / w).log().abs() < NEAR) | (freedom < IDLE)
+    near = near.all(1) & torch.isfinite(trace).all(1)  # a trace that failed decides nothing
     value, left = weight.value.clone(), weight.left.clone()
     value[chosen] = new
     left[chosen] = torch.where(near, 0, left[chosen] - 1)

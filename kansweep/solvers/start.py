@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from kansweep import bspline, kan
-from kansweep.kan import KAN
-from kansweep.solvers import Problem, Shape, penalty
+from kansweep.kan import KAN, Shape
+from kansweep.solvers import penalty
+from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.descent import Limits, descend
-from kansweep.solvers.objective import output_spread
 from kansweep.solvers.projection import with_best_last_layer
 from kansweep.solvers.reml import Weight
+from kansweep.streams import Stream, generator
 
-START_STREAM = 2  # the streams of data.py are 0 and 1
 DAMPING = 0.1
 
 # A race runs over these grids; after each, this many of twelve starts stay. Which start is good
@@ -65,7 +65,7 @@ def random(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
     field = problem[_repeated(seeds, restarts, problem.x.device)]
     net = blank(replace(shape, grid_size=grids[0]), field)
     draws = [
-        np.random.default_rng([seed, START_STREAM, n, r]).standard_normal(net.n_params)
+        generator(seed, Stream.START, n, r).standard_normal(net.n_params)
         for seed in problem.seeds
         for r in range(restarts)
     ]
@@ -94,13 +94,13 @@ def _raced(net: KAN, field: Problem, scale: float) -> KAN:
     w = field.x.new_full((net.n_replicas, len(net.layers)), 1.0)
     w = w * scale * penalty.weight(net.grid_size, net.k)
     net = annealed(net, part, w, RACE_LIMITS, DAMPING)
-    return descend(net, part, RACE_LIMITS, Weight.fixed(w), DAMPING).kan
+    return descend(net, part, RACE_LIMITS, Weight.fixed(w), DAMPING).net
 
 
 def annealed(net: KAN, problem: Problem, w: Tensor, limits: Limits, damping: float) -> KAN:
     """The KAN after descents under penalties from far too stiff to w, (R, L), which is left out."""
     for stiffness in STIFFNESS:
-        net = descend(net, problem, limits, Weight.fixed(w * stiffness), damping).kan
+        net = descend(net, problem, limits, Weight.fixed(w * stiffness), damping).net
     return net
 
 

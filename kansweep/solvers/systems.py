@@ -14,14 +14,12 @@ import torch
 from torch import Tensor
 
 from kansweep import banded
+from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.kan import KAN
 from kansweep.linalg import Cholesky, cholesky, conjugate_gradients
 from kansweep.solvers import penalty
 from kansweep.solvers.linearised import Linearised
 
-# Parameters up to which the matrix is formed. Both take as long here with [2,1,1], 30,000 points;
-# deep networks converge better with exact steps, so not less.
-DIRECT_LIMIT = 1500
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
 PROBES, PROBE_TOLERANCE = 4, 1e-2
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
@@ -70,7 +68,12 @@ def shares(damping: Tensor, diagonal: Tensor, data: Tensor) -> Tensor:
 
 
 class Direct:
-    """n A formed and factored, in float64; of symmetric matrices only the lower half is valid."""
+    """n A formed and factored, in float64; of symmetric matrices only the lower half is valid.
+
+    ``data`` is J^T J (R, P, P) and ``data_diagonal`` its diagonal (R, P); ``strain_factors`` are L
+    and F (R, P, H) of ``Linearised``, of the hidden node's layer ``node_layer`` (H,); the entries
+    of D^T D are ``stiff`` at ``index`` of a flattened matrix, of ``layer``, all (entries,).
+    """
 
     def __init__(self, lin: Linearised) -> None:
         self.n = lin.n_points
@@ -122,7 +125,12 @@ class _Solved:
 
 
 class Iterative:
-    """A as a product, solved by conjugate gradients in the dtype that comes in."""
+    """A as a product, solved by conjugate gradients in the dtype that comes in.
+
+    ``data_diagonal`` (R, P) is that of J^T J / n, ``node_diagonal`` (R, P, H) what each hidden
+    node's range adds to the penalty's, ``data_band`` (R, E, K, k + 1) the lower band of J^T J / n
+    that belongs to each edge's spline.
+    """
 
     def __init__(self, lin: Linearised) -> None:
         self.lin = lin
@@ -166,9 +174,9 @@ class _Preconditioned:
         band = torch.nn.functional.pad(parts.data_band, (0, 2))
         edges = torch.tensor([a.n_outputs * a.n_inputs for a in kan.layers], device=w.device)
         band = band + w.repeat_interleave(edges, dim=1)[:, :, None, None] * stiff
-        own, self.base = _split(kan, self.ridge + self.diagonal)
+        raised, self.base = _split(kan, self.ridge + self.diagonal)
         # Range terms may lower a diagonal entry of A below that of the band, not the band's own.
-        band[..., 0] = torch.maximum(own, band[..., 0])
+        band[..., 0] = torch.maximum(raised, band[..., 0])
         self.factors = banded.factor(band.flatten(0, 1))
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:

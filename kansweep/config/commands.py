@@ -1,0 +1,101 @@
+"""The configurations of the commands that read stored sweeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from kansweep.config import rules
+from kansweep.config.rules import ConfigError, one_of
+from kansweep.config.run import RunConfig
+from kansweep.config.schema import Schema, key
+
+
+@dataclass
+class StoredSweep(Schema):
+    """Which sweep a command reads."""
+
+    name: str | None = key(None, rules.optional(rules.NAME), "the sweep; null: the latest")
+    outputs: str = key("outputs", rules.TEXT, "the folder of all sweeps")
+
+
+@dataclass
+class ShowConfig(StoredSweep):
+    """``kansweep show``."""
+
+    format: str = key(
+        "table", one_of("table", "markdown", "csv", "json"), "table, markdown, csv or json"
+    )
+
+
+@dataclass
+class FormatsConfig(Schema):
+    prefix: ClassVar[str] = "plot."
+    formats: tuple[str, ...] = key(
+        ("png", "svg"), rules.some_of("png", "svg", "pdf"), "out of png, svg and pdf"
+    )
+
+
+@dataclass
+class FigureConfig(FormatsConfig):
+    x: str | None = key(
+        None,
+        rules.optional(one_of("grid_size", "n_params")),
+        "grid_size or n_params; null: grid_size, n_params with an MLP",
+    )
+    split: str = key("both", one_of("train", "test", "both"), "whose RMSE: train, test or both")
+    margin: float = key(
+        0.25, rules.POSITIVE, "an exponent this close to the theory is consistent with it"
+    )
+    orders: bool = key(False, rules.FLAG, "print the observed orders too, as Markdown")
+
+
+@dataclass
+class PlotConfig(StoredSweep):
+    """``kansweep plot``."""
+
+    names: Any = key(
+        None, rules.optional(rules.NAMES), "several sweeps, drawn together; a list, or orders*"
+    )
+    plot: FigureConfig = field(default_factory=FigureConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is not None and self.names is not None:
+            raise ConfigError("`name` is one sweep and `names` are several; give one of the two.")
+
+
+@dataclass
+class ReportConfig(StoredSweep):
+    """``kansweep report``."""
+
+
+@dataclass
+class WhichConfig(Schema):
+    prefix: ClassVar[str] = "edges."
+    n_train: int | None = key(
+        None, rules.optional(rules.COUNT), "the cell's training points; null: the most"
+    )
+    seed: int | None = key(
+        None, rules.optional(rules.COUNT_OR_ZERO), "the cell's seed; null: the first"
+    )
+    size: int | None = key(
+        None, rules.optional(rules.COUNT), "the cell's grid size; null: least test RMSE"
+    )
+
+
+@dataclass
+class EdgesConfig(StoredSweep):
+    """``kansweep plot edges``."""
+
+    edges: WhichConfig = field(default_factory=WhichConfig)
+    plot: FormatsConfig = field(default_factory=FormatsConfig)
+
+
+SCHEMAS: dict[str, type[Schema]] = {
+    "run": RunConfig,
+    "show": ShowConfig,
+    "plot": PlotConfig,
+    "report": ReportConfig,
+    "edges": EdgesConfig,
+}

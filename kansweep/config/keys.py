@@ -1,0 +1,76 @@
+"""All keys below a schema, and what of a stored configuration identifies its sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields, is_dataclass
+from typing import Any, cast
+
+from kansweep.config.rules import Rule
+from kansweep.config.run import VARIANTS, RunConfig
+from kansweep.config.schema import NO_VALUE, Role, Schema, own_keys
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is known of one key beside its type."""
+
+    default: Any
+    rule: Rule
+    meaning: str
+    role: Role
+    has_neutral: bool
+    neutral: Any
+
+
+def keys(schema: type[Schema]) -> dict[str, Key]:
+    """Every key below a schema under its full name, those of all variants included."""
+    every = {schema.prefix + item.name: _as_key(schema, item) for item in own_keys(schema)}
+    for item in fields(schema):
+        section = VARIANTS.get(item.name)
+        for part in [item.default_factory] if section is None else section.variants.values():
+            if is_dataclass(part):
+                every |= keys(cast(type[Schema], part))
+    return every
+
+
+def _as_key(schema: type[Schema], item: Field[Any]) -> Key:
+    given = item.metadata
+    return Key(
+        default=item.default,
+        rule=given["rule"],
+        meaning=given["meaning"],
+        role=given["role"] or schema.role,
+        has_neutral=given["neutral"] is not NO_VALUE,
+        neutral=given["neutral"],
+    )
+
+
+def identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a stored configuration that all cells of its sweep share, flat: another
+    value is another sweep."""
+    known = keys(RunConfig)
+    shared = {
+        name: value
+        for name, value in _flat(record).items()
+        if _is_identity(known.get(name), name, value)
+    }
+    if "device" in shared:
+        shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter
+    return shared
+
+
+def _is_identity(key: Key | None, name: str, value: Any) -> bool:
+    if key is None:  # of another version, or of an engine that is not here
+        return VARIANTS.get(name.partition(".")[0], Schema).role is Role.IDENTITY
+    return key.role is Role.IDENTITY and not (key.has_neutral and value == key.neutral)
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -1,0 +1,124 @@
+"""The sections `grid` and `model`: what networks are trained, and the sizes they grow along."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, make_dataclass
+from typing import Any, ClassVar
+
+from kansweep import kinds
+from kansweep.config import rules
+from kansweep.config.rules import one_of
+from kansweep.config.schema import MISSING, Role, Schema, Variant, choice, key
+from kansweep.kinds import Kind
+
+
+@dataclass
+class GridConfig(Schema):
+    prefix: ClassVar[str] = "grid."
+    sizes: tuple[int, ...] = key(
+        (5, 10, 20, 50, 100),
+        rules.ASCENDING,
+        "grid intervals; each extends the one before",
+        role=Role.EXTENT,
+    )
+
+
+@dataclass
+class ModelConfig(Variant):
+    """What ``model=...`` chooses, a kind of network."""
+
+    prefix: ClassVar[str] = "model."
+    name: str = MISSING
+
+    @property
+    def kind(self) -> Kind:
+        return kinds.KINDS[self.name]
+
+    @property
+    def order(self) -> int | None:
+        """Of its splines, None where it has none."""
+        return None
+
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        """Those of the model of one size, where ``suggested`` are what suits the data."""
+        raise NotImplementedError
+
+    def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
+        """Of one network in training: the numbers that it keeps of each point, and the parameters
+        of which a matrix may be formed."""
+        return sum(width), 0
+
+
+@dataclass
+class KANConfig(ModelConfig):
+    name: str = choice("kan", "the kind of model")
+    hidden: tuple[int, ...] | None = key(
+        None, rules.optional(rules.COUNTS), "kan: hidden widths; null: what suits the target"
+    )
+    k: int = key(3, rules.ORDER, "kan: the splines' order; 3 is cubic")
+    base: str = key("none", one_of("none", "silu"), "kan: a function added to every spline")
+
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        return suggested if self.hidden is None else self.hidden
+
+    @property
+    def order(self) -> int:
+        return self.k
+
+    def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
+        edges = sum(n_in * n_out for n_in, n_out in itertools.pairwise(width))
+        return edges, edges * (size + self.k + 1)
+
+
+@dataclass
+class MLPConfig(ModelConfig):
+    name: str = choice("mlp", "the kind of model")
+    widths: tuple[int, ...] = key(
+        (5, 10, 20, 50),
+        rules.ASCENDING,
+        "mlp: nodes of each hidden layer, in place of grids",
+        role=Role.EXTENT,
+    )
+    depth: int = key(2, rules.COUNT, "mlp: hidden layers")
+    activation: str = key(
+        "silu", one_of("tanh", "silu", "relu", "gelu"), "mlp: tanh, silu, relu or gelu"
+    )
+    restarts: int = key(3, rules.COUNT, "mlp: random starts; the best by training error stays")
+
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        return (size,) * self.depth
+
+
+@dataclass
+class SizedConfig(ModelConfig):
+    """Of a kind of network that needs no keys but its sizes and hidden widths."""
+
+    sizes: tuple[int, ...] = key(
+        (), rules.ASCENDING, "of other kinds: their sizes, in place of grids", role=Role.EXTENT
+    )
+    hidden: tuple[int, ...] | None = key(
+        None, rules.optional(rules.COUNTS), "hidden widths; null: what suits the target"
+    )
+
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        return suggested if self.hidden is None else self.hidden
+
+    def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
+        return size * sum(n_in * n_out for n_in, n_out in itertools.pairwise(width)), 0
+
+
+def _sized(kind: Kind) -> type[ModelConfig]:
+    """The schema of such a kind, with its own name and sizes."""
+    line = SizedConfig.__dataclass_fields__["sizes"].metadata
+    sizes: Any = field(default=kind.sizes, metadata=line)
+    names = [
+        ("name", str, choice(kind.name, "the kind of model")),
+        ("sizes", tuple[int, ...], sizes),
+    ]
+    return make_dataclass(f"{kind.title}Config", names, bases=(SizedConfig,))
+
+
+for _kind in kinds.KINDS.values():
+    if _kind.name not in ModelConfig.variants:
+        _sized(_kind)

@@ -1,0 +1,73 @@
+"""What is kept and told of the iterations of a batch while they go on."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from kansweep.data import Data
+from kansweep.events import Listener, Progressed
+from kansweep.protocol import Network
+from kansweep.solvers.contract import Iteration
+from kansweep.units import Units
+
+REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set
+
+TraceRow = dict[str, float | int | bool | None]
+"""One iteration of one replica, by the names of ``columns.TRACE``."""
+
+
+class Recorder:
+    """Follows the iterations of a batch at one size: reports now and then, and keeps all of them
+    where there is to be a trace."""
+
+    def __init__(
+        self, data: Data, size: int, units: Units, listener: Listener, *, trace: bool
+    ) -> None:
+        self.data, self.size, self.units, self.listener = data, size, units, listener
+        self._trace = trace
+        self._rows: dict[int, list[TraceRow]] = defaultdict(list)
+        self._reported = time.perf_counter()
+
+    def observe(self, now: Iteration) -> None:
+        if self._trace:
+            for r, row in zip(now.replicas.tolist(), _trace_rows(now), strict=True):
+                self._rows[r].append(row)
+        if time.perf_counter() - self._reported >= REPORT_EVERY:
+            self.listener(self._progress(now))
+            self._reported = time.perf_counter()
+
+    def trace(self, replica: int) -> tuple[TraceRow, ...]:
+        return tuple(self._rows[replica])
+
+    def _progress(self, now: Iteration) -> Progressed:
+        net, part = self.units.restored(now.net()), self.data[now.replicas]
+        reg = net.regularity(part.x_train)
+        return Progressed(
+            n_train=self.data.x_train.shape[1],
+            size=self.size,
+            replicas=len(now.replicas),
+            step=now.step,
+            train_rmse=float((now.rmse * self.units.scale.mean()).median()),
+            test_rmse=float(rmse(net, part.x_test, part.y_test).median()),
+            reg=None if reg is None else float(reg.median()),
+        )
+
+
+def _trace_rows(now: Iteration) -> Sequence[TraceRow]:
+    columns: dict[str, list[Any]] = {
+        name: [None] * len(now.replicas) if value is None else value.tolist()
+        for name, value in vars(now).items()
+        if value is None or (isinstance(value, Tensor) and name != "replicas")
+    }
+    rows = zip(*columns.values(), strict=True)
+    return [{"step": now.step, **dict(zip(columns, row, strict=True))} for row in rows]
+
+
+def rmse(net: Network, x: Tensor, y: Tensor) -> Tensor:
+    """Root mean squared error of each replica, (R,)."""
+    return (net(x) - y).square().mean((1, 2)).sqrt()
