@@ -91,7 +91,7 @@ def test_the_cells_of_an_mlp_are_chains_of_one():
 
 def test_keys_are_the_same_in_another_process():
     script = (
-        "from kansweep import sweep; from kansweep.config.run import RunConfig;"
+        "from kansweep.config.run import RunConfig; from kansweep.sweep.plan import planned;"
         " print(planned(RunConfig()).cells[0].key)"
     )
     seeds = {"PYTHONPATH": str(Path(plans.__file__).parents[2]), "PYTHONHASHSEED": "7"}
