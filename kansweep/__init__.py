@@ -10,10 +10,10 @@ from typing import Any
 
 __version__ = "0.1.0"
 _HOMES = {
-    "Edge": "targets",
-    "Target": "targets",
+    "Edge": "data.targets",
+    "Target": "data.targets",
     "fit_laws": "notebook",
-    "load_model": "weights",
+    "load_model": "trained.weights",
     "load_results": "notebook",
     "plot_edges": "notebook",
     "plot_laws": "notebook",

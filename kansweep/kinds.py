@@ -101,7 +101,7 @@ KINDS: dict[str, Kind] = {
             offers=(SPLINES,),
             network="kansweep.networks.kan:KAN",
             mark="0.coef",
-            trained="kansweep.trained.weights:kan",
+            trained="kansweep.trained.kan:from_arrays",
             order="k + 1",
             theory=lambda k: -(k + 1),  # Liu et al. 2024, arXiv:2404.19756, theorem 2.1
         ),
@@ -120,7 +120,7 @@ KINDS: dict[str, Kind] = {
             offers=(GRADIENT,),
             network="kansweep.networks.mlp:MLP",
             mark="activation",
-            trained="kansweep.trained.weights:mlp",
+            trained="kansweep.trained.mlp:from_arrays",
             sized_width=True,
             qualifier="MLP",
         ),

@@ -11,6 +11,7 @@ kansweep.plot_edges(model).savefig("edges.png")
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from matplotlib.figure import Figure
 from pandas import DataFrame
@@ -20,7 +21,8 @@ from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets
 from kansweep.laws import cells, findings, fits
 from kansweep.sweep import store
-from kansweep.trained.network import Model
+from kansweep.trained.kan import TrainedKAN
+from kansweep.trained.network import TrainedNetwork
 
 
 def load_results(path: str | Path) -> DataFrame:
@@ -51,10 +53,13 @@ def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figur
     return draw(of_all, [split])[0].figure
 
 
-def plot_edges(network: Model, target: str | Target | None = None) -> Figure:
+def plot_edges(network: TrainedNetwork, target: str | Target | None = None) -> Figure:
     """All edges of a KAN, beside the true ones where the target (its name; unset, what the sweep
     says) has a known structure; see ``kansweep.figures.edges.draw``."""
+    if not network.has_edges:
+        raise ValueError(f"`network` must have a function on every edge; {network!r} has none.")
     if isinstance(target, str) and target not in TARGETS:
         raise ValueError(f"`target` must be one of {', '.join(TARGETS)}; got {target!r}.")
     chosen = network.data if target is None else target
-    return edges.draw(network, chosen if isinstance(chosen, Target) else TARGETS.get(chosen or ""))
+    known = chosen if isinstance(chosen, Target) else TARGETS.get(chosen or "")
+    return edges.draw(cast(TrainedKAN, network), known)

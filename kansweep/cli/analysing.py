@@ -148,7 +148,6 @@ def edges(job: EdgesConfig) -> int:
 
     from kansweep import notebook
     from kansweep.trained import weights
-    from kansweep.trained.network import Model
 
     results = store.results(cell.key for cell in plan.cells)
     try:
@@ -156,7 +155,7 @@ def edges(job: EdgesConfig) -> int:
         network = weights.of_cell(store.folder, cell)
     except (OSError, ValueError) as error:
         raise ConfigError(str(error)) from error
-    if not isinstance(network, Model):
+    if not network.has_edges:
         title = kinds.of(results).title
         raise ConfigError(f"{store.folder} holds {title}s; only KANs have edges that can be drawn.")
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"

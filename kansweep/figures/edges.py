@@ -23,7 +23,7 @@ from kansweep.trained import matching
 from kansweep.trained.matching import Curve
 
 if TYPE_CHECKING:
-    from kansweep.trained.network import Model
+    from kansweep.trained.kan import TrainedKAN
 
 _MOST = 28  # panels: more cannot be read on one page
 _COLUMNS = 6
@@ -32,7 +32,7 @@ _LEARNED: dict[str, Any] = {"linewidth": 1.8, "label": "learned"}
 _TRUE: dict[str, Any] = style.REFERENCE | {"linewidth": 1.4, "label": "target's own function"}
 
 
-def draw(network: Model, target: Target | None = None) -> Figure:
+def draw(network: TrainedKAN, target: Target | None = None) -> Figure:
     """The edges of a KAN; of very wide ones only those between the first nodes of each layer."""
     curves = matching.matched(network, target)
     layers = _shown(network.width, curves)
@@ -123,7 +123,7 @@ def _name(layer: int, node: int, width: tuple[int, ...]) -> str:
     return f"h_{{{layer},{node + 1}}}"
 
 
-def _title(network: Model, target: Target | None) -> str:
+def _title(network: TrainedKAN, target: Target | None) -> str:
     name = network.data if target is None else target.name
     parts = [] if name is None else [name.replace("$", r"\$")]
     if parts and len(parts[0]) > 45:  # a formula may be long

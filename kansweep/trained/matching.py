@@ -23,7 +23,8 @@ import numpy as np
 from kansweep.data.targets import Array, Edge, Target
 
 if TYPE_CHECKING:
-    from kansweep.trained import network as model
+    from kansweep.trained.kan import Edge as LearnedEdge
+    from kansweep.trained.kan import TrainedKAN
 
 _POINTS = 2000
 _ALIKE = 0.999  # R^2 from which on a node is taken for an affine function of another: to 3%
@@ -37,7 +38,7 @@ class Curve:
     ``true`` is NaN where no input of the target leads to.
     """
 
-    edge: model.Edge
+    edge: LearnedEdge
     x: Array  # (q,)
     learned: Array  # (q,)
     true: Array | None  # (q,)
@@ -61,7 +62,7 @@ class _Match:
     b: float = 0.0
 
 
-def matched(network: model.Model, target: Target | None, n_points: int = 201) -> list[Curve]:
+def matched(network: TrainedKAN, target: Target | None, n_points: int = 201) -> list[Curve]:
     """A curve an edge, in the order of ``network.edges``.
 
     None is known to be true without a target, without its structure, or at other widths.
@@ -86,7 +87,7 @@ class _Truth:
     parts: list[Array]  # (n, O, I), what each edge of the network adds to its node
 
     @classmethod
-    def of(cls, network: model.Model, target: Target | None) -> _Truth | None:
+    def of(cls, network: TrainedKAN, target: Target | None) -> _Truth | None:
         if target is None or target.structure is None:
             return None
         if network.width != (target.n_inputs, *target.hidden, target.n_outputs):
@@ -105,7 +106,7 @@ class _Truth:
         ]
         return cls(target.structure, nodes, learned, matches, parts)
 
-    def along(self, edge: model.Edge, x: Array) -> Array | None:
+    def along(self, edge: LearnedEdge, x: Array) -> Array | None:
         """What an edge should be at values of its source, None where that is not known."""
         source = self.matches[edge.layer][edge.source]
         sink = self.matches[edge.layer + 1][edge.sink]
@@ -127,7 +128,7 @@ class _Truth:
                 return edge.function(u)
         return np.zeros_like(u)
 
-    def _shared(self, edge: model.Edge) -> bool:
+    def _shared(self, edge: LearnedEdge) -> bool:
         """Whether the edges into a node are not determined: two sources stand for one node of the
         structure, or one for none, and have more than a slight part in it."""
         spread = self.parts[edge.layer][:, edge.sink].std(axis=0)  # (I,)

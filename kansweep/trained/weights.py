@@ -7,7 +7,6 @@ model([0.5, -0.25]), model.gradient([0.5, -0.25]), model.edge(0, 1, 0).values(0.
 from __future__ import annotations
 
 import io
-import itertools
 import tokenize
 import zipfile
 import zlib
@@ -16,11 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kansweep import kinds
-from kansweep.data.targets import Array
-from kansweep.trained.network import ACTIVATIONS, Layer, MLPModel, Model
+from kansweep.trained.network import TrainedNetwork
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,7 +36,7 @@ def load_model(
     n_train: int | None = None,
     seed: int | None = None,
     size: int | None = None,
-) -> Model | MLPModel:
+) -> TrainedNetwork:
     """The network in a file ``states/<key>.npz``, or that of one cell of a sweep's folder.
 
     The cell is one with status ok. What is unset means, in this order, the largest ``n_train``,
@@ -56,7 +53,7 @@ def load_model(
     return read(path)
 
 
-def read(path: Path, data: str | None = None) -> Model | MLPModel:
+def read(path: Path, data: str | None = None) -> TrainedNetwork:
     """The network in one file of weights, which learned ``data``."""
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
@@ -72,7 +69,7 @@ def read(path: Path, data: str | None = None) -> Model | MLPModel:
         raise ValueError(f"{path} is no file of weights: {error}.") from error
 
 
-def of_cell(folder: Path, cell: Mapping[str, Any]) -> Model | MLPModel:
+def of_cell(folder: Path, cell: Mapping[str, Any]) -> TrainedNetwork:
     """The network of a row of a sweep's results."""
     from kansweep.sweep.layout import Layout
 
@@ -136,89 +133,10 @@ def _results(folder: Path) -> DataFrame:
     return results
 
 
-# ------------------------------------------------------------------------------- from arrays
-
-
-def from_arrays(arrays: Mapping[str, Any], data: str | None = None) -> Model | MLPModel:
+def from_arrays(arrays: Mapping[str, Any], data: str | None = None) -> TrainedNetwork:
     """The network of a cell's weights. Raises ValueError that names what is wrong with them."""
     kind = kinds.of_arrays(arrays) or kinds.KINDS[kinds.DEFAULT]  # which says what is missing
     if kind.trained is None:
         raise ValueError(f"networks of model={kind.name} are not read back as functions")
-    network: Model | MLPModel = kinds.load(kind.trained)(arrays, data)
+    network: TrainedNetwork = kinds.load(kind.trained)(arrays, data)
     return network
-
-
-def kan(arrays: Mapping[str, Any], data: str | None) -> Model:
-    """The KAN of a cell's weights, as ``from_arrays``."""
-    k = _scalar(arrays, "k")
-    if not (isinstance(k, int) and k >= 1):
-        raise ValueError(f"`k` is {k!r}")
-    layers = tuple(_layer(arrays, index, k) for index in _count(arrays, "coef"))
-    for index, (one, other) in enumerate(itertools.pairwise(layers)):
-        _agree(f"{index + 1}.coef", len(other.lower), one.coef.shape[0])
-        _agree(f"{index + 1}.coef", other.grid_size, one.grid_size)
-    return Model(layers, data)
-
-
-def _layer(arrays: Mapping[str, Any], index: int, k: int) -> Layer:
-    coef = _array(arrays, f"{index}.coef", 3)
-    if coef.shape[2] <= k:
-        raise ValueError(f"`{index}.coef` has {coef.shape[2]} coefficients an edge at k = {k}")
-    along = {
-        name: _array(arrays, f"{index}.{name}", 1, coef.shape[1:2])
-        for name in ("lower", "upper", "shift", "scale")
-    }
-    lower, upper = along["lower"], along["upper"]
-    if not (np.isfinite([lower, upper]).all() and (lower < upper).all()):
-        raise ValueError(f"`{index}.lower` is not below `{index}.upper`")
-    name = f"{index}.base"
-    base = _array(arrays, name, 2, coef.shape[:2]) if name in arrays else None
-    return Layer(coef, lower, upper, base, along["shift"], along["scale"], k)
-
-
-def mlp(arrays: Mapping[str, Any], data: str | None) -> MLPModel:
-    """The MLP of a cell's weights, as ``from_arrays``."""
-    activation = _scalar(arrays, "activation")
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"`activation` is {activation!r}, not one of {', '.join(ACTIVATIONS)}")
-    weights = [_array(arrays, f"{index}.weight", 2) for index in _count(arrays, "weight")]
-    biases = [
-        _array(arrays, f"{index}.bias", 1, weight.shape[:1]) for index, weight in enumerate(weights)
-    ]
-    for index, (one, other) in enumerate(itertools.pairwise(weights)):
-        _agree(f"{index + 1}.weight", other.shape[1], one.shape[0])
-    return MLPModel(tuple(weights), tuple(biases), str(activation), data)
-
-
-def _count(arrays: Mapping[str, Any], name: str) -> range:
-    layers = range(next(i for i in itertools.count() if f"{i}.{name}" not in arrays))
-    if not layers:
-        raise ValueError(f"there is no `0.{name}`")
-    return layers
-
-
-def _scalar(arrays: Mapping[str, Any], name: str) -> Any:
-    value = arrays.get(name)
-    if not isinstance(value, np.ndarray) or value.size != 1:
-        raise ValueError(f"there is no `{name}` of one value")
-    return value.item()
-
-
-def _array(
-    arrays: Mapping[str, Any], name: str, ndim: int, shape: tuple[int, ...] | None = None
-) -> Array:
-    """An array of one replica without its first axis, as float64."""
-    value = arrays.get(name)
-    if not isinstance(value, np.ndarray) or not np.issubdtype(value.dtype, np.floating):
-        raise ValueError(f"there is no `{name}` of floating-point numbers")
-    if value.ndim != ndim + 1 or value.shape[0] != 1 or 0 in value.shape:
-        raise ValueError(f"`{name}` has the shape {value.shape}")
-    if shape is not None:
-        _agree(name, value.shape[1:], shape)
-    whole: NDArray[np.float64] = value[0].astype(np.float64)
-    return whole
-
-
-def _agree(name: str, found: Any, expected: Any) -> None:
-    if found != expected:
-        raise ValueError(f"`{name}` does not fit the other arrays: {found} beside {expected}")

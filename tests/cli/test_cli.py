@@ -30,7 +30,7 @@ from kansweep.config.run import RunConfig
 from kansweep.laws import cells
 from kansweep.sweep.events import Event, Finished, Progressed, Started
 from kansweep.sweep.store import Store
-from kansweep.trained.network import MLPModel
+from kansweep.trained.mlp import TrainedMLP
 
 SMALL = ("data.sizes=[40,60]", "grid.sizes=[3,6,12]", "seeds=2", "data.n_test=100")
 CELLS = 12
@@ -575,7 +575,7 @@ def test_a_perceptron_has_no_edges_to_draw(
 ) -> None:
     kansweep("run", *SMALL)
     one = np.ones((1, 1))
-    perceptron = MLPModel((np.ones((1, 2)), one), (np.ones(1), np.ones(1)), "tanh")
+    perceptron = TrainedMLP((np.ones((1, 2)), one), (np.ones(1), np.ones(1)), "tanh")
     stored = Store.results
     monkeypatch.setattr("kansweep.trained.weights.of_cell", lambda *_: perceptron)
     monkeypatch.setattr(Store, "results", lambda self, keys: stored(self, keys).assign(model="mlp"))

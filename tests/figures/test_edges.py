@@ -12,11 +12,11 @@ from test_matching import as_model, composed, trained
 from kansweep.data.targets import TARGETS
 from kansweep.figures import edges, style
 from kansweep.notebook import plot_edges
+from kansweep.trained.kan import TrainedKAN
 from kansweep.trained.matching import matched
-from kansweep.trained.network import Model
 
 
-def network(*width: int) -> Model:
+def network(*width: int) -> TrainedKAN:
     return as_model(random_kan(width, replicas=1).to_arrays())
 
 
@@ -57,12 +57,12 @@ def test_every_edge_is_drawn_with_the_targets_own_function() -> None:
 
 
 def test_a_target_is_taken_from_the_sweep_unless_it_is_named() -> None:
-    bare = Model(trained().layers)
+    bare = TrainedKAN(trained().layers)
     assert legend(plot_edges(bare)) == ["", "learned"]
     assert plot_edges(bare).get_suptitle() == "width 2-1-1, k = 3, G = 20"
     for target in ("exp_sin", TARGETS["exp_sin"]):
         assert len(legend(plot_edges(bare, target))) == 3
-    assert legend(plot_edges(Model(trained().layers, "a user's table, $5"))) == ["", "learned"]
+    assert legend(plot_edges(TrainedKAN(trained().layers, "a user's table, $5"))) == ["", "learned"]
 
 
 def test_where_nothing_is_known_no_line_is_dashed() -> None:
@@ -126,7 +126,7 @@ def test_several_outputs_are_told_apart() -> None:
 
 
 def test_a_long_formula_is_cut_and_a_dollar_is_one() -> None:
-    title = edges.draw(Model(network(1, 1).layers, "$" + "x1+" * 30)).get_suptitle()
+    title = edges.draw(TrainedKAN(network(1, 1).layers, "$" + "x1+" * 30)).get_suptitle()
     assert title.startswith(r"\$x1+x1")
     assert "…, width 1-1, k = 3, G = 4" in title
     assert len(title) < 80

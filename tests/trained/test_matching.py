@@ -15,15 +15,15 @@ from kansweep.data.targets import TARGETS, Array, Target, Univariate
 from kansweep.networks.kan import Shape
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.trained import weights
+from kansweep.trained.kan import Layer, TrainedKAN
 from kansweep.trained.matching import Curve, matched
-from kansweep.trained.network import Layer, Model
 
 EXP_SIN, NESTED = TARGETS["exp_sin"], TARGETS["nested"]
 K, GRID = 3, 30
 
 
 @cache
-def trained() -> Model:
+def trained() -> TrainedKAN:
     """exp_sin at G = 20, from 1000 points."""
     problem, solver = example(1000, (0,)), LM()
     net = solver.start(Shape((2, 1, 1), K, 5, False), problem)
@@ -32,9 +32,9 @@ def trained() -> Model:
     return as_model(fine.net.to_arrays(), "exp_sin")
 
 
-def as_model(arrays: dict[str, Array], data: str | None = None) -> Model:
+def as_model(arrays: dict[str, Array], data: str | None = None) -> TrainedKAN:
     found = weights.from_arrays(arrays, data)
-    assert isinstance(found, Model)
+    assert isinstance(found, TrainedKAN)
     return found
 
 
@@ -68,7 +68,7 @@ def sine(u: Array) -> Array:
     return np.sin(np.pi * u)
 
 
-def composed() -> Model:
+def composed() -> TrainedKAN:
     """nested as splines, its nodes at hidden places 3 and 1, and 1 of the next layer; the other
     nodes are there and nothing follows from them."""
     nothing, x = [None] * 4, [(-1.0, 1.0)] * 4
@@ -82,10 +82,10 @@ def composed() -> Model:
     hidden = [(-2.0, 2.0), (0.0, 2.0), (-1.0, 1.0), (0.0, 2.0)]
     last = [[None, lambda u: np.exp(0.5 * u)]]
     layers = (layer(first, x), layer(second, hidden), layer(last, [(-1.0, 1.0), (-2.0, 2.0)]))
-    return Model(layers, "nested")
+    return TrainedKAN(layers, "nested")
 
 
-def in_other_units(net: Model, depth: int, a: Array, b: Array, order: Array) -> Model:
+def in_other_units(net: TrainedKAN, depth: int, a: Array, b: Array, order: Array) -> TrainedKAN:
     """The same function, its hidden nodes h of a layer being a h + b, and in another order."""
     before, after = net.layers[depth], net.layers[depth + 1]
     shared = np.random.default_rng(0).dirichlet(np.ones(before.coef.shape[1]), len(a))  # of b
@@ -209,7 +209,7 @@ def test_a_node_that_is_no_node_of_the_structure_has_no_truth() -> None:
 
 def test_one_layer_is_compared_too() -> None:
     target = TARGETS["bessel"]
-    net = Model((layer([[target.structure[0][0].function]], [(-1.0, 1.0)]),), "bessel")
+    net = TrainedKAN((layer([[target.structure[0][0].function]], [(-1.0, 1.0)]),), "bessel")
     found = errors(matched(net, target))
     assert found[0, 0, 0] < 1e-2
 

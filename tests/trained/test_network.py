@@ -19,9 +19,10 @@ from kans import random_kan
 import kansweep
 from kansweep.networks.kan import KAN
 from kansweep.sweep.store import Store
-from kansweep.trained import network as model
 from kansweep.trained import weights
-from kansweep.trained.network import MLPModel, Model
+from kansweep.trained.activations import ACTIVATIONS
+from kansweep.trained.kan import TrainedKAN
+from kansweep.trained.mlp import TrainedMLP
 
 WIDTHS = [(1, 1), (2, 1, 1), (4, 4, 2, 1), (3, 2, 3)]
 TORCH = {
@@ -51,9 +52,9 @@ def written(path: Path, arrays: Mapping[str, Any]) -> Path:
     return path
 
 
-def loaded(path: Path, net: KAN) -> Model:
+def loaded(path: Path, net: KAN) -> TrainedKAN:
     found = kansweep.load_model(written(path, net.to_arrays()))
-    assert isinstance(found, Model)
+    assert isinstance(found, TrainedKAN)
     return found
 
 
@@ -168,7 +169,7 @@ def test_a_model_tells_its_shape(tmp_path):
         found = loaded(tmp_path / "a.npz", net)
         assert (found.width, found.k, found.grid_size) == ((4, 4, 2, 1), 2, 7)
         assert found.n_params == net.n_params
-        assert repr(found) == "Model(width=(4, 4, 2, 1), k=2, grid_size=7)"
+        assert repr(found) == "TrainedKAN(width=(4, 4, 2, 1), k=2, grid_size=7)"
 
 
 def test_one_point_is_one_answer(tmp_path):
@@ -221,7 +222,7 @@ def its_arrays(net: torch.nn.Sequential, activation: str) -> dict[str, np.ndarra
 def test_an_mlp_is_that_of_torch(tmp_path, activation):
     net = perceptron(activation)
     found = kansweep.load_model(written(tmp_path / "a.npz", its_arrays(net, activation)))
-    assert isinstance(found, MLPModel)
+    assert isinstance(found, TrainedMLP)
     assert (found.width, found.n_params) == ((3, 5, 4, 2), 15 + 5 + 20 + 4 + 8 + 2)
     x = torch.from_numpy(points(60, 3, 3.0))
     np.testing.assert_allclose(found(x.numpy()), net(x).detach(), rtol=0, atol=1e-13)
@@ -381,8 +382,8 @@ def sweep(tmp_path) -> Path:
     return store.folder
 
 
-def number(found: Model | MLPModel) -> int:
-    assert isinstance(found, Model)
+def number(found: TrainedKAN | TrainedMLP) -> int:
+    assert isinstance(found, TrainedKAN)
     return int(found.layers[0].coef[0, 0, 0])
 
 
@@ -465,9 +466,11 @@ def test_a_target_to_plot_against_must_be_known(sweep):
 def test_the_edges_of_an_mlp_cannot_be_plotted(tmp_path):
     net = perceptron("tanh")
     loaded = kansweep.load_model(written(tmp_path / "a.npz", its_arrays(net, "tanh")))
-    with pytest.raises(AttributeError, match="an MLP has no `edges`: only KANs have"):
+    with pytest.raises(ValueError, match="must have a function on every edge; TrainedMLP"):
         kansweep.plot_edges(loaded)
+    with pytest.raises(AttributeError, match="an MLP has no `edges`: only KANs have"):
+        loaded.edges  # noqa: B018
 
 
 def test_every_activation_is_tried() -> None:
-    assert set(TORCH) == set(model.ACTIVATIONS)
+    assert set(TORCH) == set(ACTIVATIONS)
