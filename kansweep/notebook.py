@@ -61,5 +61,5 @@ def plot_edges(network: TrainedNetwork, target: str | Target | None = None) -> F
     if isinstance(target, str) and target not in TARGETS:
         raise ValueError(f"`target` must be one of {', '.join(TARGETS)}; got {target!r}.")
     chosen = network.data if target is None else target
-    known = chosen if isinstance(chosen, Target) else TARGETS.get(chosen or "")
-    return edges.draw(cast(TrainedKAN, network), known)
+    truth = chosen if isinstance(chosen, Target) else TARGETS.get(chosen or "")
+    return edges.draw(cast(TrainedKAN, network), truth)

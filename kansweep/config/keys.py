@@ -49,11 +49,11 @@ def _as_key(schema: type[Schema], item: Field[Any]) -> Key:
 def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a stored configuration that all cells of its sweep share, flat: another
     value is another sweep."""
-    known = keys(RunConfig)
+    every = keys(RunConfig)
     shared = {
         name: value
         for name, value in _flat(record).items()
-        if _is_identity(known.get(name), name, value)
+        if _is_identity(every.get(name), name, value)
     }
     if "device" in shared:
         shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter

@@ -19,7 +19,7 @@ from omegaconf.errors import (
 )
 
 from kansweep.config.commands import SCHEMAS
-from kansweep.config.keys import keys
+from kansweep.config.keys import Key, keys
 from kansweep.config.rules import ConfigError, did_you_mean, one_of
 from kansweep.config.run import VARIANTS, RunConfig
 from kansweep.config.schema import Schema
@@ -85,7 +85,7 @@ def from_record(record: Mapping[str, Any]) -> RunConfig:
 def explain(error: Exception, schema: type[Schema]) -> str:
     """What Hydra or OmegaConf found wrong with a configuration, in a sentence of ours."""
     cause = error.__cause__ or error
-    known = keys(schema)
+    every = keys(schema)
     key = re.sub(r"\[\d+\]$", "", getattr(cause, "full_key", None) or "")
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
@@ -96,20 +96,20 @@ def explain(error: Exception, schema: type[Schema]) -> str:
         return f"`{error.override}` cannot be read; write key=value, as in data.sizes=[100,300]."
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         named = re.search(r"override '(.+)'", str(error))
-        return _unknown(named[1] if named else key, known)
+        return _unknown(named[1] if named else key, every)
     if isinstance(cause, ValidationError):
-        if key in known:
-            return str(known[key].rule.refusal(key, cause.value))
-        if inside := [name for name in known if name.startswith(f"{key}.")]:
+        if key in every:
+            return str(every[key].rule.refusal(key, cause.value))
+        if inside := [name for name in every if name.startswith(f"{key}.")]:
             return f"`{key}` holds other keys; set one of those, such as `{inside[0]}`."
     if isinstance(cause, MissingMandatoryValue):
         return f"`{key}` has no value."
     return str(error).partition("\n    full_key")[0]
 
 
-def _unknown(key: str, known: Mapping[str, Any]) -> str:
-    if key not in known:
-        return f"There is no key `{key}`.{did_you_mean(key, known)}"
+def _unknown(key: str, every: Mapping[str, Key]) -> str:
+    if key not in every:
+        return f"There is no key `{key}`.{did_you_mean(key, every)}"
     section = key.partition(".")[0]
     variants = VARIANTS[section].variants if section in VARIANTS else {}
     owners = [name for name, schema in variants.items() if key in keys(schema)]

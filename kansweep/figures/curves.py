@@ -25,6 +25,7 @@ from kansweep.laws.cells import TINY
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import exponent, signed
 from kansweep.laws.references import Reference
+from kansweep.sweep.columns import Status
 
 _CEILING = 1e4  # an error above this multiple of the largest that counts leaves the axis
 _STACKED = 0.04  # of the axis, from one mark at its edge to the next
@@ -117,7 +118,7 @@ def plotted(study: Study, split: str, axis: Axis) -> list[PlottedCurve]:
     cells = study.cells[["data", "model", "k"]]
     cells = cells.assign(**{name: study.cells[column] for name, column in columns.items()})
     cells = cells.assign(filled=study.filled)
-    sound = study.ended[study.ended["status"] == "ok"]
+    sound = study.ended[study.ended["status"] == Status.OK]
     seeds = DataFrame({"x": sound[axis.along], "rmse": sound[f"{split}_rmse"]})
     values = sorted(set(cells["curve"]))
     return [

@@ -19,7 +19,8 @@ from pandas import DataFrame, Series
 from scipy import stats
 
 from kansweep import kinds
-from kansweep.sweep.columns import REQUIRED
+from kansweep.config.commands import FigureConfig
+from kansweep.sweep.columns import REQUIRED, Status
 
 SPLITS = ("train", "test")
 AXES = {"grid_size": "size", "n_params": "n_params"}  # of laws, and their column in cells
@@ -36,7 +37,7 @@ BAND_SEEDS = 3  # fewer seeds say too little of their spread for a band
 TINY = float(np.finfo(np.float64).eps ** 2)  # stands for an error of exactly 0 in logs
 
 _OPTIONAL: dict[str, Any] = {
-    "status": "ok",
+    "status": Status.OK,
     "floor_rmse": np.nan,
     "grad_norm": np.nan,
     "dtype": "float64",
@@ -66,7 +67,7 @@ class Rules:
     scale: float = 1.0
     exact: bool = False
     harm: float = 1.1  # by which more data must raise an error to have done harm
-    margin: float = 0.25  # an exponent this close to the theory's is the theory's
+    margin: float = FigureConfig.margin  # an exponent this close to the theory's is the theory's
     min_sizes: int = 3
     min_span: float = 4.0  # largest / smallest size, at least
 
@@ -194,7 +195,7 @@ def checked(results: DataFrame) -> DataFrame:
     if not twice.empty:
         raise ValueError(f"`results` must hold a cell once; got {twice.iloc[0].to_dict()} twice.")
     finite = rows[["train_rmse", "test_rmse"]].astype(float).apply(np.isfinite).all(axis=1)
-    return rows.assign(ok=(rows["status"] == "ok") & finite)
+    return rows.assign(ok=(rows["status"] == Status.OK) & finite)
 
 
 # ------------------------------------------------------------------------- which cells count

@@ -152,6 +152,7 @@ def difference(coef: Tensor, order: int) -> Tensor:
 
 def difference_transposed(d: Tensor, order: int) -> Tensor:
     """The transpose of ``difference``, (..., K - order) -> (..., K)."""
+    # D^T of one difference is minus a difference of what is padded by a zero at both ends.
     padded = torch.nn.functional.pad(d, (order, order))
     return torch.diff(padded, n=order).mul((-1) ** order)
 

@@ -78,8 +78,8 @@ def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor
         if depth > 1:
             nodes = s.shape[2]
             chain = _range_sensitivity(head, points)  # (R, O, 2O points, 2H')
-            own = torch.arange(2 * nodes, device=s.device)
-            rows = rows + inner @ chain[:, own % nodes, own].mT
+            ends = torch.arange(2 * nodes, device=s.device)
+            rows = rows + inner @ chain[:, ends % nodes, ends].mT
         high, low = rows.chunk(2, dim=2)
         mid, half = (high + low) / 2, (1 + MARGIN) * (high - low) / 2
         inner = torch.cat([inner, mid + half, mid - half], dim=2)
@@ -104,7 +104,7 @@ def _own_rows(head: KAN, points: list[Activation], n_params: int) -> Tensor:
     """Jacobian rows of node o at its own extreme points: (R, P, 2O)."""
     part = jacobian(head, points)
     nodes = head.width[-1]
-    own = torch.arange(2 * nodes, device=part.values.device)
-    values = part.values[:, own % nodes, :, own]  # (2O, R, nnz)
+    ends = torch.arange(2 * nodes, device=part.values.device)
+    values = part.values[:, ends % nodes, :, ends]  # (2O, R, nnz)
     rows = values.new_zeros(head.n_replicas, n_params, 2 * nodes)
     return rows.scatter_(1, part.columns, values.permute(1, 2, 0))

@@ -9,6 +9,7 @@ from kansweep.laws.notation import DASH, counted, entry, listed
 from kansweep.report import markup
 from kansweep.report.contents import Report
 from kansweep.report.matrix import duration
+from kansweep.sweep.columns import Status
 
 MOST_NAMED = 20  # cells with one and the same error, before the rest is only counted
 _MADE = {
@@ -26,7 +27,7 @@ def failures(report: Report) -> str:
     """Every distinct error once, with the cells that ended by it."""
     why = ["status", "stop_reason", "error"]
     results, symbol = report.study.results, report.study.kind.symbol
-    failed = results[results["status"] != "ok"]
+    failed = results[results["status"] != Status.OK]
     failed = failed.assign(**{name: failed[name].map(entry) for name in why})
     parts = []
     for (status, reason, error), cells in failed.groupby(why, sort=False):

@@ -9,8 +9,10 @@ import pandas as pd
 from pandas import DataFrame
 
 from kansweep import kinds
+from kansweep.sweep.columns import State
 
-STATES = ["done", "failed", "running", "waiting"]
+LEFT = [State.RUNNING, State.WAITING]  # to be done
+
 _BY = ["n_train", "size"]
 
 
@@ -25,13 +27,13 @@ def matrix(cells: DataFrame) -> DataFrame:
         cells = cells.assign(size=cells["grid_size"])
     kind, by = kinds.of(cells), _BY
     counts = pd.crosstab([cells[name] for name in by], cells["status"])
-    done = cells[cells["status"] == "done"]
+    done = cells[cells["status"] == State.DONE]
     medians = done.groupby(by)[["train_rmse", "test_rmse"]].median()
     spent = cells.groupby(by)[["seconds"]].sum()
-    left = cells["status"].isin(["running", "waiting"])
+    left = cells["status"].isin(LEFT)
     to_go = cells.assign(seconds_left=_expected(cells).where(left, 0.0))
     expected = to_go.groupby(by)[["seconds_left"]].sum(min_count=1)
-    counts = counts.reindex(columns=STATES, fill_value=0)
+    counts = counts.reindex(columns=list(State), fill_value=0)
     table = counts.join(medians).join(spent).join(expected).reset_index()
     sizes = table.pop("size")
     table.insert(1, "grid_size", sizes if kind.on_grid else None)
@@ -71,7 +73,7 @@ def text(matrix: DataFrame, form: str, name: str, at_work: int = 0) -> str:
         rows = matrix.astype(object).where(matrix.notna(), None).to_dict("records")
         return json.dumps(rows, indent=2)
     lines = _markdown(texts(matrix)) if form == "markdown" else _aligned(texts(matrix))
-    counts = ", ".join(f"{matrix[state].sum()} {state}" for state in STATES)
+    counts = ", ".join(f"{matrix[state].sum()} {state}" for state in State)
     title = f"{name}: median test RMSE over seeds ({counts})"
     return "\n".join([title, "", *lines, "", _times(matrix, at_work)])
 
@@ -79,7 +81,7 @@ def text(matrix: DataFrame, form: str, name: str, at_work: int = 0) -> str:
 def _times(matrix: DataFrame, at_work: int) -> str:
     """Time in the cells, summed over the workers: spent, and expected for what is left."""
     spent = f"Time in cells: {duration(matrix['seconds'].sum())} spent"
-    if not matrix[["running", "waiting"]].to_numpy().any():
+    if not matrix[LEFT].to_numpy().any():
         return f"{spent}."
     left = matrix["seconds_left"].sum(skipna=False)
     if np.isnan(left):
@@ -115,8 +117,8 @@ def _markdown(texts: list[list[str]]) -> list[str]:
 def texts(matrix: DataFrame) -> list[list[str]]:
     """The header, then a line a data size with an entry a size."""
     entries = [
-        (f"{row['test_rmse']:.2e}" if row["done"] else "-")
-        + "".join(f" ({row[state]} {state})" for state in STATES[1:] if row[state])
+        (f"{row['test_rmse']:.2e}" if row[State.DONE] else "-")
+        + "".join(f" ({row[state]} {state})" for state in list(State)[1:] if row[state])
         for row in matrix.to_dict("records")
     ]
     table = matrix.assign(entry=entries).pivot(index="n_train", columns="size", values="entry")

@@ -24,7 +24,8 @@ from kansweep.laws.notation import (
 )
 from kansweep.report import making, markup, sentences
 from kansweep.report.contents import Report
-from kansweep.report.matrix import STATES, texts
+from kansweep.report.matrix import texts
+from kansweep.sweep.columns import State
 
 MOST_ACROSS = 9  # columns of the matrix, before the sizes run down instead
 
@@ -45,7 +46,7 @@ def about(report: Report) -> str:
         "seed": seeds,
     }
     extent = [f"{number} {of}{'s' if number > 1 else ''}" for of, number in counts.items()]
-    states = [f"{planned[s].sum()} {s}" for s in STATES if planned[s].any()]
+    states = [f"{planned[s].sum()} {s}" for s in State if planned[s].any()]
     splines = "" if pd.isna(first["k"]) else f", splines of order k = {first['k']:g}"
     noise = study.results["noise"].max()
     noisy = f", with noise of {noise:.3g} on the training outputs" if noise > 0 else ""

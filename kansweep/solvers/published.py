@@ -24,6 +24,8 @@ from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem, rela
 from kansweep.solvers.gauss_newton.start import blank
 from kansweep.solvers.reasons import StopReason
 
+# Of pykan 0.0.1: KANLayer's noise scale, the margin of its grids in units of the inputs, the steps
+# that update grids, and torch.optim.LBFGS with 20 iterations and 5/4 as many evaluations a step.
 NOISE = 0.1
 MARGIN = 0.01
 GRID_UPDATE_EVERY, GRID_UPDATE_UNTIL = 3, 30

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 SUFFICIENT_DECREASE, CURVATURE = 1e-4, 0.9  # Nocedal and Wright 2006, section 3.1
-MAX_TRIALS = 25
+MAX_TRIALS = 25  # by then doubling or halving has changed the step by 2^25
 SPARE = 25  # rows to fill before the oldest pairs are dropped
 
 

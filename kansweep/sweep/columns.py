@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from kansweep.kinds import KINDS
+
 
 class Status(StrEnum):
     """How a cell ended, as its row says."""
@@ -52,10 +54,12 @@ RESULTS = (
     Column("data", "string", "", "the target's or the table's name", required=True),
     Column("n_train", "int64", "points", "training points", required=True),
     Column("seed", "int64", "", "of points and starts", required=True),
-    Column("grid_size", "int64", "intervals", "of a KAN's grids; null for an MLP"),
-    Column("k", "int64", "", "order of the splines: their degree; null for an MLP", required=True),
+    Column("grid_size", "int64", "intervals", "the size, where networks have a grid"),
+    Column(
+        "k", "int64", "", "order (degree) of the splines, where there are any", required=True
+    ),
     Column("width", "string", "", "nodes of every layer: `2-1-1`"),
-    Column("model", "string", "", "kind of network: `kan`, `mlp`"),
+    Column("model", "string", "", f"kind of network: {', '.join(f'`{name}`' for name in KINDS)}"),
     Column("solver", "string", "", "training method"),
     Column("n_params", "int64", "", "numbers that are trained", required=True),
     Column("train_rmse", "float64", OUTPUT, "RMSE at the training points", required=True),

@@ -134,9 +134,9 @@ class _Truth:
         spread = self.parts[edge.layer][:, edge.sink].std(axis=0)  # (I,)
         active = spread > _SLIGHT * self.learned[edge.layer + 1][:, edge.sink].std()
         active[edge.source] = True
-        found = [m for m, on in zip(self.matches[edge.layer], active, strict=True) if on]
-        known = {match.node for match in found if match is not None}
-        return len(known) < len(found)
+        matches = [m for m, on in zip(self.matches[edge.layer], active, strict=True) if on]
+        nodes = {match.node for match in matches if match is not None}
+        return len(nodes) < len(matches)
 
 
 def _domain(target: Target) -> Array:
@@ -165,8 +165,8 @@ def _match(values: Array, nodes: dict[int, _Node]) -> _Match | None:
     for name, node in nodes.items():
         u, h = node.values - node.values.mean(), values - values.mean()
         cross = u @ h
-        alike = cross**2 / max((u @ u) * (h @ h), np.finfo(float).tiny)
-        if alike >= most:
+        r_squared = cross**2 / max((u @ u) * (h @ h), np.finfo(float).tiny)
+        if r_squared >= most:
             a = float(cross / (u @ u))
-            best, most = _Match(name, a, float(values.mean() - a * node.values.mean())), alike
+            best, most = _Match(name, a, float(values.mean() - a * node.values.mean())), r_squared
     return best

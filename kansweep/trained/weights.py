@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kansweep import kinds
+from kansweep.sweep.columns import Status
 from kansweep.trained.network import TrainedNetwork
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def chosen(
     size: int | None = None,
 ) -> dict[str, Any]:
     """The row that is meant, with its ``size``; as ``load_model`` has it."""
-    cells = results.assign(size=_sizes(results))[results["status"] == "ok"]
+    cells = results.assign(size=_sizes(results))[results["status"] == Status.OK]
     if cells.empty:
         raise ValueError(f"{folder} has no cell with status ok.")
     asked = {"n_train": n_train, "seed": seed, "size": size}

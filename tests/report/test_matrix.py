@@ -10,6 +10,7 @@ import pytest
 from pandas import DataFrame
 
 from kansweep.report import matrix
+from kansweep.sweep.columns import State
 
 NAN = float("nan")
 CELL = ["n_train", "grid_size"]
@@ -38,7 +39,7 @@ def test_medians_are_over_the_seeds_that_are_done(cells: DataFrame) -> None:
     ]
     assert swept["test_rmse"].tolist()[:2] == [4e-3, 3e-12]
     assert swept["test_rmse"].isna().tolist() == [False, False, True, True]
-    assert swept[matrix.STATES].to_numpy().tolist() == [
+    assert swept[list(State)].to_numpy().tolist() == [
         [3, 0, 0, 0],
         [1, 1, 1, 0],
         [0, 0, 0, 3],
@@ -173,7 +174,7 @@ def test_an_mlp_has_no_grid_size_in_csv_and_json(mlps: DataFrame) -> None:
     assert [list(row) for row in rows] == [
         [
             *CELL,
-            *matrix.STATES,
+            *list(State),
             "train_rmse",
             "test_rmse",
             "seconds",

@@ -51,14 +51,14 @@ def factor(band: Tensor) -> BandCholesky:
     blocks = band.unflatten(1, (-1, b))  # (N, K / b, b, d + 1)
     # Row p, column q of a diagonal block is p - q below the diagonal, of the block below it b more.
     depth = steps[:b, None] - steps[:b]
-    own, under = (_gathered(blocks, depth + shift) for shift in (0, b))
-    own = own + own.tril(-1).mT
+    at, under = (_gathered(blocks, depth + shift) for shift in (0, b))
+    at = at + at.tril(-1).mT
     inverses: list[Tensor] = []
     below: list[Tensor] = []
     failed = torch.zeros(count, dtype=torch.bool, device=band.device)
     eye = torch.eye(b, dtype=band.dtype, device=band.device)
     for i in range(blocks.shape[1]):
-        square = own[:, i] if i == 0 else own[:, i] - below[-1] @ below[-1].mT
+        square = at[:, i] if i == 0 else at[:, i] - below[-1] @ below[-1].mT
         root, info = torch.linalg.cholesky_ex(square)
         failed |= info > 0
         inverses.append(torch.linalg.solve_triangular(root, eye, upper=False))

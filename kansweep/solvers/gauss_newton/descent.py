@@ -35,8 +35,10 @@ from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.systems import system
 from kansweep.solvers.reasons import StopReason
 
+# Damping falls by at most the first factor after a step that did what the model promised, rises by
+# the second after a refusal, and stays above the floor, from where it could not come back in time.
 DAMPING_DOWN, DAMPING_UP, DAMPING_FLOOR = 5.0, 6.0, 1e-12
-MAX_REJECTIONS = 8
+MAX_REJECTIONS = 8  # in a row: by then damping has grown by 6^8
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def _step(search: Search, tolerance: float) -> Search:
 
     objective = point.objective(w)
     decrease = objective - trial.objective(w)
+    # The gradient is half of one, so the model changes by (2 g + A d) d; a fall is positive.
     predicted = -((2 * gradient + lin.product(w, step)) * step).sum(1)
     predicted = torch.where(failed, torch.inf, predicted)
     better = (decrease > 0) & ~failed  # false for a NaN
@@ -150,6 +153,7 @@ def _step(search: Search, tolerance: float) -> Search:
     # After a refusal it is the damping that promises little.
     no_more = (predicted < small) & (search.rejections == 0)
     gain = decrease / predicted
+    # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
     down = (1 - (2 * gain - 1) ** 3).clamp(1 / DAMPING_DOWN, 1.0)
     damping = search.damping * torch.where(better, down, DAMPING_UP)
     if bool(better.all()):

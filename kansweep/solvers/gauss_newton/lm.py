@@ -16,9 +16,9 @@ from kansweep.solvers.gauss_newton import penalty, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.reml import Weight
 
-WARM_DAMPING = 1e-3
+WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 ROUGHLY = 1e-2  # tolerance of a cold start
-PROBE_STEPS = 2
+PROBE_STEPS = 2  # on twice the grid: in the right basin they already show the theory's order
 RACE_WORK = 2_000_000  # points times edges of all starts of a race; some hundreds of megabytes
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
 # The weight that data ask for grows with the grid, in units of ``penalty.weight`` about like this.
@@ -62,6 +62,8 @@ class LM:
         memory: Tensor | None = None,
         observe: Observe | None = None,
     ) -> Outcome[KAN]:
+        """Train from ``net``. What is remembered is each layer's weight (R, L) as a multiple of
+        ``penalty.weight`` and of G^GROWTH: a number without units that suits every grid."""
         unit = self._weight(problem, net.grid_size, net.k, len(net.layers))
         growth = net.grid_size**GROWTH
         carried = torch.ones_like(unit) if memory is None else memory * growth

@@ -27,7 +27,7 @@ from kansweep.solvers.gauss_newton.systems import System
 READY = 0.3  # re-estimate once a step lowers the objective by less than this share
 NEAR = 0.3  # |log| of the last change of a weight that is close enough
 LARGEST = 100.0  # factor of one update
-UPDATES = 8
+UPDATES = 8  # at most, of one replica on one grid
 RELAXATION = 1.5  # of the logarithm: the update alone takes ever the same share of what is left
 # A layer's own weight is trusted as far as the data are not interpolated: of the logarithm of its
 # ratio to the weight that all layers would share, this many times the share of the data's degrees

@@ -18,7 +18,7 @@ from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.projection import with_best_last_layer
 from kansweep.solvers.gauss_newton.reml import Weight
 
-DAMPING = 0.1
+DAMPING = 0.1  # much: far from an optimum the linear model holds for short steps only
 
 # A race runs over these grids; after each, this many of twelve starts stay. Which start is good
 # shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.

@@ -19,6 +19,8 @@ from kansweep.solvers.gauss_newton import banded, penalty
 from kansweep.solvers.gauss_newton.linalg import Cholesky, cholesky, conjugate_gradients
 from kansweep.solvers.gauss_newton.linearised import Linearised
 
+# A step to 1% is as good as an exact one, since the next linearisation corrects it; the trace is
+# estimated to about as much, and the weight that it serves is trusted to 30%.
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
 PROBES, PROBE_TOLERANCE = 4, 1e-2
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
