@@ -6,11 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kansweep"
 # From the ground up: each imports only what stands before it, and the rest of its own.
 WINGS = [
