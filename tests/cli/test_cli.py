@@ -20,6 +20,7 @@ import pytest
 from cells import mlps
 from folders import files
 from processes import python
+from small import CELLS, SMALL
 from statsmodels.datasets import engel
 
 from kansweep import cli
@@ -32,10 +33,6 @@ from kansweep.laws import cells
 from kansweep.sweep.events import Event, Finished, Progressed, Started
 from kansweep.sweep.store import Store
 from kansweep.trained.mlp import TrainedMLP
-
-SMALL = ("data.sizes=[40,60]", "grid.sizes=[3,6,12]", "seeds=2", "data.n_test=100")
-CELLS = 12
-
 
 # ------------------------------------------------------------------------------ help and refusals
 
@@ -369,9 +366,9 @@ def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
     assert f"example8: {CELLS} cells, {CELLS} of them kept, 0 trained, 0 failed; " in out
 
 
-def test_show_tells_the_latest_sweep_or_the_one_named(kansweep: Any) -> None:
-    kansweep("run", *SMALL, "name=first")
-    kansweep("run", *SMALL)
+def test_show_tells_the_latest_sweep_or_the_one_named(kansweep: Any, sweep: Any) -> None:
+    sweep("first")
+    sweep()
     few = kansweep("show", "name=first")
     assert few.out.startswith(f"first: median test RMSE over seeds ({CELLS} done, 0 failed, ")
     header, *rows, _, spent = few.out.splitlines()[2:]
@@ -386,8 +383,8 @@ def test_show_tells_the_latest_sweep_or_the_one_named(kansweep: Any) -> None:
     assert "| 40 | " in kansweep("show", "format=markdown").out
 
 
-def test_plot_prints_the_law_and_writes_it(kansweep: Any, tmp_path: Path) -> None:
-    kansweep("run", *SMALL)
+def test_plot_prints_the_law_and_writes_it(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
+    sweep()
     status, out, err = kansweep("plot", "plot.formats=[svg]")
     assert (status, err) == (0, "")
     folder = tmp_path / "outputs/example8"
@@ -400,9 +397,9 @@ def test_plot_prints_the_law_and_writes_it(kansweep: Any, tmp_path: Path) -> Non
     assert {str(Path("outputs/example8", name)) for name in figures} <= set(out.split())
 
 
-def test_report_writes_one_page_and_nothing_else(kansweep: Any, tmp_path: Path) -> None:
-    kansweep("run", *SMALL, "name=first")
-    kansweep("run", *SMALL, "name=second", "seeds=1")
+def test_report_writes_one_page_and_nothing_else(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
+    sweep("first")
+    sweep("second")
     before = files(tmp_path)
     assert kansweep("report", "name=first") == (0, "outputs/first/report.html\n", "")
     assert files(tmp_path) - before == {"outputs/first/report.html"}
@@ -412,8 +409,8 @@ def test_report_writes_one_page_and_nothing_else(kansweep: Any, tmp_path: Path) 
     assert kansweep("report").out == "outputs/second/report.html\n"
 
 
-def test_a_report_of_nothing_is_refused(kansweep: Any, tmp_path: Path) -> None:
-    kansweep("run", *SMALL)
+def test_a_report_of_nothing_is_refused(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
+    sweep()
     for path in (tmp_path / "outputs/example8/cells").iterdir():
         path.unlink()
     status, _, err = kansweep("report")
@@ -421,8 +418,10 @@ def test_a_report_of_nothing_is_refused(kansweep: Any, tmp_path: Path) -> None:
     assert "No cell of outputs/example8 is done yet" in err
 
 
-def test_plot_takes_its_axis_its_split_and_its_margin(kansweep: Any, tmp_path: Path) -> None:
-    kansweep("run", *SMALL)
+def test_plot_takes_its_axis_its_split_and_its_margin(
+    kansweep: Any, sweep: Any, tmp_path: Path
+) -> None:
+    sweep()
     words = ("plot.x=n_params", "plot.split=test", "plot.formats=[svg]", "plot.margin=9")
     status, out, err = kansweep("plot", *words, "plot.orders=true")
     assert (status, err) == (0, "")
@@ -456,9 +455,9 @@ def test_a_command_classifies_its_results_once(
     assert len(calls) == 1
 
 
-def test_several_sweeps_are_drawn_together(kansweep: Any, tmp_path: Path) -> None:
+def test_several_sweeps_are_drawn_together(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
     for k in (1, 3):
-        kansweep("run", *SMALL, f"model.k={k}", f"name=k{k}")
+        sweep(f"k{k}", k)
     status, out, err = kansweep("plot", "names=[k1,k3]", "plot.formats=[svg]")
     assert (status, err) == (0, "")
     assert "k1: RMSE ~ grid_size^exponent, in theory -2" in out
@@ -469,10 +468,10 @@ def test_several_sweeps_are_drawn_together(kansweep: Any, tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def of_mlps(kansweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def of_mlps(sweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sweeps, `kan` and `mlp`; the rows of the second are those of an MLP."""
     for name in ("kan", "mlp"):
-        kansweep("run", *SMALL, f"name={name}")
+        sweep(name)
     stored = Store.results
 
     def results(self: Store, keys: Any) -> pd.DataFrame:
@@ -512,14 +511,14 @@ def test_mlps_are_plotted_against_parameters_alone_and_beside_kans(
 
 
 @pytest.mark.parametrize("command", ["plot", "report", "plot edges"])
-def test_drawing_does_not_import_torch(kansweep: Any, command: str) -> None:
-    kansweep("run", *SMALL)
+def test_drawing_does_not_import_torch(kansweep: Any, sweep: Any, command: str) -> None:
+    sweep()
     script = "import sys; from kansweep.cli import main; main(); assert 'torch' not in sys.modules"
     assert python(script, *command.split()) == ""
 
 
-def test_the_edges_of_one_cell_are_drawn(kansweep: Any, tmp_path: Path) -> None:
-    kansweep("run", *SMALL, "name=trial")
+def test_the_edges_of_one_cell_are_drawn(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
+    sweep("trial")
     before = files(tmp_path)
     words = ("edges.n_train=40", "edges.seed=1", "edges.size=6")
     status, out, err = kansweep("plot", "edges", "name=trial", *words)
@@ -529,8 +528,8 @@ def test_the_edges_of_one_cell_are_drawn(kansweep: Any, tmp_path: Path) -> None:
     assert files(tmp_path) - before == set(out.split())
 
 
-def test_of_a_sweep_the_best_network_is_drawn(kansweep: Any, tmp_path: Path) -> None:
-    kansweep("run", *SMALL)
+def test_of_a_sweep_the_best_network_is_drawn(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
+    sweep()
     results = pd.read_parquet(tmp_path / "outputs/example8/results.parquet")
     mine = results[(results["n_train"] == 60) & (results["seed"] == 0)].sort_values("test_rmse")
     status, out, err = kansweep("plot", "edges", "plot.formats=[svg]")
@@ -538,8 +537,8 @@ def test_of_a_sweep_the_best_network_is_drawn(kansweep: Any, tmp_path: Path) -> 
     assert out.endswith(f"/edges_n60-s0-G{mine['grid_size'].iloc[0]}.svg\n")
 
 
-def test_edges_that_are_not_there_are_refused(kansweep: Any, tmp_path: Path) -> None:
-    kansweep("run", *SMALL)
+def test_edges_that_are_not_there_are_refused(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
+    sweep()
     before = files(tmp_path)
     sweep = "kansweep: outputs/example8"
     words = ("plot", "edges", "edges.n_train=40")
@@ -559,9 +558,9 @@ def test_edges_that_are_not_there_are_refused(kansweep: Any, tmp_path: Path) -> 
 
 
 def test_a_perceptron_has_no_edges_to_draw(
-    kansweep: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kansweep: Any, sweep: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    kansweep("run", *SMALL)
+    sweep()
     one = np.ones((1, 1))
     perceptron = TrainedMLP((np.ones((1, 2)), one), (np.ones(1), np.ones(1)), "tanh")
     stored = Store.results
@@ -574,8 +573,10 @@ def test_a_perceptron_has_no_edges_to_draw(
     )
 
 
-def test_a_sweep_of_which_nothing_is_done_has_no_edges(kansweep: Any, tmp_path: Path) -> None:
-    kansweep("run", *SMALL)
+def test_a_sweep_of_which_nothing_is_done_has_no_edges(
+    kansweep: Any, sweep: Any, tmp_path: Path
+) -> None:
+    sweep()
     for path in (tmp_path / "outputs/example8/cells").iterdir():
         path.unlink()
     status, _, err = kansweep("plot", "edges")
@@ -583,9 +584,9 @@ def test_a_sweep_of_which_nothing_is_done_has_no_edges(kansweep: Any, tmp_path: 
 
 
 def test_a_changed_configuration_is_refused_under_a_used_name(
-    kansweep: Any, tmp_path: Path
+    kansweep: Any, sweep: Any, tmp_path: Path
 ) -> None:
-    kansweep("run", *SMALL)
+    sweep()
     before = files(tmp_path)
     status, out, err = kansweep("run", *SMALL, "model.k=2")
     assert (status, out) == (2, "")
