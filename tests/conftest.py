@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -10,8 +11,11 @@ from typing import NamedTuple
 
 import pytest
 import torch
+import yaml
+from small import SMALL
 
 from kansweep import cli
+from kansweep.sweep.layout import LATEST
 
 torch.set_num_threads(1)  # as the runner does
 
@@ -48,3 +52,38 @@ def kansweep(
     yield call
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGINT, interrupt)
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """The folder of the small sweep of one order; it is trained when it is first asked for."""
+    outputs = tmp_path_factory.mktemp("trained") / "outputs"
+
+    def folder(k: int) -> Path:
+        name = f"k{k}"
+        if not (outputs / name).exists():
+            words = ["run", *SMALL, f"model.k={k}", f"name={name}", f"outputs={outputs}"]
+            handler = signal.getsignal(signal.SIGTERM)
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(sys, "argv", ["kansweep", *words])
+                assert cli.main() == cli.OK
+            signal.signal(signal.SIGTERM, handler)
+        return outputs / name
+
+    return folder
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, trained_once: Callable[[int], Path]) -> Callable[..., Path]:
+    """Puts the small sweep below `outputs`, as if it had just been run there under a name."""
+
+    def put(name: str = "example8", k: int = 3) -> Path:
+        outputs = tmp_path / "outputs"
+        folder = shutil.copytree(trained_once(k), outputs / name)
+        config = folder / "config.yaml"
+        record = yaml.safe_load(config.read_text()) | {"name": name, "outputs": "outputs"}
+        config.write_text(yaml.safe_dump(record, sort_keys=False))
+        (outputs / LATEST).write_text(name)
+        return folder
+
+    return put

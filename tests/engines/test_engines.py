@@ -39,9 +39,12 @@ CONFIGS = {
 TASKS_PATH = [ROOT, TESTS, TESTS / "engines"]  # of workers, which import the tasks below
 WITH_WORKERS = [name for name in CONFIGS if name != "serial"]
 STAY = 120.0  # seconds of a task that is to be stopped; were it not, it would not stay long
-# dask and submitit leave sockets and processes to the garbage collector.
+# dask and submitit leave sockets and processes to the garbage collector; dask's port of a dashboard
+# may be taken, by another worker of these tests too.
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    r"ignore:Port \d+ is already in use",
 )
 
 

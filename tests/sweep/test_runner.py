@@ -429,7 +429,9 @@ ENGINES = {
 
 
 @pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    r"ignore:Port \d+ is already in use",
 )
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_engine_gives_the_same_cells(tmp_path, undisturbed, name):

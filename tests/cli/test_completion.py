@@ -1,0 +1,54 @@
+"""What the shell is offered to complete."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("kansweep ", {"run", "show", "plot", "report"}),
+        ("kansweep sh", {"run", "show", "plot", "report"}),
+        ("kansweep run solver=", {"solver=lm", "solver=lbfgs", "solver=lbfgs_mlp"}),
+        ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
+        ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
+        ("kansweep plot plot.s", {"plot.split="}),
+        ("kansweep plot plot.f", {"plot.formats."}),
+        ("kansweep report na", {"name="}),
+        ("kansweep rum solver=", set()),
+    ],
+)
+def test_the_shell_is_offered_what_fits(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, line: str, offers: set[str]
+) -> None:
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_POINT", str(len(line)))
+    status, out, err = kansweep("-sc", "query=bash")
+    assert (status, set(out.split()), err) == (0, offers, "")
+
+
+def test_hydra_is_asked_about_the_line_without_the_command(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(command: str, arguments: list[str]) -> list[object]:
+        seen.append((command, os.environ["COMP_LINE"], int(os.environ["COMP_POINT"])))
+        return []
+
+    seen: list[tuple[str, str, int]] = []
+    monkeypatch.setattr("kansweep.cli.composing.compose", look)
+    for line in ("kansweep show form", "kansweep  show  "):
+        monkeypatch.setenv("COMP_LINE", line)
+        monkeypatch.setenv("COMP_POINT", str(len(line)))
+        kansweep("-sc", "query=bash")
+    assert seen == [("show", "kansweep form", 13), ("show", "kansweep   ", 11)]
+
+
+def test_the_completion_installs(kansweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    status, out, _ = kansweep("-sc", "install=bash")
+    assert status == 0
+    assert out.rstrip().endswith("hydra_bash_completion kansweep")

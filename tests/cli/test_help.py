@@ -1,0 +1,51 @@
+"""The help, and how soon it comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from processes import python
+
+from kansweep import cli
+from kansweep.cli.composing import HELP, SUBCOMMANDS
+from kansweep.config.commands import SCHEMAS
+from kansweep.config.keys import keys
+
+
+def test_help_version_completion_and_refusals_do_not_import_torch() -> None:
+    script = """
+import os, sys
+from kansweep.cli import main
+
+os.environ["COMP_LINE"] = "kansweep run solver="
+for words in (
+    ["--help"], ["--version"], ["run", "--help"], ["show", "--help"], ["plot", "--help"],
+    ["report", "--help"], ["plot", "edges", "--help"],
+    ["run", "--cfg", "job"], ["-sc", "query=bash"], ["run", "model.k=0"], ["run", "solvr=lm"],
+):
+    sys.argv = ["kansweep", *words]
+    try:
+        main()
+    except SystemExit:
+        pass
+    assert not {"torch", "pandas", "matplotlib"} & set(sys.modules), words
+"""
+    assert python(script) == ""
+
+
+def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
+    assert all(f"\n  {command} " in kansweep("--help").out for command in cli.COMMANDS)
+    for command, schema in SCHEMAS.items():
+        words = ["plot", command] if command in SUBCOMMANDS else [command]
+        assert " ".join(words) in kansweep("--help").out
+        status, out, err = kansweep(*words, "--help")
+        assert (status, err) == (0, "")
+        assert out.startswith(f"Usage: kansweep {' '.join(words)} [key=value ...]")
+        shown = [key for key in keys(schema) if "." not in key or not key.endswith(".name")]
+        assert [key for key in shown if f"\n  {key}=" not in out] == []
+        assert max(map(len, out.splitlines())) <= 100
+    assert "solver: lbfgs, lbfgs_mlp, lm" in kansweep("run", "--help").out
+
+
+def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
+    assert kansweep() == (2, "", HELP)

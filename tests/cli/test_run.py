@@ -1,0 +1,197 @@
+"""`kansweep run`: what it trains, says and leaves behind, to the report of it."""
+
+from __future__ import annotations
+
+import html
+import io
+import os
+import re
+import shlex
+import signal
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from folders import files
+from small import CELLS, SMALL
+from statsmodels.datasets import engel
+
+from kansweep.cli.training import Progress
+from kansweep.sweep.events import Event, Finished, Progressed, Started
+
+
+def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
+    status, out, err = kansweep("run", *SMALL)
+    assert (status, err) == (0, "")
+    assert f"example8: {CELLS} cells, 0 of them kept, {CELLS} trained, 0 failed; " in out
+    assert "Next: kansweep plot\n" in out
+    assert len(pd.read_parquet(tmp_path / "outputs/example8/results.parquet")) == CELLS
+
+    status, out, err = kansweep("run", *SMALL)
+    assert (status, err) == (0, "")
+    assert f"example8: {CELLS} cells, {CELLS} of them kept, 0 trained, 0 failed; " in out
+
+
+def test_a_changed_configuration_is_refused_under_a_used_name(
+    kansweep: Any, sweep: Any, tmp_path: Path
+) -> None:
+    sweep()
+    before = files(tmp_path)
+    status, out, err = kansweep("run", *SMALL, "model.k=2")
+    assert (status, out) == (2, "")
+    assert "model.k" in err
+    assert "name=" in err
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_keeps_its_cells_and_goes_on(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, status: int
+) -> None:
+    class Impatient(Progress):
+        def __call__(self, event: Event) -> None:
+            super().__call__(event)
+            if self.done == 2:
+                os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kansweep.cli.training.Progress", Impatient)
+        stopped = kansweep("run", *SMALL, "name=trial")
+    assert (stopped.status, stopped.out) == (status, "")
+    kept = [name for name in files(tmp_path) if "/cells/" in name]
+    assert len(kept) >= 2
+    typed = "kansweep run 'data.sizes=[40,60]' 'grid.sizes=[3,6,12]' seeds=2 data.n_test=100"
+    assert f"2 of {CELLS} cells are done and kept. Go on with: {typed} name=trial\n" in stopped.err
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kansweep.cli.training.Progress", Impatient)
+        anew = kansweep("run", *SMALL, "name=trial", "run.mode=force")
+    assert "2 of 12 cells were trained again; the others are as they were. To train" in anew.err
+    assert anew.err.endswith(f": {typed} name=trial run.mode=force\n")
+
+    resumed = kansweep("run", *SMALL, "name=trial")
+    assert resumed.status == 0
+    assert f"{len(kept)} of them kept, {CELLS - len(kept)} trained" in resumed.out
+    assert "Next: kansweep plot name=trial\n" in resumed.out
+
+
+def test_failed_cells_are_named_with_the_way_to_retry(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"n_train": 40, "model": "kan", "size": 6, "status": "failed"}
+    row["error"] = "out of memory\nat ..."
+    rows = [{**row, "seed": seed} for seed in range(12)]
+    summary = SimpleNamespace(
+        total=20, cached=0, done=8, left=0, failed=rows, damaged=[], seconds=1.0
+    )
+    monkeypatch.setattr("kansweep.sweep.runner.run", lambda *_: summary)
+    status, out, err = kansweep("run", *SMALL, 'name="example8,k=2"', "run.mode=force")
+    assert status == 1
+    assert "12 failed" in out
+    assert "Failed: n_train=40 seed=9 grid_size=6: failed, out of memory\n" in err
+    assert "seed=10" not in err
+    assert "Failed: 2 more\n" in err
+    assert err.endswith(" 'name=\"example8,k=2\"' run.mode=retry\n")
+    assert "Next: kansweep plot 'name=\"example8,k=2\"'\n" in out
+
+
+def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    now = Progressed(300, 20, 5, 1, train_rmse=1e-5, test_rmse=2e-5, reg=8.125)
+
+    def watch(screen: io.StringIO, row: dict[str, Any]) -> str:
+        monkeypatch.setattr(sys, "stderr", screen)
+        progress = Progress()
+        progress(Started(total=20, cached=5))
+        progress(now)
+        progress(Finished(row))
+        progress.close()
+        assert progress.done == 6
+        return screen.getvalue()
+
+    shown = watch(Terminal(), vars(now))
+    assert " 6/20 " in shown
+    assert "n=300 G=20 train 1.00e-05 test 2.00e-05 reg 8.12]" in shown
+    failed = dict.fromkeys(vars(now)) | {"n_train": 100, "size": 50}
+    assert "n=100 G=50]" in watch(Terminal(), failed)
+    assert watch(io.StringIO(), vars(now)) == ""
+
+
+@pytest.mark.parametrize("word", ["data.formula='exp(x1) + x2^2'", "data.formula=exp(x1) + x2^2"])
+def test_a_formula_may_have_quotes_of_its_own_or_only_those_of_the_shell(
+    kansweep: Any, tmp_path: Path, word: str
+) -> None:
+    status, _, err = kansweep("run", word, *SMALL, "seeds=1")
+    assert (status, err) == (0, "")
+    results = pd.read_parquet(tmp_path / "outputs/example8/results.parquet")
+    assert set(results["data"]) == {"exp(x1) + x2^2"}
+    assert set(results["width"]) == {"2-1-1"}
+
+
+def test_a_target_of_ones_own_is_one_yaml_file(kansweep: Any, tmp_path: Path) -> None:
+    """And the report tells how to repeat it without that file."""
+    (tmp_path / "mine/data").mkdir(parents=True)
+    text = "name: gauss\nformula: exp(-x1^2 - x2^2)\ndomain: [0, 2]\nhidden: [2]\n"
+    (tmp_path / "mine/data/gauss.yaml").write_text(text)
+    words = ("--config-dir", "mine", "data=gauss", "run.report=true")
+    status, out, err = kansweep("run", *words, *SMALL, "seeds=1", "name=gauss")
+    assert (status, err) == (0, "")
+    assert out.endswith("outputs/gauss/report.html\n")
+    results = pd.read_parquet(tmp_path / "outputs/gauss/results.parquet")
+    assert set(results["data"]) == {"gauss"}
+    assert set(results["width"]) == {"2-2-1"}
+    assert (results["status"] == "ok").all()
+    page = (tmp_path / "outputs/gauss/report.html").read_text()
+    command = html.unescape(re.search(r"kansweep run [^<]+", page)[0])
+    assert kansweep(*shlex.split(command)[1:]).out.startswith("gauss: 6 cells, 6 of them kept")
+
+
+def test_a_table_goes_from_file_to_report_in_one_command(kansweep: Any, tmp_path: Path) -> None:
+    """A table that others made: Engel's food expenditure of 235 households."""
+    frame = engel.load_pandas().data
+    frame.to_csv(tmp_path / "engel.csv", index=False)
+    words = ("data=table", "data.path=engel.csv", "data.output=foodexp", "run.report=true")
+    status, _, err = kansweep("run", *words, "grid.sizes=[3,6]", "seeds=2", "name=engel")
+    assert (status, err) == (0, "")
+    assert "Scaling law" in (tmp_path / "outputs/engel/report.html").read_text()
+    results = pd.read_parquet(tmp_path / "outputs/engel/results.parquet")
+    assert set(results["data"]) == {"engel"}
+    assert set(results["n_train"]) == {59, 188}
+    assert set(results["width"]) == {"1-1"}
+    whole = results[(results["n_train"] == 188) & (results["size"] == 3)]
+    # In the table's units: better than a straight line through all of it does.
+    line = np.polynomial.Polynomial.fit(frame["income"], frame["foodexp"], 1)
+    residual = float(np.std(frame["foodexp"] - line(frame["income"])))
+    assert whole["test_rmse"].mean() < 1.2 * residual
+    (tmp_path / "engel.csv").unlink()
+    assert kansweep("show").status == kansweep("plot").status == kansweep("report").status == 0
+    assert kansweep("run", *words, "name=engel").status == 2
+
+
+def test_mlps_are_trained_shown_and_drawn_like_kans(kansweep: Any, tmp_path: Path) -> None:
+    words = ("data.sizes=[40]", "data.n_test=50", "seeds=1", "model.widths=[2,3,9]")
+    run = ("run", "model=mlp", "solver.steps=2", "model.restarts=2", *words, "name=mlp")
+    status, out, err = kansweep(*run)
+    assert (status, err) == (0, "")
+    assert out.startswith("mlp: 3 cells, 0 of them kept, 3 trained, 0 failed")
+    assert kansweep(*run).out.startswith("mlp: 3 cells, 3 of them kept")
+    results = pd.read_parquet(tmp_path / "outputs/mlp/results.parquet")
+    assert results["size"].tolist() == [2, 3, 9]
+    assert results["width"].tolist() == ["2-2-2-1", "2-3-3-1", "2-9-9-1"]
+    assert results["n_params"].tolist() == [15, 25, 127]
+    for column in ("grid_size", "k", "reg", "floor_rmse", "start_grid"):
+        assert results[column].isna().all()
+    assert "w=9" in kansweep("show").out
+    assert kansweep("run", *words[:3], "grid.sizes=[3,6,12]", "name=kan").status == 0
+    assert kansweep("plot", "names=[kan,mlp]", "plot.formats=[svg]").status == 0
+    assert (tmp_path / "outputs/kan+mlp/figures/test_rmse_vs_n_params.svg").exists()
+    status, _, err = kansweep("plot", "edges", "name=mlp")
+    assert status == 2
+    assert "only KANs have edges" in err
