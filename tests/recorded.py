@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 from pandas import DataFrame
+from places import DATA
 
 from kansweep import cli
 
-DATA = Path(__file__).parent / "data"
 CELLS = DATA / "recorded_cells.csv"  # of SWEEPS, one row a cell
 FOLDERS = DATA / "recorded_sweeps"  # of FINISHED, as `outputs` had them
 TABLE = "table.csv"

@@ -130,7 +130,7 @@ class Session:
             return ""
         assert words[0] in ("kansweep", "python"), f"only these two are run, not {words[0]}"
         status, out, err = (self.run_changed if self.changed else self.run_here)(words)
-        assert status == (int(expected[1]) if expected else 0), err
+        assert status == (int(expected[1]) if expected else 0), f"it ends in {status}: {err}"
         return err if expected else out
 
     def run_here(self, words: list[str]) -> tuple[int, str, str]:
@@ -238,6 +238,7 @@ def _anchors(path: Path) -> set[str]:
 def test_a_broken_example_is_found_out(reader):
     for text, told in (
         ("```sh\nkansweep run data.sizes=[0] name=x\n```\n", "`data.sizes` must be"),
+        ("```sh\nkansweep --version  # exit status 2\n```\n", "it ends in 0"),
         ("```python\nprint(undefined)\n```\n", "undefined"),
         ("```python\nprint(3.0)\n```\n\n```text\n4.5\n```\n", "is not printed"),
         ("```diff\n--- a/k\n+++ b/kansweep/kinds.py\n@@\n-no such line\n+x\n```\n", "has this 0x"),

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from cells import kans, mlps
 from matplotlib.figure import Figure
-from models import kans, mlps
 from pandas import DataFrame
 
 from kansweep import kinds, study

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from places import ROOT
 
-ROOT = Path(__file__).parents[1]
 SITE = sysconfig.get_path("purelib")
 WORDS = ["run", "experiment=example8_lbfgs", "--cfg", "job"]
 
@@ -48,14 +48,16 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pip(*words: str | Path) -> None:
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
     command = [sys.executable, "-m", "pip", *map(str, words), *options]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
 
 
 def found_configs(place: Path, cwd: Path) -> Path:
     """Where the kansweep in ``place`` found the experiment that it composed."""
     command = [sys.executable, "-S", "-c", SCRIPT, str(place), SITE, *WORDS]
     here = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    run = subprocess.run(command, cwd=cwd, env=here, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        command, cwd=cwd, env=here, capture_output=True, text=True, check=True, timeout=120
+    )
     assert yaml.safe_load(run.stdout)["name"] == "example8_lbfgs"
     return Path(run.stderr.strip())
 
@@ -80,7 +82,9 @@ def test_a_bare_checkout_reads_its_own(checkout: Path, tmp_path: Path) -> None:
 
 def test_python_m_kansweep_is_the_command(checkout: Path) -> None:
     command = [sys.executable, "-m", "kansweep", "--version"]
-    run = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        command, cwd=checkout, capture_output=True, text=True, check=True, timeout=120
+    )
     assert run.stdout.startswith("kansweep ")
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from models import kans, mlps
-from studies import FLOOR, published
+from cells import EXP_SIN_FLOOR, kans, mlps, published
 
 from kansweep import study
 from kansweep.figures import sets
@@ -31,7 +30,7 @@ def test_the_floor_is_filled_in_where_it_is_known():
     results = study.with_floor(published())
     assert results.index.equals(published().index)
     assert results["floor_rmse"].to_numpy() == pytest.approx(
-        published()["grid_size"].map(FLOOR).to_numpy(), rel=5e-3
+        published()["grid_size"].map(EXP_SIN_FLOOR).to_numpy(), rel=5e-3
     )
     for other in others:
         assert study.with_floor(other)["floor_rmse"].isna().all()
@@ -94,7 +93,7 @@ def test_the_floor_of_a_users_own_target_stays_as_its_rows_have_it():
     assert set(study.with_floor(own)["floor_rmse"]) == {0.25}
     known = study.with_floor(published().assign(floor_rmse=0.25))["floor_rmse"]
     assert known.to_numpy() == pytest.approx(
-        published()["grid_size"].map(FLOOR).to_numpy(), rel=5e-3
+        published()["grid_size"].map(EXP_SIN_FLOOR).to_numpy(), rel=5e-3
     )
     both = pd.concat([own, published()], ignore_index=True)
     floors = study.with_floor(both).groupby("data")["floor_rmse"].max()

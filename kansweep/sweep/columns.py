@@ -55,9 +55,7 @@ RESULTS = (
     Column("n_train", "int64", "points", "training points", required=True),
     Column("seed", "int64", "", "of points and starts", required=True),
     Column("grid_size", "int64", "intervals", "the size, where networks have a grid"),
-    Column(
-        "k", "int64", "", "order (degree) of the splines, where there are any", required=True
-    ),
+    Column("k", "int64", "", "order (degree) of the splines, where there are any", required=True),
     Column("width", "string", "", "nodes of every layer: `2-1-1`"),
     Column("model", "string", "", f"kind of network: {', '.join(f'`{name}`' for name in KINDS)}"),
     Column("solver", "string", "", "training method"),

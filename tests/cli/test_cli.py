@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from models import mlps
+from cells import mlps
+from folders import files
+from processes import python
 from statsmodels.datasets import engel
 
 from kansweep import cli
@@ -34,19 +35,6 @@ from kansweep.trained.mlp import TrainedMLP
 
 SMALL = ("data.sizes=[40,60]", "grid.sizes=[3,6,12]", "seeds=2", "data.n_test=100")
 CELLS = 12
-
-
-def python(script: str, *words: str) -> str:
-    """What a script complains of in a process of its own, where nothing is imported yet."""
-    root = str(Path(__file__).parents[1])
-    command = [sys.executable, "-c", script, *words]
-    here = {**os.environ, "PYTHONPATH": root}
-    done = subprocess.run(command, capture_output=True, text=True, env=here)
-    return done.stderr if done.returncode else ""
-
-
-def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 # ------------------------------------------------------------------------------ help and refusals

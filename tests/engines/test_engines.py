@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from places import ROOT, TESTS
+from processes import PATIENCE, await_end, until
 
 from kansweep import engines
 from kansweep.config.engines import (
@@ -34,8 +36,9 @@ CONFIGS = {
     "dask": DaskConfig(workers=2),
     "submitit": SubmititConfig(cluster="local", workers=2),
 }
-ROOT = str(Path(__file__).parents[1])
+TASKS_PATH = [ROOT, TESTS, TESTS / "engines"]  # of workers, which import the tasks below
 WITH_WORKERS = [name for name in CONFIGS if name != "serial"]
+STAY = 120.0  # seconds of a task that is to be stopped; were it not, it would not stay long
 # dask and submitit leave sockets and processes to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -46,7 +49,7 @@ pytestmark = pytest.mark.filterwarnings(
 def _impatient(monkeypatch):
     monkeypatch.setattr(jobs, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(jobs, "ASK_EVERY", 0.1)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([ROOT, f"{ROOT}/tests"]))  # for those started
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, TASKS_PATH)))
 
 
 @pytest.fixture
@@ -93,8 +96,7 @@ def _meet(folder: Path) -> str:
 
 
 def _await(path: Path) -> None:
-    while not path.exists():
-        time.sleep(0.01)
+    until(path.exists, path.name)
 
 
 @pytest.mark.parametrize("name", WITH_WORKERS)
@@ -108,25 +110,17 @@ def test_nothing_runs_on_when_an_engine_is_left_by_an_exception(make, name, tmp_
     pids = [int(path.read_text() or 0) for path in tmp_path.glob("[0-9]")]
     assert 0 < len(pids) <= 2
     for pid in pids:
-        _await_end(pid)
+        await_end(pid)
     assert not any(f.done() and not f.cancelled() and f.exception() is None for f in futures)
 
 
 def _stay(path: Path) -> None:
     path.write_text(str(os.getpid()))
-    time.sleep(600)
+    time.sleep(STAY)
 
 
 def _await_any(folder: Path) -> None:
-    while not any(path.read_text() for path in folder.glob("[0-9]")):
-        time.sleep(0.01)
-
-
-def _await_end(pid: int) -> None:
-    """Wait until a process is gone, or only waits for somebody to ask how it ended."""
-    with suppress(OSError):
-        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            time.sleep(0.01)
+    until(lambda: any(path.read_text() for path in folder.glob("[0-9]")), "a task to begin")
 
 
 def test_workers_end_with_the_process_that_started_them(tmp_path):
@@ -149,10 +143,10 @@ if __name__ == "__main__":
         _await(tmp_path / name)
     _await_any(tmp_path)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.wait(PATIENCE)
     pids = [int((tmp_path / name).read_text()) for name in ("1", "2")]
     for pid in pids:
-        _await_end(pid)
+        await_end(pid)
     assert len({process.pid, *pids}) == 3  # two others, each of which has ended
 
 
@@ -201,13 +195,12 @@ def scheduler(tmp_path) -> Iterator[subprocess.Popen[bytes]]:
         subprocess.Popen([*dask, "scheduler", "--port", "0", *for_all], **quiet),
         subprocess.Popen([*dask, "worker", "--no-nanny", "--nthreads", "1", *for_all], **quiet),
     ]
-    while not file.exists() or not file.read_text().endswith("}"):
-        time.sleep(0.05)
+    until(lambda: file.exists() and file.read_text().endswith("}"), "the scheduler's address")
     started[0].address = json.loads(file.read_text())["address"]
     yield started[0]
     for process in started:
         process.kill()
-        process.wait()
+        process.wait(PATIENCE)
 
 
 def test_a_scheduler_that_is_lost_ends_the_run_in_a_sentence(tmp_path, scheduler):
@@ -229,7 +222,7 @@ def test_tasks_go_to_a_running_scheduler_and_leave_it_running(tmp_path):
                 assert (engine.workers, engine.remote) == (None, True)
                 assert engine.submit(pow, 2, 3).result(60) == 8
         with Client(cluster) as client:
-            assert client.submit(pow, 2, 5).result() == 32
+            assert client.submit(pow, 2, 5).result(60) == 32
 
 
 # ---------------------------------------------------------------------------------- submitit
@@ -249,9 +242,9 @@ def test_a_job_that_is_preempted_is_performed_again(make, tmp_path):
     with make("submitit") as engine:
         future = engine.submit(_second_time, tmp_path / "pid")
         _await(tmp_path / "pid")
-        while not (pid := (tmp_path / "pid").read_text()):
-            time.sleep(0.01)
-        os.kill(int(pid), signal.SIGUSR2)  # what SLURM sends before it takes the node
+        until(lambda: (tmp_path / "pid").read_text(), "the job's process")
+        pid = int((tmp_path / "pid").read_text())
+        os.kill(pid, signal.SIGUSR2)  # what SLURM sends before it takes the node
         assert future.result(60) == "again"
 
 
@@ -259,7 +252,7 @@ def _second_time(path: Path) -> str:
     if path.exists():
         return "again"
     path.write_text(str(os.getpid()))
-    time.sleep(600)
+    time.sleep(STAY)
     return "never"
 
 

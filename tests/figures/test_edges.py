@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kans import random_kan
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from test_matching import as_model, composed, trained
+from nets import random_kan
+from trained_nets import as_model, composed, trained
 
 from kansweep.data.targets import TARGETS
 from kansweep.figures import edges, style

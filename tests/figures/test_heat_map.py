@@ -4,45 +4,29 @@ from __future__ import annotations
 
 from io import StringIO
 
-import numpy as np
 import pytest
+from artists import legend, texts
+from cells import broken, mlps, published
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from models import mlps
 from pandas import DataFrame
-from studies import published
 
 from kansweep.figures import heat_map, sets
 from kansweep.laws import findings
 from kansweep.laws.cells import classify
 
 
-def broken() -> DataFrame:
-    table = published()
-    lost = (table["n_train"] == 300) & (table["grid_size"] > 10)
-    table.loc[lost, ["train_rmse", "test_rmse", "status"]] = [np.nan, np.nan, "failed"]
-    return table
-
-
 def drawn(results: DataFrame, split: str) -> Figure:
     return heat_map.heat_map(findings.study(results), split).figure
 
 
-def legend(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.legends[0].get_texts()]
-
-
-def written(figure: Figure) -> dict[tuple[float, float], str]:
-    return {text.get_position(): text.get_text() for text in figure.axes[0].texts}
-
-
 def test_map_has_every_error_in_its_place():
-    told = written(drawn(published(), "test"))
+    told = texts(drawn(published(), "test").axes[0])
     assert len(told) == 20
     assert told[0, 0] == "7.3e-3"  # n = 100, G = 5
     assert told[4, 3] == "3.3e-8"  # n = 3000, G = 100
     assert told[4, 0] == "1.6e+00"  # n = 100, G = 100: blown up
-    assert written(drawn(published(), "train"))[0, 0] == "5.2e-3"
+    assert texts(drawn(published(), "train").axes[0])[0, 0] == "5.2e-3"
 
 
 def test_map_frames_the_best_grid_of_each_data_size():
@@ -72,7 +56,7 @@ def test_map_marks_what_the_fits_leave_out():
 
 
 def test_map_says_failed_where_there_is_no_error():
-    told = written(drawn(broken(), "test"))
+    told = texts(drawn(broken(), "test").axes[0])
     assert [place for place, text in told.items() if text == "failed"] == [(2, 1), (3, 1), (4, 1)]
 
 
@@ -97,7 +81,7 @@ def test_the_map_of_an_mlp_has_its_widths_and_it_has_no_orders():
     axes = figure.axes[0]
     assert axes.get_xlabel() == "width w"
     assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "10", "20", "50", "100"]
-    assert written(figure)[0, 0] == "2.0e-2"  # 1 / 51
+    assert texts(axes)[0, 0] == "2.0e-2"  # 1 / 51
     assert legend(figure)[0] == "best width"
     line = next(line for line in axes.lines if line.get_linestyle() == "--")
     # 501 parameters at w = 20 exceed 300, 10,501 at w = 100 exceed 3000.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from artists import legend
+from cells import published, with_floor
 from matplotlib.figure import Figure
 from pandas import DataFrame
-from studies import observed_orders, published, with_floor
+from studies import observed_orders
 
 from kansweep.figures import local_orders
 from kansweep.laws import findings
@@ -13,10 +15,6 @@ from kansweep.laws import findings
 
 def drawn(results: DataFrame, split: str) -> Figure:
     return local_orders.local_orders(findings.study(results), split).figure
-
-
-def legend(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_orders_stand_between_their_grids_hollow_where_a_cell_does_not_count():

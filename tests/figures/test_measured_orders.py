@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from artists import legend
 from pandas import DataFrame
 
 from kansweep.figures import measured_orders
 from kansweep.laws import findings
-
-
-def legend(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def study_of(orders: dict[int, float]) -> findings.Study:

@@ -6,11 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from artists import MINUS, laid_out, legend, lines, on_page, visible
+from cells import kans, mlps
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from models import kans, mlps
 from pandas import DataFrame
 from scipy import stats
 
@@ -19,7 +18,6 @@ from kansweep.figures import panels, sets
 from kansweep.laws import findings
 from kansweep.laws.cells import SPLITS
 
-MINUS = "\N{MINUS SIGN}"
 TARGETS = ("bessel", "exp_sin", "exp_sin_4d", "a long formula + " * 4, "mean_100d")
 THEORY = f"slope {MINUS}4 (theory)"
 FLOOR = "floor: best splines"
@@ -43,18 +41,6 @@ def drawn(found: dict[str, DataFrame], split: str = "test") -> Figure:
     return only.figure
 
 
-def shown(figure: Figure) -> list[Axes]:
-    return [axes for axes in figure.axes if axes.get_visible()]
-
-
-def lines(axes: Axes, label: str) -> list:
-    return [line for line in axes.lines if line.get_label() == label]
-
-
-def legend(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.legends[0].get_texts()]
-
-
 def test_both_kinds_on_several_targets_want_panels_and_nothing_else_does():
     two = TARGETS[:2]
     for found, wanted in (
@@ -65,14 +51,14 @@ def test_both_kinds_on_several_targets_want_panels_and_nothing_else_does():
     ):
         assert panels.wanted(of_several(found)) == wanted
         (only,) = sets.of_several(of_several(found), ["test"])
-        assert len(shown(only.figure)) == (2 if wanted else 1)
+        assert len(visible(only.figure)) == (2 if wanted else 1)
 
 
 def test_a_panel_has_its_target_with_a_kan_and_an_mlp_and_their_exponents():
     figure = drawn(sweeps())
-    titles = [axes.get_title(loc="left") for axes in shown(figure)]
+    titles = [axes.get_title(loc="left") for axes in visible(figure)]
     assert [title[:10] for title in titles] == sorted(target[:10] for target in TARGETS)
-    for axes, title in zip(shown(figure), titles, strict=True):
+    for axes, title in zip(visible(figure), titles, strict=True):
         i = [target[:10] for target in TARGETS].index(title[:10])
         found = {line.get_linestyle(): line for line in lines(axes, "_mean")}
         assert len(found) == 2
@@ -90,14 +76,14 @@ def test_the_exponents_are_those_of_the_split():
     for name in ("mlp_0", "mlp_1"):
         rows = found[name]
         found[name] = rows.assign(train_rmse=rows["test_rmse"] * rows["n_params"] ** 0.05)
-    told = {split: shown(drawn(found, split))[0].texts[0].get_text() for split in SPLITS}
+    told = {split: visible(drawn(found, split))[0].texts[0].get_text() for split in SPLITS}
     assert told["test"].startswith(f"MLP: {MINUS}0.50 ")
     assert told["train"].startswith(f"MLP: {MINUS}0.45 ")
-    assert shown(drawn(found, "train"))[0].get_ylabel() == "train RMSE"
+    assert visible(drawn(found, "train"))[0].get_ylabel() == "train RMSE"
 
 
 def test_the_theory_and_the_floor_are_those_of_the_kan_alone():
-    for axes in shown(drawn(sweeps())):
+    for axes in visible(drawn(sweeps())):
         (reference,) = lines(axes, THEORY)
         x, y = np.asarray(reference.get_xdata()), np.asarray(reference.get_ydata())
         assert x == pytest.approx([24, 309])
@@ -112,7 +98,7 @@ def test_the_theory_and_the_floor_are_those_of_the_kan_alone():
 
 def test_axes_are_the_same_and_labelled_at_the_edge_alone():
     figure = drawn(sweeps())
-    axes = shown(figure)
+    axes = visible(figure)
     assert (
         len({panel.get_ylim() for panel in axes}) == len({panel.get_xlim() for panel in axes}) == 1
     )
@@ -125,7 +111,7 @@ def test_axes_are_the_same_and_labelled_at_the_edge_alone():
 def test_a_kind_looks_the_same_in_every_panel_and_unlike_the_other():
     seen = {
         (mean.get_linestyle(), mean.get_color(), kept.get_marker())
-        for axes in shown(drawn(sweeps()))
+        for axes in visible(drawn(sweeps()))
         for mean, kept in zip(lines(axes, "_mean"), lines(axes, "_kept"), strict=True)
     }
     assert len(seen) == 2
@@ -142,7 +128,7 @@ def test_sweeps_of_one_kind_and_target_are_told_apart():
     found = sweeps(TARGETS[:2]) | {"deep": mlps(-0.9, 3, data=TARGETS[0])}
     figure = drawn(found)
     assert legend(figure)[:3] == ["KAN", "MLP", "MLP (2)"]
-    told = [text.get_text().partition(":")[0] for text in shown(figure)[0].texts]
+    told = [text.get_text().partition(":")[0] for text in visible(figure)[0].texts]
     assert sorted(told) == ["deep", "kan_0", "mlp_0"]
     orders = sweeps(TARGETS[:2]) | {"linear": kans(3, k=1, data=TARGETS[0])}
     figure = drawn(orders)
@@ -154,7 +140,7 @@ def test_a_panel_may_have_one_kind_alone():
     found = sweeps(TARGETS[:3])
     del found["mlp_1"], found["kan_2"]
     figure = drawn(found)
-    assert [len(axes.texts) for axes in shown(figure)] == [2, 1, 1]
+    assert [len(axes.texts) for axes in visible(figure)] == [2, 1, 1]
 
 
 def hollow() -> dict[str, DataFrame]:
@@ -189,20 +175,14 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_overlaps_or_is_cut(case):
     figure = drawn(CASES[case]())
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    renderer, page = canvas.get_renderer(), figure.bbox
-    tight = [axes.get_tightbbox(renderer) for axes in shown(figure)]
+    renderer = laid_out(figure)
+    tight = [axes.get_tightbbox(renderer) for axes in visible(figure)]
     (box,) = (legend.get_window_extent(renderer) for legend in figure.legends)
-    for extent in (*tight, box):
-        assert extent.x0 >= -1
-        assert extent.y0 >= -1
-        assert extent.x1 <= page.x1 + 1
-        assert extent.y1 <= page.y1 + 1
+    assert on_page(figure, [*tight, box], slack=1)
     assert not any(box.overlaps(extent) for extent in tight)
     for i, extent in enumerate(tight):
         assert not any(extent.overlaps(other) for other in tight[:i])
-    for axes in shown(figure):
+    for axes in visible(figure):
         texts = [*axes.texts, axes._left_title]
         heights = sorted(
             text.get_window_extent(renderer).extents[[1, 3]].tolist() for text in texts
@@ -214,4 +194,4 @@ def test_nothing_overlaps_or_is_cut(case):
         lowest, highest = axes.get_xlim()
         inside = [t for t in labels if lowest <= t.get_position()[0] <= highest]
         assert len(inside) >= 2 or not axes.get_xlabel()
-    assert all(axes.findobj(PolyCollection) for axes in shown(figure))
+    assert all(axes.findobj(PolyCollection) for axes in visible(figure))

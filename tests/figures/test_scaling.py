@@ -1,37 +1,35 @@
 """Figures, read back from their artists: what is drawn where, and that it can be read."""
 
-import subprocess
-import sys
 from io import BytesIO
-from itertools import pairwise
 
+import artists
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from artists import MINUS, apart, laid_out, legend, on_page, tick_boxes
+from cells import EXP_SIN_FLOOR, GRIDS, kans, mlps, published
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from models import kans, mlps
 from pandas import DataFrame
+from processes import python
 from scipy import stats
-from studies import FLOOR, SIZES, envelope, fit_laws, published
+from studies import envelope, fit_laws
 
 from kansweep import study
 from kansweep.figures import scaling, style
 from kansweep.laws import cells, findings
 from kansweep.laws.cells import SPLITS, classify
 
-MINUS = "\N{MINUS SIGN}"
 NAMES = [
     *("train_rmse_vs_grid_size", "train_rmse_vs_data_size"),
     *("test_rmse_vs_grid_size", "test_rmse_vs_data_size"),
 ]
 
 
-def matrix(seeds=5, numbers=(100, 300, 1000, 3000), sizes=tuple(SIZES), k=3) -> DataFrame:
+def matrix(seeds=5, numbers=(100, 300, 1000, 3000), sizes=GRIDS, k=3) -> DataFrame:
     """Every cell, with errors that scatter by seed about G^-(k+1) and saturate where n is small."""
     rng = np.random.default_rng(0)
     index = pd.MultiIndex.from_product(
@@ -55,16 +53,12 @@ def drawn(results: DataFrame, name: str = "test_rmse_vs_grid_size") -> Figure:
 
 
 def lines(figure: Figure, label: str) -> list[Line2D]:
-    return [line for line in figure.axes[0].lines if line.get_label() == label]
+    return artists.lines(figure.axes[0], label)
 
 
 def points(found: list[Line2D]) -> set[tuple[float, float]]:
     pairs = [np.column_stack([line.get_xdata(), line.get_ydata()]) for line in found]
     return {(float(x), float(y)) for x, y in np.concatenate(pairs) if np.isfinite(y)}
-
-
-def legend(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def references(figure: Figure, k: int = 3) -> list[Line2D]:
@@ -125,7 +119,7 @@ def test_band_is_student_t_of_log_errors_from_three_seeds_on():
     results = matrix(seeds=3, numbers=(3000,))
     (band,) = drawn(results).axes[0].findobj(PolyCollection)
     corners = band.get_paths()[0].vertices
-    for size in SIZES:
+    for size in GRIDS:
         logs = np.log(results.loc[results["grid_size"] == size, "test_rmse"])
         known = np.exp(stats.ttest_1samp(logs, 0).confidence_interval(0.95))
         at_size = corners[np.isclose(corners[:, 0], size), 1]
@@ -207,14 +201,14 @@ def test_reference_on_the_envelope_ends_where_the_grids_do():
 
 
 def test_floor_is_drawn_where_it_is_known():
-    results = published().assign(floor_rmse=lambda table: table["grid_size"].map(FLOOR))
+    results = published().assign(floor_rmse=lambda table: table["grid_size"].map(EXP_SIN_FLOOR))
     (floor,) = lines(drawn(results), "floor: best splines")
-    assert list(floor.get_xdata()) == SIZES
-    assert list(floor.get_ydata()) == pytest.approx(list(FLOOR.values()), rel=1e-12)
+    assert list(floor.get_xdata()) == GRIDS
+    assert list(floor.get_ydata()) == pytest.approx(list(EXP_SIN_FLOOR.values()), rel=1e-12)
     assert floor.get_linestyle() == ":"
     levels = lines(drawn(results, "test_rmse_vs_data_size"), "floor: best splines")
     assert [line.get_ydata()[0] for line in levels] == pytest.approx(
-        list(FLOOR.values()), rel=1e-12
+        list(EXP_SIN_FLOOR.values()), rel=1e-12
     )
     assert legend(drawn(results)).count("floor: best splines") == 1
     assert "floor: best splines" not in legend(drawn(published()))
@@ -235,8 +229,8 @@ def test_curves_are_told_apart_without_colour():
 
 def test_ticks_stand_at_the_sizes_in_plain_numbers():
     axes = drawn(published()).axes[0]
-    assert list(axes.get_xticks()) == SIZES
-    assert [axes.xaxis.get_major_formatter()(x) for x in SIZES] == ["5", "10", "20", "50", "100"]
+    assert list(axes.get_xticks()) == GRIDS
+    assert [axes.xaxis.get_major_formatter()(x) for x in GRIDS] == ["5", "10", "20", "50", "100"]
     axes = drawn(published(), "test_rmse_vs_data_size").axes[0]
     assert list(axes.get_xticks()) == [100, 300, 1000, 3000]
 
@@ -264,6 +258,11 @@ def exact() -> DataFrame:
     return results.assign(train_rmse=1e-15 * scatter, test_rmse=1e-15 / scatter)
 
 
+def floored() -> DataFrame:
+    results = matrix()
+    return results.assign(floor_rmse=results["grid_size"].map(EXP_SIN_FLOOR))
+
+
 def wordy() -> DataFrame:
     return matrix().assign(data="exp(sin(pi*x1) + x2**2) + $x3$ * log(2 + x4) - tanh(x5)" * 3)
 
@@ -271,7 +270,7 @@ def wordy() -> DataFrame:
 SWEEPS = {
     "published": published,
     "seeds": matrix,
-    "floor": lambda: matrix().assign(floor_rmse=lambda cells: cells["grid_size"].map(FLOOR)),
+    "floor": floored,
     "crowded": crowded,
     "broken": broken,
     "failed": lambda: matrix(2).assign(status="failed", train_rmse=np.nan, test_rmse=np.nan),
@@ -289,24 +288,16 @@ SWEEPS = {
 def test_nothing_overlaps_or_is_cut(sweep):
     results = SWEEPS[sweep]()
     for figure in draw(results).values():
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        renderer, axes, (box,) = canvas.get_renderer(), figure.axes[0], figure.legends
-        page, panel = figure.bbox, axes.get_tightbbox(renderer)
+        renderer, axes, (box,) = laid_out(figure), figure.axes[0], figure.legends
+        panel = axes.get_tightbbox(renderer)
         legend_box = box.get_window_extent(renderer)
         assert not legend_box.overlaps(axes.bbox)
         assert legend_box.x0 >= panel.x1 - 1
-        for extent in (panel, legend_box):
-            assert extent.x0 >= 0
-            assert extent.y0 >= 0
-            assert extent.x1 <= page.x1
-            assert extent.y1 <= page.y1
+        assert on_page(figure, [panel, legend_box], slack=0)
         for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
-            boxes = [tick.label1.get_window_extent(renderer) for tick in ticks]
+            boxes = tick_boxes(axis, renderer)
             assert boxes
-            assert not any(first.overlaps(second) for first, second in pairwise(boxes))
+            assert apart(boxes)
 
 
 def test_blown_up_cells_leave_the_axis_and_are_marked_at_its_edge():
@@ -359,9 +350,8 @@ def test_drawing_changes_neither_its_input_nor_matplotlib():
 
 
 def test_drawing_needs_neither_torch_nor_pyplot():
-    code = "import sys, kansweep.figures; print({'torch', 'matplotlib.pyplot'} & {*sys.modules})"
-    command = [sys.executable, "-c", code]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
+    heavy = "{'torch', 'matplotlib.pyplot'}"
+    assert python(f"import sys, kansweep.figures; assert not {heavy} & {{*sys.modules}}") == ""
 
 
 def test_saved_figures_carry_their_fonts():

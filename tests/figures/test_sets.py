@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from models import mlps
-from pandas import DataFrame
-from studies import published, with_floor
+from artists import apart, laid_out, on_page, tick_boxes
+from cells import broken, mlps, published, with_floor
 
 from kansweep.figures import heat_map, local_orders, sets
 from kansweep.laws import findings
 from kansweep.laws.cells import SPLITS
-
-
-def broken() -> DataFrame:
-    table = published()
-    lost = (table["n_train"] == 300) & (table["grid_size"] > 10)
-    table.loc[lost, ["train_rmse", "test_rmse", "status"]] = [np.nan, np.nan, "failed"]
-    return table
-
 
 SWEEPS = {
     "published": published,
@@ -49,19 +37,10 @@ def test_nothing_overlaps_or_is_cut(sweep):
     ]
     assert {each.name for each in sets.of_one(study)[4:]} == {f"test_{kind}" for kind in kinds}
     for figure in [each.figure for each in drawn]:
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        renderer, page = canvas.get_renderer(), figure.bbox
+        renderer = laid_out(figure)
         panels = [axes.get_tightbbox(renderer) for axes in figure.axes]
         legends = [box.get_window_extent(renderer) for box in figure.legends]
-        for extent in (*panels, *legends):
-            assert extent.x0 >= -1
-            assert extent.y0 >= -1
-            assert extent.x1 <= page.x1 + 1
-            assert extent.y1 <= page.y1 + 1
+        assert on_page(figure, [*panels, *legends], slack=1)
         assert not any(box.overlaps(axes.bbox) for box in legends for axes in figure.axes)
         for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
-            low, high = sorted(axis.get_view_interval())
-            ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
-            boxes = [tick.label1.get_window_extent(renderer) for tick in ticks]
-            assert not any(first.overlaps(second) for first, second in pairwise(boxes))
+            assert apart(tick_boxes(axis, renderer))

@@ -5,18 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from models import kans, mlps
+from cells import EXP_SIN_FLOOR, GRIDS, kans, mlps, power_law, published
 from scipy import stats
-from studies import (
-    FLOOR,
-    SIZES,
-    at,
-    fit_laws,
-    only,
-    power_law,
-    published,
-    reasons,
-)
+from studies import at, fit_laws, only, reasons
 
 from kansweep.laws.cells import Rules, classify
 
@@ -30,7 +21,7 @@ def test_published_table_has_eleven_cells_in_fits():
 
 def test_published_table_has_eleven_cells_that_count_where_the_floor_is_known():
     table = published()
-    cells = classify(table.assign(floor_rmse=table["grid_size"].map(FLOOR)))
+    cells = classify(table.assign(floor_rmse=table["grid_size"].map(EXP_SIN_FLOOR)))
     assert cells.groupby("n_train")["counts"].sum().to_dict() == {100: 1, 300: 3, 1000: 2, 3000: 5}
     assert cells[at(cells, n_train=1000, size=20)]["reason"].item() == "not converged"
 
@@ -60,7 +51,7 @@ def test_band_of_a_cell_is_student_t_of_its_log_errors():
 
 def test_cells_beyond_half_a_parameter_a_point_are_over_parameterised():
     results = power_law().assign(n_train=2 * 309)
-    assert reasons(results) == dict.fromkeys(SIZES, "")
+    assert reasons(results) == dict.fromkeys(GRIDS, "")
     assert reasons(results.assign(n_train=2 * 309 - 1))[100] == "over-parameterised"
 
 
@@ -68,7 +59,7 @@ def test_cells_beyond_half_a_parameter_a_point_are_over_parameterised():
 def test_cells_whose_test_error_doubles_the_training_error_are_over_fitted(ratio, reason):
     results = power_law()
     results.loc[at(results, grid_size=50), "test_rmse"] *= ratio
-    assert reasons(results) == dict.fromkeys(SIZES, "") | {50: reason}
+    assert reasons(results) == dict.fromkeys(GRIDS, "") | {50: reason}
 
 
 def test_cell_counts_by_the_geometric_mean_of_its_seeds():
@@ -83,7 +74,7 @@ def test_cell_counts_by_the_geometric_mean_of_its_seeds():
 def test_cells_above_twice_a_known_floor_are_not_converged(ratio, reason):
     results = power_law().assign(floor_rmse=lambda cells: cells["rmse"])
     results.loc[at(results, grid_size=20), ["train_rmse", "test_rmse"]] *= ratio
-    assert reasons(results) == dict.fromkeys(SIZES, "") | {20: reason}
+    assert reasons(results) == dict.fromkeys(GRIDS, "") | {20: reason}
 
 
 def test_without_a_floor_the_gradient_of_the_solver_decides():
@@ -97,13 +88,13 @@ def test_without_a_floor_the_gradient_of_the_solver_decides():
 
 def test_no_rule_compares_with_a_floor_below_round_off():
     results = power_law().assign(floor_rmse=1e-17)
-    assert reasons(results) == dict.fromkeys(SIZES, "")
+    assert reasons(results) == dict.fromkeys(GRIDS, "")
 
 
 def test_errors_at_round_off_have_no_law():
     noise = np.random.default_rng(1).uniform(0.5, 2, 5) * 1e-15
     results = power_law().assign(train_rmse=noise, test_rmse=noise)
-    assert reasons(results) == dict.fromkeys(SIZES, "round-off")
+    assert reasons(results) == dict.fromkeys(GRIDS, "round-off")
     assert (fit_laws(results)["verdict"] == "insufficient").all()
 
 
@@ -133,10 +124,10 @@ def test_rows_of_older_versions_are_of_kans_with_their_grid_as_size_and_no_noise
     for results in (old, nulls):
         pd.testing.assert_frame_equal(fit_laws(results), fit_laws(kans(seeds=2)))
         cells = classify(results)
-        assert cells["size"].tolist() == SIZES
+        assert cells["size"].tolist() == GRIDS
         assert set(cells["model"]) == {"kan"}
         assert set(cells["noise"]) == {0.0}
-    assert classify(kans().drop(columns="grid_size"))["size"].tolist() == SIZES
+    assert classify(kans().drop(columns="grid_size"))["size"].tolist() == GRIDS
     with pytest.raises(ValueError, match=r"lacks \['grid_size'\]"):
         classify(kans().drop(columns=["grid_size", "size"]))
 
@@ -150,7 +141,7 @@ def test_a_cell_whose_training_error_is_that_of_the_noise_does_not_count(models,
     results = models(noise=1e-9)
     mine = at(results, size=50)
     results.loc[mine, ["train_rmse", "test_rmse"]] = ratio * 1e-9
-    assert reasons(results) == dict.fromkeys(SIZES, "") | {50: reason}
+    assert reasons(results) == dict.fromkeys(GRIDS, "") | {50: reason}
     assert reasons(results, Rules(above_noise=3.0))[50] == "noise-limited"
     assert set(reasons(results.assign(noise=0.0)).values()) == {""}
 
@@ -167,8 +158,8 @@ def test_noise_is_looked_at_in_the_mean_of_the_seeds():
 def test_too_many_parameters_are_named_before_the_noise():
     results = kans(numbers=(300,), noise=1.0)
     assert reasons(results) == {
-        **dict.fromkeys(SIZES[:3], "noise-limited"),
-        **dict.fromkeys(SIZES[3:], "over-parameterised"),
+        **dict.fromkeys(GRIDS[:3], "noise-limited"),
+        **dict.fromkeys(GRIDS[3:], "over-parameterised"),
     }
 
 
@@ -176,7 +167,7 @@ def test_noise_is_named_before_the_floor_that_it_keeps_a_cell_from():
     results = kans(noise=1e-5)  # 5^-4 = 1.6e-3, 10^-4 = 1e-4, 20^-4 = 6.2e-6
     noisy = np.hypot(results["test_rmse"], 1e-5)
     results = results.assign(floor_rmse=results["test_rmse"], train_rmse=noisy)
-    assert reasons(results) == {5: "", 10: ""} | dict.fromkeys(SIZES[2:], "noise-limited")
+    assert reasons(results) == {5: "", 10: ""} | dict.fromkeys(GRIDS[2:], "noise-limited")
     law = only(fit_laws(results), split="test")
     assert (law["verdict"], law["n_points"]) == ("insufficient", 2)
     assert "G = 20, 50, 100 noise-limited" in law["note"]

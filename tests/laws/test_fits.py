@@ -5,21 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from models import kans, mlps
+from cells import EXP_SIN_FLOOR, GRIDS, kans, mlps, power_law, published
 from pandas import DataFrame
 from scipy import stats
-from studies import (
-    FLOOR,
-    SIZES,
-    at,
-    envelope,
-    fit_laws,
-    observed_orders,
-    only,
-    power_law,
-    published,
-    reasons,
-)
+from studies import at, envelope, fit_laws, observed_orders, only, reasons
 
 from kansweep.laws import findings
 from kansweep.laws.cells import DEFAULT, Rules, classify
@@ -81,7 +70,7 @@ def test_lone_seed_has_the_interval_of_least_squares_and_says_so():
     noise = np.random.default_rng(0).normal(0, 0.2, len(results))
     results["test_rmse"] = results["rmse"] * np.exp(noise)
     law = only(fit_laws(results), split="test")
-    design = np.column_stack([np.log(SIZES), np.ones(5)])  # the normal equations, by hand
+    design = np.column_stack([np.log(GRIDS), np.ones(5)])  # the normal equations, by hand
     coef, squares, *_ = np.linalg.lstsq(design, np.log(results["test_rmse"]), rcond=None)
     error = np.sqrt(squares[0] / 3 * np.linalg.inv(design.T @ design)[0, 0])
     half = stats.t(df=3).ppf(0.975) * error
@@ -113,13 +102,13 @@ def test_laws_have_the_columns_of_the_contract_and_leave_the_floor_where_none_is
 
 def test_published_table_beside_the_floor_is_consistent_and_hardly_steeper():
     results = published()
-    results = results.assign(floor_rmse=results["grid_size"].map(FLOOR))
+    results = results.assign(floor_rmse=results["grid_size"].map(EXP_SIN_FLOOR))
     law = only(fit_laws(results), n_train=3000, split="test")
     assert law["verdict"] == "consistent"
     assert round(law["exponent"], 2) == -4.08  # whatever the floor
     mine = results[at(results, n_train=3000)].sort_values("grid_size")
     ratio = mine["test_rmse"] / mine["floor_rmse"]
-    slope = stats.linregress(np.log(SIZES), np.log(ratio)).slope
+    slope = stats.linregress(np.log(GRIDS), np.log(ratio)).slope
     assert law["exponent_vs_floor"] == pytest.approx(slope)
     assert law["vs_floor_low"] < slope < law["vs_floor_high"]
 
@@ -176,8 +165,8 @@ def sweeps(slope: float, n_seeds: int, cell_noise: float) -> np.ndarray:
     """Errors of many sweeps (DRAWS, seeds, sizes): each seed has its level, each cell its noise."""
     rng = np.random.default_rng(n_seeds)
     level = rng.normal(0.0, 0.2, (DRAWS, n_seeds, 1))
-    noise = rng.normal(0.0, cell_noise, (DRAWS, n_seeds, len(SIZES)))
-    return np.exp(slope * np.log(SIZES) + level + noise)
+    noise = rng.normal(0.0, cell_noise, (DRAWS, n_seeds, len(GRIDS)))
+    return np.exp(slope * np.log(GRIDS) + level + noise)
 
 
 def framed(errors: np.ndarray, **columns) -> DataFrame:
@@ -188,7 +177,7 @@ def framed(errors: np.ndarray, **columns) -> DataFrame:
 
 def test_fit_of_many_sweeps_is_that_of_each():
     errors = sweeps(-4.0, 3, 0.1)
-    together = fit(SIZES, errors)
+    together = fit(GRIDS, errors)
     for draw in (0, 17, 4999):
         law = only(fit_laws(framed(errors[draw])), split="test")
         low, high = (bound[draw] for bound in together.interval(0.95))
@@ -199,14 +188,14 @@ def test_fit_of_many_sweeps_is_that_of_each():
 @pytest.mark.parametrize("n_seeds", [3, 5, 10])
 @pytest.mark.parametrize("cell_noise", [0.02, 0.3])
 def test_interval_covers_the_true_exponent_in_95_of_100(n_seeds, cell_noise):
-    low, high = fit(SIZES, sweeps(-4.0, n_seeds, cell_noise)).interval(0.95)
+    low, high = fit(GRIDS, sweeps(-4.0, n_seeds, cell_noise)).interval(0.95)
     assert 0.93 <= np.mean((low <= -4.0) & (high >= -4.0)) <= 0.97
 
 
 @pytest.mark.parametrize("n_seeds", [3, 5, 10])
 @pytest.mark.parametrize("cell_noise", [0.02, 0.1, 0.3])
 def test_another_law_is_hardly_ever_called_consistent(n_seeds, cell_noise):
-    found = verdicts(fit(SIZES, sweeps(-3.5, n_seeds, cell_noise)), -4.0, DEFAULT.margin)
+    found = verdicts(fit(GRIDS, sweeps(-3.5, n_seeds, cell_noise)), -4.0, DEFAULT.margin)
     assert np.mean(found == "consistent") < 0.01
     if cell_noise < 0.1:
         assert np.mean(found == "inconsistent") > 0.95
@@ -218,10 +207,10 @@ def test_errors_that_end_at_the_floor_of_float32_are_never_called_inconsistent(n
     errors = np.hypot(amplitude * sweeps(-4.0, n_seeds, 0.05), 4e-7)
     # The rule for round-off, for all sweeps at once; errors fall, so what counts comes first.
     counting = np.exp(np.log(errors).mean(1)) >= 10 * np.finfo(np.float32).eps
-    n_counting = np.where(counting.all(1), len(SIZES), counting.argmin(1))
+    n_counting = np.where(counting.all(1), len(GRIDS), counting.argmin(1))
     for count in np.unique(n_counting):
-        if count >= 3 and SIZES[count - 1] >= 4 * SIZES[0]:
-            mine = fit(SIZES[:count], errors[n_counting == count][..., :count])
+        if count >= 3 and GRIDS[count - 1] >= 4 * GRIDS[0]:
+            mine = fit(GRIDS[:count], errors[n_counting == count][..., :count])
             assert not np.any(verdicts(mine, -4.0, DEFAULT.margin) == "inconsistent")
     for draw in range(3):  # the rule is the same
         laws = fit_laws(framed(errors[draw], dtype="float32"))
@@ -230,8 +219,8 @@ def test_errors_that_end_at_the_floor_of_float32_are_never_called_inconsistent(n
 
 @pytest.mark.parametrize("n_seeds", [1, 3, 5, 10])
 def test_theory_over_a_preasymptotic_range_is_not_called_inconsistent_beside_its_floor(n_seeds):
-    errors = sweeps(0.0, n_seeds, 0.1) * list(FLOOR.values())
-    beside = verdicts(fit(SIZES, errors / list(FLOOR.values())), 0.0, DEFAULT.margin)
+    errors = sweeps(0.0, n_seeds, 0.1) * list(EXP_SIN_FLOOR.values())
+    beside = verdicts(fit(GRIDS, errors / list(EXP_SIN_FLOOR.values())), 0.0, DEFAULT.margin)
     assert np.mean(beside == "inconsistent") < 0.02
 
 
@@ -298,7 +287,7 @@ def test_seed_that_lost_a_cell_leaves_the_fit_and_is_named(status):
 def test_cell_that_most_seeds_failed_does_not_count():
     results = power_law([-4.0] * 3, [1.0] * 3)
     results.loc[at(results, grid_size=100) & (results["seed"] > 0), "status"] = "diverged"
-    assert reasons(results) == dict.fromkeys(SIZES, "") | {100: "failed"}
+    assert reasons(results) == dict.fromkeys(GRIDS, "") | {100: "failed"}
     law = only(fit_laws(results), split="test")
     assert (law["n_points"], law["n_seeds"]) == (4, 3)
     assert "G = 100 failed" in law["note"]
@@ -344,7 +333,7 @@ def test_no_cells_give_no_laws():
 def test_error_of_exactly_zero_is_round_off():
     results = power_law([-4.0] * 3, [1.0] * 3)
     results.loc[at(results, grid_size=100), ["train_rmse", "test_rmse"]] = 0.0
-    assert reasons(results) == dict.fromkeys(SIZES, "") | {100: "round-off"}
+    assert reasons(results) == dict.fromkeys(GRIDS, "") | {100: "round-off"}
     assert fit_laws(results)["exponent"].tolist() == pytest.approx([-4, -4], rel=1e-12)
 
 

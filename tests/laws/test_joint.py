@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from models import mlps
+from cells import mlps
 from pandas import DataFrame
 
 from kansweep.laws import cells, joint

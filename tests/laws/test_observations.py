@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from models import kans, mlps
+from cells import kans, mlps, published
 from pandas import DataFrame
-from studies import published
 
 from kansweep.laws import cells
 from kansweep.laws.observations import best_sizes, observed

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from studies import (
-    at,
-    observed_orders,
-    power_law,
-    published,
-)
+from cells import power_law, published
+from studies import at, observed_orders
 
 # ------------------------------------------------------------------------ the published table
 

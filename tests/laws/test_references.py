@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from cells import published
 from pandas import DataFrame
-from studies import envelope, published
+from studies import envelope
 
 from kansweep.laws.references import through
 

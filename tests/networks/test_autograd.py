@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from kans import normal, points, random_mlp
+from nets import normal, points, random_mlp
 
 from kansweep.networks import autograd
 

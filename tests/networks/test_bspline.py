@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kans import normal
+from nets import normal
 from scipy.integrate import quad
 from scipy.interpolate import BSpline
 

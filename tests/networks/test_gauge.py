@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from kans import normalised, points, random_kan
+from nets import normalised, points, random_kan
 
 from kansweep.networks import kan as kans
 from kansweep.networks.gauge import MARGIN, balanced, mid_and_half

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from kans import normal, normalised, points, random_kan
+from nets import normal, normalised, points, random_kan
 from torch import Tensor
 
 from kansweep.networks import jacobian as jacobians

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from kans import normal, points, random_kan
+from nets import normal, points, random_kan
+from places import DATA
 from scipy.interpolate import BSpline
 from scipy.special import expit
 
@@ -15,7 +14,7 @@ from kansweep.networks import bspline
 from kansweep.networks import kan as kans
 from kansweep.networks.kan import KAN, Layer
 
-PYKAN = Path(__file__).parent / "data" / "pykan_forward.npz"
+PYKAN = DATA / "pykan_forward.npz"
 
 
 def naive_forward(net: KAN, x: np.ndarray, replica: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from kans import normal, points, random_mlp
+from nets import normal, points, random_mlp
 from torch import nn
 
 from kansweep.networks.mlp import ACTIVATIONS, MLP

@@ -6,7 +6,6 @@ import html
 import json
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -18,12 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from cells import kans, mlps
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import chromium
 from matplotlib.figure import Figure
-from models import kans, mlps
 from pandas import DataFrame
 from studies import fit_laws
 
@@ -46,7 +46,7 @@ from kansweep.sweep.plan import planned
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 HOSTILE = "</pre><script>alert('1')</script> & \"<img src=x>\" \x00\x1b[31m"
-SIZES, NUMBERS = (5, 10, 20, 50), (100, 300, 3000)
+GRIDS, NUMBERS = (5, 10, 20, 50), (100, 300, 3000)
 
 
 def rows(job: RunConfig) -> DataFrame:
@@ -80,7 +80,7 @@ def rows(job: RunConfig) -> DataFrame:
 
 
 def job(**changes: Any) -> RunConfig:
-    sizes = {"data": DataConfig(sizes=NUMBERS), "grid": GridConfig(sizes=SIZES)}
+    sizes = {"data": DataConfig(sizes=NUMBERS), "grid": GridConfig(sizes=GRIDS)}
     return RunConfig(**{"seeds": 3, **sizes, **changes})
 
 
@@ -435,8 +435,6 @@ def test_the_page_gives_the_command_that_repeats_the_sweep(kansweep: Any, tmp_pa
 
 # ----------------------------------------------------------------------------- in a browser
 
-CHROMIUM = shutil.which("chromium")
-in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
 DARK = "--blink-settings=preferredColorScheme=0"
 WIDTHS = (320, 390, 768, 1280)
 
@@ -480,7 +478,7 @@ def browse(folder: Path, text: str, *flags: str) -> tuple[str, set[str]]:
     page, log = folder / "page.html", folder / "net.json"
     page.write_text(text, encoding="utf-8")
     command = [
-        *(str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+        *(chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
         *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
         *("--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom"),
         *(f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}", *flags, page.as_uri()),
@@ -504,7 +502,6 @@ def looked(folder: Path, text: str, widths: tuple[int, ...], *flags: str) -> lis
     return found
 
 
-@in_chromium
 @pytest.mark.parametrize("flags", [(), (DARK,)], ids=["light", "dark"])
 def test_nothing_overflows_and_all_text_has_contrast(tmp_path: Path, flags: tuple[str]) -> None:
     text = written("judged, with failures")
@@ -514,7 +511,6 @@ def test_nothing_overflows_and_all_text_has_contrast(tmp_path: Path, flags: tupl
         assert found["dark"] == bool(flags)
 
 
-@in_chromium
 def test_print_clips_no_table(tmp_path: Path) -> None:
     text = written("judged, with failures")
     a4 = 680  # CSS pixels between margins of 1.5 cm
@@ -522,7 +518,6 @@ def test_print_clips_no_table(tmp_path: Path) -> None:
     assert (found["wide"], found["scrolled"]) == ([], 0)
 
 
-@in_chromium
 def test_the_page_makes_no_request_where_a_request_would_be_seen(tmp_path: Path) -> None:
     asks = '<img src="http://127.0.0.1:9/seen.png">'
     assert browse(tmp_path, asks)[1] == {"http://127.0.0.1:9/seen.png"}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
-from models import kans, mlps
+from cells import EXP_SIN_FLOOR, kans, mlps, published
 from pandas import DataFrame
-from studies import FLOOR, published
 
 from kansweep.laws import findings, fits
 from kansweep.report import terminal
@@ -43,7 +42,7 @@ def test_terminal_table_reads_as_a_result():
 
 
 def test_floor_has_its_column_and_its_row_of_orders_where_it_is_known():
-    results = published().assign(floor_rmse=published()["grid_size"].map(FLOOR))
+    results = published().assign(floor_rmse=published()["grid_size"].map(EXP_SIN_FLOOR))
     told = lines(printed(results))
     orders = "5 10 20 50 100 4.34 4.17 3.96 3.91"
     assert f"test 3000 -4.08 [-4.23, -3.92] +0.05 [0.02, 0.09] consistent 1 {orders}" in told
@@ -63,7 +62,7 @@ def test_laws_read_back_from_a_file_print_the_same(tmp_path):
 
 
 def test_orders_are_a_markdown_table_with_the_floors_and_what_does_not_count_in_parentheses():
-    results = published().assign(floor_rmse=published()["grid_size"].map(FLOOR))
+    results = published().assign(floor_rmse=published()["grid_size"].map(EXP_SIN_FLOOR))
     told = orders_table(results).splitlines()
     assert told[0] == "| data | k | RMSE | n | 5 to 10 | 10 to 20 | 20 to 50 | 50 to 100 |"
     assert told[1] == "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from kans import example, points, random_mlp
+from nets import example, points, random_mlp
 
 from kansweep.config.models import MLPConfig
 from kansweep.config.solvers import LBFGSConfig

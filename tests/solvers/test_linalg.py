@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from kans import normal
+from nets import normal
 from scipy.linalg import solveh_banded
 
 from kansweep.solvers.gauss_newton import banded

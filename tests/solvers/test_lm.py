@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from kans import example, normal, normalised, points, random_kan
+from cells import EXP_SIN_FLOOR
+from nets import example, normal, normalised, points, random_kan
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
@@ -31,7 +32,6 @@ from kansweep.sweep.samples import sample
 EXAMPLE = Shape((2, 1, 1), 3, 5, False)
 # Test RMSE of the best splines of sin(pi x), y^2 and exp composed: what the grid allows.
 SPREAD = 1.40  # standard deviation of exp_sin over its domain
-FLOOR = {5: 6.62e-3, 10: 3.03e-4, 20: 1.72e-5, 50: 4.28e-7, 100: 2.66e-8}
 
 
 def fresh_rmse(net: KAN, seeds: tuple[int, ...], target: str = "exp_sin") -> torch.Tensor:
@@ -218,8 +218,8 @@ def test_numbers_that_are_not_finite_are_an_outcome_of_that_replica_alone():
 
 
 def test_the_example_reaches_its_floor_at_every_grid_with_enough_data():
-    nets = trained(example(3000, (0, 1, 2)), tuple(FLOOR))
-    for (_, floor), net in zip(FLOOR.items(), nets, strict=True):
+    nets = trained(example(3000, (0, 1, 2)), tuple(EXP_SIN_FLOOR))
+    for (_, floor), net in zip(EXP_SIN_FLOOR.items(), nets, strict=True):
         assert fresh_rmse(net, (0, 1, 2)).median() < 1.25 * floor
 
 
@@ -427,7 +427,7 @@ def test_the_base_branch_is_trained_too():
     shape = Shape((2, 1, 1), 3, 5, True)
     net = LM().solve(LM().start(shape, problem), problem).net
     assert net.layers[0].base.abs().min() > 0
-    assert fresh_rmse(net, (0,)) < FLOOR[5]
+    assert fresh_rmse(net, (0,)) < EXP_SIN_FLOOR[5]
 
 
 def test_single_precision_trains_to_its_own_round_off():

@@ -6,11 +6,10 @@ seeds. ``experiment=paper_fig_3_1`` covers all five; here stand those that take 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from places import DATA
 from scipy.interpolate import BSpline
 
 from kansweep.data.sampling import Sampled
@@ -20,7 +19,7 @@ from kansweep.networks.kan import Shape
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.sweep import chain
 
-MEASURED = pd.read_csv(Path(__file__).parent / "data/paper_targets_measured.csv")
+MEASURED = pd.read_csv(DATA / "paper_targets_measured.csv")
 N_TRAIN, N_TEST = 3000, 10_000
 
 

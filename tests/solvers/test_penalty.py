@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from kans import normal, points, random_kan
+from nets import normal, points, random_kan
 from scipy.linalg import block_diag
 
 from kansweep.networks.kan import KAN

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from kans import example, random_kan
+from cells import PUBLISHED
+from nets import example, random_kan
 
 from kansweep.config.solvers import LBFGSConfig
 from kansweep.data.sampling import Sampled
@@ -21,7 +21,6 @@ from kansweep.solvers.published import PublishedRecipe
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep.samples import sample
 
-PUBLISHED = Path(__file__).parent / "data" / "example8_published.csv"
 EXAMPLE = Shape((2, 1, 1), 3, 5, True)
 
 

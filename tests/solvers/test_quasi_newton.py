@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from kans import normal
+from nets import normal
 from torch import Tensor
 
 from kansweep.solvers.quasi_newton import (

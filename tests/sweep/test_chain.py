@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from kans import random_kan
+from nets import random_kan
 
 from kansweep.config.models import MLPConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig

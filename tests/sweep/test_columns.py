@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from places import ROOT
 
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep import columns, rows
 from kansweep.sweep.columns import RESULTS, TRACE, Column, State, Status
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("name", "described"), [("results", RESULTS), ("traces", TRACE)])

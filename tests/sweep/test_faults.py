@@ -12,13 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import processes
 import pytest
+from folders import times
+from machines import missing
+from places import environment
+from processes import PATIENCE
 
-import kansweep
-
-ROOT = str(Path(kansweep.__file__).parents[1])
 SIZES = ("data.sizes=[100,200,300,400]", "data.n_test=500", "grid.sizes=[5,10,20]", "seeds=4")
 CELLS = 48
+WHOLE_RUN = 300.0  # seconds that a run may take on a machine that is busy
 ENGINES = {
     "serial": ("engine=serial",),
     "process": ("engine=process", "engine.workers=2"),
@@ -38,7 +41,7 @@ class Sweeps:
         process = subprocess.Popen(
             [sys.executable, "-m", "kansweep", *words],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": ROOT},
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -49,13 +52,12 @@ class Sweeps:
 
     def run(self, *words: str) -> tuple[int, str, str]:
         process = self.start(*words)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=WHOLE_RUN)
         return process.returncode, out, err
 
     def cells(self, name: str = "example8") -> dict[str, int]:
         """Rows that are there, with the time of their writing."""
-        found = (self.folder / "outputs" / name / "cells").glob("n*.parquet")
-        return {path.name: path.stat().st_mtime_ns for path in found}
+        return times(self.folder / "outputs" / name)
 
     def table(self, name: str = "example8") -> pd.DataFrame:
         return pd.read_parquet(self.folder / "outputs" / name / "results.parquet")
@@ -64,7 +66,7 @@ class Sweeps:
         for process in self.started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -76,8 +78,7 @@ def sweeps(tmp_path) -> Iterator[Sweeps]:
 
 def until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     """Wait for what happens, not for how long it takes; or for the process to end."""
-    while process.poll() is None and not happened():
-        time.sleep(0.002)
+    processes.until(lambda: process.poll() is not None or happened(), "what a run is to do")
 
 
 def ended(group: int, patience: float = 10.0) -> bool:
@@ -126,7 +127,7 @@ def test_killed_with_9_three_times_it_finishes_and_writes_no_finished_cell_again
         enough = len(before) + more
         until(lambda enough=enough: len(sweeps.cells()) >= enough, process)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.wait(PATIENCE)
         assert process.returncode == -signal.SIGKILL
         assert ended(process.pid)
         assert before.items() <= sweeps.cells().items()
@@ -151,7 +152,7 @@ def test_an_interrupt_leaves_no_process_and_says_how_to_go_on(sweeps, engine, nu
         os.killpg(process.pid, number)  # as a terminal does
     else:
         process.send_signal(number)
-    out, err = process.communicate()
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (128 + number, "")
     assert ended(process.pid)
     done = len(sweeps.cells())
@@ -174,7 +175,7 @@ def test_a_second_run_into_a_folder_at_work_is_refused_and_changes_nothing(sweep
     assert first.poll() is None
     assert (sweeps.folder / "outputs/example8/config.yaml").read_bytes() == config
     first.send_signal(signal.SIGTERM)
-    first.communicate()
+    first.communicate(timeout=PATIENCE)
     before = sweeps.cells()
     assert sweeps.run("run", *SIZES)[0] == 0
     assert before.items() <= sweeps.cells().items()
@@ -187,7 +188,7 @@ def test_a_worker_that_is_killed_costs_its_cells_in_progress_and_no_more(sweeps,
     before = sweeps.cells()
     marks = [path.read_text() for path in (sweeps.folder / "outputs/example8/running").iterdir()]
     os.kill(int(marks[0].partition('"pid": ')[2].partition(",")[0]), signal.SIGKILL)
-    out, err = process.communicate()
+    out, err = process.communicate(timeout=WHOLE_RUN)
     assert (process.returncode, err) == (0, "")
     assert f"{CELLS} trained, 0 failed" in out
     assert before.items() <= sweeps.cells().items()
@@ -228,14 +229,14 @@ def disk(tmp_path) -> Iterator[Callable[[str], None]]:
     def mount(options: str) -> None:
         command = ["mount", "-t", "tmpfs", "-o", options, "none", str(outputs)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         except OSError as error:
-            pytest.skip(f"there is no mount: {error}")
+            missing("mount", f"there is no mount: {error}")
         if done.returncode:
-            pytest.skip(f"this machine lets nobody mount: {done.stderr.strip()}")
+            missing("mount", f"this machine lets nobody mount: {done.stderr.strip()}")
 
     yield mount
-    subprocess.run(["umount", "--lazy", str(outputs)], capture_output=True)
+    subprocess.run(["umount", "--lazy", str(outputs)], capture_output=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("engine", ["serial", "process"])

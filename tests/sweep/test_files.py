@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import environment
+from processes import PATIENCE
 
 from kansweep.sweep import files
 
-ROOT = str(Path(files.__file__).parents[1])
 HOLDER = """
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ def holder(tmp_path):
     """Another process that holds the lock, until it is told by a line or killed."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "lock")],
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -44,7 +44,7 @@ def holder(tmp_path):
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
-    process.communicate()
+    process.communicate(timeout=PATIENCE)
 
 
 def test_a_lock_keeps_others_out_until_it_is_released_and_leaves_no_file(tmp_path, holder):
@@ -64,7 +64,7 @@ def test_a_lock_keeps_others_out_until_it_is_released_and_leaves_no_file(tmp_pat
 def test_a_lock_ends_with_a_holder_that_is_killed_whatever_it_leaves_behind(tmp_path, holder):
     path = tmp_path / "lock"
     holder.send_signal(signal.SIGKILL)
-    holder.wait()
+    holder.wait(PATIENCE)
     assert path.exists()
     assert not files.is_locked(path)
     lock = files.Lock.take(path)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from copy import deepcopy
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import python
 
 from kansweep.config.data import DataConfig
 from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
@@ -24,7 +21,6 @@ from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.kinds import SPLINES
-from kansweep.sweep import plan as plans
 from kansweep.sweep.plan import layer_widths, planned
 
 SMALL = RunConfig(seeds=[0, 1], data=DataConfig(sizes=(30, 60)), grid=GridConfig(sizes=(3, 5)))
@@ -91,13 +87,11 @@ def test_the_cells_of_an_mlp_are_chains_of_one():
 
 def test_keys_are_the_same_in_another_process():
     script = (
-        "from kansweep.config.run import RunConfig; from kansweep.sweep.plan import planned;"
-        " print(planned(RunConfig()).cells[0].key)"
+        "import sys; from kansweep.config.run import RunConfig;"
+        " from kansweep.sweep.plan import planned;"
+        " assert planned(RunConfig()).cells[0].key == sys.argv[1]"
     )
-    seeds = {"PYTHONPATH": str(Path(plans.__file__).parents[2]), "PYTHONHASHSEED": "7"}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env={**os.environ, **seeds}, capture_output=True, check=True)
-    assert done.stdout.decode().strip() == keys(RunConfig())[0]
+    assert python(script, keys(RunConfig())[0], PYTHONHASHSEED="7") == ""
 
 
 def changed(config: RunConfig, key: str) -> RunConfig:

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from folders import times
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -89,10 +90,6 @@ def undisturbed(tmp_path_factory) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("undisturbed") / "sweep"
     run(folder)
     return table(folder)
-
-
-def times(folder: Path) -> dict[str, int]:
-    return {p.name: p.stat().st_mtime_ns for p in (folder / "cells").iterdir()}
 
 
 def test_a_run_trains_every_cell_once_and_a_second_run_none(tmp_path):

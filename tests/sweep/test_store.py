@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from folders import files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,10 +59,6 @@ def statuses(store: Store) -> dict[str, str]:
 @pytest.fixture
 def store(tmp_path):
     return opened(tmp_path / "outputs" / "one")
-
-
-def files(store: Store) -> set[str]:
-    return {str(p.relative_to(store.folder)) for p in store.folder.rglob("*") if p.is_file()}
 
 
 def test_the_columns_are_those_of_the_contract():
@@ -149,13 +146,13 @@ def test_a_write_that_is_cut_off_leaves_the_old_file_and_nothing_else(
 ):
     for value in before:
         store.write_cell(row(train_rmse=value), None)
-    there = files(store)
+    there = files(store.folder)
     cut_off(monkeypatch, step, error)
     expected = StoreError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected, match="No space left" if isinstance(error, OSError) else None):
         store.write_cell(row(train_rmse=2.0), None)
     monkeypatch.undo()
-    assert files(store) == there
+    assert files(store.folder) == there
     assert store.results(KEYS)["train_rmse"].tolist() == before
 
 
@@ -171,7 +168,7 @@ def test_what_a_killed_process_leaves_behind_is_not_read_and_goes_with_the_next_
     store, monkeypatch
 ):
     store.write_cell(row(), {"a": np.zeros(2)})
-    there = files(store)
+    there = files(store.folder)
     with monkeypatch.context() as killed:  # nobody cleans up behind a kill -9
         killed.setattr(Path, "unlink", lambda *_, **__: None)
         cut_off(killed, "replace", KeyboardInterrupt())
@@ -180,13 +177,13 @@ def test_what_a_killed_process_leaves_behind_is_not_read_and_goes_with_the_next_
                 store.write_cell(cell, None)
         with pytest.raises(KeyboardInterrupt):
             store.write_cell(row(), {"a": np.ones(2)})
-    left = files(store) - there
+    left = files(store.folder) - there
     assert len(left) == 3
     assert list(statuses(store)) == KEYS[:1]
     assert store.read_state(KEYS[0])["a"].tolist() == [0.0, 0.0]
 
     opened(store.folder)
-    assert files(store) == there
+    assert files(store.folder) == there
 
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "garbage", "of another cell"])

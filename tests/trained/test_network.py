@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kans import random_kan
+from nets import random_kan
+from processes import python
 
 import kansweep
 from kansweep.networks.kan import KAN
@@ -340,9 +339,7 @@ model = kansweep.load_model(sys.argv[1])
 model([0.1, 0.2]), model.gradient([0.1, 0.2]), model.edge(0, 1, 0).values(0.3)
 assert not {"torch", "pandas", "pyarrow", "matplotlib"} & set(sys.modules)
 """
-    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-c", script, str(path)]
-    assert subprocess.run(command, env=here, capture_output=True, text=True).stderr == ""
+    assert python(script, str(path)) == ""
 
 
 # ----------------------------------------------------------------------------- of a sweep's folder

@@ -1,4 +1,4 @@
-"""Rows of MLPs and KANs from closed forms, as a sweep of either kind stores them."""
+"""Rows as sweeps store them, from closed forms and of the published table."""
 
 from __future__ import annotations
 
@@ -8,9 +8,50 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas import DataFrame
+from places import DATA
 
-WIDTHS = (5, 10, 20, 50, 100)
-GRIDS = (5, 10, 20, 50, 100)
+GRIDS = [5, 10, 20, 50, 100]
+WIDTHS = [5, 10, 20, 50, 100]
+# Of cubic splines on exp_sin, by grid size.
+EXP_SIN_FLOOR = dict(zip(GRIDS, [6.62e-3, 3.03e-4, 1.72e-5, 4.28e-7, 2.66e-8], strict=True))
+PUBLISHED = DATA / "example8_published.csv"
+
+
+def published(**columns: Any) -> DataFrame:
+    """The published table of Example 8, as a sweep of one seed."""
+    table = pd.read_csv(PUBLISHED)
+    table = table.assign(data="exp_sin", seed=0, k=3, width="2-1-1", status="ok", dtype="float64")
+    table = table.assign(n_params=3 * (table["grid_size"] + 3), floor_rmse=np.nan)
+    return table.assign(**columns)
+
+
+def with_floor() -> DataFrame:
+    table = published()
+    return table.assign(floor_rmse=table["grid_size"].map(EXP_SIN_FLOOR))
+
+
+def broken() -> DataFrame:
+    """The published table, where the larger grids of one data size failed."""
+    table = published()
+    lost = (table["n_train"] == 300) & (table["grid_size"] > 10)
+    table.loc[lost, ["train_rmse", "test_rmse", "status"]] = [np.nan, np.nan, "failed"]
+    return table
+
+
+def power_law(
+    slopes: Sequence[float] = (-4.0,),
+    amplitudes: Sequence[float] = (1.0,),
+    sizes: Sequence[int] = GRIDS,
+    **columns: Any,
+) -> DataFrame:
+    """RMSE = amplitude · G^slope exactly, one seed a slope, at 10,000 points."""
+    rows = [
+        {"seed": seed, "grid_size": size, "n_params": 3 * (size + 3), "rmse": a * size**slope}
+        for seed, (slope, a) in enumerate(zip(slopes, amplitudes, strict=True))
+        for size in sizes
+    ]
+    frame = DataFrame(rows).assign(data="f", k=3, n_train=10_000, status="ok", dtype="float64")
+    return frame.assign(train_rmse=frame["rmse"], test_rmse=frame["rmse"], **columns)
 
 
 def n_params(width: int) -> int:
