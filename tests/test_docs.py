@@ -2,7 +2,8 @@
 
 What a block is shows in the document itself:
 
-- ``sh``: commands, ``kansweep`` or ``python``; in this process until a diff has changed the code
+- ``sh``: commands, ``kansweep`` or ``python``; in this process until a diff has changed the code.
+  One that is refused says so by ``# exit status 2``, and prints why
 - ``python``, ``yaml``: a first line such as ``# mine/data/bump.yaml`` names the file that it is;
   Python without one is run, all of a document in one namespace
 - ``diff``: changes to kansweep itself, made to a copy of it
@@ -40,6 +41,7 @@ _BLOCK = re.compile(
     r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+_STATUS = re.compile(r"# exit status (\d)$")
 _FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
 _NUMBER = re.compile(r"[-+]?\d+\.\d+(?:e[-+]?\d+)?(?P<seconds> s\b)?")
 
@@ -85,7 +87,7 @@ class Session:
             self.write(block.file, block.text)
         elif block.kind == "sh":
             commands = block.text.replace("\\\n", " ").splitlines()
-            self.printed = "".join(self.run(shlex.split(c, comments=True)) for c in commands)
+            self.printed = "".join(map(self.run, commands))
         elif block.kind == "python":
             with contextlib.redirect_stdout(io.StringIO()) as out:
                 exec(compile(block.text, f"line {block.line}", "exec"), self.names)
@@ -122,30 +124,32 @@ class Session:
                 assert found == 1, f"{path.name} has this {found}x:\n{old}"
                 path.write_text(content.replace(old, new))
 
-    def run(self, words: list[str]) -> str:
+    def run(self, command: str) -> str:
+        words, expected = shlex.split(command, comments=True), _STATUS.search(command)
         if not words:
             return ""
-        if words[0] == "python":
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                runpy.run_path(words[1], run_name="__main__")
-            return out.getvalue()
-        assert words[0] == "kansweep", f"only kansweep and python are run, not {words[0]}"
-        if self.changed:
-            return self.run_changed(words[1:])
-        outcome = self.call(*words[1:])
-        assert outcome.status == 0, outcome.err
-        return str(outcome.out)
+        assert words[0] in ("kansweep", "python"), f"only these two are run, not {words[0]}"
+        status, out, err = (self.run_changed if self.changed else self.run_here)(words)
+        assert status == (int(expected[1]) if expected else 0), f"it ends in {status}: {err}"
+        return err if expected else out
 
-    def run_changed(self, words: list[str]) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
+    def run_here(self, words: list[str]) -> tuple[int, str, str]:
+        if words[0] == "kansweep":
+            outcome = self.call(*words[1:])
+            return outcome.status, str(outcome.out), str(outcome.err)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            runpy.run_path(words[1], run_name="__main__")
+        return 0, out.getvalue(), ""
+
+    def run_changed(self, words: list[str]) -> tuple[int, str, str]:
+        program = ["-m", "kansweep"] if words[0] == "kansweep" else []
         done = subprocess.run(
-            [sys.executable, "-m", "kansweep", *words],
+            [sys.executable, *program, *words[1:]],
             capture_output=True,
             text=True,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": str(self.folder)},
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return done.returncode, done.stdout, done.stderr
 
 
 def compare(shown: str, printed: str) -> None:
@@ -183,11 +187,12 @@ def test_the_examples_of_a_document_run(path, reader):
     rows = [pd.read_parquet(found) for found in Path("outputs").glob("*/results.parquet")]
     assert all((part["status"] == "ok").all() for part in rows)
     if path.stem == "extending":
-        told = {(row["data"], row["solver"]) for part in rows for _, row in part.iterrows()}
+        columns = ["data", "model", "solver"]
+        trained = {tuple(row) for part in rows for row in part[columns].itertuples(index=False)}
         for data in ("bump2", "wells:wells", "ripple", "pendulum"):
-            assert (data, "lm") in told
-        assert ("exp_sin", "gradient") in told
-        assert {model for part in rows for model in part["model"]} == {"kan", "chebyshev"}
+            assert (data, "kan", "lm") in trained
+        assert ("exp_sin", "kan", "gradient") in trained
+        assert ("exp_sin", "chebyshev", "lbfgs") in trained
 
 
 def test_the_readmes_python_that_is_marked_runs(reader):
@@ -233,6 +238,7 @@ def _anchors(path: Path) -> set[str]:
 def test_a_broken_example_is_found_out(reader):
     for text, told in (
         ("```sh\nkansweep run data.sizes=[0] name=x\n```\n", "`data.sizes` must be"),
+        ("```sh\nkansweep --version  # exit status 2\n```\n", "it ends in 0"),
         ("```python\nprint(undefined)\n```\n", "undefined"),
         ("```python\nprint(3.0)\n```\n\n```text\n4.5\n```\n", "is not printed"),
         ("```diff\n--- a/k\n+++ b/kansweep/kinds.py\n@@\n-no such line\n+x\n```\n", "has this 0x"),
