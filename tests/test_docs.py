@@ -187,6 +187,7 @@ def test_the_examples_of_a_document_run(path, reader):
         for data in ("bump2", "wells:wells", "ripple", "pendulum"):
             assert (data, "lm") in told
         assert ("exp_sin", "gradient") in told
+        assert {model for part in rows for model in part["model"]} == {"kan", "chebyshev"}
 
 
 def test_the_readmes_python_that_is_marked_runs(reader):
@@ -234,7 +235,7 @@ def test_a_broken_example_is_found_out(reader):
         ("```sh\nkansweep run data.sizes=[0] name=x\n```\n", "`data.sizes` must be"),
         ("```python\nprint(undefined)\n```\n", "undefined"),
         ("```python\nprint(3.0)\n```\n\n```text\n4.5\n```\n", "is not printed"),
-        ("```diff\n--- a/k\n+++ b/kansweep/config.py\n@@\n-no such line\n+x\n```\n", "has this 0x"),
+        ("```diff\n--- a/k\n+++ b/kansweep/kinds.py\n@@\n-no such line\n+x\n```\n", "has this 0x"),
     ):
         with pytest.raises(Exception, match=re.escape(told)):
             reader.follow(text)

@@ -31,6 +31,10 @@ _DAMAGED = (
 _MOST_NAMED = 12
 
 
+class NotReadBack(ValueError):
+    """Weights of a kind of network for which nothing makes a function of them without torch."""
+
+
 def load_model(
     path: str | Path,
     *,
@@ -66,6 +70,8 @@ def read(path: Path, data: str | None = None) -> TrainedNetwork:
         raise ValueError(f"{path} is no file of weights: it is no NPZ file, or damaged.") from error
     try:
         return from_arrays(arrays, data)
+    except NotReadBack as error:
+        raise NotReadBack(f"{path} {error}.") from error
     except ValueError as error:
         raise ValueError(f"{path} is no file of weights: {error}.") from error
 
@@ -138,6 +144,6 @@ def from_arrays(arrays: Mapping[str, Any], data: str | None = None) -> TrainedNe
     """The network of a cell's weights. Raises ValueError that names what is wrong with them."""
     kind = kinds.of_arrays(arrays) or kinds.KINDS[kinds.DEFAULT]  # which says what is missing
     if kind.trained is None:
-        raise ValueError(f"networks of model={kind.name} are not read back as functions")
+        raise NotReadBack(f"holds a {kind.title}, which is not read back as a function")
     network: TrainedNetwork = kinds.load(kind.trained)(arrays, data)
     return network
