@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from nets import random_kan
+from scripted import Scripted
 
 from kansweep.config.models import MLPConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
@@ -17,8 +18,7 @@ from kansweep.data.targets import TARGETS
 from kansweep.kinds import KINDS
 from kansweep.networks import mlp
 from kansweep.networks.kan import KAN, Shape, edges
-from kansweep.solvers.contract import Checkpoint, Outcome
-from kansweep.solvers.gauss_newton import start
+from kansweep.solvers.contract import Checkpoint
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.lbfgs import LBFGS
 from kansweep.solvers.published import PublishedRecipe
@@ -55,31 +55,6 @@ def of(function):
 def train(batch=BATCH, solver=None, nets=None):
     nets = nets or [None] * len(batch.seeds)
     return list(chain.train(batch, solver or LM(LMConfig(restarts=1)), nets, lambda _: None))
-
-
-class Scripted:
-    """A solver whose weights are the seed and that does to each (grid size, seed) as it is told."""
-
-    def __init__(self, script):
-        self.script, self.cold, self.memories = script, [], []
-
-    def start(self, shape, problem):
-        self.cold += [(shape.grid_size, seed) for seed in problem.seeds]
-        blank = start.blank(shape, problem)
-        return blank.with_theta(blank.theta() + torch.tensor(problem.seeds)[:, None])
-
-    def solve(self, kan, problem, memory=None, observe=None):
-        theta = kan.theta()
-        for r, seed in enumerate(problem.seeds):
-            match self.script.get((kan.grid_size, seed)):
-                case "raise":
-                    raise RuntimeError(f"no luck with seed {seed}")
-                case "nan":
-                    theta[r] = torch.nan
-        n = len(problem.seeds)
-        self.memories.append(memory)
-        seen = torch.tensor(problem.seeds, dtype=torch.float64)[:, None]
-        return Outcome(kan.with_theta(theta), (1,) * n, ("converged",) * n, torch.zeros(n), seen)
 
 
 def test_every_grid_size_gives_a_result_a_seed_in_order():

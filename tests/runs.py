@@ -1,0 +1,79 @@
+"""Small sweeps run without the command line, and what is read of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from kansweep.config.data import DataConfig
+from kansweep.config.models import GridConfig
+from kansweep.config.run import RunConfig, RunModeConfig
+from kansweep.config.solvers import LMConfig
+from kansweep.engines.serial import SerialEngine
+from kansweep.sweep import runner
+from kansweep.sweep.events import Damaged, Finished, Started
+from kansweep.sweep.plan import Cell, planned
+from kansweep.sweep.store import Store
+
+CONFIG = RunConfig(
+    seeds=[0, 1],
+    data=DataConfig(sizes=(40, 50), n_test=60),
+    grid=GridConfig(sizes=(3, 5, 8)),
+    solver=LMConfig(restarts=1),
+)
+CELLS = 12
+
+
+NUMBERS = ["key", "train_rmse", "test_rmse", "test_median_error", "reg", "status"]
+
+
+class Watch:
+    """A listener that keeps what it is told, and interrupts after so many cells."""
+
+    def __init__(self, interrupt_after: int | None = None) -> None:
+        self.rows: list[dict] = []
+        self.total = self.cached = None
+        self.interrupt_after = interrupt_after
+
+    def __call__(self, event):
+        match event:
+            case Damaged(paths):
+                self.damage = [path.name for path in paths]
+            case Started(total, cached):
+                self.total, self.cached = total, cached
+            case Finished(row):
+                self.finished(row)
+
+    def finished(self, row):
+        self.rows.append(row)
+        if len(self.rows) == self.interrupt_after:
+            raise KeyboardInterrupt
+
+
+def run(folder: Path, config: RunConfig = CONFIG, watch: Watch | None = None, engine=None):
+    plan, store = planned(config), Store(folder)
+    with store.open(plan):
+        return runner.run(plan, store, config, engine or SerialEngine(), watch or Watch())
+
+
+def table(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / "results.parquet")[NUMBERS]
+
+
+def with_mode(mode: str, config: RunConfig = CONFIG) -> RunConfig:
+    return replace(config, run=RunModeConfig(mode=mode))
+
+
+def place(cell: Cell) -> tuple[int, int, int]:
+    return cell.n_train, cell.seed, cell.size
+
+
+class Killed(BaseException):
+    """What no program can answer: nothing more is written or removed."""
+
+
+def assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    """To rounding: a batch of other seeds sums in another order."""
+    pd.testing.assert_frame_equal(one, other, rtol=1e-6)
