@@ -41,7 +41,7 @@ class FigureConfig(FormatsConfig):
     x: str | None = key(
         None,
         rules.optional(one_of("grid_size", "n_params")),
-        "grid_size or n_params; null: grid_size where all networks have a grid",
+        "grid_size or n_params; null: grid_size where all have a grid",
     )
     split: str = key("both", one_of("train", "test", "both"), "whose RMSE: train, test or both")
     margin: float = key(
