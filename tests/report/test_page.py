@@ -1,0 +1,125 @@
+"""The HTML page as a document: well formed, escaped and sealed off."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from reports import HOSTILE, SWEEPS, Reader, job, rows, swept, written
+from studies import fit_laws
+
+from kansweep.figures import drawn, scaling
+from kansweep.laws import findings
+from kansweep.report import markup
+from kansweep.report.page import page as page_of
+from kansweep.sweep.plan import planned
+
+
+@pytest.fixture(params=SWEEPS, scope="module")
+def read(request: pytest.FixtureRequest) -> tuple[str, Reader]:
+    return written(request.param), Reader(written(request.param))
+
+
+def test_tags_balance_and_ids_are_unique_and_found(read: tuple[str, Reader]) -> None:
+    text, page = read
+    ids = page.all("id")
+    assert len(ids) == len(set(ids)) > 100
+    named = {
+        name
+        for _, names in page.elements
+        for value in names.values()
+        for name in re.findall(r"url\(#([^)]+)\)|^#(.+)", value)
+    }
+    assert {a or b for a, b in named} <= set(ids)
+    assert text.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert "width=device-width" in text
+
+
+def test_nothing_is_fetched_and_nothing_is_run(read: tuple[str, Reader]) -> None:
+    text, page = read
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "link", "img", "image", "iframe", "object", "embed", "base", "a"}
+    references = [value for name in ("src", "href", "srcset", "action") for value in page.all(name)]
+    assert all(value.startswith("#") for value in references)
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert not [name for name in names if name.startswith("on")]
+    assert not re.search(r"@import|url\((?!#)|https?:", text)
+    assert "default-src 'none'" in text
+
+
+def test_every_table_has_a_caption_and_scopes(read: tuple[str, Reader]) -> None:
+    _, page = read
+    assert len(page.tags("caption")) == len(page.tags("table")) >= 3
+    assert {head["scope"] for head in page.tags("th")} == {"col", "row"}
+    levels = [tag for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels == ["h1", *["h2"] * (len(levels) - 1)]
+
+
+def test_every_figure_says_its_numbers(read: tuple[str, Reader]) -> None:
+    _, page = read
+    labels = [attributes["aria-label"] for attributes in page.tags("svg")]
+    assert len(labels) == len(page.tags("figure")) == len(page.tags("figcaption")) == 4
+    assert {attributes["role"] for attributes in page.tags("svg")} == {"img"}
+    assert all(re.search(r"[nG] = \d+: (\d\.\d\de-\d\d|no cell)", label) for label in labels)
+    assert len(set(labels)) == 4
+
+
+def test_the_page_is_the_same_for_the_same_sweep() -> None:
+    assert page_of(SWEEPS["usual"]()) == written("usual")
+
+
+def test_hostile_texts_are_escaped_wherever_they_stand() -> None:
+    results = rows(job())
+    for column in ("data", "host", "device", "version", "stop_reason", "error", "width"):
+        results[column] = HOSTILE if column != "data" else "<b>$x_1$ & \"exp'</b>"
+    results.loc[results["grid_size"] == 50, "status"] = "failed"
+    laws = fit_laws(results).assign(note=HOSTILE)
+    record = {**planned(job()).config_record, "name": f"{HOSTILE}\ud800"}
+    figure = scaling.draw(findings.study(rows(job())))[0].figure
+    page = page_of(
+        swept(
+            results.assign(width="2-1-1"),
+            job(),
+            laws=laws,
+            record=record,
+            command=HOSTILE,
+            drawn=[drawn.Drawn(HOSTILE, figure, HOSTILE, HOSTILE)],
+        )
+    )
+    read = Reader(page)
+    assert not {"script", "img", "b"} & {tag for tag, _ in read.elements}
+    page.encode()
+    assert "\x00" not in page
+    assert "<b>$x_1$ & \"exp'</b>" in "".join(read.texts)
+
+
+def test_a_figure_that_is_not_known_is_told_by_what_is_written_in_it() -> None:
+    figure = Figure()
+    axes = figure.add_subplot(xlabel="grid size", ylabel="local order", title="k = 3")
+    axes.plot([5, 100], [4.3, 3.9], label="n = 3000")
+    axes.text(5, 4, "6.2e-3")
+    axes.legend()
+    page = Reader(
+        page_of(swept(rows(job()), job(), drawn=[drawn.as_written("local_order", figure)]))
+    )
+    (label,) = (attributes["aria-label"] for attributes in page.tags("svg"))
+    assert label == (
+        "Local order against grid size (k = 3); 5 to 100 across, 3.9 to 4.3 upwards; n = 3000;"
+        " 6.2e-3."
+    )
+    bare = Reader(
+        page_of(swept(rows(job()), job(), drawn=[drawn.as_written("heat_map", Figure())]))
+    )
+    assert [attributes["aria-label"] for attributes in bare.tags("svg")] == ["Heat map."]
+
+
+@given(st.text())
+def test_any_text_reads_back(text: str) -> None:
+    read = Reader(f'<p title="{markup.text(text)}">{markup.text(text)}</p>')
+    (title,) = read.all("title")
+    assert "".join(read.texts) == title
+    assert len(title) == len(text)
+    title.encode()
