@@ -147,7 +147,7 @@ def test_a_function_of_ones_own_is_imported_from_the_current_folder(module):
 def test_a_target_of_ones_own_keeps_what_it_says_of_itself(module):
     module(
         "own_b",
-        "from dataclasses import replace\nfrom kansweep.targets import TARGETS\n"
+        "from dataclasses import replace\nfrom kansweep.data.targets import TARGETS\n"
         "wide = replace(TARGETS['exp_sin'], name='wide', domain=((-2.0, 2.0),))\n",
     )
     found = sources.target(DataConfig(target="own_b:wide"))
