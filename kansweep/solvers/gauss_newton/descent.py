@@ -36,7 +36,8 @@ from kansweep.solvers.gauss_newton.systems import system
 from kansweep.solvers.reasons import StopReason
 
 # Damping falls by at most the first factor after a step that did what the model promised, rises by
-# the second after a refusal, and stays above the floor, from where it could not come back in time.
+# the second after a refusal, and stays above the floor: from further down the refusals that are
+# allowed would not bring it back.
 DAMPING_DOWN, DAMPING_UP, DAMPING_FLOOR = 5.0, 6.0, 1e-12
 MAX_REJECTIONS = 8  # in a row: by then damping has grown by 6^8
 

@@ -18,7 +18,7 @@ from kansweep.solvers.gauss_newton.reml import Weight
 
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 ROUGHLY = 1e-2  # tolerance of a cold start
-PROBE_STEPS = 2  # on twice the grid: in the right basin they already show the theory's order
+PROBE_STEPS = 2  # on twice the grid, for ``_converges``
 RACE_WORK = 2_000_000  # points times edges of all starts of a race; some hundreds of megabytes
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
 # The weight that data ask for grows with the grid, in units of ``penalty.weight`` about like this.
