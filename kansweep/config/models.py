@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any, ClassVar
 
@@ -107,6 +108,14 @@ class SizedConfig(ModelConfig):
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         return size * sum(n_in * n_out for n_in, n_out in itertools.pairwise(width)), 0
 
+    def __reduce__(self) -> tuple[Callable[[str, dict[str, Any]], ModelConfig], tuple[Any, ...]]:
+        return _of_kind, (self.name, vars(self))  # a class made here has no name to be found by
+
+
+def _of_kind(name: str, settings: dict[str, Any]) -> ModelConfig:
+    made: ModelConfig = ModelConfig.variants[name](**settings)
+    return made
+
 
 def _sized(kind: Kind) -> type[ModelConfig]:
     """The schema of such a kind, with its own name and sizes."""
@@ -116,7 +125,7 @@ def _sized(kind: Kind) -> type[ModelConfig]:
         ("name", str, choice(kind.name, "the kind of model")),
         ("sizes", tuple[int, ...], sizes),
     ]
-    return make_dataclass(f"{kind.title}Config", names, bases=(SizedConfig,))
+    return make_dataclass(f"{kind.name.capitalize()}Config", names, bases=(SizedConfig,))
 
 
 for _kind in kinds.KINDS.values():

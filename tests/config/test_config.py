@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import pickle
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kansweep.config import models
 from kansweep.config.commands import SCHEMAS, FigureConfig, PlotConfig, ShowConfig
 from kansweep.config.data import DataConfig
 from kansweep.config.engines import (
@@ -22,11 +24,12 @@ from kansweep.config.engines import (
 )
 from kansweep.config.keys import keys
 from kansweep.config.loading import config_dir, from_record
-from kansweep.config.models import GridConfig, KANConfig
+from kansweep.config.models import GridConfig, KANConfig, ModelConfig
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig, RunModeConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig, SolverConfig
 from kansweep.data.targets import TARGETS
+from kansweep.kinds import KINDS
 
 
 def composed(kansweep: Any, *words: str) -> RunConfig:
@@ -231,3 +234,14 @@ def test_a_name_is_one_folder_below_the_outputs(name: str) -> None:
 
 def test_a_multirun_name_is_accepted() -> None:
     assert RunConfig(name="example8,model.k=2").name == "example8,model.k=2"
+
+
+def test_a_kind_without_keys_of_its_own_has_a_schema_that_goes_to_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ModelConfig, "variants", dict(ModelConfig.variants))
+    third = {"name": "third", "title": "A third", "axis": "model.sizes", "sizes": (2, 4)}
+    schema: Any = models._sized(replace(KINDS["mlp"], **third))
+    settings = schema(hidden=[3])
+    assert (settings.name, settings.sizes, settings.hidden) == ("third", (2, 4), (3,))
+    assert pickle.loads(pickle.dumps(settings)) == settings
