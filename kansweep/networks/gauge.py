@@ -17,18 +17,32 @@ from torch import Tensor
 from kansweep.networks.jacobian import jacobian, sensitivities
 from kansweep.networks.kan import KAN, Activation, Layer
 
-# Hidden grids reach this much beyond the training values: fresh points go further than those did,
-# and a spline continued beyond its grid is worse than one that the penalty continues. It
-# matters for small data.
-MARGIN = 0.05
+# Hidden grids reach beyond the training values, since fresh points go further than those did: as far
+# again as the outermost MARGIN_POINTS gaps at that end, but no further than this share of the range.
+import os
+MARGIN = float(os.environ.get("K_MARGIN", 0.05))
+MARGIN_POINTS = int(os.environ.get("K_MP", 3))
+MARGIN_SCALE = float(os.environ.get("K_MS", 1.0))
 
 
-def mid_and_half(s: Tensor) -> tuple[Tensor, Tensor]:
-    """Middle and half-width of the grid for values s: (R, n, O) -> (R, O) and (R, O)."""
+def margins(s: Tensor) -> Tensor:
+    """By which share of their range the grid for values s reaches beyond its low and its high end:
+    (R, n, O) -> (R, O, 2)."""
+    few = min(MARGIN_POINTS + 1, s.shape[1])
+    low, high = s.topk(few, dim=1, largest=False).values, s.topk(few, dim=1).values
+    gaps = torch.stack([low[:, -1] - low[:, 0], high[:, 0] - high[:, -1]], dim=2)
+    span = (high[:, 0] - low[:, 0])[..., None]
+    return (MARGIN_SCALE * gaps / span).nan_to_num(MARGIN).clamp(max=MARGIN)
+
+
+def mid_and_half(s: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+    """Middle and half-width of the grid for values s and margins of its ends: (R, n, O) and
+    (R, O, 2) -> (R, O) and (R, O)."""
     low, high = s.amin(1), s.amax(1)
+    span, (below, above) = high - low, margin.unbind(2)
     least = torch.finfo(s.dtype).eps * torch.maximum(high.abs(), low.abs())
-    half = torch.maximum((high - low) / 2, least.clamp(min=torch.finfo(s.dtype).tiny))
-    return (high + low) / 2, (1 + MARGIN) * half
+    half = torch.maximum(span / 2, least.clamp(min=torch.finfo(s.dtype).tiny))
+    return (high + low + (above - below) * span) / 2, (1 + below + above) * half
 
 
 def balanced(layer: Layer) -> Layer:
@@ -81,7 +95,12 @@ def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor
             ends = torch.arange(2 * nodes, device=s.device)
             rows = rows + inner @ chain[:, ends % nodes, ends].mT
         high, low = rows.chunk(2, dim=2)
-        mid, half = (high + low) / 2, (1 + MARGIN) * (high - low) / 2
+        # The ends of the values lie at -1 + 2 below / total and 1 - 2 above / total of the grid.
+        first, last = s.amin(1), s.amax(1)
+        span = last - first
+        below, above = ((1 + first) / span)[:, None], ((1 - last) / span)[:, None]
+        mid = (high + low + (above - below) * (high - low)) / 2
+        half = (1 + below + above) * (high - low) / 2
         inner = torch.cat([inner, mid + half, mid - half], dim=2)
         halves.append(half)
     return outer, inner, torch.cat(halves, dim=2)

@@ -30,7 +30,13 @@ from kansweep.solvers.contract import (
 )
 from kansweep.solvers.gauss_newton import reml
 from kansweep.solvers.gauss_newton.linearised import linearise
-from kansweep.solvers.gauss_newton.objective import Point, evaluate, scaled_output, settle
+from kansweep.solvers.gauss_newton.objective import (
+    Point,
+    evaluate,
+    hidden_margins,
+    scaled_output,
+    settle,
+)
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.systems import system
 from kansweep.solvers.reasons import StopReason
@@ -58,6 +64,7 @@ class Search:
     problem: Problem
     spread: Tensor  # (R, M), what unit variance is worth
     weight: Weight
+    margin: tuple[Tensor, ...]  # (R, O, 2) of each hidden layer, where the descent began
     point: Point
     damping: Tensor  # (R,)
     rejections: Tensor  # (R,), in a row
@@ -77,6 +84,7 @@ class Search:
             self.problem[mask.nonzero()[:, 0]],
             self.spread[mask],
             self.weight[mask],
+            tuple(part[mask] for part in self.margin),
             self.point[mask],
             self.damping[mask],
             self.rejections[mask],
@@ -122,12 +130,13 @@ def descend(
 def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float) -> Search:
     spread = output_spread(problem.y)
     problem = replace(problem, y=problem.y / spread[:, None])
-    point = settle(scaled_output(kan, 1 / spread), problem, weight.value)
+    margin = hidden_margins(kan, problem.x)
+    point = settle(scaled_output(kan, 1 / spread), problem, weight.value, margin)
     one = torch.ones_like(point.mse)
     none = torch.zeros_like(one, dtype=torch.long)
     replica = torch.arange(kan.n_replicas, device=one.device)
     return Search(
-        replica, problem, spread, weight, point, damping * one, none, one, 0 * one, none > 0
+        replica, problem, spread, weight, margin, point, damping * one, none, one, 0 * one, none > 0
     )
 
 
@@ -141,7 +150,7 @@ def _step(search: Search, tolerance: float) -> Search:
     gradient = lin.gradient(w)
     factored = equations.factored(w, search.damping)
     step, failed = factored.solve(-gradient)
-    trial = settle(point.kan.with_theta(point.kan.theta() + step), problem, w)
+    trial = settle(point.kan.with_theta(point.kan.theta() + step), problem, w, search.margin)
 
     objective = point.objective(w)
     decrease = objective - trial.objective(w)

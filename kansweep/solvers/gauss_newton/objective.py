@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from kansweep.networks.gauge import mid_and_half, rescale_inputs, rescale_outputs
+from kansweep.networks.gauge import margins, mid_and_half, rescale_inputs, rescale_outputs
 from kansweep.networks.kan import KAN, Activation, activate
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
@@ -41,12 +41,21 @@ class Point:
         )
 
 
-def settle(kan: KAN, problem: Problem, w: Tensor) -> Point:
+def hidden_margins(kan: KAN, x: Tensor) -> tuple[Tensor, ...]:
+    """The margins of every hidden layer's grids, (R, O, 2) each; the gauge does not matter."""
+    found = []
+    for layer in kan.layers[:-1]:
+        x = activate(layer, x, kan.k)[1]
+        found.append(margins(x))
+    return tuple(found)
+
+
+def settle(kan: KAN, problem: Problem, w: Tensor, margin: tuple[Tensor, ...]) -> Point:
     """Hidden values onto their grids, the last layer to its optimum at weights w (R, L)."""
     layers, activations, x = list(kan.layers), [], problem.x
     for index in range(len(layers) - 1):
         activation, s = activate(layers[index], x, kan.k)
-        mid, half = mid_and_half(s)
+        mid, half = mid_and_half(s, margin[index])
         layers[index] = rescale_outputs(layers[index], mid, half)
         activations.append(_rescaled(activation, half))
         layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)

@@ -1,0 +1,108 @@
+"""A cold start for one hidden node behind any outer function: level sets by an eigenproblem.
+
+Of f = Phi(s), s = sum_i phi_i(x_i), the gradient is Phi'(s) times that of s: whatever Phi is, monotone
+or not, the gradient of s points along that of f. With s a sum of splines this is linear in their
+coefficients: s maximises the share of sum |grad s|^2 that lies along the gradients of the data, a
+generalised eigenproblem. Gradients of scattered data come from local quadratic fits, as in the
+outer product of gradients (Xia, Tong, Li and Zhu, J. R. Statist. Soc. B 64, 2002), of which this is
+the additive form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.linalg import eigh
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from kansweep.data.targets import Array
+from kansweep.networks import bspline
+from kansweep.networks.kan import KAN, Layer
+from kansweep.solvers.contract import Problem, output_spread
+
+MOST_POINTS = 4000  # at which gradients are estimated, from all points
+NEIGHBOURS = 2.0  # of a local fit, times its coefficients
+QUADRATIC_UP_TO = 6  # inputs; local fits of more are linear, as their neighbours are far
+FLAT = 0.1  # a gradient of this share of the typical one counts half
+ROUGHNESS = 1e-6  # of the penalty on what gradients leave open, a share of the largest entry
+
+
+def gradients(x: Array, y: Array) -> tuple[Array, Array]:
+    """Points (m, d) out of x (n, d) and the gradient of y (n,) there, (m, d), by local fits."""
+    n, d = x.shape
+    quadratic = d <= QUADRATIC_UP_TO
+    upper = np.triu_indices(d)
+    n_terms = 1 + d + (len(upper[0]) if quadratic else 0)
+    near = min(n, int(np.ceil(NEIGHBOURS * n_terms)) + 1)
+    at = x[: min(n, MOST_POINTS)]
+    distance, index = cKDTree(x).query(at, k=near)
+    scale = np.maximum(distance[:, -1:], np.finfo(float).tiny)
+    step = (x[index] - at[:, None]) / scale[..., None]  # (m, near, d)
+    columns = [np.ones_like(step[..., :1]), step]
+    if quadratic:
+        columns.append((step[..., :, None] * step[..., None, :])[..., upper[0], upper[1]])
+    design = np.concatenate(columns, axis=2)
+    # Nearer ones count more (tricube, as in loess).
+    weight = np.sqrt((1 - (distance / (1.001 * scale)) ** 3) ** 3)[..., None]
+    fit = np.linalg.pinv(design * weight) @ ((y[index])[..., None] * weight)
+    return at, fit[:, 1 : 1 + d, 0] / scale
+
+
+def along(directions: Array, weight: Array, slopes: list[Array], stiffness: Array) -> Array:
+    """Coefficients (d, K) of the additive function whose gradient lies most along unit directions
+    (m, d), counted by a weight (m,); slopes[i] (m, K) are the derivatives of input i's splines."""
+    d, size = len(slopes), slopes[0].shape[1]
+    rows = np.concatenate([slopes[i] * directions[:, i : i + 1] for i in range(d)], axis=1)
+    parallel = (rows * weight[:, None]).T @ rows
+    total = np.zeros_like(parallel)
+    for i, slope in enumerate(slopes):
+        block = slice(i * size, (i + 1) * size)
+        total[block, block] = (slope * weight[:, None]).T @ slope
+    largest = np.abs(total).max()
+    for i in range(d):
+        block = slice(i * size, (i + 1) * size)
+        total[block, block] += largest * (ROUGHNESS * stiffness + 1e-10 * np.eye(size))
+    last = d * size - 1
+    _, vector = eigh(parallel, total, subset_by_index=[last, last])
+    return np.asarray(vector[:, 0].reshape(d, size))
+
+
+def start(net: KAN, problem: Problem) -> KAN:
+    """The blank ``net`` of one hidden node with inner functions along the data's gradients and the
+    identity behind them."""
+    (first, last), grid_size, k = net.layers, net.grid_size, net.k
+    y = (problem.y / output_spread(problem.y)[:, None]).mean(2)
+    coef = torch.stack([_inner(first, r, problem.x[r], y[r], k) for r in range(len(y))])
+    line = bspline.greville(last.lower, last.upper, grid_size, k)[:, None]
+    layers = (replace(first, coef=coef[:, None]), replace(last, coef=line.expand_as(last.coef)))
+    return replace(net, layers=layers)
+
+
+def _inner(layer: Layer, r: int, x: Tensor, y: Tensor, k: int) -> Tensor:
+    """Coefficients (I, K) of replica r's inner functions."""
+    lower, upper = (end[r].cpu().numpy().astype(float) for end in (layer.lower, layer.upper))
+    unit = (x.cpu().numpy().astype(float) - lower) / (upper - lower)
+    at, gradient = gradients(unit, y.cpu().numpy().astype(float))
+    size = np.linalg.norm(gradient, axis=1)
+    typical = np.median(size)
+    weight = size**2 / (size**2 + (FLAT * typical) ** 2 + np.finfo(float).tiny)
+    directions = gradient / np.maximum(size, np.finfo(float).tiny)[:, None]
+    n_coef = layer.coef.shape[3]
+    slopes = [_slopes(at[:, i], n_coef - k, k) for i in range(unit.shape[1])]
+    order = min(k + 2, n_coef - 1)
+    rough = np.diff(np.eye(n_coef), n=order, axis=0)
+    return torch.from_numpy(along(directions, weight, slopes, rough.T @ rough)).to(x)
+
+
+def _slopes(u: Array, grid_size: int, k: int) -> Array:
+    """Derivatives of all splines on [0, 1] at points, (m,) -> (m, K)."""
+    place = torch.from_numpy(u * grid_size)
+    interval = place.floor().clamp(0, grid_size - 1)
+    values = bspline.basis_and_derivative(place - interval, k)[1].numpy() * grid_size
+    matrix = np.zeros((u.size, grid_size + k))
+    index = interval.long().numpy()[:, None] + np.arange(k + 1)
+    np.put_along_axis(matrix, index, values, axis=1)
+    return matrix
