@@ -5,7 +5,8 @@ equal intervals of [lower, upper] has G + k coefficients on the extended knot ve
 t_j = lower + (j - k) h, j = 0 ... G + 2k, with h = (upper - lower) / G, as in
 ``scipy.interpolate.BSpline(t, c, k)``. On each interval only k + 1 basis functions are not
 zero, and on equal intervals they are the same k + 1 polynomials of t = (x - t_i) / h, so the
-cost of a value does not depend on G. Outside [lower, upper] the last piece continues.
+cost of a value does not depend on G. Outside [lower, upper] a spline is the straight line that
+has its value and its slope at the end.
 
 Shapes use R replicas, n points, I inputs (a grid each), O outputs, as in ``kan.py``.
 Source: de Boor, A Practical Guide to Splines, chapters IX-XI.
@@ -74,30 +75,37 @@ def locate(x: Tensor, lower: Tensor, upper: Tensor, grid_size: int) -> tuple[Ten
 
 @lru_cache
 def _table(k: int, derivative: bool, like: tuple[torch.dtype, torch.device]) -> Tensor:
-    """The polynomials' monomial coefficients, (k + 1, k + 1) or with their derivatives' beside."""
-    table = _pieces(k).T
-    if derivative:
-        table = np.hstack([table, np.pad(_derivative_pieces(k).T, ((0, 1), (0, 0)))])
+    """The polynomials' monomial coefficients, (k + 1, k + 1), or their derivatives', (k, k + 1)."""
+    pieces = _derivative_pieces(k) if derivative else _pieces(k)
     with torch.inference_mode(False):  # it is kept, and autograd must not meet it as it is there
-        return torch.from_numpy(table).to(like[1], like[0])
+        return torch.from_numpy(pieces.T).to(like[1], like[0])
 
 
-def _polynomials(t: Tensor, k: int, *, derivative: bool) -> Tensor:
-    powers = [torch.ones_like(t)]
-    for _ in range(k):
-        powers.append(powers[-1] * t)
-    return torch.stack(powers, dim=-1) @ _table(k, derivative, (t.dtype, t.device))
+def _powers(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """1, t, ..., t^k and beyond [0, 1] their tangents at its ends; and 1, ..., t^(k-1) held there.
+
+    With c the place held in [0, 1], the tangents are c^(m-1) (c + m (t - c)): the former are for
+    values, (..., k + 1), the latter for slopes, (..., k).
+    """
+    held = t.clamp(0.0, 1.0)
+    excess = t - held
+    inside, values = [torch.ones_like(t)], [torch.ones_like(t)]
+    for m in range(1, k + 1):
+        values.append(inside[-1] * torch.add(held, excess, alpha=m))
+        inside.append(inside[-1] * held)
+    return torch.stack(values, dim=-1), torch.stack(inside[:k], dim=-1)
 
 
 def basis(t: Tensor, k: int) -> Tensor:
     """The k + 1 basis values that are not zero at place t of an interval: (...) -> (..., k+1)."""
-    return _polynomials(t, k, derivative=False)
+    return _powers(t, k)[0] @ _table(k, False, (t.dtype, t.device))
 
 
 def basis_and_derivative(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """``basis`` and its derivatives with respect to t; divide those by h for the ones in x."""
-    values, slopes = _polynomials(t, k, derivative=True).chunk(2, dim=-1)
-    return values, slopes
+    like = t.dtype, t.device
+    powers, inside = _powers(t, k)
+    return powers @ _table(k, False, like), inside @ _table(k, True, like)
 
 
 def local_coef(coef: Tensor, interval: Tensor, k: int) -> Tensor:
@@ -132,8 +140,8 @@ def regrid(coef: Tensor, old: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor],
     """Move splines to other ranges, the number of intervals kept: (R, O, I, G+k) -> the same.
 
     ``old`` and ``new`` are (lower, upper), each (R, I). Least squares on the Gauss-Legendre
-    points of the new intervals, so no coefficient is left to chance; beyond the old range the
-    last piece is continued.
+    points of the new intervals, so no coefficient is left to chance; beyond the old range a spline
+    is the straight line that it is everywhere.
     """
     grid_size = coef.shape[-1] - k
     points, _ = _gauss(grid_size, k)

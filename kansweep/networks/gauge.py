@@ -18,8 +18,8 @@ from kansweep.networks.jacobian import jacobian, sensitivities
 from kansweep.networks.kan import KAN, Activation, Layer
 
 # Hidden grids reach this much beyond the training values: fresh points go further than those did,
-# and a spline continued beyond its grid is worse than one that the penalty continues. It
-# matters for small data.
+# and the straight line beyond a grid is worse than what the penalty continues. It matters for
+# small data.
 MARGIN = 0.05
 
 

@@ -25,6 +25,9 @@ from torch import Tensor
 
 from kansweep.networks import bspline
 
+# How splines go on beyond their grids; stored weights without this word are of another function.
+CONTINUATION = "linear"
+
 
 class Settings(Protocol):
     """What a configuration says of a KAN, beside its widths and its grid."""
@@ -192,19 +195,23 @@ class KAN:
         return total
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays, named ``<layer>.<tensor>``, plus ``k``; the inverse of ``from_arrays``."""
+        """Plain arrays, named ``<layer>.<tensor>``, plus ``k`` and ``continuation``; the inverse of
+        ``from_arrays``."""
         arrays = {
             f"{index}.{name}": value.cpu().numpy()
             for index, layer in enumerate(self.layers)
             for name, value in _tensors(layer)
         }
-        return {"k": np.array(self.k), **arrays}
+        return {"k": np.array(self.k), "continuation": np.array(CONTINUATION), **arrays}
 
     @classmethod
     def from_arrays(
         cls, arrays: Mapping[str, np.ndarray], *, device: torch.device | str = "cpu"
     ) -> KAN:
-        """A KAN from ``to_arrays``; raises ``KeyError`` where an array is missing."""
+        """A KAN from ``to_arrays``; raises ``KeyError`` where an array is missing, as
+        ``continuation`` is in weights whose splines went on as polynomials."""
+        if str(arrays["continuation"]) != CONTINUATION:
+            raise KeyError("continuation")
         layers = []
         for index in itertools.count():
             if f"{index}.coef" not in arrays:
