@@ -81,7 +81,7 @@ def _table(k: int, derivative: bool, like: tuple[torch.dtype, torch.device]) -> 
         return torch.from_numpy(pieces.T).to(like[1], like[0])
 
 
-def _powers(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def powers(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """1, t, ..., t^k and beyond [0, 1] their tangents at its ends; and 1, ..., t^(k-1) held there.
 
     With c the place held in [0, 1], the tangents are c^(m-1) (c + m (t - c)): the former are for
@@ -98,14 +98,14 @@ def _powers(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 def basis(t: Tensor, k: int) -> Tensor:
     """The k + 1 basis values that are not zero at place t of an interval: (...) -> (..., k+1)."""
-    return _powers(t, k)[0] @ _table(k, False, (t.dtype, t.device))
+    return powers(t, k)[0] @ _table(k, False, (t.dtype, t.device))
 
 
 def basis_and_derivative(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """``basis`` and its derivatives with respect to t; divide those by h for the ones in x."""
     like = t.dtype, t.device
-    powers, inside = _powers(t, k)
-    return powers @ _table(k, False, like), inside @ _table(k, True, like)
+    values, inside = powers(t, k)
+    return values @ _table(k, False, like), inside @ _table(k, True, like)
 
 
 def local_coef(coef: Tensor, interval: Tensor, k: int) -> Tensor:
@@ -144,7 +144,7 @@ def regrid(coef: Tensor, old: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor],
     is the straight line that it is everywhere.
     """
     grid_size = coef.shape[-1] - k
-    points, _ = _gauss(grid_size, k)
+    points, _ = gauss(np.linspace(0.0, 1.0, grid_size + 1), k)
     unit = torch.from_numpy(points).to(coef)
     lower, upper = new
     x = lower[:, None] + (upper - lower)[:, None] * unit[:, None]  # (R, q, I)
@@ -176,12 +176,8 @@ def design_matrix(x: Array, grid_size: int, k: int) -> Array:
     return matrix
 
 
-def _gauss(grid_size: int, k: int) -> tuple[Array, Array]:
-    """Gauss-Legendre points and weights, k + 1 on each interval of [0, 1]: (q,) and (q,)."""
-    return _gauss_on(np.linspace(0.0, 1.0, grid_size + 1), k)
-
-
-def _gauss_on(breaks: Array, k: int) -> tuple[Array, Array]:
+def gauss(breaks: Array, k: int) -> tuple[Array, Array]:
+    """Gauss-Legendre points and weights, k + 1 on each interval: (G + 1,) -> (q,) and (q,)."""
     node, weight = np.polynomial.legendre.leggauss(k + 1)
     width = np.diff(breaks)[:, None]
     points = breaks[:-1, None] + width * (node + 1.0) / 2.0
@@ -191,42 +187,54 @@ def _gauss_on(breaks: Array, k: int) -> tuple[Array, Array]:
 @lru_cache(maxsize=32)
 def _fit_matrix(grid_size: int, k: int) -> Array:
     """Least-squares fit to values at the Gauss points, (G+k, q)."""
-    points, weights = _gauss(grid_size, k)
-    return _least_squares(points, weights, np.eye(points.size), grid_size, k)
+    points, weights = gauss(np.linspace(0.0, 1.0, grid_size + 1), k)
+    return least_squares(points, weights, np.eye(points.size), _unit_knots(grid_size, k), k)
 
 
 @lru_cache(maxsize=32)
 def _projection(old: int, new: int, k: int) -> Array:
     """Best approximation from G to G' intervals in L2, (G'+k, G+k); exact quadrature."""
     breaks = np.union1d(np.arange(old + 1) / old, np.arange(new + 1) / new)
-    points, weights = _gauss_on(breaks, k)
-    return _least_squares(points, weights, design_matrix(points, old, k), new, k)
+    points, weights = gauss(breaks, k)
+    return least_squares(points, weights, design_matrix(points, old, k), _unit_knots(new, k), k)
 
 
-def _least_squares(points: Array, weights: Array, values: Array, grid_size: int, k: int) -> Array:
-    """Coefficients on [0, 1] of the splines nearest to values at points: (q, c) -> (G+k, c)."""
-    t = np.arange(-k, grid_size + k + 1) / grid_size
-    return np.asarray(make_lsq_spline(points, values, t, k, w=np.sqrt(weights)).c)
+def _unit_knots(grid_size: int, k: int) -> Array:
+    return np.arange(-k, grid_size + k + 1) / grid_size
+
+
+def least_squares(points: Array, weights: Array, values: Array, t: Array, k: int) -> Array:
+    """Coefficients on extended knots t of the splines nearest to values at points: (q, c) ->
+    (K, c)."""
+    root = np.sqrt(weights)
+    # Values that are not finite are those of a network that diverged, and stay visible.
+    return np.asarray(make_lsq_spline(points, values, t, k, w=root, check_finite=False).c)
 
 
 @lru_cache(maxsize=32)
 def _insertion(old: int, new: int, k: int) -> Array:
-    """Knot insertion from G to G' = m G intervals, (G'+k, G+k).
+    """Knot insertion from G to G' = m G intervals, (G'+k, G+k), in units of the old intervals."""
+    return insertion(np.arange(-k, old + k + 1.0), np.arange(-k, new + k + 1) / (new // old), k)
+
+
+def insertion(old: Array, new: Array, k: int) -> Array:
+    """Coefficients on extended knots ``new``, which hold all breaks of ``old``: (K', K).
 
     A coefficient is the blossom of any polynomial piece on its support at its k inner knots
     (Ramshaw 1989); the blossom is de Boor's algorithm with one argument a level.
     """
-    m = new // old
-    matrix = np.zeros((new + k, old + k))
-    for j in range(new + k):
-        # In units of the old intervals: the inner knots, and an old interval amid the support.
-        inner = (j - k + 1 + np.arange(k)) / m
-        piece = min(max(j - k // 2, 0), new - 1) // m
+    matrix = np.zeros((len(new) - k - 1, len(old) - k - 1))
+    middle = (new[k : -k - 1] + new[k + 1 : -k]) / 2
+    piece_of = np.clip(np.searchsorted(old, middle) - 1 - k, 0, len(old) - 2 * k - 2)
+    for j in range(len(matrix)):
+        inner = new[j + 1 : j + k + 1]
+        piece = piece_of[min(max(j - k // 2, 0), len(middle) - 1)]  # an old one amid the support
         level = np.eye(k + 1)
         for r in range(1, k + 1):
-            # Row i of the triangle is coefficient piece + i; its knots start at piece + i - k.
-            i = np.arange(r, k + 1)
-            alpha = ((inner[r - 1] - (piece + i - k)) / (k + 1 - r))[:, None]
+            # Row i of the triangle is coefficient piece + i, which begins at knot piece + i.
+            start = old[piece + r : piece + k + 1]
+            end = old[piece + k + 1 : piece + 2 * k + 2 - r]
+            alpha = ((inner[r - 1] - start) / (end - start))[:, None]
             level = (1.0 - alpha) * level[:-1] + alpha * level[1:]
         matrix[j, piece : piece + k + 1] = level[0]
     return matrix

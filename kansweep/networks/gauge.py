@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.jacobian import jacobian, sensitivities
-from kansweep.networks.kan import KAN, Activation, Layer
+from kansweep.networks.kan import KAN
+from kansweep.networks.layer import Activation, Layer
 
 # Hidden grids reach this much beyond the training values: fresh points go further than those did,
 # and the straight line beyond a grid is worse than what the penalty continues. It matters for

@@ -145,7 +145,8 @@ def _batch(task: Task) -> chain.Batch:
 
 def shape(config: RunConfig, size: int) -> Shape:
     """What a configuration's network of one size is to be."""
-    return network(config.kind).shape_of(config.model, layer_widths(config, size), size)
+    knots = {"spacing": config.grid.spacing} if config.kind.spaced else {}
+    return network(config.kind).shape_of(config.model, layer_widths(config, size), size, **knots)
 
 
 def network(kind: Kind) -> type[Network]:

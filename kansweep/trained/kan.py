@@ -39,6 +39,7 @@ class Layer:
     scale: Array  # (I,)
     k: int
     linear: bool = True  # beyond the grid; else the end pieces go on
+    breaks: Array | None = None  # (I, G+1) from 0 to 1; None where intervals are equal
 
     @property
     def grid_size(self) -> int:
@@ -48,14 +49,24 @@ class Layer:
     def n_params(self) -> int:
         return self.coef.size + (0 if self.base is None else self.base.size)
 
+    def knots(self, source: int) -> Array:
+        """Of an input's grid, in its units, with those beyond its ends: (G + 2k + 1,)."""
+        if self.breaks is None:
+            unit = np.arange(-self.k, self.grid_size + self.k + 1) / self.grid_size
+        else:
+            inner, steps = self.breaks[source], np.arange(1, self.k + 1)
+            first, last = np.diff(inner)[[0, -1]]
+            unit = np.concatenate([-first * steps[::-1], inner, 1.0 + last * steps])
+        lower, upper = float(self.lower[source]), float(self.upper[source])
+        knots: Array = lower + (upper - lower) * unit
+        return knots
+
     @cached_property
     def _splines(self) -> tuple[BSpline, ...]:
         """Of every input, its edges' splines as one with O values."""
-        steps = np.arange(-self.k, self.grid_size + self.k + 1) / self.grid_size
-        knots = self.lower[:, None] + (self.upper - self.lower)[:, None] * steps
         return tuple(
-            BSpline(t, np.ascontiguousarray(c.T), self.k, extrapolate=True)
-            for t, c in zip(knots, self.coef.transpose(1, 0, 2), strict=True)
+            BSpline(self.knots(i), np.ascontiguousarray(c.T), self.k, extrapolate=True)
+            for i, c in enumerate(self.coef.transpose(1, 0, 2))
         )
 
     def edges(self, source: int, x: Array, nu: int = 0) -> Array:
@@ -89,7 +100,8 @@ class Layer:
         base = None if self.base is None else self.base[o, i]
         along = (self.shift[i], self.scale[i])
         ends = (self.lower[i], self.upper[i])
-        return Layer(self.coef[o, i], *ends, base, *along, self.k, self.linear)
+        breaks = None if self.breaks is None else self.breaks[i]
+        return Layer(self.coef[o, i], *ends, base, *along, self.k, self.linear, breaks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +117,12 @@ class Edge:
     lower: float
     upper: float
     _alone: Layer
+
+    @property
+    def knots(self) -> Array:
+        """Where its pieces begin and end, (G + 1,), from ``lower`` to ``upper``."""
+        k = self._alone.k
+        return self._alone.knots(0)[k:-k]
 
     def values(self, x: ArrayLike) -> Array:
         """Of points of any shape."""
@@ -222,4 +240,16 @@ def _layer(arrays: Mapping[str, Any], index: int, k: int, linear: bool) -> Layer
         raise ValueError(f"`{index}.lower` is not below `{index}.upper`")
     name = f"{index}.base"
     base = array(arrays, name, 2, coef.shape[:2]) if name in arrays else None
-    return Layer(coef, lower, upper, base, along["shift"], along["scale"], k, linear)
+    along_x = (along["shift"], along["scale"])
+    return Layer(coef, lower, upper, base, *along_x, k, linear, _breaks(arrays, index, coef, k))
+
+
+def _breaks(arrays: Mapping[str, Any], index: int, coef: Array, k: int) -> Array | None:
+    name = f"{index}.breaks"
+    if name not in arrays:
+        return None
+    breaks = array(arrays, name, 2, (coef.shape[1], coef.shape[2] - k + 1))
+    ends = (breaks[:, 0] == 0).all() and (breaks[:, -1] == 1).all()
+    if not (ends and (np.diff(breaks) > 0).all()):
+        raise ValueError(f"`{name}` do not ascend from 0 to 1")
+    return breaks

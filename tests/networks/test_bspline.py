@@ -40,7 +40,8 @@ def test_values_are_those_of_scipy_also_at_the_closed_right_end(k, grid_size):
 def tangents(spline: BSpline, x: np.ndarray, nu: int = 0) -> np.ndarray:
     """A spline of SciPy on its grid, and its Taylor polynomial of degree 1 beyond either end."""
     held = np.clip(x, spline.t[spline.k], spline.t[-spline.k - 1])
-    return spline(held, nu) + (spline(held, 1) * (x - held) if nu == 0 else 0.0)
+    values, slopes = spline(held, nu), spline(held, 1)
+    return values + (slopes.T * (x - held)).T if nu == 0 else values
 
 
 @pytest.mark.parametrize("k", ORDERS)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nets import random_kan
+from nets import random_kan, uneven_kan
 from processes import python
 from scipy.interpolate import BSpline
 
@@ -35,9 +35,9 @@ TORCH = {
 }
 
 
-def network(width: tuple[int, ...] = (2, 1, 1), **options: Any) -> KAN:
+def network(width: tuple[int, ...] = (2, 1, 1), made: Any = random_kan, **options: Any) -> KAN:
     """One replica, with an input of every kind of grid, silu's argument included."""
-    net = random_kan(width, replicas=1, **options)
+    net = made(width, replicas=1, **options)
     arrays = net.to_arrays()
     rng = np.random.default_rng(len(width))
     for index in range(len(width) - 1):
@@ -111,6 +111,29 @@ def test_beyond_a_grid_an_edge_is_its_tangent_at_the_end(tmp_path):
     assert (slope[2], slope[3]) == (slope[0], slope[1])
     np.testing.assert_allclose(below, low - 0.4 * slope[0], atol=1e-14)
     np.testing.assert_allclose(above, high + 0.4 * slope[1], atol=1e-14)
+
+
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_model_with_unequal_intervals_is_the_network_that_was_written(tmp_path, width, k, base):
+    net = network(width, k=k, base=base, made=uneven_kan)
+    found = loaded(tmp_path / "a.npz", net)
+    for reach in (0.5, 1.0, 2.0, 20.0):
+        x = points(200, width[0], reach)
+        expected = forward(net, x)
+        size = max(1.0, np.abs(expected).max())
+        np.testing.assert_allclose(found(x), expected, rtol=0, atol=1e-13 * size)
+    for edge in found.edges:
+        inner = net.layers[edge.layer].knots(k)[0, edge.source, k:-k]
+        np.testing.assert_allclose(edge.knots, inner, atol=1e-14)
+        assert (edge.knots[0], edge.knots[-1]) == pytest.approx((edge.lower, edge.upper))
+
+
+def test_the_knots_of_an_edge_are_in_the_units_of_its_source(tmp_path):
+    net = network((3, 1))
+    edge = loaded(tmp_path / "a.npz", net).edge(0, 2, 0)
+    np.testing.assert_allclose(edge.knots, np.linspace(edge.lower, edge.upper, 5), atol=1e-14)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -293,6 +316,9 @@ WHOLE = network((2, 1, 1)).to_arrays()
         ({"1.coef": np.zeros((1, 1, 1, 8))}, "`1.coef` does not fit the other arrays"),
         ({"0.lower": WHOLE["0.upper"]}, "`0.lower` is not below `0.upper`"),
         ({"0.lower": WHOLE["0.lower"] * np.nan}, "`0.lower` is not below `0.upper`"),
+        ({"0.breaks": np.ones((1, 2, 4))}, "`0.breaks` does not fit the other arrays"),
+        ({"1.breaks": np.ones((1, 1, 5))}, "`1.breaks` do not ascend from 0 to 1"),
+        ({"1.breaks": np.array([[[0, 0.5, 0.4, 0.6, 1]]])}, "`1.breaks` do not ascend from 0 to 1"),
         ({"activation": np.array("step")}, "`activation` is 'step', not one of tanh, silu, relu"),
         ({"activation": np.array("tanh")}, "there is no `0.weight`"),
     ],
