@@ -111,9 +111,9 @@ def what_failed(row: pd.Series) -> str:
         return "blow-up"
     if train > BASIN * least:
         return "lost basin"
-    if test > BASIN * least and train <= 1.5 * least:
-        return "gaps"
-    return "bias" if test > LISTED * least else ""
+    if test > LISTED * least:
+        return "gaps" if test > 2 * train else "bias"
+    return ""
 
 
 def determined(cells: Table) -> pd.Series:
