@@ -16,6 +16,7 @@ from kansweep.data.targets import Array
 _SHARE = 0.05  # of the density is uniform: no interval is wider than 1 / (_SHARE G)
 _NARROWEST = 1e-10  # interval, about: narrower ones near -1 or 1 are lost in the round-off of x
 _ROUND_OFF = 1e-9  # jumps, against the derivative itself, that tell nothing
+_GRID_EPS = 0.02  # of ``at_quantiles`` is uniform, as in pykan
 
 
 def adapted(breaks: Array, derivatives: Array, k: int, grid_size: int) -> Array:
@@ -41,20 +42,35 @@ def adapted(breaks: Array, derivatives: Array, k: int, grid_size: int) -> Array:
     return np.interp(np.linspace(0.0, 1.0, grid_size + 1), reached / reached[-1], breaks)
 
 
+def at_quantiles(points: Array, weights: Array, grid_size: int) -> Array:
+    """Breaks of intervals of [0, 1] with equal weight, almost: pykan's ``grid_eps``: (G+1,).
+
+    ``points`` (q,) rise within [0, 1]; the first and the last are the least and the greatest.
+    """
+    share = np.linspace(0.0, 1.0, grid_size + 1)
+    reached = weights.cumsum() - weights / 2.0
+    reached = (reached - reached[0]) / (reached[-1] - reached[0])
+    quantiles = np.interp(share, reached, points)
+    quantiles[[0, -1]] = 0.0, 1.0
+    return (1.0 - _GRID_EPS) * quantiles + _GRID_EPS * share
+
+
 def _with_ends(inner: Array) -> Array:
     """Values at the inner breaks continued to both ends: (G0 - 1,) -> (G0 + 1,)."""
     return np.concatenate([[_continued(inner)], inner, [_continued(inner[::-1])]])
 
 
 def _continued(values: Array) -> float:
-    """The value before the first: the same, or greater by a factor that two steps agree on.
+    """The value before the first: the same, or greater by as much as the first is than the second.
 
-    A singularity at an end is found in fewer steps so. Two steps, since one may start from a zero.
+    So a singularity at an end is found in few steps. Where it is not one but a zero that the second
+    value happens to be near, the third is not smaller in proportion.
     """
     if values.size < 3:
         return float(values[0])
-    first, second, third = np.maximum(values[:3], np.finfo(np.float64).tiny)
-    return float(values[0] * max(1.0, min(first / second, second / third)))
+    first, second, third = np.maximum(values[:3], 1e-100)
+    # Powers of x have first / second < (second / third)^2 at 1, 2 and 3, or a power of these.
+    return float(values[0] * max(1.0, min(first / second, (second / third) ** 2)))
 
 
 def _smoothed(square: Array) -> Array:
