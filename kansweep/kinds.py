@@ -48,6 +48,7 @@ class Kind:
     trained: str | None = None  # module:function from stored arrays to a NumPy function, if any
     theory: Callable[[float], float] | None = None
     order: str = ""  # minus the theory's exponent, as a formula
+    spaced: bool = False  # its knots may stand at unequal steps: `shape_of` is told `grid.spacing`
     sized_width: bool = False  # the size is the width of the hidden layers
     qualifier: str = ""  # beside a target's name; none for what is expected
 
@@ -102,6 +103,7 @@ KINDS: dict[str, Kind] = {
             network="kansweep.networks.kan:KAN",
             mark="0.coef",
             trained="kansweep.trained.kan:from_arrays",
+            spaced=True,
             order="k + 1",
             theory=lambda k: -(k + 1),  # Liu et al. 2024, arXiv:2404.19756, theorem 2.1
         ),

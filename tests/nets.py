@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,6 +46,24 @@ def random_kan(
     upper = torch.ones(replicas, width[0], dtype=torch.float64)
     blank = kan.zeros(width, grid_size, k, base=base, domain=(-upper, upper))
     return blank.with_theta(0.3 * normal(replicas, blank.n_params, seed=seed))
+
+
+def breaks(replicas: int, n_inputs: int, grid_size: int, seed: int = 5) -> Tensor:
+    """Random ones from 0 to 1, none nearer to the next than a fifth of an equal step."""
+    size = (replicas, n_inputs, grid_size)
+    width = 0.25 + torch.rand(size, generator=generator(seed), dtype=torch.float64)
+    inner = (width / width.sum(2, keepdim=True)).cumsum(2)[..., :-1]
+    return torch.nn.functional.pad(torch.nn.functional.pad(inner, (1, 0)), (0, 1), value=1.0)
+
+
+def uneven_kan(width: tuple[int, ...], **options: Any) -> KAN:
+    """``random_kan`` with breaks of its own in every grid, and random coefficients there."""
+    net = random_kan(width, **options)
+    parts = [
+        layer.on_breaks(breaks(net.n_replicas, layer.n_inputs, net.grid_size, 5 + index), net.k)
+        for index, layer in enumerate(net.layers)
+    ]
+    return replace(net, layers=tuple(parts)).with_theta(net.theta())
 
 
 def example(n_train: int, seeds: tuple[int, ...], target: str = "exp_sin") -> Problem:

@@ -23,6 +23,12 @@ class GridConfig(Schema):
         "grid intervals; each extends the one before",
         role=Role.EXTENT,
     )
+    spacing: str = key(
+        "uniform",
+        one_of("uniform", "adaptive", "quantile"),
+        "knots: at equal steps, where the splines need them, or at quantiles of the samples",
+        neutral="uniform",
+    )
 
 
 @dataclass

@@ -59,6 +59,11 @@ class RunConfig(Schema):
         if isinstance(self.seeds, int):
             self.seeds = tuple(range(self.seeds))
         _ = self.method  # refused where there is none
+        if not self.kind.spaced and self.grid.spacing != "uniform":
+            raise ConfigError(
+                f"`grid.spacing` must be uniform for model={self.model.name};"
+                f" got {self.grid.spacing}."
+            )
 
     @property
     def kind(self) -> Kind:

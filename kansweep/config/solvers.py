@@ -81,7 +81,7 @@ class LMConfig(SolverConfig):
 @dataclass
 class LBFGSConfig(SolverConfig):
     methods: ClassVar[Mapping[str, Method]] = {
-        kinds.SPLINES: Method("kansweep.solvers.published:PublishedRecipe", "lbfgs"),
+        kinds.SPLINES: Method("kansweep.solvers.published:PublishedRecipe", "lbfgs", 2),
         kinds.GRADIENT: Method("kansweep.solvers.lbfgs:LBFGS", "mlp"),  # its first networks
     }
     name: str = choice("lbfgs", "the method")

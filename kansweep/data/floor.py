@@ -1,11 +1,12 @@
 """The floor: the error of a KAN made of the best splines of a target's own functions.
 
 Where a target's structure is known (``Target.structure``), each of its univariate functions is
-replaced by its best spline on G equal intervals: least squares with uniform weight over the true
-range of the function's input, whatever the density of that input. The floor is the RMSE of their
+replaced by its best spline on G intervals: least squares with uniform weight over the true range of
+the function's input, whatever the density of that input. The floor is the RMSE of their
 composition over the uniform distribution on the target's domain: for exp(sin(pi x1) + x2^2) and
-k = 3, 6.62e-3 at G = 5 and 2.66e-8 at G = 100. It is a reference and not a bound: splines fitted
-jointly, on a range that training chose or with more nodes than needed, can come out below.
+k = 3, on equal intervals, 6.62e-3 at G = 5 and 2.66e-8 at G = 100. It is a reference and not a
+bound: splines fitted jointly, on a range that training chose or with more nodes than needed, can
+come out below.
 
 It is integrated by quadrature, at a cost that grows with G and hardly with the number of inputs,
 because a structure is a tree and the terms of a node's sum are independent. A node carries the
@@ -25,61 +26,74 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.interpolate import BSpline, make_lsq_spline
+from scipy.interpolate import BSpline
 
+from kansweep.data import knots
+from kansweep.data.knots import Spacing
+from kansweep.data.splines import Grid, adapted_grid, best_spline, equal_grid
 from kansweep.data.targets import Array, Edge, Target, Univariate
 
-_PIECES = 512  # of a quadrature rule, at least
+
 _BINS = 2**14  # of a node's range, at least; and at least _BINS_PER_INTERVAL of each interval
 _BINS_PER_INTERVAL = 64
 _RARE = 1e-12  # a bin less likely, against the likeliest, is lost in the transform's round-off
 
 
+@dataclass(frozen=True)
+class _Splines:
+    """What the functions are replaced by: splines of order k on G intervals each."""
+
+    k: int
+    grid_size: int
+    spacing: Spacing
+
+    def grid(self, function: Univariate, law: _Law) -> Grid:
+        """The grid of a function whose input has a law."""
+        if self.spacing == "uniform":
+            return equal_grid(law.lower, law.upper, self.grid_size)
+        if self.spacing == "adaptive":
+            return adapted_grid(function, law.lower, law.upper, self.k, self.grid_size)
+        unit = (law.points - law.lower) / (law.upper - law.lower)
+        return Grid(law.lower, law.upper, knots.at_quantiles(unit, law.moments[0], self.grid_size))
+
+
 @lru_cache(maxsize=1024)
-def floor(target: Target, hidden: tuple[int, ...], k: int, grid_size: int) -> float | None:
+def floor(
+    target: Target,
+    hidden: tuple[int, ...],
+    k: int,
+    grid_size: int,
+    spacing: Spacing = "uniform",
+) -> float | None:
     """RMSE of the composed best splines on ``grid_size`` intervals.
 
     None where no floor is known: the target states no structure, ``hidden`` are not the widths
     that it was stated for, or splines of order ``k`` represent it exactly. On fine grids the value
     sinks into round-off, near 1e-16 of the target's size: a rule that compares with it must do so
     itself.
+
+    With ``spacing="adaptive"`` each function has the knots that ``knots.adapted`` finds for it, the
+    function known; with "quantile" those at quantiles of its true input. Beyond the last knot these
+    splines continue linearly, those on equal intervals by their last piece.
     """
     exact = target.exact_from is not None and k >= target.exact_from
     if target.structure is None or hidden != target.hidden or exact:
         return None
-    intervals = target.intervals
-    inputs = {interval: _input(interval, grid_size, k) for interval in set(intervals)}
-    laws = {i: inputs[interval] for i, interval in enumerate(intervals)}
+    splines = _Splines(k, grid_size, spacing)
+    inputs = {interval: _input(interval, splines) for interval in set(target.intervals)}
+    laws = {i: inputs[interval] for i, interval in enumerate(target.intervals)}
     for layer in target.structure:
         sums = {edge.sink: [e for e in layer if e.sink == edge.sink] for edge in layer}
-        laws = {sink: _sum(edges, laws, grid_size, k) for sink, edges in sums.items()}
+        laws = {sink: _sum(edges, laws, splines) for sink, edges in sums.items()}
     mean_square = np.mean([law.moments[2].sum() for law in laws.values()])
     return float(np.sqrt(max(mean_square, 0.0)))
-
-
-def _best_spline(
-    function: Univariate, lower: float, upper: float, grid_size: int, k: int
-) -> BSpline:
-    """The spline on G equal intervals nearest to a function in L2(lower, upper).
-
-    The end knots are repeated: the same splines as on the extended uniform knots, but a basis
-    whose condition stays small at any k.
-    """
-    x, weight = _gauss(lower, upper, grid_size, k)
-    inner = np.linspace(lower, upper, grid_size + 1)
-    knots = np.concatenate([np.full(k, lower), inner, np.full(k, upper)])
-    root, values = np.sqrt(weight), function(x)
-    first = make_lsq_spline(x, values, knots, k, w=root)
-    # Once more for what round-off left: much, where SciPy (before 1.15) squares the condition.
-    rest = make_lsq_spline(x, values - first(x), knots, k, w=root)
-    return BSpline(knots, first.c + rest.c, k)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +101,15 @@ class _Law:
     """Distribution of a node's true value u and its error e: at each of q points of u.
 
     ``lower`` and ``upper`` bound u; rows of ``moments`` (3, q) are the probability P of the point,
-    P E[e | u] and P E[e^2 | u].
+    P E[e | u] and P E[e^2 | u]. Where the points are ends of bins, ``step`` apart, a point stands
+    for the density around it.
     """
 
     lower: float
     upper: float
     points: Array
     moments: Array
+    step: float = 0.0
 
     def errors(self) -> tuple[Array, Array]:
         """Two equally likely errors at each point that have the moments of e."""
@@ -101,47 +117,81 @@ class _Law:
         spread = np.sqrt(np.maximum(square - mean**2, 0.0))
         return mean - spread, mean + spread
 
+    def resolved(self, places: Array) -> _Law:
+        """The same law at two Gauss points of each piece of the bins and of the intervals.
 
-def _input(domain: tuple[float, float], grid_size: int, k: int) -> _Law:
-    points, weight = _gauss(*domain, grid_size, k)
+        Intervals may be narrower than a bin. The density is linear from one end of a bin to the
+        other.
+        """
+        share = np.arange(_BINS_PER_INTERVAL) / _BINS_PER_INTERVAL
+        inner = places[:-1, None] + np.diff(places)[:, None] * share
+        inside = self.points <= self.upper
+        points, moments = self.points[inside], self.moments[:, inside]
+        edges = np.unique(np.concatenate([inner.ravel(), points, places[-1:]]))
+        middle, half = (edges[1:] + edges[:-1]) / 2.0, np.diff(edges) / 2.0
+        u = (middle + half * np.array([[-1.0], [1.0]]) / np.sqrt(3.0)).ravel()
+        reach = np.minimum(points - self.lower, self.step) + np.minimum(
+            self.upper - points, self.step
+        )  # of the bins beside a point
+        density = moments / (reach / 2.0)
+        finer = np.stack([np.interp(u, points, row, 0.0, 0.0) for row in density])
+        finer *= np.tile(half, 2)
+        likely = finer[0] > 0.0
+        return replace(self, points=u[likely], moments=finer[:, likely])
+
+
+def _input(domain: tuple[float, float], splines: _Splines) -> _Law:
+    if splines.spacing == "uniform":
+        points, weight = equal_grid(*domain, splines.grid_size).gauss(splines.k)
+    else:
+        points, weight = np.array(domain), np.full(2, 0.5)
     moments: Array = np.stack([weight, np.zeros_like(weight), np.zeros_like(weight)])
-    return _Law(*domain, points, moments)
+    return _Law(*domain, points, moments, domain[1] - domain[0])
 
 
-def _gauss(lower: float, upper: float, grid_size: int, k: int) -> tuple[Array, Array]:
-    """Points and weights, adding up to one, of k + 5 an equal piece of each interval: (q,)."""
-    pieces = grid_size * -(-_PIECES // grid_size)
-    node, weight = np.polynomial.legendre.leggauss(k + 5)
-    unit = (np.arange(pieces)[:, None] + (node + 1.0) / 2.0) / pieces
-    return lower + (upper - lower) * unit.ravel(), np.tile(weight / 2.0 / pieces, pieces)
-
-
-def _sum(edges: Iterable[Edge], laws: dict[int, _Law], grid_size: int, k: int) -> _Law:
+def _sum(edges: Iterable[Edge], laws: dict[int, _Law], splines: _Splines) -> _Law:
     """The law of a node, the sum of its edges; those with function and law in common go as one."""
     terms = Counter((laws[edge.source], edge.function, edge.values) for edge in edges)
     lower = sum(n * values[0] for (_, _, values), n in terms.items())
     upper = sum(n * values[1] for (_, _, values), n in terms.items())
+    grid_size = splines.grid_size
     bins = grid_size * max(_BINS_PER_INTERVAL, -(-_BINS // grid_size))
     size = fft.next_fast_len(bins + 2 * terms.total(), real=True)
     step = (upper - lower) / bins
     jets: list[NDArray[np.complex128]] = []
     for (law, function, values), count in terms.items():
-        place, moments = _through(law, function, grid_size, k)
+        place, moments = _through(law, function, splines)
         jet = fft.rfft(_spread((place - values[0]) / step, moments, size))
         jets += repeat(jet, count)
     total: Array = fft.irfft(reduce(_product, jets), size)
     likely = total[0] > _RARE * total[0].max()
     points = lower + step * np.arange(size)
-    return _Law(lower, upper, points[likely], total[:, likely])
+    return _Law(lower, upper, points[likely], total[:, likely], step)
 
 
-def _through(law: _Law, function: Univariate, grid_size: int, k: int) -> tuple[Array, Array]:
-    """Values of an edge at the points of a law, (q,), and the moments of its error, (3, q)."""
-    spline = _best_spline(function, law.lower, law.upper, grid_size, k)
+def _through(law: _Law, function: Univariate, splines: _Splines) -> tuple[Array, Array]:
+    """Values of an edge at points of a law, (q,), and the moments of its error, (3, q)."""
+    grid = splines.grid(function, law)
+    spline = best_spline(function, grid, splines.k)
+    if splines.spacing != "uniform":
+        law = law.resolved(grid.places)
+        value = _linear_beyond(spline, law.lower, law.upper)
+    else:
+        value = spline
     values = function(law.points)
-    errors = np.stack([spline(law.points + error) - values for error in law.errors()])
+    errors = np.stack([value(law.points + error) - values for error in law.errors()])
     given = np.stack([np.ones_like(values), errors.mean(axis=0), (errors**2).mean(axis=0)])
     return values, law.moments[0] * given
+
+
+def _linear_beyond(spline: BSpline, lower: float, upper: float) -> Univariate:
+    slope = spline.derivative()
+
+    def value(x: Array) -> Array:
+        nearest = np.clip(x, lower, upper)
+        return np.asarray(spline(nearest) + slope(nearest) * (x - nearest))
+
+    return value
 
 
 def _spread(place: Array, moments: Array, size: int) -> Array:

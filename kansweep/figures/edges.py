@@ -1,8 +1,9 @@
 """The edges of a KAN as a figure: a small panel for each learned function, layer by layer.
 
 Where the target's own function is known in the gauge of the network, as ``matching`` says, it is
-dashed above the learned one. Nodes are named from 1 as in formulas, ``model.edge`` counts from 0:
-the inputs are x, the outputs y, and h with layer and place the hidden nodes between them.
+dashed above the learned one; ticks at the foot are the knots of its grid. Nodes are named from 1 as
+in formulas, ``model.edge`` counts from 0: the inputs are x, the outputs y, and h with layer and
+place the hidden nodes between them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.markers import TICKUP
 from matplotlib.ticker import MaxNLocator
 
 from kansweep.data.targets import Target
@@ -29,6 +31,15 @@ _MOST = 28  # panels: more cannot be read on one page
 _COLUMNS = 6
 _PANEL = (1.75, 1.45)  # inches
 _LEARNED: dict[str, Any] = {"linewidth": 1.8, "label": "learned"}
+_KNOTS: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": TICKUP,
+    "markersize": 3.5,
+    "markeredgewidth": 0.6,
+    "color": "0.45",
+    "zorder": 1,
+    "label": "knots",
+}
 _TRUE: dict[str, Any] = style.REFERENCE | {"linewidth": 1.4, "label": "target's own function"}
 
 
@@ -103,6 +114,8 @@ def _panel(axes: Axes, curve: Curve, width: tuple[int, ...], span: float) -> Non
     axes.plot(curve.x, curve.learned, color=style.looks([0])[0]["color"], **_LEARNED)
     if curve.true is not None:
         axes.plot(curve.x, curve.true, **_TRUE)
+    foot = np.zeros_like(edge.knots)
+    axes.plot(edge.knots, foot, transform=axes.get_xaxis_transform(), **_KNOTS)
     middle = sum(_range(curve)) / 2.0
     size = span if span > 1e-9 * abs(middle) else 1.0 + abs(middle)  # round-off is no shape
     axes.set_ylim(middle - 0.55 * size, middle + 0.55 * size)
@@ -146,4 +159,4 @@ def _notes(curves: Sequence[Curve], shown: int) -> list[str]:
 def _legend(figure: Figure, notes: Sequence[str]) -> None:
     lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
     title = "\n".join(notes) or None
-    figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=2, title=title)
+    figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=3, title=title)

@@ -5,7 +5,8 @@ equal intervals of [lower, upper] has G + k coefficients on the extended knot ve
 t_j = lower + (j - k) h, j = 0 ... G + 2k, with h = (upper - lower) / G, as in
 ``scipy.interpolate.BSpline(t, c, k)``. On each interval only k + 1 basis functions are not
 zero, and on equal intervals they are the same k + 1 polynomials of t = (x - t_i) / h, so the
-cost of a value does not depend on G. Outside [lower, upper] the last piece continues.
+cost of a value does not depend on G. Outside [lower, upper] a spline is the straight line that
+has its value and its slope at the end.
 
 Shapes use R replicas, n points, I inputs (a grid each), O outputs, as in ``kan.py``.
 Source: de Boor, A Practical Guide to Splines, chapters IX-XI.
@@ -74,30 +75,37 @@ def locate(x: Tensor, lower: Tensor, upper: Tensor, grid_size: int) -> tuple[Ten
 
 @lru_cache
 def _table(k: int, derivative: bool, like: tuple[torch.dtype, torch.device]) -> Tensor:
-    """The polynomials' monomial coefficients, (k + 1, k + 1) or with their derivatives' beside."""
-    table = _pieces(k).T
-    if derivative:
-        table = np.hstack([table, np.pad(_derivative_pieces(k).T, ((0, 1), (0, 0)))])
+    """The polynomials' monomial coefficients, (k + 1, k + 1), or their derivatives', (k, k + 1)."""
+    pieces = _derivative_pieces(k) if derivative else _pieces(k)
     with torch.inference_mode(False):  # it is kept, and autograd must not meet it as it is there
-        return torch.from_numpy(table).to(like[1], like[0])
+        return torch.from_numpy(pieces.T).to(like[1], like[0])
 
 
-def _polynomials(t: Tensor, k: int, *, derivative: bool) -> Tensor:
-    powers = [torch.ones_like(t)]
-    for _ in range(k):
-        powers.append(powers[-1] * t)
-    return torch.stack(powers, dim=-1) @ _table(k, derivative, (t.dtype, t.device))
+def powers(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """1, t, ..., t^k and beyond [0, 1] their tangents at its ends; and 1, ..., t^(k-1) held there.
+
+    With c the place held in [0, 1], the tangents are c^(m-1) (c + m (t - c)): the former are for
+    values, (..., k + 1), the latter for slopes, (..., k).
+    """
+    held = t.clamp(0.0, 1.0)
+    excess = t - held
+    inside, values = [torch.ones_like(t)], [torch.ones_like(t)]
+    for m in range(1, k + 1):
+        values.append(inside[-1] * torch.add(held, excess, alpha=m))
+        inside.append(inside[-1] * held)
+    return torch.stack(values, dim=-1), torch.stack(inside[:k], dim=-1)
 
 
 def basis(t: Tensor, k: int) -> Tensor:
     """The k + 1 basis values that are not zero at place t of an interval: (...) -> (..., k+1)."""
-    return _polynomials(t, k, derivative=False)
+    return powers(t, k)[0] @ _table(k, False, (t.dtype, t.device))
 
 
 def basis_and_derivative(t: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """``basis`` and its derivatives with respect to t; divide those by h for the ones in x."""
-    values, slopes = _polynomials(t, k, derivative=True).chunk(2, dim=-1)
-    return values, slopes
+    like = t.dtype, t.device
+    values, inside = powers(t, k)
+    return values @ _table(k, False, like), inside @ _table(k, True, like)
 
 
 def local_coef(coef: Tensor, interval: Tensor, k: int) -> Tensor:
@@ -132,11 +140,11 @@ def regrid(coef: Tensor, old: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor],
     """Move splines to other ranges, the number of intervals kept: (R, O, I, G+k) -> the same.
 
     ``old`` and ``new`` are (lower, upper), each (R, I). Least squares on the Gauss-Legendre
-    points of the new intervals, so no coefficient is left to chance; beyond the old range the
-    last piece is continued.
+    points of the new intervals, so no coefficient is left to chance; beyond the old range a spline
+    is the straight line that it is everywhere.
     """
     grid_size = coef.shape[-1] - k
-    points, _ = _gauss(grid_size, k)
+    points, _ = gauss(np.linspace(0.0, 1.0, grid_size + 1), k)
     unit = torch.from_numpy(points).to(coef)
     lower, upper = new
     x = lower[:, None] + (upper - lower)[:, None] * unit[:, None]  # (R, q, I)
@@ -168,12 +176,8 @@ def design_matrix(x: Array, grid_size: int, k: int) -> Array:
     return matrix
 
 
-def _gauss(grid_size: int, k: int) -> tuple[Array, Array]:
-    """Gauss-Legendre points and weights, k + 1 on each interval of [0, 1]: (q,) and (q,)."""
-    return _gauss_on(np.linspace(0.0, 1.0, grid_size + 1), k)
-
-
-def _gauss_on(breaks: Array, k: int) -> tuple[Array, Array]:
+def gauss(breaks: Array, k: int) -> tuple[Array, Array]:
+    """Gauss-Legendre points and weights, k + 1 on each interval: (G + 1,) -> (q,) and (q,)."""
     node, weight = np.polynomial.legendre.leggauss(k + 1)
     width = np.diff(breaks)[:, None]
     points = breaks[:-1, None] + width * (node + 1.0) / 2.0
@@ -183,42 +187,54 @@ def _gauss_on(breaks: Array, k: int) -> tuple[Array, Array]:
 @lru_cache(maxsize=32)
 def _fit_matrix(grid_size: int, k: int) -> Array:
     """Least-squares fit to values at the Gauss points, (G+k, q)."""
-    points, weights = _gauss(grid_size, k)
-    return _least_squares(points, weights, np.eye(points.size), grid_size, k)
+    points, weights = gauss(np.linspace(0.0, 1.0, grid_size + 1), k)
+    return least_squares(points, weights, np.eye(points.size), _unit_knots(grid_size, k), k)
 
 
 @lru_cache(maxsize=32)
 def _projection(old: int, new: int, k: int) -> Array:
     """Best approximation from G to G' intervals in L2, (G'+k, G+k); exact quadrature."""
     breaks = np.union1d(np.arange(old + 1) / old, np.arange(new + 1) / new)
-    points, weights = _gauss_on(breaks, k)
-    return _least_squares(points, weights, design_matrix(points, old, k), new, k)
+    points, weights = gauss(breaks, k)
+    return least_squares(points, weights, design_matrix(points, old, k), _unit_knots(new, k), k)
 
 
-def _least_squares(points: Array, weights: Array, values: Array, grid_size: int, k: int) -> Array:
-    """Coefficients on [0, 1] of the splines nearest to values at points: (q, c) -> (G+k, c)."""
-    t = np.arange(-k, grid_size + k + 1) / grid_size
-    return np.asarray(make_lsq_spline(points, values, t, k, w=np.sqrt(weights)).c)
+def _unit_knots(grid_size: int, k: int) -> Array:
+    return np.arange(-k, grid_size + k + 1) / grid_size
+
+
+def least_squares(points: Array, weights: Array, values: Array, t: Array, k: int) -> Array:
+    """Coefficients on extended knots t of the splines nearest to values at points: (q, c) ->
+    (K, c)."""
+    root = np.sqrt(weights)
+    # Values that are not finite are those of a network that diverged, and stay visible.
+    return np.asarray(make_lsq_spline(points, values, t, k, w=root, check_finite=False).c)
 
 
 @lru_cache(maxsize=32)
 def _insertion(old: int, new: int, k: int) -> Array:
-    """Knot insertion from G to G' = m G intervals, (G'+k, G+k).
+    """Knot insertion from G to G' = m G intervals, (G'+k, G+k), in units of the old intervals."""
+    return insertion(np.arange(-k, old + k + 1.0), np.arange(-k, new + k + 1) / (new // old), k)
+
+
+def insertion(old: Array, new: Array, k: int) -> Array:
+    """Coefficients on extended knots ``new``, which hold all breaks of ``old``: (K', K).
 
     A coefficient is the blossom of any polynomial piece on its support at its k inner knots
     (Ramshaw 1989); the blossom is de Boor's algorithm with one argument a level.
     """
-    m = new // old
-    matrix = np.zeros((new + k, old + k))
-    for j in range(new + k):
-        # In units of the old intervals: the inner knots, and an old interval amid the support.
-        inner = (j - k + 1 + np.arange(k)) / m
-        piece = min(max(j - k // 2, 0), new - 1) // m
+    matrix = np.zeros((len(new) - k - 1, len(old) - k - 1))
+    middle = (new[k : -k - 1] + new[k + 1 : -k]) / 2
+    piece_of = np.clip(np.searchsorted(old, middle) - 1 - k, 0, len(old) - 2 * k - 2)
+    for j in range(len(matrix)):
+        inner = new[j + 1 : j + k + 1]
+        piece = piece_of[min(max(j - k // 2, 0), len(middle) - 1)]  # an old one amid the support
         level = np.eye(k + 1)
         for r in range(1, k + 1):
-            # Row i of the triangle is coefficient piece + i; its knots start at piece + i - k.
-            i = np.arange(r, k + 1)
-            alpha = ((inner[r - 1] - (piece + i - k)) / (k + 1 - r))[:, None]
+            # Row i of the triangle is coefficient piece + i, which begins at knot piece + i.
+            start = old[piece + r : piece + k + 1]
+            end = old[piece + k + 1 : piece + 2 * k + 2 - r]
+            alpha = ((inner[r - 1] - start) / (end - start))[:, None]
             level = (1.0 - alpha) * level[:-1] + alpha * level[1:]
         matrix[j, piece : piece + k + 1] = level[0]
     return matrix

@@ -15,14 +15,12 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.jacobian import jacobian, sensitivities
-from kansweep.networks.kan import KAN, Activation, Layer
+from kansweep.networks.kan import KAN
+from kansweep.networks.layer import Activation, Layer
 
 # Hidden grids reach beyond the training values, since fresh points go further than those did: as far
 # again as the outermost MARGIN_POINTS gaps at that end, but no further than this share of the range.
-import os
-MARGIN = float(os.environ.get("K_MARGIN", 0.05))
-MARGIN_POINTS = int(os.environ.get("K_MP", 3))
-MARGIN_SCALE = float(os.environ.get("K_MS", 1.0))
+MARGIN_POINTS, MARGIN = 3, 0.05
 
 
 def margins(s: Tensor) -> Tensor:
@@ -32,7 +30,7 @@ def margins(s: Tensor) -> Tensor:
     low, high = s.topk(few, dim=1, largest=False).values, s.topk(few, dim=1).values
     gaps = torch.stack([low[:, -1] - low[:, 0], high[:, 0] - high[:, -1]], dim=2)
     span = (high[:, 0] - low[:, 0])[..., None]
-    return (MARGIN_SCALE * gaps / span).nan_to_num(MARGIN).clamp(max=MARGIN)
+    return (gaps / span).nan_to_num(MARGIN).clamp(max=MARGIN)
 
 
 def mid_and_half(s: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kansweep.networks import bspline
-from kansweep.networks.kan import KAN, Activation, Layer, silu_of
+from kansweep.networks.kan import KAN
+from kansweep.networks.layer import Activation, Layer, basis, silu_of
 
 # Scatter-adding pairs of nonzeros costs n * nnz^2 / 2, forming dense rows n * P^2, and a scattered
 # pair costs some tens of dense multiply-adds. Either form gives the same matrix.
@@ -155,11 +155,11 @@ def jacobian(kan: KAN, activations: list[Activation]) -> Jacobian:
 
 def layer_rows(layer: Layer, x: Tensor, k: int) -> Jacobian:
     """Derivatives of one output of a layer with respect to the edges that lead to it."""
-    interval, t = bspline.locate(x, layer.lower, layer.upper, layer.coef.shape[-1] - k)
+    interval, acting = basis(layer, x, k)
     one = replace(layer, coef=layer.coef[:, :1])
     nothing = x.new_zeros(0)
     silu = None if layer.base is None else silu_of(layer, x)
-    activation = Activation(x, interval, bspline.basis(t, k), silu, nothing, nothing)
+    activation = Activation(x, interval, acting, silu, nothing, nothing)
     blocks = _blocks(one, activation, k)
     values, columns, offset = [], [], 0
     for value, column, size in blocks:

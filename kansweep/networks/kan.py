@@ -1,11 +1,6 @@
 """KANs: the coefficients of R replicas, their forward pass, and the pieces of its Jacobian.
 
-A layer adds one univariate function per edge,
-
-    s_o = sum_i  w_oi silu(shift_i + scale_i x_i)  +  sum_j c_oij B_ij(x_i),
-
-a B-spline on G intervals of [lower_i, upper_i] and, where the model has it, the silu base
-branch of the KAN paper (Liu et al., arXiv:2404.19756, eq. 2.10).
+Layers with their edges stand in ``layer``.
 
 Letters of shape comments, here and wherever tensors are handled:
 R replicas (independent KANs computed at once), n points, I inputs and O outputs of a layer,
@@ -17,13 +12,30 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.networks import bspline
+from kansweep.data.knots import Spacing, adapted
+from kansweep.networks import uneven
+from kansweep.networks.layer import (
+    Activation,
+    Layer,
+    activate,
+    alike,
+    edges,
+    silu_of,
+    tensors,
+    trainable,
+)
+
+__all__ = ["KAN", "Activation", "Layer", "Shape", "activate", "edges", "silu_of", "where", "zeros"]
+
+
+# How splines go on beyond their grids; stored weights without this word are of another function.
+CONTINUATION = "linear"
 
 
 class Settings(Protocol):
@@ -38,12 +50,14 @@ class Settings(Protocol):
 
 @dataclass(frozen=True)
 class Shape:
-    """The KAN to be trained: layer widths, order, grid size, and whether edges have silu."""
+    """The KAN to be trained: layer widths, order, grid size, whether edges have silu, and where
+    its knots are to be."""
 
     width: tuple[int, ...]
     k: int
     grid_size: int
     base: bool
+    spacing: Spacing = "uniform"
 
     @property
     def size(self) -> int:
@@ -52,58 +66,24 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One KAN layer of R replicas; every edge that leaves an input shares that input's grid."""
-
-    coef: Tensor  # (R, O, I, K)
-    lower: Tensor  # (R, I)
-    upper: Tensor  # (R, I)
-    base: Tensor | None  # (R, O, I) weights of silu
-    shift: Tensor  # (R, I): silu sees shift + scale * x, the value before any normalisation
-    scale: Tensor  # (R, I)
-
-    @property
-    def n_inputs(self) -> int:
-        return self.coef.shape[2]
-
-    @property
-    def n_outputs(self) -> int:
-        return self.coef.shape[1]
-
-    def refined(self, grid_size: int, k: int) -> Layer:
-        return replace(self, coef=bspline.refine(self.coef, grid_size, k))
-
-    def __getitem__(self, replicas: Tensor | slice) -> Layer:
-        return replace(self, **{name: value[replicas] for name, value in _tensors(self)})
-
-
-@dataclass(frozen=True)
-class Activation:
-    """What a layer computed at its inputs x (R, n, I), as its Jacobian needs it."""
-
-    x: Tensor  # (R, n, I)
-    interval: Tensor  # (R, n, I), the first coefficient that acts
-    basis: Tensor  # (R, n, I, k+1)
-    silu: Tensor | None  # (R, n, I)
-    slope: Tensor  # (R, n, I, O), derivative of each edge at its input
-    spline_slope: Tensor  # (R, n, I, O), the part of it that the grid's range moves
-
-    def __getitem__(self, index: Tensor | tuple[Tensor, Tensor]) -> Activation:
-        """That of some replicas, or of some points of each: an index, mask, or pair of indices."""
-        return replace(self, **{name: value[index] for name, value in _tensors(self)})
-
-
-@dataclass(frozen=True)
 class KAN:
-    """R Kolmogorov-Arnold networks of one shape, all of order ``k`` and one grid size."""
+    """R Kolmogorov-Arnold networks of one shape, all of order ``k`` and one grid size.
+
+    ``spacing`` says where finer grids have their knots: at equal steps of the breaks there are
+    (``uniform``, and ``quantile``, whose breaks ``on_quantiles`` places), or where the splines of
+    the coarser grid need them (``adaptive``).
+    """
 
     layers: tuple[Layer, ...]
     k: int
+    spacing: Spacing = "uniform"
 
     @classmethod
-    def shape_of(cls, settings: Settings, width: tuple[int, ...], size: int) -> Shape:
+    def shape_of(
+        cls, settings: Settings, width: tuple[int, ...], size: int, spacing: Spacing = "uniform"
+    ) -> Shape:
         """The shape that a configuration's section ``model`` describes at one grid size."""
-        return Shape(width, settings.k, size, settings.base == "silu")
+        return Shape(width, settings.k, size, settings.base == "silu", spacing)
 
     @property
     def grid_size(self) -> int:
@@ -120,7 +100,7 @@ class KAN:
     @property
     def n_params(self) -> int:
         """Trainable numbers of one replica: edges x (G + k), plus one an edge with the base."""
-        return sum(part.shape[1:].numel() for layer in self.layers for part in _trainable(layer))
+        return sum(part.shape[1:].numel() for layer in self.layers for part in trainable(layer))
 
     def __getitem__(self, replicas: Tensor | slice) -> KAN:
         """The replicas that an index, a mask (R,) or a slice selects."""
@@ -144,11 +124,11 @@ class KAN:
 
     def theta(self) -> Tensor:
         """All trainable numbers, (R, P): layer by layer, the coefficients, then the base."""
-        return torch.cat([p.flatten(1) for layer in self.layers for p in _trainable(layer)], dim=1)
+        return torch.cat([p.flatten(1) for layer in self.layers for p in trainable(layer)], dim=1)
 
     def with_theta(self, theta: Tensor) -> KAN:
         """The KAN with other trainable numbers, (R, P), and everything else kept."""
-        sizes = [p.shape[1:].numel() for layer in self.layers for p in _trainable(layer)]
+        sizes = [p.shape[1:].numel() for layer in self.layers for p in trainable(layer)]
         parts = iter(theta.split(sizes, dim=1))
         layers = []
         for layer in self.layers:
@@ -163,9 +143,41 @@ class KAN:
         Exact where the new grid nests in the old one, otherwise the best approximation on the
         spline space itself; it needs no data.
         """
+        if self.spacing == "adaptive" and grid_size != self.grid_size:
+            return self.respaced(grid_size)
         return replace(
             self, layers=tuple(layer.refined(grid_size, self.k) for layer in self.layers)
         )
+
+    def respaced(self, grid_size: int | None = None) -> KAN:
+        """The nearest KAN whose knots stand where the k-th derivatives of its splines ask for them
+        (``kansweep.data.knots``), on as many intervals as asked for or as there are."""
+        size = grid_size or self.grid_size
+        layers = []
+        for layer, spread in zip(self.layers, self._node_ranges(), strict=True):
+            layers.append(layer.on_breaks(_adapted(layer, spread, self.k, size), self.k))
+        return replace(self, layers=tuple(layers))
+
+    def on_breaks(self, breaks: Sequence[Tensor]) -> KAN:
+        """The nearest KAN on other breaks, (R, I, G' + 1) of each layer."""
+        pairs = zip(self.layers, breaks, strict=True)
+        return replace(self, layers=tuple(layer.on_breaks(b, self.k) for layer, b in pairs))
+
+    def on_quantiles(self, x: Tensor) -> KAN:
+        """The nearest KAN whose knots are at quantiles of what reaches each layer from points
+        (R, n, I), as pykan's grids are."""
+        layers = []
+        for layer in self.layers:
+            layers.append(layer.on_quantiles(x, self.k))
+            x = edges(layers[-1], x, self.k).sum(2)
+        return replace(self, layers=tuple(layers))
+
+    def _node_ranges(self) -> list[Tensor]:
+        """Of each layer's outputs, (R, O) each: their grids' widths, and of the last ones no more
+        than they can vary by."""
+        hidden = [layer.upper - layer.lower for layer in self.layers[1:]]
+        last = self.layers[-1].coef
+        return [*hidden, (last.amax(3) - last.amin(3)).sum(2)]
 
     def with_outputs(self, mean: Tensor, spread: Tensor) -> KAN:
         """The KAN of ``mean + spread * outputs``, (R, M) each or one for all: B-splines sum to one,
@@ -192,56 +204,88 @@ class KAN:
         return total
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays, named ``<layer>.<tensor>``, plus ``k``; the inverse of ``from_arrays``."""
+        """Plain arrays, named ``<layer>.<tensor>``, plus ``k``, ``continuation`` and, where it is
+        not uniform, ``spacing``; the inverse of ``from_arrays``."""
         arrays = {
             f"{index}.{name}": value.cpu().numpy()
             for index, layer in enumerate(self.layers)
-            for name, value in _tensors(layer)
+            for name, value in tensors(layer)
+            if name != "pieces"
         }
-        return {"k": np.array(self.k), **arrays}
+        if self.spacing != "uniform":
+            arrays["spacing"] = np.array(self.spacing)
+        return {"k": np.array(self.k), "continuation": np.array(CONTINUATION), **arrays}
 
     @classmethod
     def from_arrays(
         cls, arrays: Mapping[str, np.ndarray], *, device: torch.device | str = "cpu"
     ) -> KAN:
-        """A KAN from ``to_arrays``; raises ``KeyError`` where an array is missing."""
-        layers = []
+        """A KAN from ``to_arrays``; raises ``KeyError`` where an array is missing, as
+        ``continuation`` is in weights whose splines went on as polynomials."""
+        if str(arrays["continuation"]) != CONTINUATION:
+            raise KeyError("continuation")
+        k, layers = int(arrays["k"]), []
         for index in itertools.count():
             if f"{index}.coef" not in arrays:
                 break
-            tensors: dict[str, Any] = {"base": None}
-            for field in fields(Layer):
-                name = f"{index}.{field.name}"
-                if field.name != "base" or name in arrays:
-                    tensors[field.name] = torch.from_numpy(np.array(arrays[name])).to(device)
-            layers.append(Layer(**tensors))
-        return cls(tuple(layers), int(arrays["k"]))
+            given: dict[str, Any] = {"base": None}
+            for name in (field.name for field in fields(Layer) if field.name != "pieces"):
+                if f"{index}.{name}" in arrays or name not in ("base", "breaks"):
+                    given[name] = torch.from_numpy(np.array(arrays[f"{index}.{name}"])).to(device)
+            if "breaks" in given:
+                given["pieces"] = uneven.pieces(given["breaks"], k)
+            layers.append(Layer(**given))
+        spacing = str(arrays["spacing"]) if "spacing" in arrays else "uniform"
+        return cls(tuple(layers), k, cast(Spacing, spacing))
 
     @classmethod
     def concatenated(cls, nets: Sequence[KAN]) -> KAN:
         """The replicas of several KANs of one shape in one."""
         layers = []
         for parts in zip(*(net.layers for net in nets), strict=True):
-            names = [name for name, _ in _tensors(parts[0])]
+            parts = alike(parts, nets[0].k)
+            names = [name for name, _ in tensors(parts[0])]
             joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
             layers.append(replace(parts[0], **joined))
-        return cls(tuple(layers), nets[0].k)
+        return replace(nets[0], layers=tuple(layers))
 
 
 def where(mask: Tensor, a: KAN, b: KAN) -> KAN:
     """Replica by replica, ``a`` where the mask (R,) is true and ``b`` elsewhere."""
     layers = []
-    for one, other in zip(a.layers, b.layers, strict=True):
+    for pair in zip(a.layers, b.layers, strict=True):
+        one, other = alike(pair, a.k)
         chosen = {}
-        for name, value in _tensors(one):
+        for name, value in tensors(one):
             choice = mask.view(-1, *[1] * (value.dim() - 1))
             chosen[name] = torch.where(choice, value, getattr(other, name))
         layers.append(replace(one, **chosen))
     return replace(a, layers=tuple(layers))
 
 
+def _adapted(layer: Layer, spread: Tensor, k: int, grid_size: int) -> Tensor:
+    """Breaks (R, I, G' + 1) for the edges of each input, weighed by what they are in their node's
+    range (R, O)."""
+    unit = layer.unit_breaks(k)
+    derivatives = uneven.top_derivatives(layer.coef, unit, k)
+    tiny = torch.finfo(spread.dtype).tiny
+    derivatives = derivatives / spread.clamp(min=tiny)[..., None, None]  # (R, O, I, G)
+    finite = derivatives.double().nan_to_num(0.0, 0.0, 0.0)  # equal steps where a network diverged
+    given, breaks = finite.cpu().numpy(), unit.double().cpu().numpy()
+    placed = np.empty((*breaks.shape[:2], grid_size + 1))
+    for r, i in np.ndindex(*breaks.shape[:2]):
+        placed[r, i] = adapted(breaks[r, i], given[r, :, i], k, grid_size)
+    return torch.from_numpy(placed).to(layer.coef)
+
+
 def zeros(
-    width: tuple[int, ...], grid_size: int, k: int, *, base: bool, domain: tuple[Tensor, Tensor]
+    width: tuple[int, ...],
+    grid_size: int,
+    k: int,
+    *,
+    base: bool,
+    domain: tuple[Tensor, Tensor],
+    spacing: Spacing = "uniform",
 ) -> KAN:
     """A KAN whose every edge is zero, on grids over ``domain`` (lower, upper: (R, I) each) and,
     behind hidden nodes, over [-1, 1]. silu sees every input as on [-1, 1]."""
@@ -263,50 +307,4 @@ def zeros(
         )
         upper = scale = lower.new_ones(replicas, n_out)
         lower, shift = -upper, torch.zeros_like(upper)
-    return KAN(tuple(layers), k)
-
-
-def edges(layer: Layer, x: Tensor, k: int) -> Tensor:
-    """Output of every edge, (R, n, I) -> (R, n, I, O)."""
-    out = bspline.evaluate(x, layer.coef, layer.lower, layer.upper, k)
-    if layer.base is not None:
-        out = out + silu_of(layer, x)[..., None] * layer.base.mT[:, None]
-    return out
-
-
-def silu_of(layer: Layer, x: Tensor) -> Tensor:
-    """The base function at each input, (R, n, I) -> (R, n, I)."""
-    return torch.nn.functional.silu(_base_input(layer, x))
-
-
-def activate(layer: Layer, x: Tensor, k: int) -> tuple[Activation, Tensor]:
-    grid_size = layer.coef.shape[-1] - k
-    interval, t = bspline.locate(x, layer.lower, layer.upper, grid_size)
-    values, derivatives = bspline.basis_and_derivative(t, k)
-    coef = bspline.local_coef(layer.coef, interval, k)  # (R, n, I, O, k+1)
-    out = torch.einsum("rnios,rnis->rno", coef, values)
-    per_h = (grid_size / (layer.upper - layer.lower))[:, None, :, None]
-    spline_slope = torch.einsum("rnios,rnis->rnio", coef, derivatives) * per_h
-    silu, slope = None, spline_slope
-    if layer.base is not None:
-        v = _base_input(layer, x)
-        gate = torch.sigmoid(v)
-        silu = v * gate
-        out = out + torch.einsum("rni,roi->rno", silu, layer.base)
-        silu_slope = gate * (1.0 + v * (1.0 - gate)) * layer.scale[:, None]
-        slope = slope + silu_slope[..., None] * layer.base.mT[:, None]
-    return Activation(x, interval, values, silu, slope, spline_slope), out
-
-
-def _base_input(layer: Layer, x: Tensor) -> Tensor:
-    return layer.shift[:, None] + layer.scale[:, None] * x
-
-
-def _trainable(layer: Layer) -> list[Tensor]:
-    return [layer.coef] if layer.base is None else [layer.coef, layer.base]
-
-
-def _tensors(record: Layer | Activation) -> list[tuple[str, Tensor]]:
-    """The tensors of a record by name; every one has the replicas first."""
-    values = ((field.name, getattr(record, field.name)) for field in fields(record))
-    return [(name, value) for name, value in values if value is not None]
+    return KAN(tuple(layers), k, spacing)

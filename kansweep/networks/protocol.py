@@ -33,7 +33,10 @@ class Network(Protocol):
 
     @classmethod
     def shape_of(cls, settings: Any, width: tuple[int, ...], size: int) -> Shape:
-        """The shape that a configuration's section ``model`` describes at one size."""
+        """The shape that a configuration's section ``model`` describes at one size.
+
+        Where the kind is ``spaced`` it is told ``spacing`` too, as `grid.spacing` has it.
+        """
         ...
 
     @classmethod

@@ -161,11 +161,12 @@ def _loss_and_gradient(kan: KAN, problem: Problem) -> tuple[Tensor, Tensor, Tens
 
 
 def _with_grids_on(kan: KAN, x: Tensor) -> KAN:
-    """Every grid on the range of the samples that reach it, with a margin; splines refitted."""
+    """Every grid on the range of the samples that reach it, with a margin, or on their quantiles;
+    splines refitted."""
     layers = []
     for layer in kan.layers:
         lower, upper = x.amin(1) - MARGIN, x.amax(1) + MARGIN
-        coef = bspline.regrid(layer.coef, (layer.lower, layer.upper), (lower, upper), kan.k)
-        layers.append(replace(layer, coef=coef, lower=lower, upper=upper))
+        layer = layer.on_range(lower, upper, kan.k)
+        layers.append(layer.on_quantiles(x, kan.k) if kan.spacing == "quantile" else layer)
         x = edges(layers[-1], x, kan.k).sum(2)
     return replace(kan, layers=tuple(layers))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -15,6 +15,7 @@ from kansweep.config.data import N_TEST
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.data import floor, sources
+from kansweep.data.knots import Spacing
 from kansweep.engines.signals import interrupts_later
 from kansweep.kinds import Kind
 from kansweep.networks.protocol import Network, Shape
@@ -124,7 +125,8 @@ def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
     order = config.model.order
     if config.kind.has_theory and order is not None:
         hidden = layer_widths(config, cell.size)[1:-1]
-        facts["floor_rmse"] = floor.floor(target, hidden, order, cell.size)
+        spacing = cast(Spacing, config.grid.spacing)
+        facts["floor_rmse"] = floor.floor(target, hidden, order, cell.size, spacing)
     return facts
 
 
@@ -145,7 +147,8 @@ def _batch(task: Task) -> chain.Batch:
 
 def shape(config: RunConfig, size: int) -> Shape:
     """What a configuration's network of one size is to be."""
-    return network(config.kind).shape_of(config.model, layer_widths(config, size), size)
+    knots = {"spacing": config.grid.spacing} if config.kind.spaced else {}
+    return network(config.kind).shape_of(config.model, layer_widths(config, size), size, **knots)
 
 
 def network(kind: Kind) -> type[Network]:

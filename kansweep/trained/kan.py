@@ -4,8 +4,9 @@ NumPy and SciPy only, so that what was trained serves where no torch is. An edge
 
     w silu(shift + scale x)  +  sum_j c_j B_j(x)
 
-to its node, as in ``networks/kan.py``, where its letters stand too; beyond its grid the spline
-continues by its end pieces, as it does in training.
+to its node, as in ``networks/kan.py``, where its letters stand too. Beyond its grid the spline is
+a straight line, as it is in training; weights without the array ``continuation`` were trained when
+its end pieces went on as polynomials, and so they do here.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Layer:
     shift: Array  # (I,)
     scale: Array  # (I,)
     k: int
+    linear: bool = True  # beyond the grid; else the end pieces go on
+    breaks: Array | None = None  # (I, G+1) from 0 to 1; None where intervals are equal
 
     @property
     def grid_size(self) -> int:
@@ -46,24 +49,42 @@ class Layer:
     def n_params(self) -> int:
         return self.coef.size + (0 if self.base is None else self.base.size)
 
+    def knots(self, source: int) -> Array:
+        """Of an input's grid, in its units, with those beyond its ends: (G + 2k + 1,)."""
+        if self.breaks is None:
+            unit = np.arange(-self.k, self.grid_size + self.k + 1) / self.grid_size
+        else:
+            inner, steps = self.breaks[source], np.arange(1, self.k + 1)
+            first, last = np.diff(inner)[[0, -1]]
+            unit = np.concatenate([-first * steps[::-1], inner, 1.0 + last * steps])
+        lower, upper = float(self.lower[source]), float(self.upper[source])
+        knots: Array = lower + (upper - lower) * unit
+        return knots
+
     @cached_property
     def _splines(self) -> tuple[BSpline, ...]:
         """Of every input, its edges' splines as one with O values."""
-        steps = np.arange(-self.k, self.grid_size + self.k + 1) / self.grid_size
-        knots = self.lower[:, None] + (self.upper - self.lower)[:, None] * steps
         return tuple(
-            BSpline(t, np.ascontiguousarray(c.T), self.k, extrapolate=True)
-            for t, c in zip(knots, self.coef.transpose(1, 0, 2), strict=True)
+            BSpline(self.knots(i), np.ascontiguousarray(c.T), self.k, extrapolate=True)
+            for i, c in enumerate(self.coef.transpose(1, 0, 2))
         )
 
     def edges(self, source: int, x: Array, nu: int = 0) -> Array:
         """The edges from one input, or for ``nu`` = 1 their derivatives: (n,) -> (n, O)."""
-        out: Array = self._splines[source](x, nu)
+        out = self._spline(source, x, nu)
         if self.base is None:
             return out
         v = self.shift[source] + self.scale[source] * x
         base = silu(v) if nu == 0 else silu_slope(v) * self.scale[source]
         return out + base[:, None] * self.base[:, source]
+
+    def _spline(self, source: int, x: Array, nu: int) -> Array:
+        spline = self._splines[source]
+        held = np.clip(x, self.lower[source], self.upper[source]) if self.linear else x
+        out: Array = spline(held, nu)
+        if nu == 0 and (beyond := held != x).any():
+            out[beyond] += spline(held[beyond], 1) * (x - held)[beyond, None]
+        return out
 
     def values(self, x: Array) -> Array:
         """(n, I) -> (n, O)."""
@@ -78,7 +99,9 @@ class Layer:
         i, o = slice(source, source + 1), slice(sink, sink + 1)
         base = None if self.base is None else self.base[o, i]
         along = (self.shift[i], self.scale[i])
-        return Layer(self.coef[o, i], self.lower[i], self.upper[i], base, *along, self.k)
+        ends = (self.lower[i], self.upper[i])
+        breaks = None if self.breaks is None else self.breaks[i]
+        return Layer(self.coef[o, i], *ends, base, *along, self.k, self.linear, breaks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +117,12 @@ class Edge:
     lower: float
     upper: float
     _alone: Layer
+
+    @property
+    def knots(self) -> Array:
+        """Where its pieces begin and end, (G + 1,), from ``lower`` to ``upper``."""
+        k = self._alone.k
+        return self._alone.knots(0)[k:-k]
 
     def values(self, x: ArrayLike) -> Array:
         """Of points of any shape."""
@@ -180,14 +209,25 @@ def from_arrays(arrays: Mapping[str, Any], data: str | None) -> TrainedKAN:
     k = scalar(arrays, "k")
     if not (isinstance(k, int) and k >= 1):
         raise ValueError(f"`k` is {k!r}")
-    layers = tuple(_layer(arrays, index, k) for index in layer_indices(arrays, "coef"))
+    linear = _is_linear(arrays)
+    layers = tuple(_layer(arrays, index, k, linear) for index in layer_indices(arrays, "coef"))
     for index, (one, other) in enumerate(itertools.pairwise(layers)):
         agree(f"{index + 1}.coef", len(other.lower), one.coef.shape[0])
         agree(f"{index + 1}.coef", other.grid_size, one.grid_size)
     return TrainedKAN(layers, data)
 
 
-def _layer(arrays: Mapping[str, Any], index: int, k: int) -> Layer:
+def _is_linear(arrays: Mapping[str, Any]) -> bool:
+    """Whether splines go on as straight lines, as all do since there is a word for it."""
+    if "continuation" not in arrays:
+        return False
+    word = scalar(arrays, "continuation")
+    if word != "linear":
+        raise ValueError(f"`continuation` is {word!r}, not linear")
+    return True
+
+
+def _layer(arrays: Mapping[str, Any], index: int, k: int, linear: bool) -> Layer:
     coef = array(arrays, f"{index}.coef", 3)
     if coef.shape[2] <= k:
         raise ValueError(f"`{index}.coef` has {coef.shape[2]} coefficients an edge at k = {k}")
@@ -200,4 +240,16 @@ def _layer(arrays: Mapping[str, Any], index: int, k: int) -> Layer:
         raise ValueError(f"`{index}.lower` is not below `{index}.upper`")
     name = f"{index}.base"
     base = array(arrays, name, 2, coef.shape[:2]) if name in arrays else None
-    return Layer(coef, lower, upper, base, along["shift"], along["scale"], k)
+    along_x = (along["shift"], along["scale"])
+    return Layer(coef, lower, upper, base, *along_x, k, linear, _breaks(arrays, index, coef, k))
+
+
+def _breaks(arrays: Mapping[str, Any], index: int, coef: Array, k: int) -> Array | None:
+    name = f"{index}.breaks"
+    if name not in arrays:
+        return None
+    breaks = array(arrays, name, 2, (coef.shape[1], coef.shape[2] - k + 1))
+    ends = (breaks[:, 0] == 0).all() and (breaks[:, -1] == 1).all()
+    if not (ends and (np.diff(breaks) > 0).all()):
+        raise ValueError(f"`{name}` do not ascend from 0 to 1")
+    return breaks

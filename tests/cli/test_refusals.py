@@ -105,6 +105,11 @@ def performed(words: str) -> None:
         ("run model=mlp model.k=2", "`model.k` is a key of model=kan, which is not the model"),
         ("run model=mlp model.widths=[5,4]", "`model.widths` must be a list of positive integers"),
         ("run model=mlp model.activation=sigmoid", "`model.activation` must be tanh, silu, relu"),
+        (
+            "run model=mlp grid.spacing=adaptive",
+            "`grid.spacing` must be uniform for model=mlp; got",
+        ),
+        ("run grid.spacing=adaptiv", "`grid.spacing` must be uniform, adaptive or quantile; got"),
         ("run solver.steps=3", "`solver.steps` is a key of solver=lbfgs, which is not the solver"),
         ("run data.sizes=[100,-1]", "without repeats, or null; got [100, -1]."),
         ("run data.sizes=3", "`data.sizes` must be a list of integers, 2 or more, without repeats"),

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.markers import TICKUP
 from nets import random_kan
 from trained_nets import as_model, composed, trained
 
@@ -20,8 +22,12 @@ def network(*width: int) -> TrainedKAN:
     return as_model(random_kan(width, replicas=1).to_arrays())
 
 
+def curves(axes: Axes) -> list[Line2D]:
+    return [line for line in axes.get_lines() if line.get_label() != "knots"]
+
+
 def lines(axes: Axes) -> dict[str, np.ndarray]:
-    return {str(line.get_label()): line.get_xydata() for line in axes.get_lines()}
+    return {str(line.get_label()): line.get_xydata() for line in curves(axes)}
 
 
 def legend(figure: Figure) -> list[str]:
@@ -49,27 +55,31 @@ def test_every_edge_is_drawn_with_the_targets_own_function() -> None:
         found = lines(axes)
         np.testing.assert_array_equal(found["learned"].T, [curve.x, curve.learned])
         np.testing.assert_array_equal(found["target's own function"].T, [curve.x, curve.true])
-        solid, dashed = axes.get_lines()
+        solid, dashed = curves(axes)
         assert (solid.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
         assert dashed.get_zorder() > solid.get_zorder()
-    assert legend(figure) == ["", "learned", "target's own function"]
+    assert legend(figure) == ["", "learned", "target's own function", "knots"]
     assert drawn_inside(figure)
 
 
 def test_a_target_is_taken_from_the_sweep_unless_it_is_named() -> None:
     bare = TrainedKAN(trained().layers)
-    assert legend(plot_edges(bare)) == ["", "learned"]
+    assert legend(plot_edges(bare)) == ["", "learned", "knots"]
     assert plot_edges(bare).get_suptitle() == "width 2-1-1, k = 3, G = 20"
     for target in ("exp_sin", TARGETS["exp_sin"]):
-        assert len(legend(plot_edges(bare, target))) == 3
-    assert legend(plot_edges(TrainedKAN(trained().layers, "a user's table, $5"))) == ["", "learned"]
+        assert len(legend(plot_edges(bare, target))) == 4
+    assert legend(plot_edges(TrainedKAN(trained().layers, "a user's table, $5"))) == [
+        "",
+        "learned",
+        "knots",
+    ]
 
 
 def test_where_nothing_is_known_no_line_is_dashed() -> None:
     figure = edges.draw(network(2, 2, 1), TARGETS["product"])
     assert len(figure.axes) == 6
     assert all(list(lines(axes)) == ["learned"] for axes in figure.axes)
-    assert legend(figure) == ["", "learned"]
+    assert legend(figure) == ["", "learned", "knots"]
 
 
 def test_that_some_edges_are_not_determined_is_said() -> None:
@@ -79,6 +89,16 @@ def test_that_some_edges_are_not_determined_is_said() -> None:
     assert dashed == 8 + 2 + 1
     assert legend(figure)[0] == "not dashed: edges that the target does not determine one by one"
     assert drawn_inside(figure)
+
+
+def test_knots_are_ticks_at_the_foot_of_an_edge() -> None:
+    breaks = np.array([[[0.0, 0.1, 0.2, 0.9, 1.0], [0.0, 0.5, 0.6, 0.7, 1.0]]])
+    arrays = random_kan((2, 1), replicas=1).to_arrays() | {"0.breaks": breaks}
+    figure = edges.draw(as_model(arrays))
+    for axes, expected in zip(figure.axes, 2 * breaks[0] - 1, strict=True):
+        (ticks,) = [line for line in axes.get_lines() if line.get_label() == "knots"]
+        np.testing.assert_allclose(ticks.get_xdata(), expected)
+        assert ticks.get_marker() == TICKUP
 
 
 def test_edges_into_a_node_have_one_scale() -> None:
@@ -133,6 +153,6 @@ def test_a_long_formula_is_cut_and_a_dollar_is_one() -> None:
 
 
 def test_the_looks_are_those_of_the_other_figures() -> None:
-    line, dashed = plot_edges(trained()).axes[0].get_lines()
+    line, dashed = curves(plot_edges(trained()).axes[0])
     assert line.get_color() == style.looks([0])[0]["color"]
     assert dashed.get_color() == style.REFERENCE["color"]

@@ -15,7 +15,7 @@ from kansweep.networks import bspline
 
 ORDERS = (1, 2, 3, 4, 5)
 GRIDS = (1, 2, 5, 50)
-LOWER, UPPER = torch.tensor([[-1.3]]).double(), torch.tensor([[2.1]]).double()
+LOWER, UPPER = torch.tensor([[[-1.3]], [[2.1]]], dtype=torch.float64)
 INSIDE = torch.linspace(-1.3, 2.1, 203, dtype=torch.float64)[None, :, None]
 BEYOND = torch.linspace(-1.5, 2.3, 203, dtype=torch.float64)[None, :, None]
 
@@ -37,25 +37,53 @@ def test_values_are_those_of_scipy_also_at_the_closed_right_end(k, grid_size):
     np.testing.assert_allclose(values(INSIDE, coef, k), expected, atol=2e-13)
 
 
+def tangents(spline: BSpline, x: np.ndarray, nu: int = 0) -> np.ndarray:
+    """A spline of SciPy on its grid, and its Taylor polynomial of degree 1 beyond either end."""
+    held = np.clip(x, spline.t[spline.k], spline.t[-spline.k - 1])
+    values, slopes = spline(held, nu), spline(held, 1)
+    return values + (slopes.T * (x - held)).T if nu == 0 else values
+
+
 @pytest.mark.parametrize("k", ORDERS)
-def test_beyond_the_last_knot_the_last_piece_continues(k):
-    coef = normal(5 + k)
-    expected = scipy_spline(coef, k)(BEYOND[0, :, 0].numpy(), extrapolate=True)
-    np.testing.assert_allclose(values(BEYOND, coef, k), expected, atol=1e-11)
+@pytest.mark.parametrize("grid_size", GRIDS)
+def test_beyond_the_last_knot_a_spline_is_its_tangent(k, grid_size):
+    coef = normal(grid_size + k)
+    expected = tangents(scipy_spline(coef, k), BEYOND[0, :, 0].numpy())
+    np.testing.assert_allclose(values(BEYOND, coef, k), expected, atol=1e-12 * grid_size)
+
+
+def slopes(x: torch.Tensor, coef: torch.Tensor, k: int) -> np.ndarray:
+    grid_size = coef.shape[-1] - k
+    interval, t = bspline.locate(x, LOWER, UPPER, grid_size)
+    local = bspline.local_coef(coef[None, None, None], interval, k)[0, :, 0, 0]
+    h = ((UPPER - LOWER) / grid_size).item()
+    return ((local * bspline.basis_and_derivative(t, k)[1][0, :, 0]).sum(-1) / h).numpy()
+
+
+@pytest.mark.parametrize("k", ORDERS)
+def test_beyond_the_last_knot_the_slope_is_that_of_the_end(k):
+    coef = normal(7 + k)
+    x = BEYOND[0, :, 0].numpy()
+    outside = (x < -1.3) | (x > 2.1)
+    expected = tangents(scipy_spline(coef, k), x, 1)
+    np.testing.assert_allclose(slopes(BEYOND, coef, k)[outside], expected[outside], atol=1e-11)
+
+
+@pytest.mark.parametrize("k", ORDERS)
+def test_values_with_and_without_slopes_are_the_same(k):
+    _, t = bspline.locate(BEYOND, LOWER, UPPER, 4)
+    assert torch.equal(bspline.basis(t, k), bspline.basis_and_derivative(t, k)[0])
 
 
 @pytest.mark.parametrize("k", ORDERS)
 def test_derivatives_are_those_of_scipy(k):
     coef = normal(7 + k)
-    interval, t = bspline.locate(INSIDE, LOWER, UPPER, 7)
-    local = bspline.local_coef(coef[None, None, None], interval, k)[0, :, 0, 0]
     h = ((UPPER - LOWER) / 7).item()
-    slope = (local * bspline.basis_and_derivative(t, k)[1][0, :, 0]).sum(-1) / h
     x = INSIDE[0, :, 0].numpy()
     expected = scipy_spline(coef, k).derivative()(x)
     # An order-1 spline has corners, where either side's slope is right.
     smooth = np.abs((x + 1.3) / h - np.rint((x + 1.3) / h)) > 1e-9
-    np.testing.assert_allclose(slope.numpy()[smooth], expected[smooth], atol=1e-11)
+    np.testing.assert_allclose(slopes(INSIDE, coef, k)[smooth], expected[smooth], atol=1e-11)
 
 
 @settings(deadline=None, max_examples=60)
@@ -116,8 +144,8 @@ def test_refinement_onto_another_grid_is_the_best_approximation(old, new):
 
 
 @pytest.mark.parametrize("k", ORDERS)
-def test_regrid_moves_a_polynomial_exactly_to_any_range(k):
-    """A polynomial of degree k is in every spline space, whatever the range."""
+def test_regrid_moves_a_straight_line_exactly_to_any_range(k):
+    """It is in every spline space, whatever the range, and goes on as itself."""
     coef = bspline.greville(LOWER, UPPER, 5, k)[:, None]
     narrow = (LOWER + 0.4, UPPER - 0.2)
     wide = (LOWER - 0.3, UPPER + 0.1)

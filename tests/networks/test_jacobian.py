@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from nets import normal, normalised, points, random_kan
+from nets import normal, normalised, points, random_kan, uneven_kan
 from torch import Tensor
 
 from kansweep.networks import jacobian as jacobians
@@ -36,11 +36,13 @@ def finite_difference(f, net: KAN) -> Tensor:
     return torch.stack(columns, dim=3)
 
 
+@pytest.mark.parametrize("made", [random_kan, uneven_kan])
 @pytest.mark.parametrize("base", [False, True])
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("width", [(2, 1, 1), (3, 2, 2, 1), (2, 3, 2)])
-def test_jacobian_is_that_of_finite_differences(width, k, base):
-    net, x = random_kan(width, k=k, base=base), points(2, 7, width[0])
+def test_jacobian_is_that_of_finite_differences(width, k, base, made):
+    """Within the grids and beyond them."""
+    net, x = made(width, k=k, base=base), 1.3 * points(2, 7, width[0])
     rows = jacobian(net, net.activations(x)[0])
     np.testing.assert_allclose(dense(rows), finite_difference(lambda n: n(x), net), atol=1e-8)
 
@@ -120,10 +122,11 @@ def _spline_only(layer: kans.Layer) -> kans.Layer:
 
 @pytest.mark.parametrize("base", [False, True])
 @pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("made", [random_kan, uneven_kan])
 @pytest.mark.parametrize("width", [(2, 1, 1), (3, 2, 2, 1), (2, 2, 2, 2, 1), (2, 3, 2)])
-def test_moving_ranges_complete_the_jacobian_of_the_normalised_network(width, k, base):
+def test_moving_ranges_complete_the_jacobian_of_the_normalised_network(width, made, k, base):
     x = points(2, 9, width[0])
-    net = random_kan(width, k=k, base=base)
+    net = made(width, k=k, base=base)
     for _ in range(2):  # the second time nothing moves but rounding
         net = normalised(net, x)
     np.testing.assert_allclose(normalising_forward(net, x), net(x), atol=1e-12)
@@ -132,6 +135,15 @@ def test_moving_ranges_complete_the_jacobian_of_the_normalised_network(width, k,
     whole = dense(jacobian(net, activations)) + torch.einsum("rmnh,rph->rmnp", outer, inner)
     finite = finite_difference(lambda n: normalising_forward(n, x), net)
     np.testing.assert_allclose(whole, finite, atol=3e-8)
+
+
+@pytest.mark.parametrize("made", [random_kan, uneven_kan])
+@pytest.mark.parametrize("base", [False, True])
+def test_rows_of_one_output_are_those_of_the_jacobian(made, base):
+    net, x = made((3, 1), base=base), 1.3 * points(2, 20, 3)
+    rows = jacobians.layer_rows(net.layers[0], x, net.k)
+    whole = jacobian(net, net.activations(x)[0])
+    np.testing.assert_allclose(dense(rows), dense(whole), atol=1e-14)
 
 
 def test_half_ranges_have_the_derivative_of_half_the_range():

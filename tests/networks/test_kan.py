@@ -25,9 +25,9 @@ def naive_forward(net: KAN, x: np.ndarray, replica: int) -> np.ndarray:
         out = np.zeros((len(x), layer.n_outputs))
         for o in range(layer.n_outputs):
             for i in range(layer.n_inputs):
-                spline = BSpline(t[i], layer.coef[replica, o, i].numpy(), net.k, extrapolate=True)
-                # SciPy extrapolates from its base interval, as we do.
-                out[:, o] += spline(x[:, i])
+                spline = BSpline(t[i], layer.coef[replica, o, i].numpy(), net.k)
+                held = np.clip(x[:, i], t[i, net.k], t[i, -net.k - 1])
+                out[:, o] += spline(held) + spline(held, 1) * (x[:, i] - held)
                 if layer.base is not None:
                     v = layer.shift[replica, i].item() + layer.scale[replica, i].item() * x[:, i]
                     out[:, o] += layer.base[replica, o, i].item() * v * expit(v)
@@ -121,6 +121,14 @@ def test_an_array_that_is_missing_is_named():
     del arrays["1.scale"]
     with pytest.raises(KeyError, match=r"1\.scale"):
         KAN.from_arrays(arrays)
+
+
+def test_weights_whose_splines_went_on_as_polynomials_are_not_extended():
+    arrays = random_kan((2, 1)).to_arrays()
+    for change in ({}, {"continuation": np.array("cubic")}):
+        others = {name: value for name, value in arrays.items() if name != "continuation"}
+        with pytest.raises(KeyError, match="continuation"):
+            KAN.from_arrays(others | change)
 
 
 def test_concatenated_and_chosen_replicas_are_those_they_were():

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nets import random_kan
+from nets import random_kan, uneven_kan
 from processes import python
+from scipy.interpolate import BSpline
 
 import kansweep
+from kansweep.networks import bspline
+from kansweep.networks import kan as kans
 from kansweep.networks.kan import KAN
 from kansweep.sweep.store import Store
 from kansweep.trained import weights
@@ -32,9 +35,9 @@ TORCH = {
 }
 
 
-def network(width: tuple[int, ...] = (2, 1, 1), **options: Any) -> KAN:
+def network(width: tuple[int, ...] = (2, 1, 1), made: Any = random_kan, **options: Any) -> KAN:
     """One replica, with an input of every kind of grid, silu's argument included."""
-    net = random_kan(width, replicas=1, **options)
+    net = made(width, replicas=1, **options)
     arrays = net.to_arrays()
     rng = np.random.default_rng(len(width))
     for index in range(len(width) - 1):
@@ -81,10 +84,10 @@ def test_a_model_is_the_network_that_was_written(tmp_path, width, k, base):
     """Inside the grids and out of them, where hidden values have left theirs too."""
     net = network(width, k=k, base=base)
     found = loaded(tmp_path / "a.npz", net)
-    for reach in (0.5, 1.0, 2.0):
+    for reach in (0.5, 1.0, 2.0, 20.0):
         x = points(200, width[0], reach)
         expected = forward(net, x)
-        size = max(1.0, np.abs(expected).max())  # of end pieces, continued
+        size = max(1.0, np.abs(expected).max())
         np.testing.assert_allclose(found(x), expected, rtol=0, atol=1e-13 * size)
 
 
@@ -94,15 +97,66 @@ def test_a_grid_may_be_of_any_size(tmp_path, grid_size):
     x = points(200, 2, 1.6)
     expected = forward(net, x)
     found = loaded(tmp_path / "a.npz", net)(x)
-    # Each step back from the end of a fine grid costs a digit in the continued piece, in both.
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
+    size = max(1.0, np.abs(expected).max())  # the slopes at the ends of a fine grid are steep
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * size)
 
 
-def test_both_ends_of_a_grid_and_beyond_belong_to_its_end_pieces(tmp_path):
+def test_beyond_a_grid_an_edge_is_its_tangent_at_the_end(tmp_path):
     net = network((1, 1))
     lower, upper = net.layers[0].lower.item(), net.layers[0].upper.item()
     x = np.array([[lower], [upper], [lower - 0.4], [upper + 0.4], [np.nan]])
-    np.testing.assert_allclose(loaded(tmp_path / "a.npz", net)(x), forward(net, x), atol=1e-13)
+    found = loaded(tmp_path / "a.npz", net)
+    np.testing.assert_allclose(found(x), forward(net, x), atol=1e-13)
+    (low, high, below, above, _), slope = found(x)[:, 0], found.gradient(x)[:, 0, 0]
+    assert (slope[2], slope[3]) == (slope[0], slope[1])
+    np.testing.assert_allclose(below, low - 0.4 * slope[0], atol=1e-14)
+    np.testing.assert_allclose(above, high + 0.4 * slope[1], atol=1e-14)
+
+
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_model_with_unequal_intervals_is_the_network_that_was_written(tmp_path, width, k, base):
+    net = network(width, k=k, base=base, made=uneven_kan)
+    found = loaded(tmp_path / "a.npz", net)
+    for reach in (0.5, 1.0, 2.0, 20.0):
+        x = points(200, width[0], reach)
+        expected = forward(net, x)
+        size = max(1.0, np.abs(expected).max())
+        np.testing.assert_allclose(found(x), expected, rtol=0, atol=1e-13 * size)
+    for edge in found.edges:
+        inner = net.layers[edge.layer].knots(k)[0, edge.source, k:-k]
+        np.testing.assert_allclose(edge.knots, inner, atol=1e-14)
+        assert (edge.knots[0], edge.knots[-1]) == pytest.approx((edge.lower, edge.upper))
+
+
+def test_the_knots_of_an_edge_are_in_the_units_of_its_source(tmp_path):
+    net = network((3, 1))
+    edge = loaded(tmp_path / "a.npz", net).edge(0, 2, 0)
+    np.testing.assert_allclose(edge.knots, np.linspace(edge.lower, edge.upper, 5), atol=1e-14)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_weights_of_before_go_on_by_their_end_pieces(tmp_path, width):
+    net = network(width, base=True)
+    arrays = net.to_arrays()
+    del arrays["continuation"]
+    found = kansweep.load_model(written(tmp_path / "a.npz", arrays))
+    x = points(100, width[0], 2.0)
+    values, k = x, 3
+    for layer in net.layers:
+        knots = bspline.knots(layer.lower, layer.upper, 4, k)[0].numpy()
+        out = (
+            kans.silu_of(layer, torch.from_numpy(values)[None])[0].numpy()
+            @ layer.base[0].mT.numpy()
+        )
+        for i, t in enumerate(knots):
+            out = out + BSpline(t, layer.coef[0, :, i].mT.numpy(), k, extrapolate=True)(
+                values[:, i]
+            )
+        values = out
+    np.testing.assert_allclose(found(x), values, rtol=1e-12, atol=1e-12)
+    assert np.abs(found(x) - forward(net, x)).max() > 0.1
 
 
 @pytest.mark.parametrize("base", [False, True])
@@ -251,6 +305,7 @@ WHOLE = network((2, 1, 1)).to_arrays()
         ({"k": None}, "there is no `k` of one value"),
         ({"k": np.array(0)}, "`k` is 0"),
         ({"k": np.array(3.5)}, "`k` is 3.5"),
+        ({"continuation": np.array("cubic")}, "`continuation` is 'cubic', not linear"),
         ({"0.coef": None}, "there is no `0.coef`"),
         ({"1.scale": None}, "there is no `1.scale` of floating-point numbers"),
         ({"1.lower": np.array([["a"]])}, "there is no `1.lower` of floating-point numbers"),
@@ -261,6 +316,9 @@ WHOLE = network((2, 1, 1)).to_arrays()
         ({"1.coef": np.zeros((1, 1, 1, 8))}, "`1.coef` does not fit the other arrays"),
         ({"0.lower": WHOLE["0.upper"]}, "`0.lower` is not below `0.upper`"),
         ({"0.lower": WHOLE["0.lower"] * np.nan}, "`0.lower` is not below `0.upper`"),
+        ({"0.breaks": np.ones((1, 2, 4))}, "`0.breaks` does not fit the other arrays"),
+        ({"1.breaks": np.ones((1, 1, 5))}, "`1.breaks` do not ascend from 0 to 1"),
+        ({"1.breaks": np.array([[[0, 0.5, 0.4, 0.6, 1]]])}, "`1.breaks` do not ascend from 0 to 1"),
         ({"activation": np.array("step")}, "`activation` is 'step', not one of tanh, silu, relu"),
         ({"activation": np.array("tanh")}, "there is no `0.weight`"),
     ],

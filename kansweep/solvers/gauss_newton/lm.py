@@ -103,7 +103,6 @@ class LM:
         carried = torch.ones_like(unit) if memory is None else memory[:, :layers] * growth
         if self.settings.penalty is None:
             start_at = unit * carried.nan_to_num(1.0)
-            import os
             least = unit * min(1.0, net.n_params / problem.x.shape[1])
             weight = Weight.estimated(net, problem.x.shape[1], start_at, least)
         else:

@@ -36,7 +36,14 @@ def blank(shape: Shape, problem: Problem) -> KAN:
     size = (problem.x.shape[0], shape.width[0])
     lower, upper = (torch.as_tensor(end).to(problem.x).expand(size) for end in problem.domain)
     domain = (lower.clone(), upper.clone())
-    return kan.zeros(shape.width, shape.grid_size, shape.k, base=shape.base, domain=domain)
+    return kan.zeros(
+        shape.width,
+        shape.grid_size,
+        shape.k,
+        base=shape.base,
+        domain=domain,
+        spacing=shape.spacing,
+    )
 
 
 def additive(shape: Shape, problem: Problem, w: Tensor) -> KAN:
@@ -51,7 +58,7 @@ def additive(shape: Shape, problem: Problem, w: Tensor) -> KAN:
     last = net.layers[1]
     line = bspline.greville(last.lower, last.upper, shape.grid_size, shape.k)  # (R, 1, K)
     identity = line[:, None].expand_as(last.coef)
-    return KAN((first.layers[0], replace(last, coef=identity)), shape.k)
+    return replace(net, layers=(first.layers[0], replace(last, coef=identity)))
 
 
 def random(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
