@@ -245,7 +245,7 @@ def _change(part: Table) -> dict[str, object]:
         "cells": len(change),
         "median": _times(change.median()),
         "geometric mean": _times(float(np.exp(np.log(change).mean()))),
-        "90%": _times(change.quantile(0.9)),
+        "90%": _times(float(change.quantile(0.9))),
         "worst": _times(change.max()),
         "which": _worst(part, "change"),
         "best": _times(change.min()),
@@ -258,7 +258,7 @@ def _distribution(ratio: pd.Series) -> dict[str, object]:
     return {
         "cells": len(ratio),
         "median": _times(ratio.median()),
-        "90%": _times(ratio.quantile(0.9, interpolation="higher")),
+        "90%": _times(float(ratio.quantile(0.9, interpolation="higher"))),
         "worst": _times(ratio.max()),
         **{f"above {limit:g}": _share(ratio > limit) for limit in LIMITS},
     }
@@ -278,7 +278,7 @@ def _lines(cells: Table, line: Callable[[Table], dict[str, object]]) -> Table:
 def _worst(cells: Table, name: str) -> str:
     if cells[name].isna().all():
         return "-"
-    row = cells.loc[cells[name].idxmax()]
+    row = cells.nlargest(1, name).iloc[0]
     return f"{row['target']}, seed {row['seed']}"
 
 
