@@ -50,10 +50,12 @@ def _shallow(cells: Table) -> Iterator[str]:
     yield _section("By target: median over seeds of test error over floor", by_target(cells))
     yield _section(
         f"Cells above {LISTED} times the floor, n ≥ 2000 and P/n < 0.1",
-        listed(plenty[~(plenty["ratio"] <= LISTED)]),
+        listed(plenty[~(plenty["ratio"] <= LISTED)], "ratio"),
     )
     few = cells[(cells["n_train"] < PLENTY) & (cells["over_coarser"] > REGRESSION)]
-    yield _section("Few points: the cells that are worse than a coarser one", listed(few))
+    yield _section(
+        "Few points: the cells that are worse than a coarser one", listed(few, "over_coarser")
+    )
 
 
 def _deep(cells: Table) -> Iterator[str]:
@@ -65,7 +67,9 @@ def _deep(cells: Table) -> Iterator[str]:
         spread_out(cells),
     )
     bad = cells[~(cells["over_best"] <= BASIN)]
-    yield _section(f"Deeper and wider: seeds above {BASIN:g} times the best", listed(bad))
+    yield _section(
+        f"Deeper and wider: seeds above {BASIN:g} times the best", listed(bad, "over_best")
+    )
 
 
 def _section(title: str, table: Table) -> str:
@@ -164,8 +168,8 @@ def _all(cell: Table) -> bool:
     return bool(cell["judged"].all())
 
 
-def listed(cells: Table) -> Table:
-    """A line for each cell, the worst first."""
+def listed(cells: Table, worst: str) -> Table:
+    """A line for each cell, the worst by a column first."""
     return pd.DataFrame(
         [
             {
@@ -183,7 +187,7 @@ def listed(cells: Table) -> Table:
                 "P/n": f"{row['n_params'] / row['n_train']:.2g}",
                 "stop": row["stop_reason"],
             }
-            for _, row in cells.sort_values("ratio", ascending=False, kind="stable").iterrows()
+            for _, row in cells.sort_values(worst, ascending=False, kind="stable").iterrows()
         ]
     )
 
