@@ -30,7 +30,7 @@ from benchmarks import accuracy_report
 from benchmarks.accuracy_targets import DEEP, SHALLOW, TARGETS
 from benchmarks.report import ONE_THREAD, measured_on, say
 from kansweep import __version__
-from kansweep.config.data import DataConfig
+from kansweep.config.data import N_TEST, DataConfig
 from kansweep.config.models import GridConfig, KANConfig
 from kansweep.config.run import RunConfig
 from kansweep.data.floor import floor
@@ -88,7 +88,7 @@ def rows(task: Task) -> list[dict[str, Any]]:
     batch = chain.Batch(
         source=source(config.data),
         n_train=task.n_train,
-        n_test=config.data.n_test,
+        n_test=config.data.n_test or N_TEST,
         seeds=task.seeds,
         kind=config.kind,
         shapes=tuple(shape(config, size) for size in task.grids),

@@ -50,10 +50,12 @@ def _shallow(cells: Table) -> Iterator[str]:
     yield _section("By target: median over seeds of test error over floor", by_target(cells))
     yield _section(
         f"Cells above {LISTED} times the floor, n ≥ 2000 and P/n < 0.1",
-        listed(plenty[~(plenty["ratio"] <= LISTED)]),
+        listed(plenty[~(plenty["ratio"] <= LISTED)], "ratio"),
     )
     few = cells[(cells["n_train"] < PLENTY) & (cells["over_coarser"] > REGRESSION)]
-    yield _section("Few points: the cells that are worse than a coarser one", listed(few))
+    yield _section(
+        "Few points: the cells that are worse than a coarser one", listed(few, "over_coarser")
+    )
 
 
 def _deep(cells: Table) -> Iterator[str]:
@@ -65,7 +67,9 @@ def _deep(cells: Table) -> Iterator[str]:
         spread_out(cells),
     )
     bad = cells[~(cells["over_best"] <= BASIN)]
-    yield _section(f"Deeper and wider: seeds above {BASIN:g} times the best", listed(bad))
+    yield _section(
+        f"Deeper and wider: seeds above {BASIN:g} times the best", listed(bad, "over_best")
+    )
 
 
 def _section(title: str, table: Table) -> str:
@@ -164,8 +168,8 @@ def _all(cell: Table) -> bool:
     return bool(cell["judged"].all())
 
 
-def listed(cells: Table) -> Table:
-    """A line for each cell, the worst first."""
+def listed(cells: Table, worst: str) -> Table:
+    """A line for each cell, the worst by a column first."""
     return pd.DataFrame(
         [
             {
@@ -183,7 +187,7 @@ def listed(cells: Table) -> Table:
                 "P/n": f"{row['n_params'] / row['n_train']:.2g}",
                 "stop": row["stop_reason"],
             }
-            for _, row in cells.sort_values("ratio", ascending=False, kind="stable").iterrows()
+            for _, row in cells.sort_values(worst, ascending=False, kind="stable").iterrows()
         ]
     )
 
@@ -245,7 +249,7 @@ def _change(part: Table) -> dict[str, object]:
         "cells": len(change),
         "median": _times(change.median()),
         "geometric mean": _times(float(np.exp(np.log(change).mean()))),
-        "90%": _times(change.quantile(0.9)),
+        "90%": _times(float(change.quantile(0.9))),
         "worst": _times(change.max()),
         "which": _worst(part, "change"),
         "best": _times(change.min()),
@@ -258,7 +262,7 @@ def _distribution(ratio: pd.Series) -> dict[str, object]:
     return {
         "cells": len(ratio),
         "median": _times(ratio.median()),
-        "90%": _times(ratio.quantile(0.9, interpolation="higher")),
+        "90%": _times(float(ratio.quantile(0.9, interpolation="higher"))),
         "worst": _times(ratio.max()),
         **{f"above {limit:g}": _share(ratio > limit) for limit in LIMITS},
     }
@@ -278,7 +282,7 @@ def _lines(cells: Table, line: Callable[[Table], dict[str, object]]) -> Table:
 def _worst(cells: Table, name: str) -> str:
     if cells[name].isna().all():
         return "-"
-    row = cells.loc[cells[name].idxmax()]
+    row = cells.nlargest(1, name).iloc[0]
     return f"{row['target']}, seed {row['seed']}"
 
 
