@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := benchmarks/.venv-peers
 
-.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines kills gallery ci clean
+.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines bench-tables kills gallery ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -43,6 +43,9 @@ bench-quick: $(INSTALLED) $(PEERS)/installed ## a minute's worth of bench; only 
 
 bench-engines: $(INSTALLED) ## measure the engines and a folder of 100,000 cells; writes benchmarks/ENGINES.md
 	$(BIN)/python -m benchmarks.engines $(ARGS)
+
+bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
+	$(BIN)/python -m benchmarks.tables $(ARGS)
 
 kills: $(INSTALLED) ## kill a sweep with -9 at twelve moments by each of three engines, and compare
 	$(BIN)/python -m benchmarks.kills
