@@ -190,9 +190,9 @@ def finite(error: float | None) -> float:
 
 
 def summed_up(rows: pd.DataFrame) -> pd.DataFrame:
-    """Over the seeds of a cell: medians of the test RMSE over those of the linear regression
-    and of the true function and over the noise, and the worst over the spread; then the same of
-    the true function and of the linear regression."""
+    """Over the seeds of a cell: the median of the test RMSE over linear regression's, over the
+    noise on the same rows and over the noise's standard deviation, its largest over the spread,
+    and what those would be of the true function and of the linear regression."""
     ratios = rows[KEYS].assign(
         linear=rows["test_rmse"] / rows["linear_rmse"],
         noise=rows["test_rmse"] / rows["true_rmse"],
