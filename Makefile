@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := benchmarks/.venv-peers
 
-.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines bench-accuracy kills gallery ci clean
+.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines bench-accuracy bench-tables kills gallery ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -46,6 +46,9 @@ bench-engines: $(INSTALLED) ## measure the engines and a folder of 100,000 cells
 
 bench-accuracy: $(INSTALLED) ## errors over floors on many targets; writes benchmarks/ACCURACY.md
 	$(BIN)/python -m benchmarks.accuracy --report benchmarks/ACCURACY.md $(ARGS)
+
+bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
+	$(BIN)/python -m benchmarks.tables $(ARGS)
 
 kills: $(INSTALLED) ## kill a sweep with -9 at twelve moments by each of three engines, and compare
 	$(BIN)/python -m benchmarks.kills

@@ -16,21 +16,30 @@ from torch import Tensor
 
 from kansweep.networks.jacobian import jacobian, sensitivities
 from kansweep.networks.kan import KAN
-from kansweep.networks.layer import Activation, Layer
+from kansweep.networks.layer import Activation, Layer, edges
 
-# Hidden grids reach beyond the training values, since fresh points go further than those did: as far
-# again as the outermost MARGIN_POINTS gaps at that end, but no further than this share of the range.
-MARGIN_POINTS, MARGIN = 3, 0.05
+# Hidden grids reach beyond the training values, as far as fresh values can go but at most by this
+# share of the range: grids that are 5% wider are 1.05^(k+1) times worse.
+import os
+MARGIN = float(os.environ.get("K_M",0.05))
+GAPM = float(os.environ.get("K_G",0.05))
+_PLACES = 4  # of each interval at which the extremes of a spline are looked for
 
 
-def margins(s: Tensor) -> Tensor:
-    """By which share of their range the grid for values s reaches beyond its low and its high end:
-    (R, n, O) -> (R, O, 2)."""
-    few = min(MARGIN_POINTS + 1, s.shape[1])
-    low, high = s.topk(few, dim=1, largest=False).values, s.topk(few, dim=1).values
-    gaps = torch.stack([low[:, -1] - low[:, 0], high[:, 0] - high[:, -1]], dim=2)
-    span = (high[:, 0] - low[:, 0])[..., None]
-    return (gaps / span).nan_to_num(MARGIN).clamp(max=MARGIN)
+def margins(layer: Layer, s: Tensor, k: int) -> Tensor:
+    """By which share of the range of its outputs s (R, n, O) the grids for them reach beyond the low
+    and the high end: (R, O, 2)."""
+    low, high = s.amin(1), s.amax(1)
+    few = min(4, s.shape[1])
+    gap = torch.stack([s.topk(few, dim=1, largest=False).values[:, -1] - low, high - s.topk(few, dim=1).values[:, -1]], dim=2)
+    grid_size = layer.coef.shape[3] - k
+    places = torch.linspace(0, 1, _PLACES * grid_size + 1, dtype=s.dtype, device=s.device)
+    x = layer.lower[:, None] + (layer.upper - layer.lower)[:, None] * places[:, None]
+    values = edges(layer, x, k)  # (R, q, I, O)
+    beyond = torch.stack([low - values.amin(1).sum(1), values.amax(1).sum(1) - high], dim=2)
+    span = (high - low)[..., None]
+    share = (beyond / span).nan_to_num(MARGIN)
+    return torch.minimum(share.clamp(min=0), (gap / span).nan_to_num(MARGIN).clamp(MARGIN, max(GAPM, MARGIN)))
 
 
 def mid_and_half(s: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:

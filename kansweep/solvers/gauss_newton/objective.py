@@ -46,7 +46,7 @@ def hidden_margins(kan: KAN, x: Tensor) -> tuple[Tensor, ...]:
     found = []
     for layer in kan.layers[:-1]:
         x = activate(layer, x, kan.k)[1]
-        found.append(margins(x))
+        found.append(margins(layer, x, kan.k))
     return tuple(found)
 
 
