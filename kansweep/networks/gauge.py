@@ -20,9 +20,7 @@ from kansweep.networks.layer import Activation, Layer, edges
 
 # Hidden grids reach beyond the training values, as far as fresh values can go but at most by this
 # share of the range: grids that are 5% wider are 1.05^(k+1) times worse.
-import os
-MARGIN = float(os.environ.get("K_M",0.05))
-GAPM = float(os.environ.get("K_G",0.05))
+MARGIN = 0.05
 _PLACES = 4  # of each interval at which the extremes of a spline are looked for
 
 
@@ -30,16 +28,13 @@ def margins(layer: Layer, s: Tensor, k: int) -> Tensor:
     """By which share of the range of its outputs s (R, n, O) the grids for them reach beyond the low
     and the high end: (R, O, 2)."""
     low, high = s.amin(1), s.amax(1)
-    few = min(4, s.shape[1])
-    gap = torch.stack([s.topk(few, dim=1, largest=False).values[:, -1] - low, high - s.topk(few, dim=1).values[:, -1]], dim=2)
     grid_size = layer.coef.shape[3] - k
     places = torch.linspace(0, 1, _PLACES * grid_size + 1, dtype=s.dtype, device=s.device)
     x = layer.lower[:, None] + (layer.upper - layer.lower)[:, None] * places[:, None]
     values = edges(layer, x, k)  # (R, q, I, O)
     beyond = torch.stack([low - values.amin(1).sum(1), values.amax(1).sum(1) - high], dim=2)
     span = (high - low)[..., None]
-    share = (beyond / span).nan_to_num(MARGIN)
-    return torch.minimum(share.clamp(min=0), (gap / span).nan_to_num(MARGIN).clamp(MARGIN, max(GAPM, MARGIN)))
+    return (beyond / span).nan_to_num(MARGIN).clamp(0, MARGIN)
 
 
 def mid_and_half(s: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
