@@ -9,13 +9,14 @@ import pandas as pd
 from pandas import DataFrame
 
 from kansweep.data import floor
+from kansweep.data.knots import Spacing
 from kansweep.data.targets import TARGETS
 from kansweep.kinds import KINDS
 from kansweep.laws import cells, findings
 from kansweep.laws.cells import Rules
 from kansweep.laws.findings import Study
 
-_SHAPE = ["data", "k", "width", "size"]  # all that a floor depends on
+_SHAPE = ["data", "k", "width", "size", "spacing"]  # all that a floor depends on
 
 
 def of_one(results: DataFrame, x: str | None = None, margin: float = cells.DEFAULT.margin) -> Study:
@@ -77,6 +78,6 @@ def with_floor(results: DataFrame) -> DataFrame:
     return results.assign(floor_rmse=floors)
 
 
-def _floor(data: str, k: int, width: str, grid_size: int) -> float | None:
+def _floor(data: str, k: int, width: str, grid_size: int, spacing: Spacing) -> float | None:
     hidden = tuple(map(int, width.split("-")[1:-1]))
-    return floor.floor(TARGETS[data], hidden, int(k), int(grid_size))
+    return floor.floor(TARGETS[data], hidden, int(k), int(grid_size), spacing)

@@ -29,7 +29,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from itertools import repeat
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +36,9 @@ from scipy import fft
 from scipy.interpolate import BSpline
 
 from kansweep.data import knots
+from kansweep.data.knots import Spacing
 from kansweep.data.splines import Grid, adapted_grid, best_spline, equal_grid
 from kansweep.data.targets import Array, Edge, Target, Univariate
-
-Spacing = Literal["uniform", "adaptive", "quantile"]
 
 _BINS = 2**14  # of a node's range, at least; and at least _BINS_PER_INTERVAL of each interval
 _BINS_PER_INTERVAL = 64

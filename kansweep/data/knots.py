@@ -9,9 +9,13 @@ from one to the next. Source: de Boor, A Practical Guide to Splines, chapter XII
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from kansweep.data.targets import Array
+
+Spacing = Literal["uniform", "adaptive", "quantile"]  # of a grid's knots
 
 _SHARE = 0.05  # of the density is uniform: no interval is wider than 1 / (_SHARE G)
 _NARROWEST = 1e-10  # interval, about: narrower ones near -1 or 1 are lost in the round-off of x

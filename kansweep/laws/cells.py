@@ -166,8 +166,8 @@ def of_curve(cells: DataFrame, row: Series) -> DataFrame:
 
 
 def complete(results: DataFrame) -> DataFrame:
-    """The rows with `model`, `size` and `noise`, which those of older versions lack: of the default
-    kind, their grid sizes and none."""
+    """The rows with `model`, `size`, `noise` and `spacing`, which those of older versions lack: of
+    the default kind, their grid sizes, none and equal steps."""
     absent = [column for column in REQUIRED if column not in results]
     if "grid_size" not in results and "size" not in results:
         absent.append("grid_size")
@@ -179,7 +179,7 @@ def complete(results: DataFrame) -> DataFrame:
         size = size.where(size.notna(), results["grid_size"])
     filled = {
         name: results[name].where(results[name].notna(), value) if name in results else value
-        for name, value in (("model", kinds.DEFAULT), ("noise", 0.0))
+        for name, value in (("model", kinds.DEFAULT), ("noise", 0.0), ("spacing", "uniform"))
     }
     return results.assign(size=size.astype("int64"), **filled)
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.data.knots import adapted
+from kansweep.data.knots import Spacing, adapted
 from kansweep.networks import uneven
 from kansweep.networks.layer import (
     Activation,
@@ -33,7 +33,6 @@ from kansweep.networks.layer import (
 
 __all__ = ["KAN", "Activation", "Layer", "Shape", "activate", "edges", "silu_of", "where", "zeros"]
 
-Spacing = Literal["uniform", "adaptive", "quantile"]  # of knots
 
 # How splines go on beyond their grids; stored weights without this word are of another function.
 CONTINUATION = "linear"

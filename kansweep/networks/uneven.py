@@ -17,10 +17,10 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
+from kansweep.data.knots import at_quantiles
 from kansweep.networks import bspline
 from kansweep.networks.bspline import Array
 
-GRID_EPS = 0.02  # the uniform share of quantile knots, as pykan names it
 _ROUNDINGS = 16  # up to which a sum of terms that cancel tells nothing
 _SAME = 1e-12  # breaks so near are one, in quadrature
 
@@ -132,13 +132,11 @@ def resampled(breaks: Tensor, grid_size: int) -> Tensor:
 
 
 def quantiles(u: Tensor, grid_size: int) -> Tensor:
-    """Breaks between which samples u (R, n, I) of the unit interval are equally many, but for a
-    uniform share by which none is lost where samples repeat: (R, I, G + 1)."""
-    even = torch.linspace(0.0, 1.0, grid_size + 1, dtype=u.dtype, device=u.device)
-    places = torch.quantile(u.clamp(0.0, 1.0), even, dim=1).movedim(0, -1)  # (R, I, G + 1)
-    breaks = (1 - GRID_EPS) * places + GRID_EPS * even
-    breaks[..., 0], breaks[..., -1] = 0.0, 1.0
-    return breaks
+    """Breaks at quantiles of samples u (R, n, I) of the unit interval: (R, I, G + 1)."""
+    samples = u.nan_to_num(0.0).clamp(0.0, 1.0).sort(dim=1).values.double().cpu().numpy()
+    weights = np.ones(samples.shape[1])
+    placed = [[at_quantiles(one, weights, grid_size) for one in row.T] for row in samples]
+    return torch.from_numpy(np.array(placed)).to(u)
 
 
 def transferred(coef: Tensor, old: Tensor, new: Tensor, k: int) -> Tensor:

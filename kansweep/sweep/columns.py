@@ -83,6 +83,7 @@ RESULTS = (
     Column("start_grid", "int64", "intervals", "grid at which its chain began from nothing"),
     Column("size", "int64", "", "what the network grows along: grid size or width"),
     Column("noise", "float64", OUTPUT, "standard deviation of the training outputs' noise"),
+    Column("spacing", "string", "", "of the knots, where networks have a grid, as `grid.spacing`"),
 )
 
 REQUIRED = tuple(column.name for column in RESULTS if column.required)

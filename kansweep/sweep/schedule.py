@@ -98,6 +98,7 @@ def described(task: Task, cell: Cell) -> dict[str, Any]:
         "device": config.device,
         "version": __version__,
         "size": cell.size,
+        "spacing": config.grid.spacing if config.kind.on_grid else None,
     }
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -15,6 +15,7 @@ from kansweep.config.data import N_TEST
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.data import floor, sources
+from kansweep.data.knots import Spacing
 from kansweep.engines.signals import interrupts_later
 from kansweep.kinds import Kind
 from kansweep.networks.protocol import Network, Shape
@@ -124,7 +125,8 @@ def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
     order = config.model.order
     if config.kind.has_theory and order is not None:
         hidden = layer_widths(config, cell.size)[1:-1]
-        facts["floor_rmse"] = floor.floor(target, hidden, order, cell.size)
+        spacing = cast(Spacing, config.grid.spacing)
+        facts["floor_rmse"] = floor.floor(target, hidden, order, cell.size, spacing)
     return facts
 
 
