@@ -171,7 +171,7 @@ def _sum(edges: Iterable[Edge], laws: dict[int, _Law], splines: _Splines) -> _La
         jets += repeat(jet, count)
     total: Array = fft.irfft(reduce(_product, jets), size)
     total[:, total[0] <= _RARE * total[0].max()] = 0.0
-    points: Array = lower + step * np.arange(size)
+    points = np.asarray(lower + step * np.arange(size), dtype=np.float64)
     return _Law(lower, upper, points, total, step)
 
 
