@@ -42,6 +42,7 @@ from kansweep.data.targets import Array, Edge, Target, Univariate
 
 _BINS = 2**14  # of a node's range, at least; and at least _BINS_PER_INTERVAL of each interval
 _BINS_PER_INTERVAL = 64
+_PIECES = 2**12  # of an input's range, at least, for breaks that are not equal
 _RARE = 1e-12  # a bin less likely, against the likeliest, is lost in the transform's round-off
 
 
@@ -91,7 +92,7 @@ def floor(
     for layer in target.structure:
         sums = {edge.sink: [e for e in layer if e.sink == edge.sink] for edge in layer}
         laws = {sink: _sum(edges, laws, splines) for sink, edges in sums.items()}
-    mean_square = np.mean([law.moments[2].sum() for law in laws.values()])
+    mean_square = np.mean([law.likely().moments[2].sum() for law in laws.values()])
     return float(np.sqrt(max(mean_square, 0.0)))
 
 
@@ -116,13 +117,19 @@ class _Law:
         spread = np.sqrt(np.maximum(square - mean**2, 0.0))
         return mean - spread, mean + spread
 
+    def likely(self) -> _Law:
+        """The same law without the points that have no probability."""
+        some = self.moments[0] > 0.0
+        return replace(self, points=self.points[some], moments=self.moments[:, some])
+
     def resolved(self, places: Array) -> _Law:
         """The same law at two Gauss points of each piece of the bins and of the intervals.
 
         Intervals may be narrower than a bin. The density is linear from one end of a bin to the
         other.
         """
-        share = np.arange(_BINS_PER_INTERVAL) / _BINS_PER_INTERVAL
+        pieces = max(_BINS_PER_INTERVAL, -(-_PIECES // (places.size - 1)))
+        share = np.arange(pieces) / pieces
         inner = places[:-1, None] + np.diff(places)[:, None] * share
         inside = self.points <= self.upper
         points, moments = self.points[inside], self.moments[:, inside]
@@ -133,10 +140,8 @@ class _Law:
             self.upper - points, self.step
         )  # of the bins beside a point
         density = moments / (reach / 2.0)
-        finer = np.stack([np.interp(u, points, row, 0.0, 0.0) for row in density])
-        finer *= np.tile(half, 2)
-        likely = finer[0] > 0.0
-        return replace(self, points=u[likely], moments=finer[:, likely])
+        finer = np.stack([np.interp(u, points, row) for row in density]) * np.tile(half, 2)
+        return replace(self, points=u, moments=finer).likely()
 
 
 def _input(domain: tuple[float, float], splines: _Splines) -> _Law:
@@ -163,20 +168,20 @@ def _sum(edges: Iterable[Edge], laws: dict[int, _Law], splines: _Splines) -> _La
         jet = fft.rfft(_spread((place - values[0]) / step, moments, size))
         jets += repeat(jet, count)
     total: Array = fft.irfft(reduce(_product, jets), size)
-    likely = total[0] > _RARE * total[0].max()
-    points = lower + step * np.arange(size)
-    return _Law(lower, upper, points[likely], total[:, likely], step)
+    total[:, total[0] <= _RARE * total[0].max()] = 0.0
+    points = np.asarray(lower + step * np.arange(size), dtype=np.float64)
+    return _Law(lower, upper, points, total, step)
 
 
 def _through(law: _Law, function: Univariate, splines: _Splines) -> tuple[Array, Array]:
     """Values of an edge at points of a law, (q,), and the moments of its error, (3, q)."""
     grid = splines.grid(function, law)
     spline = best_spline(function, grid, splines.k)
-    if splines.spacing != "uniform":
-        law = law.resolved(grid.places)
-        value = _linear_beyond(spline, law.lower, law.upper)
+    value: Univariate = spline
+    if splines.spacing == "uniform":
+        law = law.likely()
     else:
-        value = spline
+        law, value = law.resolved(grid.places), _linear_beyond(spline, law.lower, law.upper)
     values = function(law.points)
     errors = np.stack([value(law.points + error) - values for error in law.errors()])
     given = np.stack([np.ones_like(values), errors.mean(axis=0), (errors**2).mean(axis=0)])
