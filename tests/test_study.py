@@ -8,6 +8,8 @@ import pytest
 from cells import EXP_SIN_FLOOR, kans, mlps, published
 
 from kansweep import study
+from kansweep.data import floor
+from kansweep.data.targets import TARGETS
 from kansweep.figures import sets
 from kansweep.laws import findings, fits
 from kansweep.laws.cells import SPLITS
@@ -34,6 +36,10 @@ def test_the_floor_is_filled_in_where_it_is_known():
     )
     for other in others:
         assert study.with_floor(other)["floor_rmse"].isna().all()
+    fine = published().query("grid_size == 20 and n_train == 1000").assign(spacing="adaptive")
+    own = floor.floor(TARGETS["exp_sin"], (1,), 3, 20, "adaptive")
+    assert study.with_floor(fine)["floor_rmse"].unique() == pytest.approx(own)
+    assert own < 0.9 * EXP_SIN_FLOOR[20]
     old = study.with_floor(published().assign(floor_rmse=np.nan))
     assert old["floor_rmse"].equals(results["floor_rmse"])
 

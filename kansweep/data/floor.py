@@ -40,7 +40,6 @@ from kansweep.data.knots import Spacing
 from kansweep.data.splines import Grid, adapted_grid, best_spline, equal_grid
 from kansweep.data.targets import Array, Edge, Target, Univariate
 
-
 _BINS = 2**14  # of a node's range, at least; and at least _BINS_PER_INTERVAL of each interval
 _BINS_PER_INTERVAL = 64
 _PIECES = 2**12  # of an input's range, at least, for breaks that are not equal
@@ -170,7 +169,7 @@ def _sum(edges: Iterable[Edge], laws: dict[int, _Law], splines: _Splines) -> _La
         jets += repeat(jet, count)
     total: Array = fft.irfft(reduce(_product, jets), size)
     total[:, total[0] <= _RARE * total[0].max()] = 0.0
-    points: Array = lower + step * np.arange(size)
+    points = np.asarray(lower + step * np.arange(size), dtype=np.float64)
     return _Law(lower, upper, points, total, step)
 
 

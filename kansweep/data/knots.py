@@ -17,7 +17,7 @@ from kansweep.data.targets import Array
 
 Spacing = Literal["uniform", "adaptive", "quantile"]  # of a grid's knots
 
-_SHARE = 0.05  # of the density is uniform: no interval is wider than 1 / (_SHARE G)
+_SHARE = 0.02  # of the density is uniform: no interval is wider than 1 / (_SHARE G)
 _NARROWEST = 1e-10  # interval, about: narrower ones near -1 or 1 are lost in the round-off of x
 _ROUND_OFF = 1e-9  # jumps, against the derivative itself, that tell nothing
 _GRID_EPS = 0.02  # of ``at_quantiles`` is uniform, as in pykan
@@ -67,14 +67,13 @@ def _with_ends(inner: Array) -> Array:
 def _continued(values: Array) -> float:
     """The value before the first: the same, or greater by as much as the first is than the second.
 
-    So a singularity at an end is found in few steps. Where it is not one but a zero that the second
-    value happens to be near, the third is not smaller in proportion.
+    So a singularity at an end is found in few steps. The second must exceed the third: it could be
+    near a zero otherwise.
     """
     if values.size < 3:
         return float(values[0])
-    first, second, third = np.maximum(values[:3], 1e-100)
-    # Powers of x have first / second < (second / third)^2 at 1, 2 and 3, or a power of these.
-    return float(values[0] * max(1.0, min(first / second, (second / third) ** 2)))
+    first, second, third = np.maximum(values[:3], np.finfo(np.float64).tiny)
+    return float(values[0] * (first / second if first > second > third else 1.0))
 
 
 def _smoothed(square: Array) -> Array:

@@ -133,7 +133,7 @@ def resampled(breaks: Tensor, grid_size: int) -> Tensor:
 
 def quantiles(u: Tensor, grid_size: int) -> Tensor:
     """Breaks at quantiles of samples u (R, n, I) of the unit interval: (R, I, G + 1)."""
-    samples = u.clamp(0.0, 1.0).sort(dim=1).values.double().cpu().numpy()
+    samples = u.nan_to_num(0.0).clamp(0.0, 1.0).sort(dim=1).values.double().cpu().numpy()
     weights = np.ones(samples.shape[1])
     placed = [[at_quantiles(one, weights, grid_size) for one in row.T] for row in samples]
     return torch.from_numpy(np.array(placed)).to(u)

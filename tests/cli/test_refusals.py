@@ -106,7 +106,7 @@ def performed(words: str) -> None:
         ("run model=mlp model.widths=[5,4]", "`model.widths` must be a list of positive integers"),
         ("run model=mlp model.activation=sigmoid", "`model.activation` must be tanh, silu, relu"),
         (
-            "run model=mlp grid.spacing=adaptive",
+            "run model=mlp solver=lbfgs grid.spacing=adaptive",
             "`grid.spacing` must be uniform for model=mlp; got",
         ),
         ("run grid.spacing=adaptiv", "`grid.spacing` must be uniform, adaptive or quantile; got"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from cells import PUBLISHED
-from nets import example, random_kan
+from nets import example, random_kan, uneven_kan
 
 from kansweep.config.solvers import LBFGSConfig
 from kansweep.data.sampling import Sampled
@@ -96,12 +97,27 @@ def test_grids_follow_the_samples_with_the_margin():
     np.testing.assert_allclose(first.upper, problem.x.amax(1) + 0.01, atol=1e-14)
 
 
-def test_a_replica_that_diverges_is_an_outcome():
+def test_grids_stretch_with_their_breaks_or_follow_the_quantiles_of_the_samples():
+    problem, net = example(200, (0, 1)), uneven_kan((2, 1, 1), grid_size=3).refined(30)
+    moved = published_recipe._with_grids_on(net, problem.x)
+    assert torch.equal(moved.layers[0].breaks, net.layers[0].breaks)
+    quantile = published_recipe._with_grids_on(replace(net, spacing="quantile"), problem.x)
+    first = quantile.layers[0]
+    np.testing.assert_allclose(first.upper, problem.x.amax(1) + 0.01, atol=1e-14)
+    counts = [np.histogram(problem.x[0, :, 0], first.knots(3)[0, 0, 3:-3])[0]]
+    assert np.ptp(counts) <= 4  # of 200 points in 30 intervals
+    for other in (moved, quantile):
+        assert (other(problem.x) - net(problem.x)).abs().max() < 5e-3
+
+
+@pytest.mark.parametrize("spacing", ["uniform", "quantile"])
+def test_a_replica_that_diverges_is_an_outcome(spacing):
     problem = example(30, (0, 1))
     x = problem.x.clone()
     x[0, 0] = torch.nan
     poisoned = Problem(x, problem.y, problem.domain, problem.seeds)
-    outcome = recipe(2).solve(recipe().start(EXAMPLE, problem), poisoned)
+    net = recipe().start(replace(EXAMPLE, spacing=spacing), problem)
+    outcome = recipe(2).solve(net, poisoned)
     assert outcome.stop_reason[0] == StopReason.NON_FINITE
     assert outcome.stop_reason[1] != StopReason.NON_FINITE
 

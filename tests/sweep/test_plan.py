@@ -70,6 +70,8 @@ def test_a_sweep_stored_before_a_setting_came_is_the_same():
     later = ("noise", "sampling", "formula", "target", "domain", "inputs", "output", "sha256")
     older = {**record, "data": {k: v for k, v in record["data"].items() if k not in later}}
     assert len(older["data"]) < len(record["data"])
+    older["grid"] = {k: v for k, v in record["grid"].items() if k != "spacing"}
+    assert older["grid"] != record["grid"]
     assert identity(older) == identity(record)
     assert keys(from_record(older)) == keys(SMALL)
 

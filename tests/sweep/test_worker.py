@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from runs import CELLS, CONFIG, Killed, Watch, place, run, table
 
-from kansweep.config.models import MLPConfig
+from kansweep.config.data import DataConfig
+from kansweep.config.models import GridConfig, MLPConfig
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
+from kansweep.data import floor
+from kansweep.data.targets import TARGETS
 from kansweep.engines import EngineError
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.lbfgs import LBFGS
@@ -20,7 +24,7 @@ from kansweep.solvers.published import PublishedRecipe
 from kansweep.sweep import schedule, worker
 from kansweep.sweep.plan import planned
 from kansweep.sweep.refusals import StoreError
-from kansweep.sweep.store import Store
+from kansweep.sweep.store import Store, read_results
 
 
 def test_a_worker_whose_run_no_longer_has_the_folder_stops_and_marks_nothing_failed(
@@ -176,3 +180,20 @@ def test_a_solver_is_made_with_every_setting():
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(ConfigError, match="`device` must be one that is there; got cuda:99"):
         worker.check_device("cuda:99")
+
+
+@pytest.mark.parametrize("spacing", ["adaptive", "quantile"])
+def test_a_chain_with_knots_of_its_own_goes_on_from_what_is_stored(tmp_path, spacing):
+    """Rows have the floor of such knots, weights have the breaks, and larger grids extend them."""
+    data = DataConfig(sizes=(60,), n_test=200)
+    small = RunConfig(seeds=[0], data=data, grid=GridConfig((4, 6), spacing))
+    run(tmp_path, small)
+    run(tmp_path, replace(small, grid=GridConfig((4, 6, 9), spacing)))
+    rows = read_results(tmp_path)
+    assert set(rows["spacing"]) == {spacing}
+    for row in rows.to_dict("records"):
+        own = floor.floor(TARGETS["exp_sin"], (1,), 3, row["grid_size"], spacing)
+        assert row["floor_rmse"] == pytest.approx(own)
+        state = np.load(tmp_path / "states" / f"{row['key']}.npz")
+        assert str(state["spacing"]) == spacing
+        assert state["start_grid"] == 4
