@@ -183,7 +183,7 @@ def listed(cells: Table, worst: str) -> Table:
                 "over best seed": _times(row["over_best"]),
                 "train": f"{row['train_rmse']:.1e}",
                 "test": f"{row['test_rmse']:.1e}",
-                "floor": f"{row['floor_rmse']:.1e}",
+                "floor": "-" if np.isnan(row["floor_rmse"]) else f"{row['floor_rmse']:.1e}",
                 "P/n": f"{row['n_params'] / row['n_train']:.2g}",
                 "stop": row["stop_reason"],
             }
