@@ -20,7 +20,8 @@ from kansweep.networks.layer import Activation, Layer, edges
 
 # Hidden grids reach beyond the training values, as far as fresh values can go but at most by this
 # share of the range: grids that are 5% wider are 1.05^(k+1) times worse.
-MARGIN = 0.05
+import os
+MARGIN = float(os.environ.get("K_M", 0.2))
 _PLACES = 4  # of each interval at which the extremes of a spline are looked for
 
 

@@ -103,7 +103,7 @@ class LM:
         carried = torch.ones_like(unit) if memory is None else memory[:, :layers] * growth
         if self.settings.penalty is None:
             start_at = unit * carried.nan_to_num(1.0)
-            least = unit * min(1.0, net.n_params / problem.x.shape[1])
+            import os; pn = net.n_params / problem.x.shape[1]; least = unit * float(os.environ.get("K_L0", 1)) * (pn if pn < 1 else pn ** float(os.environ.get("K_LQ", 0)))
             weight = Weight.estimated(net, problem.x.shape[1], start_at, least)
         else:
             weight = Weight.fixed(unit)
