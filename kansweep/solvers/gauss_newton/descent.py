@@ -28,7 +28,7 @@ from kansweep.solvers.contract import (
     output_spread,
     relative_gradient,
 )
-from kansweep.solvers.gauss_newton import reml
+from kansweep.solvers.gauss_newton import penalty, reml
 from kansweep.solvers.gauss_newton.linearised import linearise
 from kansweep.solvers.gauss_newton.objective import (
     Point,
@@ -104,7 +104,7 @@ def descend(
 ) -> Outcome[KAN]:
     """Minimise mean squared error / variance + w energy until every replica is done.
 
-    ``Outcome.memory`` is the weight, (R, L).
+    ``Outcome.memory`` are the weights, (R, L * 3).
     """
     search, steps, ended = _begin(kan, problem, weight, damping), 0, []
     while search.replica.numel():
@@ -192,7 +192,7 @@ def _iteration(search: Search, step: int) -> Iteration:
         grad_norm=search.grad_norm,
         accepted=search.rejections == 0,
         damping=search.damping,
-        penalty=search.weight.value[:, -1],
+        penalty=search.weight.value[:, -1, penalty.ROUGH],
     )
 
 
@@ -205,5 +205,5 @@ def _in_order(ended: list[tuple[Search, int, list[StopReason]]]) -> Outcome[KAN]
         tuple(steps[r] for r in order.tolist()),
         tuple(reasons[r] for r in order.tolist()),
         torch.cat([search.grad_norm for search, _, _ in ended])[order],
-        torch.cat([search.weight.value for search, _, _ in ended])[order],
+        torch.cat([search.weight.value for search, _, _ in ended]).flatten(1)[order],
     )

@@ -50,7 +50,7 @@ class Linearised:
         """B d, (R, P) -> (R, S)."""
         moved = (d[:, None] @ self.half)[:, 0]  # (R, H)
         scale = torch.nn.functional.pad(moved, (0, 1))[:, self.owner]
-        return penalty.differences(self.kan, d) - self.strain * scale
+        return penalty.strain(self.kan, d) - self.strain * scale
 
     def strain_pull(self, u: Tensor) -> Tensor:
         """B^T u, (R, S) -> (R, P)."""
@@ -60,12 +60,12 @@ class Linearised:
     def gradient(self, w: Tensor) -> Tensor:
         """Half the gradient of the objective, (R, P)."""
         pull = self.residual_pull(self.residual) / self.n_points
-        return pull + self.strain_pull(penalty.per_difference(self.kan, w) * self.strain)
+        return pull + self.strain_pull(penalty.per_row(self.kan, w) * self.strain)
 
     def product(self, w: Tensor, d: Tensor) -> Tensor:
         """A d, (R, P) -> (R, P)."""
         data = self.residual_pull(self.residual_change(d)) / self.n_points
-        weights = penalty.per_difference(self.kan, w)
+        weights = penalty.per_row(self.kan, w)
         return data + self.strain_pull(weights * self.strain_change(d))
 
     def data_gram(self) -> Tensor:
@@ -78,11 +78,26 @@ class Linearised:
         return self.rows.squared_norms() + 2 * lowrank.sum(2)
 
     def strain_factors(self) -> tuple[Tensor, Tensor]:
-        """L and F, (R, P, H) each, with B^T B = D^T D + L F^T + F L^T, a column a hidden node."""
-        nodes = range(self.half.shape[2])
-        parts = [penalty.transposed(self.kan, self.strain * (self.owner == node)) for node in nodes]
-        pull = self._by_node(self.strain.square())[:, None] / 2
-        return self.half, self.half * pull - (torch.stack(parts, dim=2) if parts else self.half)
+        """L (R, P, H) and F (R, P, H, 3), a column a hidden node and for F a kind of rows, with
+        B^T W B = C^T W C + L (w F)^T + (w F) L^T, w the weights of the node's layer."""
+        kinds = self._of_kinds()  # (3, S)
+        pull = [self._by_node(self.strain.square() * kind)[:, None] / 2 for kind in kinds]
+        own = [
+            torch.stack(
+                [penalty.transposed(self.kan, self.strain * (self.owner == node) * kind)
+                 for node in range(self.half.shape[2])] or [self.half[:, :, 0]], dim=2)
+            if self.half.shape[2] else self.half
+            for kind in kinds
+        ]
+        parts = [self.half * p - o for p, o in zip(pull, own, strict=True)]
+        return self.half, torch.stack(parts, dim=3)
+
+    def _of_kinds(self) -> Tensor:
+        """Which rows are of which kind, (3, S) of bool."""
+        sizes = torch.tensor(penalty.ranks(self.kan), device=self.strain.device)
+        kind = torch.arange(len(sizes), device=sizes.device) % penalty.KINDS
+        of_row = kind.repeat_interleave(sizes)
+        return of_row == torch.arange(penalty.KINDS, device=sizes.device)[:, None]
 
     def _by_node(self, values: Tensor) -> Tensor:
         """Sums over each hidden node's entries, (R, S) -> (R, H)."""
@@ -111,9 +126,7 @@ def linear(kan: KAN, rows: Jacobian, residual: Tensor) -> Linearised:
 def _with_strain(
     kan: KAN, rows: Jacobian, residual: Tensor, outer: Tensor, inner: Tensor, half: Tensor
 ) -> Linearised:
-    strain, owner = (
-        penalty.differences(kan, kan.theta()),
-        penalty.owners(kan.width, kan.grid_size, residual.device),
-    )
+    strain = penalty.strain(kan, kan.theta())
+    owner = penalty.owners(kan.width, kan.grid_size + kan.k, kan.k, residual.device)
     residual = residual.mT.contiguous()
     return Linearised(kan, rows, residual, strain, owner, outer, inner, half)

@@ -99,12 +99,17 @@ class LM:
         self, net: KAN, problem: Problem, memory: Tensor | None, observe: Observe | None
     ) -> Outcome[KAN]:
         unit = self._weight(problem, net.grid_size, net.k, len(net.layers))
-        growth, layers = net.grid_size**GROWTH, len(net.layers)
-        carried = torch.ones_like(unit) if memory is None else memory[:, :layers] * growth
+        # What is remembered of rough rows' weights has no units; the others have none anyway.
+        units = unit.clone()
+        units[..., penalty.ROUGH] *= net.grid_size**GROWTH
+        units[..., 1:] = 1.0
         if self.settings.penalty is None:
-            start_at = unit * carried.nan_to_num(1.0)
-            import os; pn = net.n_params / problem.x.shape[1]; least = unit * float(os.environ.get("K_L0", 1)) * (pn if pn < 1 else pn ** float(os.environ.get("K_LQ", 0)))
-            weight = Weight.estimated(net, problem.x.shape[1], start_at, least)
+            carried = unit
+            if memory is not None:
+                remembered = memory[:, : unit[0].numel()].view(unit.shape)
+                carried = torch.where(remembered.isnan(), unit, remembered * units)
+            least = unit * min(1.0, net.n_params / problem.x.shape[1])
+            weight = Weight.estimated(net, problem.x.shape[1], carried, least)
         else:
             weight = Weight.fixed(unit)
         if len(net.layers) > 2:
@@ -112,8 +117,9 @@ class LM:
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
         outcome = descend(net, problem, limits, weight, WARM_DAMPING, observe)
         error = start.training_error(outcome.net, problem).sqrt()
-        known = [outcome.memory / unit / growth, error[:, None], torch.full_like(error, net.grid_size)[:, None]]
-        return replace(outcome, memory=torch.cat(known, dim=1))
+        ended = [outcome.memory / units.flatten(1), error[:, None]]
+        ended.append(torch.full_like(ended[-1], net.grid_size))
+        return replace(outcome, memory=torch.cat(ended, dim=1))
 
     @property
     def _is_additive(self) -> bool:
@@ -141,8 +147,8 @@ class LM:
         return descend(kan, problem, limits, weight, damping).net
 
     def _weight(self, problem: Problem, grid_size: int, k: int, n_layers: int) -> Tensor:
-        w = (self.settings.penalty or 1.0) * penalty.weight(grid_size, k)
-        return problem.x.new_full((problem.x.shape[0], n_layers), w)
+        least = penalty.least(grid_size, k, self.settings.penalty or 1.0).to(problem.x)
+        return least.repeat(problem.x.shape[0], n_layers, 1)
 
     def _race(self, shape: Shape, problem: Problem) -> KAN:
         """A few seeds at a time, as many as memory bears with all their starts."""

@@ -26,10 +26,10 @@ class Point:
     activations: list[Activation]
     residual: Tensor  # (R, n, M)
     mse: Tensor  # (R,), summed over outputs
-    energy: Tensor  # (R, L), of each layer's edges
+    energy: Tensor  # (R, L, 3), of each layer's edges by kind
 
     def objective(self, w: Tensor) -> Tensor:
-        return self.mse + (w * self.energy).sum(1)
+        return self.mse + (w * self.energy).sum((1, 2))
 
     def __getitem__(self, replicas: Tensor) -> Point:
         return Point(
@@ -51,7 +51,7 @@ def hidden_margins(kan: KAN, x: Tensor) -> tuple[Tensor, ...]:
 
 
 def settle(kan: KAN, problem: Problem, w: Tensor, margin: tuple[Tensor, ...]) -> Point:
-    """Hidden values onto their grids, the last layer to its optimum at weights w (R, L)."""
+    """Hidden values onto their grids, the last layer to its optimum at weights w (R, L, 3)."""
     layers, activations, x = list(kan.layers), [], problem.x
     for index in range(len(layers) - 1):
         activation, s = activate(layers[index], x, kan.k)

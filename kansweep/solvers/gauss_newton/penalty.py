@@ -1,9 +1,17 @@
-"""The roughness penalty: w times the squared (k+2)-th differences of every edge's coefficients.
+"""The penalty: what it asks of an edge's coefficients, in rows of three kinds.
 
-On a uniform grid those differences are h^(k+2) times the spline's derivative of that order. The
-penalty at difference order k + 1 falls as h^(2k+1) G, like the squared error of the best spline
-times 1/G; one order more makes it vanish against that error as the grid is refined, yet it decides
-what the data leave open. The weight is in units of the output's variance.
+``ROUGH``: their (k+2)-th differences. On a uniform grid those are h^(k+2) times the spline's
+derivative of that order. The penalty at difference order k + 1 falls as h^(2k+1) G, like the squared
+error of the best spline times 1/G; one order more makes it vanish against that error as the grid is
+refined, yet it decides what the data leave open.
+
+``CURVED`` and ``STRAIGHT``: what those differences leave free, the polynomials in the index up to
+degree k + 1: the ones from degree 2 on, without which an edge is a straight line, and the slope,
+without which it vanishes (the second penalty of Marra and Wood, Computational Statistics and Data
+Analysis 55, 2011, in two parts). They count as mean squares over the coefficients, so that their
+weights mean the same on every grid. Only noise gives them a weight worth the name.
+
+Weights (R, L, 3) are in units of the output's variance, one for each layer and kind.
 """
 
 from __future__ import annotations
@@ -21,12 +29,22 @@ from torch import Tensor
 from kansweep.networks import bspline
 from kansweep.networks.kan import KAN
 
+Array = NDArray[np.float64]
+KINDS = 3
+ROUGH, CURVED, STRAIGHT = range(KINDS)
+
 
 @lru_cache
 def weight(grid_size: int, k: int) -> float:
     """|B_(2k+2)| / (2k+2)! / G: the squared constant of the best spline error, a grid interval."""
     order = 2 * k + 2
     return float(abs(bernoulli(order)[-1])) / factorial(order) / grid_size
+
+
+def least(grid_size: int, k: int, scale: float = 1.0) -> Tensor:
+    """The weights of the three kinds where there is no noise, (3,): multiples of ``weight``, and
+    nothing for what the rough rows leave free."""
+    return torch.tensor([scale * weight(grid_size, k), 0.0, 0.0], dtype=torch.float64)
 
 
 @lru_cache
@@ -39,105 +57,140 @@ def band(n_coef: int, order: int) -> NDArray[np.float64]:
     return out
 
 
-def differences(kan: KAN, theta: Tensor) -> Tensor:
-    """D theta, (R, P) -> (R, S): the differences of every edge, layer by layer."""
-    layers = kan.with_theta(theta).layers
-    return torch.cat(
-        [bspline.difference(layer.coef, kan.k + 2).flatten(1) for layer in layers], dim=1
-    )
+@lru_cache
+def _polynomials(n_coef: int, k: int) -> Array:
+    """Orthonormal polynomials in the index of degree 1 ... k + 1, over sqrt(K): (rows, K)."""
+    degrees = min(k + 1, n_coef - 1)
+    place = np.linspace(-1.0, 1.0, n_coef)
+    q, _ = np.linalg.qr(np.vander(place, degrees + 1, increasing=True))
+    return np.ascontiguousarray(q[:, 1:].T) / np.sqrt(n_coef)
 
 
-def transposed(kan: KAN, strain: Tensor) -> Tensor:
-    """D^T e, (R, S) -> (R, P). As differences again: the product D^T D would lose what is left
+def _rows(n_coef: int, k: int) -> tuple[int, int, int]:
+    """How many rows an edge has of each kind."""
+    free = min(k + 1, n_coef - 1)
+    return max(n_coef - k - 2, 0), free - 1, 1
+
+
+@lru_cache
+def _free(n_coef: int, k: int, like: tuple[torch.dtype, torch.device]) -> Tensor:
+    """``_polynomials`` in the order of the rows: curved ones, then the straight one."""
+    rows = _polynomials(n_coef, k)
+    with torch.inference_mode(False):
+        return torch.from_numpy(np.concatenate([rows[1:], rows[:1]])).to(like[1], like[0])
+
+
+def strain(kan: KAN, theta: Tensor) -> Tensor:
+    """C theta, (R, P) -> (R, S): layer by layer, in each the rough rows of its edges, then the
+    curved ones, then the straight ones."""
+    parts = []
+    for layer in kan.with_theta(theta).layers:
+        free = _free(layer.coef.shape[3], kan.k, (theta.dtype, theta.device))
+        left = layer.coef @ free.mT
+        parts += [bspline.difference(layer.coef, kan.k + 2), left[..., :-1], left[..., -1:]]
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def transposed(kan: KAN, e: Tensor) -> Tensor:
+    """C^T e, (R, S) -> (R, P). As differences again: the product D^T D would lose what is left
     of D c."""
-    order, parts, offset = kan.k + 2, [], 0
+    parts, pieces = [], iter(e.split(ranks(kan), dim=1))
     for layer in kan.layers:
-        edges, n_coef = layer.coef.shape[1:3], layer.coef.shape[3]
-        rows = n_coef - order
-        if rows > 0:
-            size = edges.numel() * rows
-            d = strain[:, offset : offset + size].reshape(-1, *edges, rows)
-            parts.append(bspline.difference_transposed(d, order).flatten(1))
-            offset += size
-        else:
-            parts.append(strain.new_zeros(strain.shape[0], edges.numel() * n_coef))
+        edges, n_coef = layer.coef.shape[:3], layer.coef.shape[3]
+        rough, curved, straight = (
+            next(pieces).reshape(*edges, rows) for rows in _rows(n_coef, kan.k)
+        )
+        free = _free(n_coef, kan.k, (e.dtype, e.device))
+        pull = torch.cat([curved, straight], dim=3) @ free
+        if rough.shape[3]:
+            pull = pull + bspline.difference_transposed(rough, kan.k + 2)
+        parts.append(pull.flatten(1))
         if layer.base is not None:
             parts.append(torch.zeros_like(layer.base).flatten(1))
     return torch.cat(parts, dim=1)
 
 
 def energy(kan: KAN) -> Tensor:
-    """Squared differences summed over the edges of each layer, (R, L)."""
-    squares = differences(kan, kan.theta()).square()
-    return torch.stack([part.sum(1) for part in squares.split(ranks(kan), dim=1)], dim=1)
+    """Squared rows summed by layer and kind, (R, L, 3)."""
+    squares = strain(kan, kan.theta()).square()
+    sums = torch.stack([part.sum(1) for part in squares.split(ranks(kan), dim=1)], dim=1)
+    return sums.unflatten(1, (-1, KINDS))
 
 
 def ranks(kan: KAN) -> list[int]:
-    """Rows of D of each layer: how many directions the penalty restrains."""
-    rows = max(kan.grid_size - 2, 0)
-    return [layer.n_outputs * layer.n_inputs * rows for layer in kan.layers]
+    """Rows by layer and kind: how many directions each restrains."""
+    rows = _rows(kan.grid_size + kan.k, kan.k)
+    return [layer.n_outputs * layer.n_inputs * n for layer in kan.layers for n in rows]
 
 
-def per_difference(kan: KAN, w: Tensor) -> Tensor:
-    """The weight of each difference, (R, L) -> (R, S)."""
-    return w[:, _layer_of_each(kan.width, kan.grid_size, w.device)]
-
-
-@lru_cache
-def _layer_of_each(width: tuple[int, ...], grid_size: int, device: torch.device) -> Tensor:
-    """The layer of each difference, (S,)."""
-    rows = max(grid_size - 2, 0)
-    sizes = torch.tensor([n_in * n_out * rows for n_in, n_out in itertools.pairwise(width)])
-    return torch.arange(len(width) - 1).repeat_interleave(sizes).to(device)
+def per_row(kan: KAN, w: Tensor) -> Tensor:
+    """The weight of each row, (R, L, 3) -> (R, S)."""
+    sizes = torch.tensor(ranks(kan), device=w.device)
+    return w.flatten(1).repeat_interleave(sizes, dim=1)
 
 
 @lru_cache
-def owners(width: tuple[int, ...], grid_size: int, device: torch.device) -> Tensor:
-    """The hidden node that each difference leads to, (S,); for the last layer their number, H."""
-    rows, parts, first = max(grid_size - 2, 0), [], 0
+def owners(width: tuple[int, ...], n_coef: int, k: int, device: torch.device) -> Tensor:
+    """The hidden node that each row leads to, (S,); for the last layer their number, H."""
+    parts, first = [], 0
     for n_in, n_out in itertools.pairwise(width):
         nodes = torch.arange(first, first + n_out, device=device)
-        parts.append(nodes.repeat_interleave(n_in * rows))
+        parts += [nodes.repeat_interleave(n_in * rows) for rows in _rows(n_coef, k)]
         first += n_out
     return torch.cat(parts).clamp(max=sum(width[1:-1]))
 
 
 def entries(kan: KAN) -> tuple[Tensor, Tensor, Tensor]:
-    """D^T D of all edges in float64: places in a flattened lower triangle (P * P,), values, and the
-    layer that each belongs to."""
+    """C^T C of all edges in float64: places in a flattened lower triangle (P * P,), values, and
+    the layer and kind, as an index into flattened weights, that each belongs to."""
     base, device = kan.layers[0].base is not None, kan.layers[0].coef.device
-    return _entries(kan.width, kan.grid_size, kan.k, base, device)
+    return _entries(kan.width, kan.grid_size + kan.k, kan.k, base, device)
 
 
 @lru_cache
 def _entries(
-    width: tuple[int, ...], grid_size: int, k: int, base: bool, device: torch.device
+    width: tuple[int, ...], n_coef: int, k: int, base: bool, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    n_coef = grid_size + k
-    lower = band(n_coef, k + 2)
-    column, depth = np.nonzero(lower)
+    lower = _lower_entries(n_coef, k)
     first, layer, offset = [], [], 0
     for index, (n_in, n_out) in enumerate(itertools.pairwise(width)):
         first.append(offset + n_coef * np.arange(n_in * n_out))
         layer.append(np.full(n_in * n_out, index))
         offset += n_in * n_out * (n_coef + base)
-    at = np.concatenate(first)[:, None] + column  # (E, entries)
-    places = (at + depth) * offset + at
-    values = np.broadcast_to(lower[column, depth], places.shape)
-    layers = np.broadcast_to(np.concatenate(layer)[:, None], places.shape)
-    place, value, layer_of = (
-        torch.from_numpy(part.flatten()).to(device) for part in (places, values, layers)
+    at = np.concatenate(first)[:, None]  # (E, 1)
+    places, values, groups = [], [], []
+    for kind, (row, column, value) in enumerate(lower):
+        places.append(((at + row) * offset + at + column).ravel())
+        values.append(np.tile(value, len(at)))
+        groups.append(np.repeat(KINDS * np.concatenate(layer) + kind, len(value)))
+    place, value_of, group = (
+        torch.from_numpy(np.concatenate(part)).to(device) for part in (places, values, groups)
     )
-    return place, value, layer_of
+    return place, value_of, group
+
+
+def _lower_entries(n_coef: int, k: int) -> list[tuple[Array, Array, Array]]:
+    """Of one edge and each kind: row, column and value of the lower triangle of C^T C."""
+    stiff = band(n_coef, k + 2)
+    column, depth = np.nonzero(stiff)
+    found = [(column + depth, column, stiff[column, depth])]
+    row, column = np.tril_indices(n_coef)
+    polynomials = _polynomials(n_coef, k)
+    for part in (polynomials[1:], polynomials[:1]):
+        found.append((row, column, (part.T @ part)[row, column]))
+    return found
 
 
 def diagonal(kan: KAN, w: Tensor) -> Tensor:
-    """The diagonal of D^T W D, weights (R, L) -> (R, P)."""
+    """The diagonal of C^T W C, weights (R, L, 3) -> (R, P)."""
+    n_coef = kan.grid_size + kan.k
+    stiff = band(n_coef, kan.k + 2)[:, 0]
+    squares = _polynomials(n_coef, kan.k) ** 2
+    of_edge = torch.from_numpy(np.stack([stiff, squares[1:].sum(0), squares[0]])).to(w)  # (3, K)
     parts = []
-    of_edge = torch.from_numpy(band(kan.grid_size + kan.k, kan.k + 2)[:, 0]).to(w)
     for layer, weight in zip(kan.layers, w.unbind(1), strict=True):
         edges = layer.n_outputs * layer.n_inputs
-        parts.append(weight[:, None] * of_edge.repeat(edges))
+        parts.append((weight @ of_edge).repeat(1, edges))
         if layer.base is not None:
             parts.append(torch.zeros_like(layer.base).flatten(1))
     return torch.cat(parts, dim=1)

@@ -24,7 +24,7 @@ PASSES, PASSES_WITH_BASE = 1, 2
 def with_best_last_layer(kan: KAN, x: Tensor, y: Tensor, w: Tensor) -> KAN:
     """The KAN whose last layer minimises mean squared error + w energy on its inputs x (R, n, I).
 
-    Every output has edges of its own and all share one matrix: y is (R, n, M), w is (R, 1).
+    Every output has edges of its own and all share one matrix: y is (R, n, M), w is (R, 1, 3).
     """
     layer = kan.layers[-1]
     rows = layer_rows(layer, x, kan.k)
@@ -34,7 +34,7 @@ def with_best_last_layer(kan: KAN, x: Tensor, y: Tensor, w: Tensor) -> KAN:
         return linear(outputs[m], rows, rows.product(outputs[m].theta())[:, 0] - y[:, :, m])
 
     # Edges share a constant (B-splines sum to one), hence a ridge of a few roundings.
-    ridge = torch.full_like(w[:, 0], 50 * torch.finfo(y.dtype).eps)
+    ridge = torch.full_like(w[:, 0, 0], 50 * torch.finfo(y.dtype).eps)
     lin = linearised(0)
     factored = system(lin).factored(w, ridge)
     for m in range(len(outputs)):

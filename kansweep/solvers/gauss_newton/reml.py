@@ -1,9 +1,9 @@
-"""The penalty's weight by restricted maximum likelihood (REML).
+"""The penalty's weights by restricted maximum likelihood (REML).
 
-Read as a mixed model, the penalty is a Gaussian prior of variance tau^2 on the differences D c, and
-what a spline cannot follow, noise included, is error of variance sigma^2; w = sigma^2 / (n tau^2).
-The update of Fellner and Schall (Wood and Fasiolo, Biometrics 73, 2017) moves it to where the
-likelihood of the linearised model is stationary,
+Read as a mixed model, the penalty is a Gaussian prior on the rows C c of a layer, of variance tau^2
+for each kind of them, and what a spline cannot follow, noise included, is error of variance sigma^2;
+w = sigma^2 / (n tau^2). The update of Fellner and Schall (Wood and Fasiolo, Biometrics 73, 2017) moves
+each weight to where the likelihood of the linearised model is stationary,
 
     w <- sigma^2 / n (rank - w tr A^-1 B^T B) / energy.
 
@@ -33,7 +33,8 @@ RELAXATION = 1.5  # of the logarithm: the update alone takes ever the same share
 # ratio to the weight that all layers would share, this many times the share of the data's degrees
 # of freedom that is left over, at most all of it.
 TRUST = 3.0
-IDLE = 2.0  # degrees of freedom below which a layer's weight hardly matters
+IDLE = 2.0  # degrees of freedom of rough rows below which their weight hardly matters
+FAINT = 0.05  # likewise of what the rough rows leave free
 MOST = 1e10  # beyond it, rounding of the penalty would drown what it leaves free, at G = 100 or so
 
 
@@ -41,20 +42,19 @@ MOST = 1e10  # beyond it, rounding of the penalty would drown what it leaves fre
 class Weight:
     """The penalty's weights of R replicas and whether they are still to be estimated."""
 
-    value: Tensor  # (R, L), one a layer
-    least: Tensor  # (R, L), they are never smaller
-    left: Tensor  # (R,), updates that may still be made; 0 once it is final
+    value: Tensor  # (R, L, 3), one a layer and kind of rows
+    least: Tensor  # (R, L, 3), they are never smaller
+    left: Tensor  # (R,), updates that may still be made; 0 once they are final
 
     @classmethod
     def fixed(cls, value: Tensor) -> Weight:
-        return cls(value, value, torch.zeros_like(value[:, 0], dtype=torch.long))
+        return cls(value, value, torch.zeros_like(value[:, 0, 0], dtype=torch.long))
 
     @classmethod
     def estimated(cls, kan: KAN, n_points: int, value: Tensor, least: Tensor) -> Weight:
         """To be estimated where there is something to estimate it from."""
-        enough = n_points * kan.width[-1] > 2 * unpenalised(kan)
-        usable = min(penalty.ranks(kan)) > 0 and enough
-        left = torch.full_like(value[:, 0], UPDATES if usable else 0, dtype=torch.long)
+        usable = n_points * kan.width[-1] > 2 * unpenalised(kan)
+        left = torch.full_like(value[:, 0, 0], UPDATES if usable else 0, dtype=torch.long)
         return cls(torch.maximum(value, least), least, left)
 
     @property
@@ -72,21 +72,24 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
         return weight
     w, energy = weight.value[chosen], point.energy[chosen]
     kan, observations = point.kan, point.residual[0].numel()
-    trace = system.trace(weight.value, chosen)  # (r, L)
-    freedom = torch.tensor(penalty.ranks(kan), device=w.device) - w * trace
-    objective = point.mse[chosen] + (w * energy).sum(1)
+    trace = system.trace(weight.value, chosen)  # (r, L, 3)
+    ranks = torch.tensor(penalty.ranks(kan), device=w.device).view(w.shape[1:])
+    freedom = ranks - w * trace
+    objective = point.mse[chosen] + (w * energy).sum((1, 2))
     variance = objective / (observations - unpenalised(kan))
     tiny = torch.finfo(energy.dtype).tiny  # an estimated trace may leave less than no freedom
     freedom, energy = freedom.clamp(min=tiny**0.5), energy.clamp(min=tiny)
-    each = (variance[:, None] * freedom / energy).log()
-    shared = (variance * freedom.sum(1) / energy.sum(1)).log()[:, None]
-    edf = unpenalised(kan) + freedom.sum(1)
-    trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None]
+    each = (variance[:, None, None] * freedom / energy).log()
+    shared = (variance[:, None] * freedom.sum(1) / energy.sum(1)).log()[:, None]
+    edf = unpenalised(kan) + freedom.sum((1, 2))
+    trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None, None]
     new = (shared + trust * (each - shared)).exp()
-    new = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
+    bounded = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
+    new = torch.where(w > 0, bounded, new)
     new = torch.maximum(new, weight.least[chosen]).clamp(max=MOST).to(w)
-    near = ((new / w).log().abs() < NEAR) | (freedom < IDLE)
-    near = near.all(1) & torch.isfinite(trace).all(1)  # a trace that failed decides nothing
+    idle = torch.tensor([IDLE, FAINT, FAINT], device=w.device)
+    near = ((new / w).log().abs() < NEAR) | (freedom < idle) | (ranks == 0)
+    near = near.all(2).all(1) & torch.isfinite(trace).flatten(1).all(1)
     value, left = weight.value.clone(), weight.left.clone()
     value[chosen] = new
     left[chosen] = torch.where(near, 0, left[chosen] - 1)
@@ -94,8 +97,6 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
 
 
 def unpenalised(kan: KAN) -> int:
-    """Parameters that the penalty leaves free, less those that change nothing: each hidden node's
-    affine gauge, and on which of a node's edges its constant lies."""
-    gauge = 2 * sum(kan.width[1:-1])
-    gauge += sum(layer.n_outputs * (layer.n_inputs - 1) for layer in kan.layers)
-    return kan.n_params - sum(penalty.ranks(kan)) - gauge
+    """Parameters that the penalty leaves free: the outputs' constants, and silu's weights."""
+    base = 0 if kan.layers[0].base is None else sum(part.base.shape[1:].numel() for part in kan.layers if part.base is not None)
+    return kan.width[-1] + base

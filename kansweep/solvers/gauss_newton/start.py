@@ -98,14 +98,14 @@ def _raced(net: KAN, field: Problem, scale: float) -> KAN:
     most = max(1, int(FRESH * field.x.shape[1]))
     points = slice(0, min(POINTS * net.n_params, most))
     part = replace(field, x=field.x[:, points], y=field.y[:, points])
-    w = field.x.new_full((net.n_replicas, len(net.layers)), 1.0)
-    w = w * scale * penalty.weight(net.grid_size, net.k)
+    w = penalty.least(net.grid_size, net.k, scale).to(field.x)
+    w = w.repeat(net.n_replicas, len(net.layers), 1)
     net = annealed(net, part, w, RACE_LIMITS, DAMPING)
     return descend(net, part, RACE_LIMITS, Weight.fixed(w), DAMPING).net
 
 
 def annealed(net: KAN, problem: Problem, w: Tensor, limits: Limits, damping: float) -> KAN:
-    """The KAN after descents under penalties from far too stiff to w, (R, L), which is left out."""
+    """The KAN after descents under penalties from far too stiff to w, (R, L, 3), which is left out."""
     for stiffness in STIFFNESS:
         net = descend(net, problem, limits, Weight.fixed(w * stiffness), damping).net
     return net

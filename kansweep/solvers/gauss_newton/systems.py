@@ -39,12 +39,12 @@ class Factored(Protocol):
 
 
 class System(Protocol):
-    """A Gauss-Newton system A at any weights (R, L) and damping (R,)."""
+    """A Gauss-Newton system A at any weights (R, L, 3) and damping (R,)."""
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored: ...
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        """tr(A^-1 B^T B) by layer of the differences, of some replicas: an index (r,) -> (r, L).
+        """tr(A^-1 B^T B) by layer and kind of rows, of some replicas: an index (r,) -> (r, L, 3).
 
         NaN where A could not be factored.
         """
@@ -72,8 +72,8 @@ class Direct:
     """n A formed and factored, in float64; of symmetric matrices only the lower half is valid.
 
     ``data`` is J^T J (R, P, P) and ``data_diagonal`` its diagonal (R, P); ``strain_factors`` are L
-    and F (R, P, H) of ``Linearised``, of the hidden node's layer ``node_layer`` (H,); the entries
-    of D^T D are ``stiff`` at ``index`` of a flattened matrix, of ``layer``, all (entries,).
+    and F of ``Linearised``, of the hidden node's layer ``node_layer`` (H,); the entries of C^T C
+    are ``stiff`` at ``index`` of a flattened matrix, of ``group`` (layer and kind), all (entries,).
     """
 
     def __init__(self, lin: Linearised) -> None:
@@ -81,17 +81,18 @@ class Direct:
         self.data = lin.data_gram()
         self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain)
         self.strain_factors = [part.double() for part in lin.strain_factors()]
-        self.index, self.stiff, self.layer = penalty.entries(lin.kan)
+        self.index, self.stiff, self.group = penalty.entries(lin.kan)
         self.node_layer = _node_layers(lin.kan)
 
     def _matrix(self, w: Tensor, replicas: Tensor | slice) -> Tensor:
         scale = self.n * w.double()[replicas]
         matrix = self.data[replicas].clone()
-        matrix.flatten(1).index_add_(1, self.index, scale[:, self.layer] * self.stiff)
+        by_group = scale.flatten(1)[:, self.group]
+        matrix.flatten(1).index_add_(1, self.index, by_group * self.stiff)
         left, right = (part[replicas] for part in self.strain_factors)
         if left.shape[2]:
-            both = scale[:, None, self.node_layer].repeat(1, 1, 2) * torch.cat([left, right], 2)
-            matrix.baddbmm_(both, torch.cat([right, left], 2).mT)
+            right = (right * scale[:, None, self.node_layer]).sum(3)
+            matrix.baddbmm_(torch.cat([left, right], 2), torch.cat([right, left], 2).mT)
         return matrix
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
@@ -103,16 +104,17 @@ class Direct:
         return cholesky(matrix, shares(damping[replicas], diagonal, self.data_diagonal[replicas]))
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        factors = self._damped(w, torch.full_like(w[:, 0], TRACE_RIDGE), replicas)
+        factors = self._damped(w, torch.full_like(w[:, 0, 0], TRACE_RIDGE), replicas)
         inverse = factors.inverse()
         # Entries below the diagonal stand for two.
         twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)
         terms = inverse.flatten(1)[:, self.index] * (self.stiff * twice)
         left, right = (part[replicas] for part in self.strain_factors)
-        nodes = 2 * ((inverse @ left) * right).sum(1)  # (r, H)
-        total = terms.new_zeros(len(replicas), w.shape[1])
-        total.index_add_(1, self.layer, terms).index_add_(1, self.node_layer, nodes)
-        return torch.where(factors.failed[:, None], torch.nan, self.n * total)
+        nodes = 2 * ((inverse @ left)[..., None] * right).sum(1)  # (r, H, 3)
+        total = terms.new_zeros(len(replicas), w[0].numel())
+        total = total.index_add_(1, self.group, terms).view(-1, *w.shape[1:])
+        total.index_add_(1, self.node_layer, nodes)
+        return torch.where(factors.failed[:, None, None], torch.nan, self.n * total)
 
 
 class _Solved:
@@ -128,7 +130,7 @@ class _Solved:
 class Iterative:
     """A as a product, solved by conjugate gradients in the dtype that comes in.
 
-    ``data_diagonal`` (R, P) is that of J^T J / n, ``node_diagonal`` (R, P, H) what each hidden
+    ``data_diagonal`` (R, P) is that of J^T J / n, ``node_diagonal`` (R, P, H, 3) what each hidden
     node's range adds to the penalty's, ``data_band`` (R, E, K, k + 1) the lower band of J^T J / n
     that belongs to each edge's spline.
     """
@@ -137,7 +139,7 @@ class Iterative:
         self.lin = lin
         self.data_diagonal = lin.data_diagonal() / lin.n_points
         left, right = lin.strain_factors()
-        self.node_diagonal = 2 * left * right  # (R, P, H)
+        self.node_diagonal = 2 * left[..., None] * right
         self.data_band = torch.cat(lin.rows.bands(lin.kan), dim=1) / lin.n_points
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
@@ -147,14 +149,14 @@ class Iterative:
         """Hutchinson's estimate from a few vectors of signs, always the same ones."""
         lin = self.lin
         total = torch.zeros_like(w)
-        nearly = _Preconditioned(self, w, torch.full_like(w[:, 0], TRACE_RIDGE), PROBE_TOLERANCE)
+        nearly = _Preconditioned(self, w, torch.full_like(w[:, 0, 0], TRACE_RIDGE), PROBE_TOLERANCE)
         generator = torch.Generator().manual_seed(0)
         for _ in range(PROBES):
             signs = torch.randint(0, 2, (lin.strain.shape[1],), generator=generator)
             probe = (2.0 * signs - 1.0).to(lin.strain).expand_as(lin.strain)
             x, _ = nearly.solve(lin.strain_pull(probe))
             parts = (probe * lin.strain_change(x)).split(penalty.ranks(lin.kan), dim=1)
-            total = total + torch.stack([part.sum(1) for part in parts], dim=1)
+            total = total + torch.stack([part.sum(1) for part in parts], dim=1).view(w.shape)
         return total[replicas] / PROBES
 
 
@@ -165,7 +167,7 @@ class _Preconditioned:
     def __init__(self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float) -> None:
         self.lin, self.w, self.tolerance = parts.lin, w, tolerance
         kan = self.lin.kan
-        by_node = (w[:, None, _node_layers(kan)] * parts.node_diagonal).sum(2)
+        by_node = (w[:, None, _node_layers(kan)] * parts.node_diagonal).sum((2, 3))
         self.diagonal = parts.data_diagonal + penalty.diagonal(kan, w) + by_node
         ridge = shares(damping, self.diagonal, parts.data_diagonal) * self.diagonal
         # An unknown that nothing depends on stays where it is.
@@ -174,7 +176,8 @@ class _Preconditioned:
         stiff = torch.from_numpy(penalty.band(self.n_coef, kan.k + 2)).to(w)
         band = torch.nn.functional.pad(parts.data_band, (0, 2))
         edges = torch.tensor([a.n_outputs * a.n_inputs for a in kan.layers], device=w.device)
-        band = band + w.repeat_interleave(edges, dim=1)[:, :, None, None] * stiff
+        rough = w[:, :, penalty.ROUGH].repeat_interleave(edges, dim=1)
+        band = band + rough[:, :, None, None] * stiff
         raised, self.base = _split(kan, self.ridge + self.diagonal)
         # Range terms may lower a diagonal entry of A below that of the band, not the band's own.
         band[..., 0] = torch.maximum(raised, band[..., 0])
