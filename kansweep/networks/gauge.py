@@ -18,10 +18,11 @@ from kansweep.networks.jacobian import jacobian, sensitivities
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Activation, Layer, edges
 
-# Hidden grids reach beyond the training values, as far as fresh values can go but at most by this
-# share of the range: grids that are 5% wider are 1.05^(k+1) times worse.
-import os
-MARGIN = float(os.environ.get("K_M", 0.2))
+# Hidden grids reach beyond the training values as far as fresh ones can go on the domain, but by no
+# more than this share of the range. The composed best splines need that range too; a grid that
+# stops short of it leaves a straight line to a few fresh points, and one that goes far beyond the
+# data leaves them a polynomial.
+MARGIN = 0.2
 _PLACES = 4  # of each interval at which the extremes of a spline are looked for
 
 

@@ -75,16 +75,20 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     trace = system.trace(weight.value, chosen)  # (r, L, 3)
     ranks = torch.tensor(penalty.ranks(kan), device=w.device).view(w.shape[1:])
     freedom = ranks - w * trace
-    objective = point.mse[chosen] + (w * energy).sum((1, 2))
-    variance = objective / (observations - unpenalised(kan))
     tiny = torch.finfo(energy.dtype).tiny  # an estimated trace may leave less than no freedom
     freedom, energy = freedom.clamp(min=tiny**0.5), energy.clamp(min=tiny)
+    # What the rough rows leave free counts by its freedom and not by its energy, the same where
+    # its weights are right; on a new grid they are not, and would drown what is to be seen.
+    free = unpenalised(kan) + freedom[..., penalty.CURVED :].sum((1, 2))
+    rough = (w * energy)[..., penalty.ROUGH].sum(1)
+    variance = (point.mse[chosen] + rough) / (observations - free).clamp(min=1.0)
     each = (variance[:, None, None] * freedom / energy).log()
     shared = (variance[:, None] * freedom.sum(1) / energy.sum(1)).log()[:, None]
     edf = unpenalised(kan) + freedom.sum((1, 2))
     trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None, None]
     new = (shared + trust * (each - shared)).exp()
     bounded = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
+    bounded[..., penalty.CURVED :] = torch.minimum(bounded, new)[..., penalty.CURVED :]
     new = torch.where(w > 0, bounded, new)
     new = torch.maximum(new, weight.least[chosen]).clamp(max=MOST).to(w)
     idle = torch.tensor([IDLE, FAINT, FAINT], device=w.device)
