@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,6 @@ from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.descent import Limits, descend
-from kansweep.solvers.gauss_newton.projection import with_best_last_layer
 from kansweep.solvers.gauss_newton.reml import Weight
 
 DAMPING = 0.1  # much: far from an optimum the linear model holds for short steps only
@@ -46,18 +46,17 @@ def blank(shape: Shape, problem: Problem) -> KAN:
     )
 
 
-def additive(shape: Shape, problem: Problem, w: Tensor) -> KAN:
-    """y ~ sum_i phi_i(x_i) by linear least squares, and the identity after it; one hidden node.
+def additive(shape: Shape, problem: Problem, fit: Callable[[KAN, Problem], KAN]) -> KAN:
+    """y ~ sum_i phi_i(x_i), a linear model that ``fit`` trains, and the identity after it; one
+    hidden node.
 
     The first step of a fit of Phi(sum_i phi_i(x_i)): right where Phi is monotone, or nearly.
     """
     net = blank(shape, problem)
-    first = KAN(net.layers[:1], shape.k)
     mean_output = (problem.y / output_spread(problem.y)[:, None]).mean(2, keepdim=True)
-    first = with_best_last_layer(first, problem.x, mean_output, w)
+    first = fit(replace(net, layers=net.layers[:1]), replace(problem, y=mean_output))
     last = net.layers[1]
-    line = bspline.greville(last.lower, last.upper, shape.grid_size, shape.k)  # (R, 1, K)
-    identity = line[:, None].expand_as(last.coef)
+    identity = last.greville(shape.k)[:, None].expand_as(last.coef)
     return replace(net, layers=(first.layers[0], replace(last, coef=identity)))
 
 
