@@ -18,6 +18,9 @@ from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.reml import Weight
 
+# Input grids reach beyond the points by at most this share of their range; of n points spread evenly
+# one end in 150 is further from its nearest than REACHED_BY / n.
+REACH, REACHED_BY = 0.05, 5
 DAMPING = 0.1  # much: far from an optimum the linear model holds for short steps only
 
 # A race runs over these grids; after each, this many of twelve starts stay. Which start is good
@@ -32,16 +35,22 @@ POINTS, FRESH = 16, 0.9
 
 
 def blank(shape: Shape, problem: Problem) -> KAN:
-    """The KAN of a shape with every edge zero, its input grids on the domain."""
-    size = (problem.x.shape[0], shape.width[0])
-    lower, upper = (torch.as_tensor(end).to(problem.x).expand(size) for end in problem.domain)
-    domain = (lower.clone(), upper.clone())
+    """The KAN of a shape with every edge zero, its input grids on the domain, as far as the points
+    reach: the rows of a table that are not trained on may lie far beyond those that are, and there
+    a straight line is what is left to say."""
+    x = problem.x
+    low, high = x.amin(1), x.amax(1)  # (R, I)
+    reach = max(REACH, REACHED_BY / x.shape[1]) * (high - low)
+    lower, upper = (torch.as_tensor(end).to(x).expand_as(low) for end in problem.domain)
+    varies = high > low
+    lower = torch.where(varies, torch.maximum(lower, low - reach), lower)
+    upper = torch.where(varies, torch.minimum(upper, high + reach), upper)
     return kan.zeros(
         shape.width,
         shape.grid_size,
         shape.k,
         base=shape.base,
-        domain=domain,
+        domain=(lower, upper),
         spacing=shape.spacing,
     )
 
