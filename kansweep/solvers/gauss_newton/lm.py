@@ -19,8 +19,7 @@ from kansweep.solvers.gauss_newton.reml import Weight
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 ROUGHLY = 1e-2  # tolerance of a cold start
 COARSE = 6  # the grid on which inner functions follow from rough gradients
-RESCUE = 0.7  # of the training error: what a cold start must reach to replace a warm one
-TRAINED = 0.8  # of the points; the others choose among starts
+TRAINED = 0.9  # of the points; the others choose among starts
 STIFF = (1.0, 1.0, 0.1)  # weights of the three kinds of rows, on outputs of unit variance
 PROBE_STEPS = 2  # on twice the grid, for ``_converges``
 RACE_WORK = 2_000_000  # points times edges of all starts of a race; some hundreds of megabytes
@@ -100,8 +99,10 @@ class LM:
         self, net: KAN, problem: Problem, memory: Tensor | None, observe: Observe | None
     ) -> Outcome[KAN]:
         weight = self._estimated(net, problem)
-        if memory is not None and not bool(weight.is_final.all()):
-            weight = replace(weight, value=_carried(weight, net, memory))
+        if not bool(weight.is_final.all()):
+            value = torch.maximum(weight.value, _suggested(net, problem, weight.value))
+            value = value if memory is None else _carried(value, weight.least, net, memory)
+            weight = replace(weight, value=value)
         if len(net.layers) > 2:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
@@ -132,8 +133,6 @@ class LM:
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""
         weight = self._estimated(kan, problem)
-        if 2 * kan.n_params < problem.x.shape[1]:
-            weight = Weight.fixed(weight.value)  # near enough to tell the starts apart
         limits = Limits(most or self.settings.max_steps, ROUGHLY)
         return descend(kan, problem, limits, weight, damping).net
 
@@ -144,9 +143,9 @@ class LM:
         if self.settings.penalty is not None:
             return Weight.fixed(unit)
         n_points = problem.x.shape[1]
-        value = unit.clone()
+        value = unit
         if 2 * kan.n_params >= n_points:
-            value = torch.maximum(unit, unit.new_tensor(STIFF).expand_as(unit))
+            value = torch.maximum(value, unit.new_tensor(STIFF).expand_as(unit))
         least = unit * min(1.0, kan.n_params / n_points)
         return Weight.estimated(kan, n_points, value, least)
 
@@ -179,11 +178,8 @@ class LM:
         return converges
 
     def _better(self, net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
-        """The KAN with the rivals (r replicas) of the chosen replicas (r,) where those fit better."""
-        held_out = _part(problem[chosen], rest=True)
-        current = start.training_error(net[chosen], held_out)
-        error = start.training_error(rival, held_out).nan_to_num(torch.inf)
-        better = (error >= RESCUE**2 * current).logical_not()  # also where that ended in a NaN
+        """The KAN with the rivals (r replicas) of the chosen replicas (r,) where those are better."""
+        better = start.surpasses(rival, net[chosen], _part(problem[chosen], rest=True))
         lost = torch.zeros(net.n_replicas, dtype=torch.bool, device=chosen.device)
         lost[chosen] = better
         # Row r of the rivals, spread out to where seed r stands in the batch.
@@ -212,8 +208,18 @@ def _falls(outcome: Outcome[KAN], memory: Tensor) -> Tensor:
     return (now <= before * (coarse / fine) ** order) | (now < round_off) | before.isnan()
 
 
-def _carried(weight: Weight, net: KAN, memory: Tensor) -> Tensor:
-    """The weights to begin with on the next grid, (R, L, 3).
+def _suggested(kan: KAN, problem: Problem, unit: Tensor) -> Tensor:
+    """The weights that REML would begin with at a network, (R, L, 3), as if all rows were free."""
+    rows = penalty.ranks(kan)
+    ranks = torch.tensor(rows, device=unit.device).view(unit.shape[1:])
+    misfit = start.training_error(kan, problem)[:, None, None] / problem.x.shape[1]
+    energy = penalty.energy(kan)
+    stiff = unit.new_tensor(STIFF)
+    return torch.minimum(misfit * ranks / energy.clamp(min=torch.finfo(unit.dtype).tiny), stiff)
+
+
+def _carried(fresh: Tensor, least: Tensor, net: KAN, memory: Tensor) -> Tensor:
+    """The weights to begin with on the next grid, (R, L, 3); ``fresh`` where nothing is remembered.
 
     REML's weight is the ratio of the misfit's variance to that of differences, and these fall as
     G^-(2k+3) for any function. Where the misfit is noise it stays, where it is what splines cannot
@@ -223,10 +229,9 @@ def _carried(weight: Weight, net: KAN, memory: Tensor) -> Tensor:
     error, coarse = memory[:, -2], memory[:, -1]
     order = (-error.log() / coarse.log()).clamp(0, net.k + 1)
     growth = (net.grid_size / coarse) ** (GROWTH + 2 * (net.k + 1 - order))
-    value = memory[:, :-2].view(weight.value.shape).clone()
+    value = memory[:, :-2].view(fresh.shape).clone()
     value[..., penalty.ROUGH] *= growth[:, None]
-    value = torch.where(value.isnan(), weight.value, value)
-    return torch.maximum(value, weight.least)
+    return torch.maximum(torch.where(value.isnan(), fresh, value), least)
 
 
 def _replaced(outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN]) -> Outcome[KAN]:
