@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from nets import normalised, points, random_kan
+from nets import ABOVE, BELOW, mid_and_half, normalised, points, random_kan
 
 from kansweep.networks import kan as kans
-from kansweep.networks.gauge import MARGIN, balanced, mid_and_half
+from kansweep.networks.gauge import balanced
 
 
 @pytest.mark.parametrize("base", [False, True])
@@ -20,8 +20,9 @@ def test_hidden_values_span_the_grid_exactly(width, base):
     net = normalised(net, x)
     for layer in net.layers[:-1]:
         x = kans.edges(layer, x, net.k).sum(2)
-        np.testing.assert_allclose(x.amin(1), -1 / (1 + MARGIN), atol=1e-13)
-        np.testing.assert_allclose(x.amax(1), 1 / (1 + MARGIN), atol=1e-13)
+        total = 1 + BELOW + ABOVE
+        np.testing.assert_allclose(x.amin(1), -1 + 2 * BELOW / total, atol=1e-13)
+        np.testing.assert_allclose(x.amax(1), 1 - 2 * ABOVE / total, atol=1e-13)
 
 
 def test_only_the_outer_splines_stretch_and_silu_sees_what_it_saw():

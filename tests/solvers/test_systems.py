@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from nets import example, normal, normalised, points, random_kan
+from nets import example, mid_and_half, normal, normalised, points, random_kan
 from torch import Tensor
 from trainings import EXAMPLE, fresh_rmse, trained
 
-from kansweep.networks.gauge import mid_and_half
 from kansweep.networks.kan import KAN, edges
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import descent, penalty, start, systems
