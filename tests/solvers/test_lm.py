@@ -7,7 +7,7 @@ import pytest
 import torch
 from cells import EXP_SIN_FLOOR
 from nets import example, normalised, random_kan
-from trainings import EXAMPLE, fresh_rmse, trained
+from trainings import EXAMPLE, additive, fresh_rmse, trained
 
 from kansweep.config.solvers import LMConfig
 from kansweep.data.sampling import Sampled
@@ -25,7 +25,7 @@ from kansweep.sweep.samples import sample
 def test_it_ends_where_the_gradient_vanishes_and_says_so():
     problem = example(300, (0, 1))
     net = LM().start(EXAMPLE, problem)
-    weight = Weight.fixed(torch.full((2, 2), penalty.weight(5, 3)).double())
+    weight = Weight.fixed(penalty.least(5, 3).expand(2, 2, 3))
     outcome = descend(net, problem, Limits(200, 1e-12), weight, 1e-3)
     assert outcome.stop_reason == (StopReason.CONVERGED, StopReason.CONVERGED)
     assert (outcome.grad_norm < 1e-6).all()
@@ -33,7 +33,7 @@ def test_it_ends_where_the_gradient_vanishes_and_says_so():
 
 def test_no_step_raises_the_error_on_the_way():
     problem, seen = example(200, (3,)), []
-    net = start.additive(EXAMPLE, problem, torch.tensor([[penalty.weight(5, 3)]]).double())
+    net = additive(problem)
     outcome = LM(LMConfig(penalty=1.0)).solve(net, problem, observe=seen.append)
     assert [now.step for now in seen] == list(range(1, outcome.steps[0] + 1))
     errors = [now.rmse.item() for now in seen]
@@ -47,7 +47,7 @@ def test_no_step_raises_the_error_on_the_way():
 
 def test_a_limit_on_steps_is_kept_and_told():
     problem = example(100, (0,))
-    net = start.additive(EXAMPLE, problem, torch.tensor([[1e-8]]).double())
+    net = additive(problem)
     outcome = LM(LMConfig(max_steps=2)).solve(net, problem)
     assert (outcome.steps, outcome.stop_reason) == ((2,), (StopReason.STEP_LIMIT,))
 
