@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +18,8 @@ from kansweep.networks.kan import KAN, Shape, edges
 from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import descent, penalty, projection, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
-from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.linearised import linearise
+from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.objective import settle
 from kansweep.solvers.gauss_newton.reml import Weight, updated
 from kansweep.solvers.gauss_newton.systems import Direct, Iterative, system
@@ -101,7 +102,7 @@ def test_weights_maximise_the_restricted_likelihood_of_a_linear_model(
     assert model.likelihood(model.best(ours)) - model.likelihood(ours) < 0.05
 
 
-def repeated_updates(problem: Problem, grid_size: int, update=None, times: int = 100) -> np.ndarray:
+def repeated_updates(problem: Problem, grid_size: int, times: int = 100) -> np.ndarray:
     """Weights (3,) after so many updates from far off, none of them called the last one."""
     problem = replace(problem, y=problem.y / output_spread(problem.y)[:, None])
     net = blank(problem, grid_size)
@@ -110,7 +111,7 @@ def repeated_updates(problem: Problem, grid_size: int, update=None, times: int =
         point = settle(net, problem, value, ())
         lin = linearise(point.kan, point.activations, point.residual)
         one_more = Weight(value, 0 * value, torch.ones(1).long())
-        value = (update or updated)(one_more, point, system(lin), torch.tensor([True])).value
+        value = updated(one_more, point, system(lin), torch.tensor([True])).value
     return value[0, 0].numpy()
 
 
@@ -121,17 +122,22 @@ def test_the_updates_fixed_point_is_where_the_restricted_likelihood_is_stationar
     problem = waves(n_inputs, n, noise)
     found = repeated_updates(problem, grid_size)
     best = oracle(problem, grid_size).best(found)
-    np.testing.assert_allclose(found, best, rtol=1e-3)
+    at_most = 1e4  # as good as infinite, and the way there is long
+    np.testing.assert_allclose(found.clip(max=at_most), best.clip(max=at_most), rtol=1e-3)
 
 
-def test_what_an_even_function_does_not_need_is_held_by_a_large_weight():
-    """cos 3x has no slope, and the likelihood of weights says so."""
-    x = points(1, 200, 1)
-    y = torch.cos(3 * x) + 0.1 * normal(1, 200, 1, seed=2)
-    problem = Problem(x, y, (-1, 1), (0,))
-    ours = LM().solve(blank(problem, 10), problem).memory[0, :3].numpy()
-    model = oracle(problem, 10)
-    assert model.likelihood(model.best(ours)) - model.likelihood(ours) < 0.05
+@pytest.mark.parametrize(("n", "size"), [(100, 0.0), (400, 0.0), (400, 1.0)])
+def test_what_the_data_do_not_show_is_held_by_a_large_weight(n, size):
+    """Noise alone, or an even function, which has no slope: the likelihood's best weights are
+    infinite, and to be near it is to have large ones."""
+    seeds = tuple(range(16))
+    x = torch.cat([points(1, n, 1, seed=s) for s in seeds])
+    drawn = torch.cat([normal(1, n, 1, seed=50 + s) for s in seeds])
+    problem = Problem(x, size * torch.cos(3 * x) + 0.2 * drawn, (-1, 1), seeds)
+    memory = LM().solve(blank(problem, 12), problem).memory
+    for r in seeds:
+        ours, model = memory[r, :3].numpy().clip(1e-12), oracle(problem, 12, r)
+        assert model.likelihood(model.best(ours)) - model.likelihood(ours) < 0.5
 
 
 def test_a_noise_that_is_known_comes_back():
@@ -158,6 +164,37 @@ def ranges_and_bends(net: KAN) -> tuple[Tensor, Tensor]:
     return values.amax(1) - values.amin(1), (values - line).abs().amax(1)
 
 
+def rows_of(f: Callable[[Tensor], Tensor], n: int, noise: float, n_seeds: int = 8) -> Problem:
+    seeds = tuple(range(n_seeds))
+    x = torch.cat([points(1, n, 2, seed=s) for s in seeds])
+    drawn = torch.cat([normal(1, n, 1, seed=50 + s) for s in seeds])
+    return Problem(x, f(x) + noise * drawn, (-1, 1), seeds)
+
+
+def test_an_input_that_only_looks_active_has_an_edge_of_a_few_per_cent():
+    problem = rows_of(lambda x: torch.sin(3 * x[..., :1]), 400, 0.1)
+    ranges, _ = ranges_and_bends(LM().solve(blank(problem, 12), problem).net)
+    share = ranges[:, 1] / ranges[:, 0]
+    assert share.median() < 0.03
+    assert share.max() < 0.06
+
+
+def test_edges_become_straight_lines_where_the_data_are_linear_but_for_noise():
+    problem = rows_of(lambda x: x.sum(2, keepdim=True), 100, 0.1)
+    ranges, bends = ranges_and_bends(LM().solve(blank(problem, 12), problem).net)
+    assert ((ranges - 2).abs() < 0.1).all()
+    assert bends.median() < 0.01
+    assert bends.max() < 0.05
+
+
+def test_of_noise_alone_nothing_is_left():
+    """Least squares leaves sqrt(P / n) of the noise, half of it; linear regression a fifth."""
+    problem = rows_of(lambda x: 0 * x[..., :1], 100, 1.0)
+    net = LM().solve(blank(problem, 12), problem).net
+    fitted = net(points(8, 1000, 2, seed=9)) - problem.y.mean(1, keepdim=True)
+    assert fitted.square().mean((1, 2)).sqrt().median() < 0.1
+
+
 def test_a_weight_that_is_given_stays():
     problem = example(100, (0,))
     outcome = LM(LMConfig(penalty=3.0)).solve(
@@ -167,13 +204,3 @@ def test_a_weight_that_is_given_stays():
     seen = []
     LM(LMConfig(penalty=3.0)).solve(outcome.net, problem, observe=seen.append)
     assert {now.penalty.item() for now in seen} == {expected}
-
-
-def test_weights_are_carried_to_the_next_grid():
-    problem = example(300, (0,))
-    outcome = LM().solve(LM().start(EXAMPLE, problem), problem)
-    seen = []
-    LM().solve(outcome.net.refined(10), problem, outcome.memory * 50, seen.append)
-    fresh = []
-    LM().solve(outcome.net.refined(10), problem, None, fresh.append)
-    assert seen[0].penalty.item() > 10 * fresh[0].penalty.item()
