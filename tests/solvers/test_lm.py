@@ -214,7 +214,7 @@ def test_hidden_values_of_a_trained_network_span_their_grid():
 
 
 def carried(errors: list[float], finer: int = 20) -> np.ndarray:
-    """Growth of the weights (R, L, 3) from G = 10 to a finer grid, after so small training errors."""
+    """Growth of the weights (R, L, 3) from G = 10 to a finer grid, by training errors there."""
     net = random_kan((2, 1, 1), grid_size=finer, replicas=len(errors))
     fresh, least = (torch.full((len(errors), 2, 3), w).double() for w in (7.0, 1e-9))
     memory = torch.full((len(errors), 8), 2.0).double()
