@@ -1,9 +1,9 @@
 """The penalty: what it asks of an edge's coefficients, in rows of three kinds.
 
 ``ROUGH``: their (k+2)-th differences. On a uniform grid those are h^(k+2) times the spline's
-derivative of that order. The penalty at difference order k + 1 falls as h^(2k+1) G, like the squared
-error of the best spline times 1/G; one order more makes it vanish against that error as the grid is
-refined, yet it decides what the data leave open.
+derivative of that order. The penalty at difference order k + 1 falls as h^(2k+1) G, like the
+squared error of the best spline times 1/G; one order more makes it vanish against that error as
+the grid is refined, yet it decides what the data leave open.
 
 ``CURVED`` and ``STRAIGHT``: what those differences leave free, the polynomials in the index up to
 degree k + 1: the ones from degree 2 on, without which an edge is a straight line, and the slope,

@@ -1,11 +1,11 @@
 """A cold start for one hidden node behind any outer function: level sets by an eigenproblem.
 
-Of f = Phi(s), s = sum_i phi_i(x_i), the gradient is Phi'(s) times that of s: whatever Phi is, monotone
-or not, the gradient of s points along that of f. With s a sum of splines this is linear in their
-coefficients: s maximises the share of sum |grad s|^2 that lies along the gradients of the data, a
-generalised eigenproblem. Gradients of scattered data come from local quadratic fits, as in the
-outer product of gradients (Xia, Tong, Li and Zhu, J. R. Statist. Soc. B 64, 2002), of which this is
-the additive form.
+Of f = Phi(s), s = sum_i phi_i(x_i), the gradient is Phi'(s) times that of s: whatever Phi is,
+monotone or not, the gradient of s points along that of f. With s a sum of splines this is linear in
+their coefficients: s maximises the share of sum |grad s|^2 that lies along the gradients of the
+data, a generalised eigenproblem. Gradients of scattered data come from local quadratic fits, as in
+the outer product of gradients (Xia, Tong, Li and Zhu, J. R. Statist. Soc. B 64, 2002), of which
+this is the additive form.
 """
 
 from __future__ import annotations
