@@ -36,7 +36,8 @@ def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
     gain = own - theirs
     error = gain.std(1) / gain.shape[1] ** 0.5
     by_far = (theirs.mean(1) < BY_FAR**2 * own.mean(1)) & (gain.mean(1) > SURE * error)
-    return by_far | (own.mean(1).isnan() & ~theirs.mean(1).isnan())
+    better: Tensor = by_far | (own.mean(1).isnan() & ~theirs.mean(1).isnan())
+    return better
 
 
 def structured(net: KAN, problem: Problem) -> Tensor:
@@ -51,5 +52,5 @@ def _alike(x: Tensor, residual: Tensor) -> bool:
     places, r = x.cpu().numpy(), residual.cpu().numpy()
     places = places / np.maximum(np.ptp(places, axis=0), np.finfo(places.dtype).tiny)
     some = slice(0, NEIGHBOURS)
-    nearest = cKDTree(places).query(places[some], k=2)[1][:, 1]
+    nearest = np.asarray(cKDTree(places).query(places[some], k=2)[1])[:, 1]
     return bool((r[some] * r[nearest]).sum() > ALIKE * (r[some] ** 2).sum())

@@ -19,6 +19,7 @@ from __future__ import annotations
 import itertools
 from functools import lru_cache
 from math import comb, factorial
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,8 @@ def _polynomials(n_coef: int, k: int) -> Array:
     degrees = min(k + 1, n_coef - 1)
     place = np.linspace(-1.0, 1.0, n_coef)
     q, _ = np.linalg.qr(np.vander(place, degrees + 1, increasing=True))
-    return np.ascontiguousarray(q[:, 1:].T) / np.sqrt(n_coef)
+    rows: Array = np.ascontiguousarray(q[:, 1:].T) / np.sqrt(n_coef)
+    return rows
 
 
 def _rows(n_coef: int, k: int) -> tuple[int, int, int]:
@@ -114,7 +116,8 @@ def energy(kan: KAN) -> Tensor:
     """Squared rows summed by layer and kind, (R, L, 3)."""
     squares = strain(kan, kan.theta()).square()
     sums = torch.stack([part.sum(1) for part in squares.split(ranks(kan), dim=1)], dim=1)
-    return sums.unflatten(1, (-1, KINDS))
+    by_layer: Tensor = sums.unflatten(1, (-1, KINDS))
+    return by_layer
 
 
 def ranks(kan: KAN) -> list[int]:
@@ -126,7 +129,8 @@ def ranks(kan: KAN) -> list[int]:
 def per_row(kan: KAN, w: Tensor) -> Tensor:
     """The weight of each row, (R, L, 3) -> (R, S)."""
     sizes = torch.tensor(ranks(kan), device=w.device)
-    return w.flatten(1).repeat_interleave(sizes, dim=1)
+    weights: Tensor = w.flatten(1).repeat_interleave(sizes, dim=1)
+    return weights
 
 
 @lru_cache
@@ -169,7 +173,7 @@ def _entries(
     return place, value_of, group
 
 
-def _lower_entries(n_coef: int, k: int) -> list[tuple[Array, Array, Array]]:
+def _lower_entries(n_coef: int, k: int) -> list[tuple[NDArray[Any], NDArray[Any], Array]]:
     """Of one edge and each kind: row, column and value of the lower triangle of C^T C."""
     stiff = band(n_coef, k + 2)
     column, depth = np.nonzero(stiff)

@@ -113,7 +113,7 @@ def _raced(net: KAN, field: Problem, scale: float) -> KAN:
 
 
 def annealed(net: KAN, problem: Problem, w: Tensor, limits: Limits, damping: float) -> KAN:
-    """The KAN after descents under penalties from far too stiff to w, (R, L, 3), itself left out."""
+    """The KAN after descents under penalties from far too stiff down to w (R, L, 3), exclusive."""
     for stiffness in STIFFNESS:
         net = descend(net, problem, limits, Weight.fixed(w * stiffness), damping).net
     return net
