@@ -69,9 +69,8 @@ class Shape:
 class KAN:
     """R Kolmogorov-Arnold networks of one shape, all of order ``k`` and one grid size.
 
-    ``spacing`` says where finer grids have their knots: at equal steps of the breaks there are
-    (``uniform``, and ``quantile``, whose breaks ``on_quantiles`` places), or where the splines of
-    the coarser grid need them (``adaptive``).
+    ``spacing`` says where training is to put the knots: at equal steps, where ``respaced`` has them
+    or ``on_quantiles``. Finer grids have theirs at equal steps of the breaks there are.
     """
 
     layers: tuple[Layer, ...]
@@ -143,8 +142,6 @@ class KAN:
         Exact where the new grid nests in the old one, otherwise the best approximation on the
         spline space itself; it needs no data.
         """
-        if self.spacing == "adaptive" and grid_size != self.grid_size:
-            return self.respaced(grid_size)
         return replace(
             self, layers=tuple(layer.refined(grid_size, self.k) for layer in self.layers)
         )

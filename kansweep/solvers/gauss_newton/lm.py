@@ -12,7 +12,7 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import penalty, spectral, start
+from kansweep.solvers.gauss_newton import penalty, placing, spectral, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.reml import Weight
 
@@ -70,6 +70,7 @@ class LM:
         """Train from ``net``. What is remembered is each layer's weight (R, L) as a multiple of
         ``penalty.weight`` and of G^GROWTH: a number without units that suits every grid; then the
         grid and the training error on it, a share of the outputs' spread."""
+        net = self._spaced(net, problem, memory)
         outcome = self._solved(net, problem, memory, observe)
         if memory is not None and _one_node(net) and self.settings.start == "auto":
             lost = (~_falls(outcome, memory)).nonzero()[:, 0]
@@ -94,6 +95,15 @@ class LM:
             return outcome
         again = self._solved(best[found], part[found.nonzero()[:, 0]], None, observe)
         return _replaced(outcome, lost[found], again)
+
+    def _spaced(self, net: KAN, problem: Problem, memory: Tensor | None) -> KAN:
+        """The KAN with its knots where its spacing has them."""
+        if net.spacing == "quantile":
+            return net.on_quantiles(problem.x)
+        if net.spacing == "adaptive":
+            rough = replace(self, settings=replace(self.settings, tolerance=ROUGHLY))
+            return placing.placed(net, problem, lambda kan: rough._solved(kan, problem, memory, None).net)
+        return net
 
     def _solved(
         self, net: KAN, problem: Problem, memory: Tensor | None, observe: Observe | None
