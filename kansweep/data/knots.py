@@ -20,6 +20,7 @@ Spacing = Literal["uniform", "adaptive", "quantile"]  # of a grid's knots
 _SHARE = 0.02  # of the density is uniform: no interval is wider than 1 / (_SHARE G)
 _NARROWEST = 1e-10  # interval, about: narrower ones near -1 or 1 are lost in the round-off of x
 _ROUND_OFF = 1e-9  # jumps, against the derivative itself, that tell nothing
+_FILLINGS = 20  # of what is too dense into what is not, at most
 _GRID_EPS = 0.02  # of ``at_quantiles`` is uniform, as in pykan
 
 
@@ -44,6 +45,31 @@ def adapted(breaks: Array, derivatives: Array, k: int, grid_size: int) -> Array:
     share = (1.0 - _SHARE) * share / share.sum() + _SHARE * width
     reached = np.concatenate([[0.0], share.cumsum()])
     return np.interp(np.linspace(0.0, 1.0, grid_size + 1), reached / reached[-1], breaks)
+
+
+def supported(breaks: Array, samples: Array, points: float) -> Array:
+    """Breaks (G+1,) like these, no denser anywhere than equal ones and one more for every so many
+    ``points``.
+
+    Intervals that are narrow where samples (n,), rising within [0, 1], are few would be left to
+    the penalty.
+    """
+    size = breaks.size - 1
+    places = np.unique(np.concatenate([breaks, samples[:: max(1, int(points))], samples[-1:]]))
+    share = np.diff(np.interp(places, breaks, np.linspace(0.0, 1.0, size + 1)))
+    reached = np.interp(places, samples, np.linspace(0.0, 1.0, samples.size), left=0.0, right=1.0)
+    most = np.diff(places) + samples.size / (points * size) * np.diff(reached)
+    if (share <= most * (1.0 + 1e-9)).all():
+        return breaks
+    for _ in range(_FILLINGS):
+        full = share >= most
+        share = np.minimum(share, most)
+        free = share[~full].sum()
+        if free <= 0.0 or share.sum() >= 1.0 - 1e-9:
+            break
+        share[~full] *= (1.0 - share[full].sum()) / free
+    total = np.concatenate([[0.0], share.cumsum()])
+    return np.interp(np.linspace(0.0, 1.0, size + 1), total / total[-1], places)
 
 
 def at_quantiles(points: Array, weights: Array, grid_size: int) -> Array:

@@ -17,7 +17,7 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
-from kansweep.data.knots import at_quantiles
+from kansweep.data.knots import at_quantiles, supported
 from kansweep.networks import bspline
 from kansweep.networks.bspline import Array
 
@@ -133,10 +133,25 @@ def resampled(breaks: Tensor, grid_size: int) -> Tensor:
 
 def quantiles(u: Tensor, grid_size: int) -> Tensor:
     """Breaks at quantiles of samples u (R, n, I) of the unit interval: (R, I, G + 1)."""
-    samples = u.nan_to_num(0.0).clamp(0.0, 1.0).sort(dim=1).values.double().cpu().numpy()
+    samples = _samples(u)
     weights = np.ones(samples.shape[1])
     placed = [[at_quantiles(one, weights, grid_size) for one in row.T] for row in samples]
     return torch.from_numpy(np.array(placed)).to(u)
+
+
+def held(breaks: Tensor, u: Tensor, points: float) -> Tensor:
+    """Breaks (R, I, G + 1) moved to where samples u (R, n, I) support them: ``knots.supported``."""
+    samples, given = _samples(u), breaks.double().cpu().numpy()
+    moved = np.empty_like(given)
+    for r, i in np.ndindex(*given.shape[:2]):
+        moved[r, i] = supported(given[r, i], samples[r, :, i], points)
+    return torch.from_numpy(moved).to(breaks)
+
+
+def _samples(u: Tensor) -> Array:
+    """Samples of the unit interval in their order, as an array; at its start where there are none."""
+    rising: Array = u.nan_to_num(0.0).clamp(0.0, 1.0).sort(dim=1).values.double().cpu().numpy()
+    return rising
 
 
 def transferred(coef: Tensor, old: Tensor, new: Tensor, k: int) -> Tensor:

@@ -10,12 +10,12 @@ onto the candidates, follows the points so well or so badly.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from kansweep.networks.kan import KAN, where
+from kansweep.networks import uneven
+from kansweep.networks.kan import KAN, edges, where
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.start import training_error
 
@@ -23,6 +23,7 @@ FINER = (4, 2)  # times as many intervals, the first for which there are points 
 POINTS = 4  # a parameter of the finer spline, at least
 DETERMINED = 0.3  # parameters a point, at most, for which knots are placed at all
 ROUNDS = 8  # of placing and training, at most
+SUPPORT = 8.0  # points for every interval that is narrower than equal ones
 STILL = 0.97  # of the RMSE: another grid is taken if it leaves less than this share
 Train = Callable[[KAN], KAN]
 
@@ -34,10 +35,8 @@ def placed(net: KAN, problem: Problem, train: Train) -> KAN:
     size = net.grid_size
     finer = _followed(train(net.refined(_finer(net, problem.x.shape[1]) * size)), problem, train)
     best = finer.on_breaks([_equal(layer.lower, size) for layer in net.layers])
-    for rival in (net, finer.respaced(size)):
-        if rival is net:
-            rival = finer.on_breaks([layer.unit_breaks(net.k) for layer in net.layers])
-        best = _better(best, rival, problem)
+    for breaks in (_breaks(net), _asked(finer, problem, size)):
+        best = _better(best, finer.on_breaks(breaks), problem)
     return best
 
 
@@ -52,19 +51,28 @@ def _finer(net: KAN, n_points: int) -> int:
 def _followed(net: KAN, problem: Problem, train: Train) -> KAN:
     """A trained KAN after rounds of placing and training, as long as they gain."""
     for step in range(ROUNDS):
-        moved = net.respaced()
+        asked = _asked(net, problem, net.grid_size)
         if step % 2:  # half a step, for knots that would jump to and fro
-            moved = net.on_breaks(
-                [
-                    (a.unit_breaks(net.k) + b.unit_breaks(net.k)) / 2
-                    for a, b in zip(net.layers, moved.layers, strict=True)
-                ]
-            )
-        new = _better(net, train(moved), problem)
-        if all(a.breaks is b.breaks for a, b in zip(new.layers, net.layers, strict=True)):
+            asked = [(a + b) / 2 for a, b in zip(asked, _breaks(net), strict=True)]
+        new = _better(net, train(net.on_breaks(asked)), problem)
+        if new is net:
             break
         net = new
     return net
+
+
+def _asked(net: KAN, problem: Problem, grid_size: int) -> list[Tensor]:
+    """The breaks that the splines ask for, as far as the points bear them."""
+    x, held = problem.x, []
+    for layer, breaks in zip(net.layers, net.asked_breaks(grid_size), strict=True):
+        u = (x - layer.lower[:, None]) / (layer.upper - layer.lower)[:, None]
+        held.append(uneven.held(breaks, u, SUPPORT))
+        x = edges(layer, x, net.k).sum(2)
+    return held
+
+
+def _breaks(net: KAN) -> list[Tensor]:
+    return [layer.unit_breaks(net.k) for layer in net.layers]
 
 
 def _better(net: KAN, rival: KAN, problem: Problem) -> KAN:
