@@ -23,7 +23,6 @@ FINER = (4, 2)  # times as many intervals, the first for which there are points 
 POINTS = 4  # a parameter of the finer spline, at least
 DETERMINED = 0.3  # parameters a point, at most, for which knots are placed at all
 ROUNDS = 8  # of placing and training, at most
-SUPPORT = 8.0  # points for every interval that is narrower than equal ones
 STILL = 0.97  # of the RMSE: another grid is taken if it leaves less than this share
 Train = Callable[[KAN], KAN]
 
@@ -66,7 +65,7 @@ def _asked(net: KAN, problem: Problem, grid_size: int) -> list[Tensor]:
     x, held = problem.x, []
     for layer, breaks in zip(net.layers, net.asked_breaks(grid_size), strict=True):
         u = (x - layer.lower[:, None]) / (layer.upper - layer.lower)[:, None]
-        held.append(uneven.held(breaks, u, SUPPORT))
+        held.append(uneven.held(breaks, u, net.k))
         x = edges(layer, x, net.k).sum(2)
     return held
 
