@@ -61,6 +61,27 @@ def pieces(breaks: Tensor, k: int) -> Tensor:
     return rows.mT.contiguous().to(breaks)
 
 
+def differences(breaks: Tensor, k: int) -> Tensor:
+    """Rows that ask for little (k + 2)-th derivative, (R, I, G + 1) -> (R, I, G - 2, k + 3).
+
+    A row holds the factors of k + 3 coefficients in succession: (k + 2)-th differences where
+    intervals are equal, else divided ones times that power of the width of the intervals around.
+    """
+    t, width = knots(breaks, k), breaks.diff(dim=-1)
+    n_coef = breaks.shape[-1] - 1 + k
+    middle = (width[..., 1:] + width[..., :-1]) / 2
+    rows = torch.ones_like(t[..., :n_coef, None])
+    for order in range(1, k + 3):
+        if order <= k:
+            gap = (t[..., k + 1 : k + 1 + n_coef - order] - t[..., order:n_coef]) / (k + 1 - order)
+        else:
+            gap = middle if order == k + 1 else width[..., 1:-1]
+        ahead = torch.nn.functional.pad(rows[..., 1:, :], (1, 0))
+        rows = (ahead - torch.nn.functional.pad(rows[..., :-1, :], (0, 1))) / gap[..., None]
+    around = (width[..., 2:] + width[..., 1:-1] + width[..., :-2]) / 3
+    return rows * around.pow(k + 2)[..., None]
+
+
 def locate(x: Tensor, lower: Tensor, upper: Tensor, breaks: Tensor) -> tuple[Tensor, Tensor]:
     """``bspline.locate``; breaks are (R, I, G + 1)."""
     u = ((x - lower[:, None]) / (upper - lower)[:, None]).mT.contiguous()  # (R, I, n)
