@@ -20,12 +20,13 @@ WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 ROUGHLY = 1e-2  # tolerance of a cold start
 COARSE = 6  # the grid on which inner functions follow from rough gradients
 RESCUE = 0.7  # of the training error: what a cold start must reach to replace a warm one
+TRAINED = 0.8  # of the points; the others choose among starts
+STIFF = (1.0, 1.0, 0.1)  # weights of the three kinds of rows, on outputs of unit variance
 PROBE_STEPS = 2  # on twice the grid, for ``_converges``
 RACE_WORK = 2_000_000  # points times edges of all starts of a race; some hundreds of megabytes
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
-# The weight that data ask for grows with the grid, in units of ``penalty.weight`` about like this.
-GROWTH = 2
-
+# Of ``_carried``: the growth of a rough weight from grid to grid where errors fall at full order.
+GROWTH = 1
 
 @dataclass(frozen=True)
 class LM:
@@ -49,6 +50,7 @@ class LM:
             return self._race(shape, problem)
         if self._is_additive:
             return self._additive(shape, problem)
+        whole, problem = problem, _part(problem)
         net = self._train(self._additive(shape, problem), problem, start.DAMPING)
         rivals = [self._coarse_spectral, self._spectral]
         rivals += [self._raced] if self.settings.restarts else []
@@ -56,7 +58,7 @@ class LM:
             doubtful = (~self._converges(net, problem)).nonzero()[:, 0]
             if doubtful.numel() == 0:
                 break
-            net = self._better(net, doubtful, problem, rival(shape, problem[doubtful]))
+            net = self._better(net, doubtful, whole, rival(shape, problem[doubtful]))
         return net
 
     @torch.inference_mode()
@@ -67,9 +69,8 @@ class LM:
         memory: Tensor | None = None,
         observe: Observe | None = None,
     ) -> Outcome[KAN]:
-        """Train from ``net``. What is remembered is each layer's weight (R, L) as a multiple of
-        ``penalty.weight`` and of G^GROWTH: a number without units that suits every grid; then the
-        grid and the training error on it, a share of the outputs' spread."""
+        """Train from ``net``. What is remembered are the weights (R, L * 3), the training error as a
+        share of the outputs' spread, and the grid."""
         net = self._spaced(net, problem, memory)
         outcome = self._solved(net, problem, memory, observe)
         if memory is not None and _one_node(net) and self.settings.start == "auto":
@@ -82,18 +83,18 @@ class LM:
         self, outcome: Outcome[KAN], lost: Tensor, problem: Problem, observe: Observe | None
     ) -> Outcome[KAN]:
         """The outcome with those replicas that a cold start on this grid would have led further."""
-        part, net = problem[lost], outcome.net
+        part, net = _part(problem[lost]), outcome.net
         shape = Shape(net.width, net.k, net.grid_size, net.layers[0].base is not None)
         best = net[lost]
         every = torch.arange(lost.numel(), device=lost.device)
         for rival in (self._additive, self._coarse_spectral, self._spectral):
             fresh = self._train(rival(shape, part), part, start.DAMPING)
-            best = self._better(best, every, part, fresh)
-        error = start.training_error(best, part)
-        found = error < RESCUE**2 * start.training_error(net[lost], part)
+            best = self._better(best, every, problem[lost], fresh)
+        found = start.training_error(best, part) != start.training_error(net[lost], part)
         if not bool(found.any()):
             return outcome
-        again = self._solved(best[found], part[found.nonzero()[:, 0]], None, observe)
+        whole = problem[lost[found]]
+        again = self._solved(best[found], whole, None, observe)
         return _replaced(outcome, lost[found], again)
 
     def _spaced(self, net: KAN, problem: Problem, memory: Tensor | None) -> KAN:
@@ -108,35 +109,23 @@ class LM:
     def _solved(
         self, net: KAN, problem: Problem, memory: Tensor | None, observe: Observe | None
     ) -> Outcome[KAN]:
-        unit = self._weight(problem, net.grid_size, net.k, len(net.layers))
-        # What is remembered of rough rows' weights has no units; the others have none anyway.
-        units = unit.clone()
-        units[..., penalty.ROUGH] *= net.grid_size**GROWTH
-        units[..., 1:] = 1.0
-        if self.settings.penalty is None:
-            carried = unit
-            if memory is not None:
-                remembered = memory[:, : unit[0].numel()].view(unit.shape)
-                carried = torch.where(remembered.isnan(), unit, remembered * units)
-            least = unit * min(1.0, net.n_params / problem.x.shape[1])
-            weight = Weight.estimated(net, problem.x.shape[1], carried, least)
-        else:
-            weight = Weight.fixed(unit)
+        weight = self._estimated(net, problem)
+        if memory is not None and not bool(weight.is_final.all()):
+            weight = replace(weight, value=_carried(weight, net, memory))
         if len(net.layers) > 2:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
         outcome = descend(net, problem, limits, weight, WARM_DAMPING, observe)
-        error = start.training_error(outcome.net, problem).sqrt()
-        ended = [outcome.memory / units.flatten(1), error[:, None]]
-        ended.append(torch.full_like(ended[-1], net.grid_size))
-        return replace(outcome, memory=torch.cat(ended, dim=1))
+        error = start.training_error(outcome.net, problem).sqrt()[:, None]
+        grid = torch.full_like(error, net.grid_size)
+        return replace(outcome, memory=torch.cat([outcome.memory, error, grid], dim=1))
 
     @property
     def _is_additive(self) -> bool:
         return self.settings.start == "additive"
 
     def _additive(self, shape: Shape, problem: Problem) -> KAN:
-        return start.additive(shape, problem, self._weight(problem, shape.grid_size, shape.k, 1))
+        return start.additive(shape, problem, lambda net, of: self._train(net, of, WARM_DAMPING))
 
     def _spectral(self, shape: Shape, problem: Problem) -> KAN:
         net = spectral.start(start.blank(shape, problem), problem)
@@ -152,9 +141,24 @@ class LM:
 
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""
-        weight = Weight.fixed(self._weight(problem, kan.grid_size, kan.k, len(kan.layers)))
+        weight = self._estimated(kan, problem)
+        if 2 * kan.n_params < problem.x.shape[1]:
+            weight = Weight.fixed(weight.value)  # near enough to tell the starts apart
         limits = Limits(most or self.settings.max_steps, ROUGHLY)
         return descend(kan, problem, limits, weight, damping).net
+
+    def _estimated(self, kan: KAN, problem: Problem) -> Weight:
+        """The weights to begin with. Where there are few points, stiff ones: a network that has
+        come to interpolate noise has no error left to tell it from."""
+        unit = self._weight(problem, kan.grid_size, kan.k, len(kan.layers))
+        if self.settings.penalty is not None:
+            return Weight.fixed(unit)
+        n_points = problem.x.shape[1]
+        value = unit.clone()
+        if 2 * kan.n_params >= n_points:
+            value = torch.maximum(unit, unit.new_tensor(STIFF).expand_as(unit))
+        least = unit * min(1.0, kan.n_params / n_points)
+        return Weight.estimated(kan, n_points, value, least)
 
     def _weight(self, problem: Problem, grid_size: int, k: int, n_layers: int) -> Tensor:
         least = penalty.least(grid_size, k, self.settings.penalty or 1.0).to(problem.x)
@@ -186,15 +190,23 @@ class LM:
 
     def _better(self, net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
         """The KAN with the rivals (r replicas) of the chosen replicas (r,) where those fit better."""
-        current = start.training_error(net[chosen], problem[chosen])
-        error = start.training_error(rival, problem[chosen]).nan_to_num(torch.inf)
-        better = (error >= current).logical_not()  # also where the current one ended in a NaN
+        held_out = _part(problem[chosen], rest=True)
+        current = start.training_error(net[chosen], held_out)
+        error = start.training_error(rival, held_out).nan_to_num(torch.inf)
+        better = (error >= RESCUE**2 * current).logical_not()  # also where that ended in a NaN
         lost = torch.zeros(net.n_replicas, dtype=torch.bool, device=chosen.device)
         lost[chosen] = better
         # Row r of the rivals, spread out to where seed r stands in the batch.
         place = torch.zeros_like(lost, dtype=torch.long)
         place[chosen] = torch.arange(chosen.numel(), device=chosen.device)
         return where(lost, rival[place], net)
+
+
+def _part(problem: Problem, *, rest: bool = False) -> Problem:
+    """The points on which starts are trained, or the rest, by which they are judged."""
+    at = int(TRAINED * problem.x.shape[1])
+    points = slice(at, None) if rest else slice(0, at)
+    return replace(problem, x=problem.x[:, points], y=problem.y[:, points])
 
 
 def _one_node(shape: Shape | KAN) -> bool:
@@ -208,6 +220,23 @@ def _falls(outcome: Outcome[KAN], memory: Tensor) -> Tensor:
     order = 0.75 * (outcome.net.k + 1)
     round_off = 1e3 * torch.finfo(now.dtype).eps
     return (now <= before * (coarse / fine) ** order) | (now < round_off) | before.isnan()
+
+
+def _carried(weight: Weight, net: KAN, memory: Tensor) -> Tensor:
+    """The weights to begin with on the next grid, (R, L, 3).
+
+    REML's weight is the ratio of the misfit's variance to that of differences, and these fall as
+    G^-(2k+3) for any function. Where the misfit is noise it stays, where it is what splines cannot
+    follow it falls as G^-(2k+2); the error on the last grid tells about which. What was stiff
+    softens in a few steps, and what has come to follow noise stays with it.
+    """
+    error, coarse = memory[:, -2], memory[:, -1]
+    order = (-error.log() / coarse.log()).clamp(0, net.k + 1)
+    growth = (net.grid_size / coarse) ** (GROWTH + 2 * (net.k + 1 - order))
+    value = memory[:, :-2].view(weight.value.shape).clone()
+    value[..., penalty.ROUGH] *= growth[:, None]
+    value = torch.where(value.isnan(), weight.value, value)
+    return torch.maximum(value, weight.least)
 
 
 def _replaced(outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN]) -> Outcome[KAN]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +16,11 @@ from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.descent import Limits, descend
-from kansweep.solvers.gauss_newton.projection import with_best_last_layer
 from kansweep.solvers.gauss_newton.reml import Weight
 
+# Input grids reach beyond the points by at most this share of their range; of n points spread evenly
+# one end in 150 is further from its nearest than REACHED_BY / n.
+REACH, REACHED_BY = 0.05, 5
 DAMPING = 0.1  # much: far from an optimum the linear model holds for short steps only
 
 # A race runs over these grids; after each, this many of twelve starts stay. Which start is good
@@ -32,32 +35,37 @@ POINTS, FRESH = 16, 0.9
 
 
 def blank(shape: Shape, problem: Problem) -> KAN:
-    """The KAN of a shape with every edge zero, its input grids on the domain."""
-    size = (problem.x.shape[0], shape.width[0])
-    lower, upper = (torch.as_tensor(end).to(problem.x).expand(size) for end in problem.domain)
-    domain = (lower.clone(), upper.clone())
+    """The KAN of a shape with every edge zero, its input grids on the domain, as far as the points
+    reach: the rows of a table that are not trained on may lie far beyond those that are, and there
+    a straight line is what is left to say."""
+    x = problem.x
+    low, high = x.amin(1), x.amax(1)  # (R, I)
+    reach = max(REACH, REACHED_BY / x.shape[1]) * (high - low)
+    lower, upper = (torch.as_tensor(end).to(x).expand_as(low) for end in problem.domain)
+    varies = high > low
+    lower = torch.where(varies, torch.maximum(lower, low - reach), lower)
+    upper = torch.where(varies, torch.minimum(upper, high + reach), upper)
     return kan.zeros(
         shape.width,
         shape.grid_size,
         shape.k,
         base=shape.base,
-        domain=domain,
+        domain=(lower, upper),
         spacing=shape.spacing,
     )
 
 
-def additive(shape: Shape, problem: Problem, w: Tensor) -> KAN:
-    """y ~ sum_i phi_i(x_i) by linear least squares, and the identity after it; one hidden node.
+def additive(shape: Shape, problem: Problem, fit: Callable[[KAN, Problem], KAN]) -> KAN:
+    """y ~ sum_i phi_i(x_i), a linear model that ``fit`` trains, and the identity after it; one
+    hidden node.
 
     The first step of a fit of Phi(sum_i phi_i(x_i)): right where Phi is monotone, or nearly.
     """
     net = blank(shape, problem)
-    first = KAN(net.layers[:1], shape.k)
     mean_output = (problem.y / output_spread(problem.y)[:, None]).mean(2, keepdim=True)
-    first = with_best_last_layer(first, problem.x, mean_output, w)
+    first = fit(replace(net, layers=net.layers[:1]), replace(problem, y=mean_output))
     last = net.layers[1]
-    line = bspline.greville(last.lower, last.upper, shape.grid_size, shape.k)  # (R, 1, K)
-    identity = line[:, None].expand_as(last.coef)
+    identity = last.greville(shape.k)[:, None].expand_as(last.coef)
     return replace(net, layers=(first.layers[0], replace(last, coef=identity)))
 
 
