@@ -78,7 +78,7 @@ def differences(breaks: Tensor, k: int) -> Tensor:
             gap = middle if order == k + 1 else width[..., 1:-1]
         ahead = torch.nn.functional.pad(rows[..., 1:, :], (1, 0))
         rows = (ahead - torch.nn.functional.pad(rows[..., :-1, :], (0, 1))) / gap[..., None]
-    around = (width[..., 2:] + width[..., 1:-1] + width[..., :-2]) / 3
+    around = width.unfold(-1, 3, 1).amin(-1)
     return rows * around.pow(k + 2)[..., None]
 
 
