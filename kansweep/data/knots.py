@@ -20,7 +20,7 @@ Spacing = Literal["uniform", "adaptive", "quantile"]  # of a grid's knots
 _SHARE = 0.02  # of the density is uniform: no interval is wider than 1 / (_SHARE G)
 _NARROWEST = 1e-10  # interval, about: narrower ones near -1 or 1 are lost in the round-off of x
 _ROUND_OFF = 1e-9  # jumps, against the derivative itself, that tell nothing
-_SUPPORT = 8  # points for every interval that is narrower than equal ones
+_SUPPORT = 4  # points for every interval that is narrower than equal ones
 _FEW = 4  # points are too few for an end interval
 _FULL = 1e-9  # rounding of a density
 _FILLINGS = 20  # of what is too dense into what is not, at most
@@ -75,7 +75,7 @@ def _filled(breaks: Array, samples: Array) -> Array:
     places = np.unique(np.concatenate([breaks, samples[::_SUPPORT], samples[-1:]]))
     share = np.diff(np.interp(places, breaks, np.linspace(0.0, 1.0, size + 1)))
     reached = np.interp(places, samples, np.linspace(0.0, 1.0, samples.size), left=0.0, right=1.0)
-    most = np.diff(places) + samples.size / (_SUPPORT * size) * np.diff(reached)
+    most = np.maximum(np.diff(places), samples.size / (_SUPPORT * size) * np.diff(reached))
     if (share <= most * (1.0 + _FULL)).all():
         return breaks
     for _ in range(_FILLINGS):
