@@ -20,9 +20,7 @@ Spacing = Literal["uniform", "adaptive", "quantile"]  # of a grid's knots
 _SHARE = 0.02  # of the density is uniform: no interval is wider than 1 / (_SHARE G)
 _NARROWEST = 1e-10  # interval, about: narrower ones near -1 or 1 are lost in the round-off of x
 _ROUND_OFF = 1e-9  # jumps, against the derivative itself, that tell nothing
-_SUPPORT = 4  # points for every interval that is narrower than equal ones
-_FEW = 4  # points are too few for an end interval
-_FULL = 1e-9  # rounding of a density
+_SUPPORT = 4  # points an interval, at least, where intervals are narrower than equal ones
 _FILLINGS = 20  # of what is too dense into what is not, at most
 _GRID_EPS = 0.02  # of ``at_quantiles`` is uniform, as in pykan
 
@@ -50,38 +48,24 @@ def adapted(breaks: Array, derivatives: Array, k: int, grid_size: int) -> Array:
     return np.interp(np.linspace(0.0, 1.0, grid_size + 1), reached / reached[-1], breaks)
 
 
-def supported(breaks: Array, samples: Array, k: int) -> Array:
+def supported(breaks: Array, samples: Array) -> Array:
     """Breaks (G+1,) like these for data at ``samples`` (n,), which rise within [0, 1].
 
-    They are no denser anywhere than equal ones and one more for every ``_SUPPORT`` samples. At an
-    end where an interval has too few, that interval and the k + 2 that follow are equal, so that
-    there differences by index continue polynomials, which a penalty on them counts on.
+    Where they are denser than equal ones there is one for every ``_SUPPORT`` samples at most, as
+    the penalty alone would decide on the rest. What is too many goes elsewhere.
     """
-    held = _filled(breaks, samples)
-    for flip in (False, True):
-        rising, seen = (1.0 - held[::-1], 1.0 - samples[::-1]) if flip else (held, samples)
-        counts = np.histogram(seen, rising)[0]
-        first = int((counts >= _FEW).argmax())
-        if first > 0 or counts[0] < _FEW:
-            last = min(first + k + 2, held.size - 1)
-            rising = np.concatenate([np.linspace(0.0, rising[last], last + 1), rising[last + 1 :]])
-            held = 1.0 - rising[::-1] if flip else rising
-    return held
-
-
-def _filled(breaks: Array, samples: Array) -> Array:
-    """Breaks where they are not too dense for the samples; what is, goes elsewhere."""
     size = breaks.size - 1
     places = np.unique(np.concatenate([breaks, samples[::_SUPPORT], samples[-1:]]))
+    width = np.diff(places)
     share = np.diff(np.interp(places, breaks, np.linspace(0.0, 1.0, size + 1)))
     reached = np.interp(places, samples, np.linspace(0.0, 1.0, samples.size), left=0.0, right=1.0)
-    most = np.maximum(np.diff(places), samples.size / (_SUPPORT * size) * np.diff(reached))
-    if (share <= most * (1.0 + _FULL)).all():
+    most = np.maximum(width, samples.size / (_SUPPORT * size) * np.diff(reached))
+    if (share <= most * (1.0 + _ROUND_OFF)).all():
         return breaks
     for _ in range(_FILLINGS):
         full = share >= most
         share = np.minimum(share, most)
-        if share.sum() >= 1.0 - _FULL or full.all():
+        if share.sum() >= 1.0 - _ROUND_OFF or full.all():
             break
         share[~full] *= (1.0 - share[full].sum()) / share[~full].sum()
     total = np.concatenate([[0.0], share.cumsum()])

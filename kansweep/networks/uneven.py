@@ -160,12 +160,12 @@ def quantiles(u: Tensor, grid_size: int) -> Tensor:
     return torch.from_numpy(np.array(placed)).to(u)
 
 
-def held(breaks: Tensor, u: Tensor, k: int) -> Tensor:
+def held(breaks: Tensor, u: Tensor) -> Tensor:
     """Breaks (R, I, G + 1) moved to where samples u (R, n, I) support them: ``knots.supported``."""
     samples, given = _samples(u), breaks.double().cpu().numpy()
     moved = np.empty_like(given)
     for r, i in np.ndindex(*given.shape[:2]):
-        moved[r, i] = supported(given[r, i], samples[r, :, i], k)
+        moved[r, i] = supported(given[r, i], samples[r, :, i])
     return torch.from_numpy(moved).to(breaks)
 
 

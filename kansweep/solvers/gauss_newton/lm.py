@@ -103,7 +103,9 @@ class LM:
             return net.on_quantiles(problem.x)
         if net.spacing == "adaptive":
             rough = replace(self, settings=replace(self.settings, tolerance=ROUGHLY))
-            return placing.placed(net, problem, lambda kan: rough._solved(kan, problem, memory, None).net)
+            return placing.placed(
+                net, problem, lambda kan: rough._solved(kan, problem, memory, None).net
+            )
         return net
 
     def _solved(

@@ -65,7 +65,7 @@ def _asked(net: KAN, problem: Problem, grid_size: int) -> list[Tensor]:
     x, held = problem.x, []
     for layer, breaks in zip(net.layers, net.asked_breaks(grid_size), strict=True):
         u = (x - layer.lower[:, None]) / (layer.upper - layer.lower)[:, None]
-        held.append(uneven.held(breaks, u, net.k))
+        held.append(uneven.held(breaks, u))
         x = edges(layer, x, net.k).sum(2)
     return held
 
