@@ -94,7 +94,8 @@ class LM:
         if not bool(found.any()):
             return outcome
         whole = problem[lost[found]]
-        again = self._solved(best[found], whole, None, observe)
+        placed = self._spaced(best[found], whole, None)
+        again = self._solved(placed, whole, None, observe)
         return _replaced(outcome, lost[found], again)
 
     def _spaced(self, net: KAN, problem: Problem, memory: Tensor | None) -> KAN:
