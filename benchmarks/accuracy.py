@@ -2,7 +2,8 @@
 
 Every target of ``accuracy_targets.py`` is trained on several numbers of points, its grids as one
 chain and its seeds as one batch, each chain on one thread. The floor is that of uniform knots,
-whatever the spacing, beside that of knots of the spacing's own; where none is known, the seeds of a cell are compared with each other.
+whatever the spacing, beside that of knots of the spacing's own; where none is known, the seeds of a
+cell are compared with each other.
 `make bench-accuracy` writes the report to benchmarks/ACCURACY.md, and ARGS narrows it down; an
 earlier run's rows, kept by ``--rows``, are what ``--against`` compares with.
 """

@@ -69,7 +69,7 @@ def supported(breaks: Array, samples: Array) -> Array:
             break
         share[~full] *= (1.0 - share[full].sum()) / share[~full].sum()
     total = np.concatenate([[0.0], share.cumsum()])
-    return np.interp(np.linspace(0.0, 1.0, size + 1), total / total[-1], places)
+    return np.asarray(np.interp(np.linspace(0.0, 1.0, size + 1), total / total[-1], places))
 
 
 def at_quantiles(points: Array, weights: Array, grid_size: int) -> Array:

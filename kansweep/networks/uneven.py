@@ -170,7 +170,7 @@ def held(breaks: Tensor, u: Tensor) -> Tensor:
 
 
 def _samples(u: Tensor) -> Array:
-    """Samples of the unit interval in their order, as an array; at its start where there are none."""
+    """Samples of the unit interval in their order; what is no number, at its start."""
     rising: Array = u.nan_to_num(0.0).clamp(0.0, 1.0).sort(dim=1).values.double().cpu().numpy()
     return rising
 

@@ -2,9 +2,9 @@
 
 ``ROUGH``: their (k+2)-th differences. On a uniform grid those are h^(k+2) times the spline's
 derivative of that order; on others divided differences, times local widths, are in their place, or
-what has no data would go on as a polynomial in the index. The penalty at difference order k + 1 falls as h^(2k+1) G, like the squared
-error of the best spline times 1/G; one order more makes it vanish against that error as the grid is
-refined, yet it decides what the data leave open.
+what has no data would go on as a polynomial in the index. The penalty at difference order k + 1
+falls as h^(2k+1) G, like the squared error of the best spline times 1/G; one order more makes it
+vanish against that error as the grid is refined, yet it decides what the data leave open.
 
 ``CURVED`` and ``STRAIGHT``: what those differences leave free, the polynomials in the index up to
 degree k + 1: the ones from degree 2 on, without which an edge is a straight line, and the slope,
@@ -82,7 +82,7 @@ def _free(n_coef: int, k: int, like: tuple[torch.dtype, torch.device]) -> Tensor
 
 
 def bands(kan: KAN) -> Tensor:
-    """``band`` of the rough rows of every edge, (R, E, K, k + 3); or one for all, (1, 1, K, k + 3)."""
+    """``band`` of the rough rows, (R, E, K, k + 3); or one for all edges, (1, 1, K, k + 3)."""
     order, n_coef = kan.k + 2, kan.grid_size + kan.k
     like = kan.layers[0].coef
     if all(layer.breaks is None for layer in kan.layers) or n_coef <= order:
@@ -102,7 +102,7 @@ def _rough(layer: Layer, k: int) -> Tensor:
     if layer.breaks is None:
         return bspline.difference(layer.coef, k + 2)
     rows = uneven.differences(layer.breaks, k)
-    return (layer.coef.unfold(-1, k + 3, 1) * rows[:, None]).sum(-1)
+    return torch.einsum("roijs,rijs->roij", layer.coef.unfold(-1, k + 3, 1), rows)
 
 
 def _rough_transposed(layer: Layer, e: Tensor, k: int) -> Tensor:
