@@ -11,22 +11,24 @@ from torch import Tensor
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, where
-from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import penalty, placing, spectral, start
+from kansweep.solvers.contract import Observe, Outcome, Problem, training_error
+from kansweep.solvers.gauss_newton import basins, penalty, placing, spectral, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.reml import Weight
+from kansweep.solvers.reasons import StopReason
 
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 ROUGHLY = 1e-2  # tolerance of a cold start
 COARSE = 6  # the grid on which inner functions follow from rough gradients
-RESCUE = 0.7  # of the training error: what a cold start must reach to replace a warm one
-TRAINED = 0.8  # of the points; the others choose among starts
 STIFF = (1.0, 1.0, 0.1)  # weights of the three kinds of rows, on outputs of unit variance
+# Of the theory's order, by which errors fall in the right basin, and by which they do not move.
+ORDER, STUCK = 0.75, 0.125
 PROBE_STEPS = 2  # on twice the grid, for ``_converges``
 RACE_WORK = 2_000_000  # points times edges of all starts of a race; some hundreds of megabytes
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
 # Of ``_carried``: the growth of a rough weight from grid to grid where errors fall at full order.
 GROWTH = 1
+
 
 @dataclass(frozen=True)
 class LM:
@@ -50,7 +52,7 @@ class LM:
             return self._race(shape, problem)
         if self._is_additive:
             return self._additive(shape, problem)
-        whole, problem = problem, _part(problem)
+        whole, problem = problem, basins.part(problem)
         net = self._train(self._additive(shape, problem), problem, start.DAMPING)
         rivals = [self._coarse_spectral, self._spectral]
         rivals += [self._raced] if self.settings.restarts else []
@@ -69,28 +71,72 @@ class LM:
         memory: Tensor | None = None,
         observe: Observe | None = None,
     ) -> Outcome[KAN]:
-        """Train from ``net``. What is remembered are the weights (R, L * 3), the training error as a
-        share of the outputs' spread, and the grid."""
+        """Train from ``net``. What is remembered are the weights (R, L * 3), the training error as
+        a share of the outputs' spread, and the grid."""
         net = self._spaced(net, problem, memory)
         outcome = self._solved(net, problem, memory, observe)
+        if len(net.layers) == 1 or 2 * net.n_params >= problem.x.shape[1]:
+            return outcome  # linear, or not for the points to judge
+        doubtful = ~self._falls(outcome, problem, memory, ORDER)
         if memory is not None and _one_node(net) and self.settings.start == "auto":
-            lost = (~_falls(outcome, memory)).nonzero()[:, 0]
-            if lost.numel() and 2 * net.n_params < problem.x.shape[1]:
+            lost = doubtful.nonzero()[:, 0]
+            if lost.numel():
                 outcome = self._rescued(outcome, lost, problem, observe)
-        return outcome
+        return self._judged(outcome, problem, memory, doubtful)
+
+    def _judged(
+        self, outcome: Outcome[KAN], problem: Problem, memory: Tensor | None, doubtful: Tensor
+    ) -> Outcome[KAN]:
+        """The outcome with ``poor fit`` where training ended and what is left is no noise, and
+        grids no finer."""
+        which = doubtful.nonzero()[:, 0]
+        if which.numel() == 0:
+            return outcome
+        stuck = ~self._falls(outcome, problem, memory, STUCK)
+        stuck[which] &= basins.structured(outcome.net[which], problem[which])
+        poor = (stuck & doubtful).tolist()
+        reasons = tuple(
+            StopReason.POOR_FIT if lost and why is StopReason.CONVERGED else why
+            for why, lost in zip(outcome.stop_reason, poor, strict=True)
+        )
+        return replace(outcome, stop_reason=reasons)
+
+    def _falls(
+        self, outcome: Outcome[KAN], problem: Problem, memory: Tensor | None, order: float
+    ) -> Tensor:
+        """Whether the error falls by this share of the theory's order from the last grid to this
+        one, (R,), or where this is the first from here to twice the grid."""
+        net, now = outcome.net, outcome.memory[:, -2]
+        share = order * (net.k + 1)
+        falls = now < 1e3 * torch.finfo(now.dtype).eps
+        if memory is None:  # what is so small has come down already
+            falls |= now < (2 / net.grid_size) ** (net.k + 1)
+        before = torch.full_like(now, torch.nan) if memory is None else memory[:, -2]
+        if memory is not None:
+            falls |= now <= before * (memory[:, -1] / net.grid_size) ** share
+        first = (before.isnan() & ~falls).nonzero()[:, 0]
+        if first.numel():
+            finer = self._finer(net[first], problem[first])
+            error = training_error(finer, problem[first]).sqrt()
+            falls[first] = error * 2.0**share <= now[first]
+        return falls
+
+    def _finer(self, net: KAN, problem: Problem) -> KAN:
+        """The KAN on twice the grid, after a few steps."""
+        return self._train(net.refined(2 * net.grid_size), problem, WARM_DAMPING, PROBE_STEPS)
 
     def _rescued(
         self, outcome: Outcome[KAN], lost: Tensor, problem: Problem, observe: Observe | None
     ) -> Outcome[KAN]:
         """The outcome with those replicas that a cold start on this grid would have led further."""
-        part, net = _part(problem[lost]), outcome.net
+        part, net = basins.part(problem[lost]), outcome.net
         shape = Shape(net.width, net.k, net.grid_size, net.layers[0].base is not None)
         best = net[lost]
         every = torch.arange(lost.numel(), device=lost.device)
         for rival in (self._additive, self._coarse_spectral, self._spectral):
             fresh = self._train(rival(shape, part), part, start.DAMPING)
             best = self._better(best, every, problem[lost], fresh)
-        found = start.training_error(best, part) != start.training_error(net[lost], part)
+        found = training_error(best, part) != training_error(net[lost], part)
         if not bool(found.any()):
             return outcome
         whole = problem[lost[found]]
@@ -113,13 +159,15 @@ class LM:
         self, net: KAN, problem: Problem, memory: Tensor | None, observe: Observe | None
     ) -> Outcome[KAN]:
         weight = self._estimated(net, problem)
-        if memory is not None and not bool(weight.is_final.all()):
-            weight = replace(weight, value=_carried(weight, net, memory))
+        if not bool(weight.is_final.all()):
+            value = torch.maximum(weight.value, _suggested(net, problem, weight.value))
+            value = value if memory is None else _carried(value, weight.least, net, memory)
+            weight = replace(weight, value=value)
         if len(net.layers) > 2:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
         outcome = descend(net, problem, limits, weight, WARM_DAMPING, observe)
-        error = start.training_error(outcome.net, problem).sqrt()[:, None]
+        error = training_error(outcome.net, problem).sqrt()[:, None]
         grid = torch.full_like(error, net.grid_size)
         return replace(outcome, memory=torch.cat([outcome.memory, error, grid], dim=1))
 
@@ -145,8 +193,6 @@ class LM:
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""
         weight = self._estimated(kan, problem)
-        if 2 * kan.n_params < problem.x.shape[1]:
-            weight = Weight.fixed(weight.value)  # near enough to tell the starts apart
         limits = Limits(most or self.settings.max_steps, ROUGHLY)
         return descend(kan, problem, limits, weight, damping).net
 
@@ -157,9 +203,9 @@ class LM:
         if self.settings.penalty is not None:
             return Weight.fixed(unit)
         n_points = problem.x.shape[1]
-        value = unit.clone()
+        value = unit
         if 2 * kan.n_params >= n_points:
-            value = torch.maximum(unit, unit.new_tensor(STIFF).expand_as(unit))
+            value = torch.maximum(value, unit.new_tensor(STIFF).expand_as(unit))
         least = unit * min(1.0, kan.n_params / n_points)
         return Weight.estimated(kan, n_points, value, least)
 
@@ -183,20 +229,17 @@ class LM:
         In the right basin RMSE falls as G^-(k+1); in a wrong one a finer grid hardly helps, unless
         there are few points, and then the fit is poor to begin with.
         """
-        error, order = start.training_error(net, problem), net.k + 1
-        finer = self._train(net.refined(2 * net.grid_size), problem, WARM_DAMPING, PROBE_STEPS)
+        error, order = training_error(net, problem), net.k + 1
+        finer = self._finer(net, problem)
         round_off = (1e3 * torch.finfo(error.dtype).eps) ** 2
-        falls = start.training_error(finer, problem) * 2.0 ** (1.5 * order) < error
+        falls = training_error(finer, problem) * 2.0 ** (2 * ORDER * order) < error
         small = error < float((2 / net.grid_size) ** (2 * order))
         converges: Tensor = (falls & small) | (error < round_off)
         return converges
 
     def _better(self, net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
-        """The KAN with the rivals (r replicas) of the chosen replicas (r,) where those fit better."""
-        held_out = _part(problem[chosen], rest=True)
-        current = start.training_error(net[chosen], held_out)
-        error = start.training_error(rival, held_out).nan_to_num(torch.inf)
-        better = (error >= RESCUE**2 * current).logical_not()  # also where that ended in a NaN
+        """The KAN with the rivals of the chosen replicas (r,) where those are better."""
+        better = basins.surpasses(rival, net[chosen], basins.part(problem[chosen], rest=True))
         lost = torch.zeros(net.n_replicas, dtype=torch.bool, device=chosen.device)
         lost[chosen] = better
         # Row r of the rivals, spread out to where seed r stands in the batch.
@@ -205,28 +248,22 @@ class LM:
         return where(lost, rival[place], net)
 
 
-def _part(problem: Problem, *, rest: bool = False) -> Problem:
-    """The points on which starts are trained, or the rest, by which they are judged."""
-    at = int(TRAINED * problem.x.shape[1])
-    points = slice(at, None) if rest else slice(0, at)
-    return replace(problem, x=problem.x[:, points], y=problem.y[:, points])
-
-
 def _one_node(shape: Shape | KAN) -> bool:
     return len(shape.width) == 3 and shape.width[1] == 1
 
 
-def _falls(outcome: Outcome[KAN], memory: Tensor) -> Tensor:
-    """Whether the training error is three quarters of the theory's order smaller than on the last
-    grid, (R,); also where there was none."""
-    (before, coarse), (now, fine) = memory[:, -2:].unbind(1), outcome.memory[:, -2:].unbind(1)
-    order = 0.75 * (outcome.net.k + 1)
-    round_off = 1e3 * torch.finfo(now.dtype).eps
-    return (now <= before * (coarse / fine) ** order) | (now < round_off) | before.isnan()
+def _suggested(kan: KAN, problem: Problem, unit: Tensor) -> Tensor:
+    """The weights that REML would begin with at a network, (R, L, 3), as if all rows were free."""
+    rows = penalty.ranks(kan)
+    ranks = torch.tensor(rows, device=unit.device).view(unit.shape[1:])
+    misfit = training_error(kan, problem)[:, None, None] / problem.x.shape[1]
+    energy = penalty.energy(kan)
+    stiff = unit.new_tensor(STIFF)
+    return torch.minimum(misfit * ranks / energy.clamp(min=torch.finfo(unit.dtype).tiny), stiff)
 
 
-def _carried(weight: Weight, net: KAN, memory: Tensor) -> Tensor:
-    """The weights to begin with on the next grid, (R, L, 3).
+def _carried(fresh: Tensor, least: Tensor, net: KAN, memory: Tensor) -> Tensor:
+    """The weights to begin with on the next grid, (R, L, 3); ``fresh`` where nothing is remembered.
 
     REML's weight is the ratio of the misfit's variance to that of differences, and these fall as
     G^-(2k+3) for any function. Where the misfit is noise it stays, where it is what splines cannot
@@ -236,10 +273,9 @@ def _carried(weight: Weight, net: KAN, memory: Tensor) -> Tensor:
     error, coarse = memory[:, -2], memory[:, -1]
     order = (-error.log() / coarse.log()).clamp(0, net.k + 1)
     growth = (net.grid_size / coarse) ** (GROWTH + 2 * (net.k + 1 - order))
-    value = memory[:, :-2].view(weight.value.shape).clone()
+    value = memory[:, :-2].view(fresh.shape).clone()
     value[..., penalty.ROUGH] *= growth[:, None]
-    value = torch.where(value.isnan(), weight.value, value)
-    return torch.maximum(value, weight.least)
+    return torch.maximum(torch.where(value.isnan(), fresh, value), least)
 
 
 def _replaced(outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN]) -> Outcome[KAN]:

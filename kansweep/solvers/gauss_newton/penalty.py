@@ -20,6 +20,7 @@ from __future__ import annotations
 import itertools
 from functools import lru_cache
 from math import comb, factorial
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +65,8 @@ def _polynomials(n_coef: int, k: int) -> Array:
     degrees = min(k + 1, n_coef - 1)
     place = np.linspace(-1.0, 1.0, n_coef)
     q, _ = np.linalg.qr(np.vander(place, degrees + 1, increasing=True))
-    return np.ascontiguousarray(q[:, 1:].T) / np.sqrt(n_coef)
+    rows: Array = np.ascontiguousarray(q[:, 1:].T) / np.sqrt(n_coef)
+    return rows
 
 
 def _rows(n_coef: int, k: int) -> tuple[int, int, int]:
@@ -149,7 +151,8 @@ def energy(kan: KAN) -> Tensor:
     """Squared rows summed by layer and kind, (R, L, 3)."""
     squares = strain(kan, kan.theta()).square()
     sums = torch.stack([part.sum(1) for part in squares.split(ranks(kan), dim=1)], dim=1)
-    return sums.unflatten(1, (-1, KINDS))
+    by_layer: Tensor = sums.unflatten(1, (-1, KINDS))
+    return by_layer
 
 
 def ranks(kan: KAN) -> list[int]:
@@ -161,7 +164,8 @@ def ranks(kan: KAN) -> list[int]:
 def per_row(kan: KAN, w: Tensor) -> Tensor:
     """The weight of each row, (R, L, 3) -> (R, S)."""
     sizes = torch.tensor(ranks(kan), device=w.device)
-    return w.flatten(1).repeat_interleave(sizes, dim=1)
+    weights: Tensor = w.flatten(1).repeat_interleave(sizes, dim=1)
+    return weights
 
 
 @lru_cache
@@ -212,7 +216,7 @@ def _entries(
     return place, value_of[None], group
 
 
-def _lower_entries(n_coef: int, k: int) -> list[tuple[Array, Array, Array]]:
+def _lower_entries(n_coef: int, k: int) -> list[tuple[NDArray[Any], NDArray[Any], Array]]:
     """Of one edge and each kind: row, column and value of the lower triangle of C^T C."""
     stiff = band(n_coef, k + 2)
     column, depth = np.nonzero(stiff)
@@ -227,16 +231,16 @@ def _lower_entries(n_coef: int, k: int) -> list[tuple[Array, Array, Array]]:
 def diagonal(kan: KAN, w: Tensor) -> Tensor:
     """The diagonal of C^T W C, weights (R, L, 3) -> (R, P)."""
     n_coef = kan.grid_size + kan.k
-    stiff = bands(kan)[..., 0].to(w)
     squares = _polynomials(n_coef, kan.k) ** 2
     free = torch.from_numpy(np.stack([squares[1:].sum(0), squares[0]])).to(w)  # (2, K)
-    parts, first = [], 0
+    own, parts, first = bands(kan)[..., 0].to(w), [], 0
     for layer, weight in zip(kan.layers, w.unbind(1), strict=True):
         edges = layer.n_outputs * layer.n_inputs
-        own = stiff[:, first : first + edges] if stiff.shape[1] > 1 else stiff
-        rough = weight[:, None, :1] * own  # (R, 1 or E, K)
-        each = rough + (weight[:, CURVED:] @ free)[:, None]
-        parts.append(each.expand(-1, edges, -1).flatten(1))
+        if own.shape[1] == 1:  # one for all edges
+            parts.append((weight @ torch.cat([own[0], free])).repeat(1, edges))
+        else:
+            rough = weight[:, None, :1] * own[:, first : first + edges]  # (R, E, K)
+            parts.append((rough + (weight[:, CURVED:] @ free)[:, None]).flatten(1))
         first += edges
         if layer.base is not None:
             parts.append(torch.zeros_like(layer.base).flatten(1))

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from kansweep.data.streams import Stream, generator
-from kansweep.networks import bspline, kan
+from kansweep.networks import kan
 from kansweep.networks.kan import KAN, Shape
-from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.contract import Problem, output_spread, training_error
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.reml import Weight
 
-# Input grids reach beyond the points by at most this share of their range; of n points spread evenly
-# one end in 150 is further from its nearest than REACHED_BY / n.
+# Input grids reach beyond the points by at most this share of their range; of n points spread
+# evenly one end in 150 is further from its nearest than REACHED_BY / n.
 REACH, REACHED_BY = 0.05, 5
 DAMPING = 0.1  # much: far from an optimum the linear model holds for short steps only
 
@@ -113,7 +113,7 @@ def _raced(net: KAN, field: Problem, scale: float) -> KAN:
 
 
 def annealed(net: KAN, problem: Problem, w: Tensor, limits: Limits, damping: float) -> KAN:
-    """The KAN after descents under penalties from far too stiff to w, (R, L, 3), which is left out."""
+    """The KAN after descents under penalties from far too stiff down to w (R, L, 3), exclusive."""
     for stiffness in STIFFNESS:
         net = descend(net, problem, limits, Weight.fixed(w * stiffness), damping).net
     return net
@@ -129,9 +129,3 @@ def best(score: Tensor, kept: int, seeds: int) -> Tensor:
     chosen = table.topk(kept, dim=1, largest=False).indices
     first = torch.arange(seeds, device=score.device)[:, None] * table.shape[1]
     return (chosen + first).flatten()
-
-
-def training_error(net: KAN, problem: Problem) -> Tensor:
-    """Mean squared error in units of the outputs' variance, (R,)."""
-    spread = output_spread(problem.y)
-    return ((net(problem.x) - problem.y) / spread[:, None]).square().mean((1, 2))
