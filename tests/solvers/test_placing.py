@@ -86,15 +86,17 @@ def test_rough_rows_are_differences_and_leave_polynomials_free(k):
         assert left.abs().max() < 1e-9
 
 
-def test_energy_bands_and_entries_of_unequal_grids_are_one_matrix():
-    net = uneven_kan((2, 2, 1), grid_size=6)
+@pytest.mark.parametrize(("width", "grid_size"), [((1, 1), 6), ((2, 1), 2), ((2, 2, 1), 6)])
+def test_energy_bands_and_entries_of_unequal_grids_are_one_matrix(width, grid_size):
+    net = uneven_kan(width, grid_size=grid_size)
     theta, n_params = net.theta(), net.n_params
     eye = torch.eye(n_params, dtype=torch.float64)
     columns = torch.stack([penalty.strain(net, row.expand_as(theta)) for row in eye], dim=2)
     np.testing.assert_allclose(columns @ theta[..., None], penalty.strain(net, theta)[..., None])
     back = penalty.transposed(net, penalty.strain(net, theta))
     np.testing.assert_allclose(back[..., None], columns.mT @ (columns @ theta[..., None]))
-    w = torch.arange(1.0, 13.0, dtype=torch.float64).view(2, 2, 3)
+    layers = len(net.layers)
+    w = torch.arange(1.0, 1.0 + 6 * layers, dtype=torch.float64).view(2, layers, 3)
     dense = columns.mT @ (penalty.per_row(net, w)[..., None] * columns)
     index, values, group = penalty.entries(net)
     lower = torch.zeros(2, n_params**2, dtype=torch.float64)

@@ -83,11 +83,17 @@ def _free(n_coef: int, k: int, like: tuple[torch.dtype, torch.device]) -> Tensor
         return torch.from_numpy(np.concatenate([rows[1:], rows[:1]])).to(like[1], like[0])
 
 
+def _shared(kan: KAN) -> bool:
+    """Whether all edges have the same rough rows, or none."""
+    even = all(layer.breaks is None for layer in kan.layers)
+    return even or kan.grid_size <= 2
+
+
 def bands(kan: KAN) -> Tensor:
     """``band`` of the rough rows, (R, E, K, k + 3); or one for all edges, (1, 1, K, k + 3)."""
     order, n_coef = kan.k + 2, kan.grid_size + kan.k
     like = kan.layers[0].coef
-    if all(layer.breaks is None for layer in kan.layers) or n_coef <= order:
+    if _shared(kan):
         return torch.from_numpy(band(n_coef, order)).to(like.device)[None, None]
     parts = []
     for layer in kan.layers:
@@ -101,7 +107,7 @@ def bands(kan: KAN) -> Tensor:
 
 def _rough(layer: Layer, k: int) -> Tensor:
     """The rough rows of a layer, (R, O, I, S)."""
-    if layer.breaks is None:
+    if layer.breaks is None or layer.coef.shape[3] < k + 3:
         return bspline.difference(layer.coef, k + 2)
     rows = uneven.differences(layer.breaks, k)
     return torch.einsum("roijs,rijs->roij", layer.coef.unfold(-1, k + 3, 1), rows)
@@ -186,8 +192,8 @@ def entries(kan: KAN) -> tuple[Tensor, Tensor, Tensor]:
     base, device = kan.layers[0].base is not None, kan.layers[0].coef.device
     n_coef = kan.grid_size + kan.k
     place, value, group = _entries(kan.width, n_coef, kan.k, base, device)
-    own = bands(kan)
-    if own.shape[1] > 1:
+    if not _shared(kan):
+        own = bands(kan)
         column, depth = (torch.from_numpy(at) for at in np.nonzero(band(n_coef, kan.k + 2)))
         value = value.expand(own.shape[0], -1).clone()
         value[:, group % KINDS == ROUGH] = own[:, :, column, depth].flatten(1)
@@ -236,7 +242,7 @@ def diagonal(kan: KAN, w: Tensor) -> Tensor:
     own, parts, first = bands(kan)[..., 0].to(w), [], 0
     for layer, weight in zip(kan.layers, w.unbind(1), strict=True):
         edges = layer.n_outputs * layer.n_inputs
-        if own.shape[1] == 1:  # one for all edges
+        if _shared(kan):
             parts.append((weight @ torch.cat([own[0], free])).repeat(1, edges))
         else:
             rough = weight[:, None, :1] * own[:, first : first + edges]  # (R, E, K)
