@@ -161,8 +161,14 @@ class LM:
         weight = self._estimated(net, problem)
         if not bool(weight.is_final.all()):
             value = torch.maximum(weight.value, _suggested(net, problem, weight.value))
-            value = value if memory is None else _carried(value, weight.least, net, memory)
-            weight = replace(weight, value=value)
+            left = weight.left
+            if memory is not None:
+                value = _carried(value, weight.least, net, memory)
+                # Where a coarse grid's misfit is noise and points are few, finer ones tell no more.
+                noisy = memory[:, -2] > 1 / memory[:, -1]
+                if 2 * net.n_params >= problem.x.shape[1]:
+                    left = torch.where(noisy, 0, left)
+            weight = replace(weight, value=value, left=left)
         if len(net.layers) > 2:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
@@ -272,6 +278,7 @@ def _carried(fresh: Tensor, least: Tensor, net: KAN, memory: Tensor) -> Tensor:
     """
     error, coarse = memory[:, -2], memory[:, -1]
     order = (-error.log() / coarse.log()).clamp(0, net.k + 1)
+    order = torch.where(order < 1, 0.0, order)
     growth = (net.grid_size / coarse) ** (GROWTH + 2 * (net.k + 1 - order))
     value = memory[:, :-2].view(fresh.shape).clone()
     value[..., penalty.ROUGH] *= growth[:, None]
