@@ -12,7 +12,7 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Observe, Outcome, Problem, training_error
-from kansweep.solvers.gauss_newton import basins, penalty, spectral, start
+from kansweep.solvers.gauss_newton import basins, penalty, placing, spectral, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.reasons import StopReason
@@ -73,6 +73,7 @@ class LM:
     ) -> Outcome[KAN]:
         """Train from ``net``. What is remembered are the weights (R, L * 3), the training error as
         a share of the outputs' spread, and the grid."""
+        net = self._spaced(net, problem, memory)
         outcome = self._solved(net, problem, memory, observe)
         if len(net.layers) == 1 or 2 * net.n_params >= problem.x.shape[1]:
             return outcome  # linear, or not for the points to judge
@@ -139,8 +140,20 @@ class LM:
         if not bool(found.any()):
             return outcome
         whole = problem[lost[found]]
-        again = self._solved(best[found], whole, None, observe)
+        placed = self._spaced(best[found], whole, None)
+        again = self._solved(placed, whole, None, observe)
         return _replaced(outcome, lost[found], again)
+
+    def _spaced(self, net: KAN, problem: Problem, memory: Tensor | None) -> KAN:
+        """The KAN with its knots where its spacing has them."""
+        if net.spacing == "quantile":
+            return net.on_quantiles(problem.x)
+        if net.spacing == "adaptive":
+            rough = replace(self, settings=replace(self.settings, tolerance=ROUGHLY))
+            return placing.placed(
+                net, problem, lambda kan: rough._solved(kan, problem, memory, None).net
+            )
+        return net
 
     def _solved(
         self, net: KAN, problem: Problem, memory: Tensor | None, observe: Observe | None
