@@ -12,7 +12,7 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import penalty, spectral, start
+from kansweep.solvers.gauss_newton import penalty, race, spectral, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.reml import Weight
 
@@ -157,7 +157,7 @@ class LM:
         at_once = max(1, RACE_WORK // (restarts * problem.x.shape[1] * edges))
         parts = seeds.to(problem.x.device).split(at_once)
         scale = self.settings.penalty or 1.0
-        return KAN.concatenated([start.random(shape, problem[p], restarts, scale) for p in parts])
+        return KAN.concatenated([race.run(shape, problem[p], restarts, scale) for p in parts])
 
     def _converges(self, net: KAN, problem: Problem) -> Tensor:
         """Whether the fit is small, and three quarters of the theory's order smaller on twice the
