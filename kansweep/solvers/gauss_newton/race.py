@@ -1,4 +1,4 @@
-"""A race of random starts, for networks of more than one hidden node.
+"""A race of random starts, for what no other start leads to: networks of more than one node.
 
 All starts of a seed run over a few coarse grids and the better part stays after each. Whether the
 winner is in a right basin shows in the last two grids: there its error falls by most of the
@@ -71,7 +71,9 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
     """
     found = _race(shape, problem, restarts, scale, 0)
     doubtful = (found.order < FALL).nonzero()[:, 0]
-    for index in range(1, RACES):
+    # One hidden node has other starts beside a race (``LM.start``), and all of them are verified.
+    races = RACES if shape.width[1:-1] != (1,) else 1
+    for index in range(1, races):
         if doubtful.numel() == 0:
             break
         again = _race(shape, problem[doubtful], restarts, scale, index * restarts)
@@ -140,7 +142,7 @@ def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float
     if shape.width[-2] > 1 or len(shape.width) < 4:
         return net
     headed = torch.tensor(numbers, device=field.x.device) % 4 == 0
-    return _with_heads(net, field, headed, scale)
+    return _with_heads(net, field, headed, scale) if bool(headed.any()) else net
 
 
 def _smooth(net: KAN, rng: np.random.Generator) -> Array:
@@ -176,7 +178,8 @@ def _with_heads(net: KAN, field: Problem, mask: Tensor, scale: float) -> KAN:
 def _scores(y: Tensor) -> Tensor:
     """Normal scores of outputs over points, (R, n, M)."""
     rank = y.argsort(dim=1, stable=True).argsort(dim=1).to(y)
-    return torch.special.ndtri((rank + 0.5) / y.shape[1])
+    scores: Tensor = torch.special.ndtri((rank + 0.5) / y.shape[1])
+    return scores
 
 
 def _trained(net: KAN, field: Problem, scale: float) -> KAN:

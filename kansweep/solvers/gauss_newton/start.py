@@ -10,7 +10,6 @@ from torch import Tensor
 from kansweep.networks import bspline, kan
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem, output_spread
-from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.projection import with_best_last_layer
 from kansweep.solvers.gauss_newton.reml import Weight
