@@ -8,7 +8,6 @@ import pytest
 import torch
 from nets import example, random_kan
 
-from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import Shape
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import race, start
@@ -98,11 +97,20 @@ def test_the_better_winner_of_every_seed_stays():
     assert torch.equal(best.net[0:1].theta(), nets[0][0:1].theta())
 
 
-def test_noise_ends_the_races(monkeypatch):
-    run, races = race._race, []
-    monkeypatch.setattr(race, "_race", lambda *given: races.append(given) or run(*given))
-    problem = waves(300, (0,))
-    noise = torch.randn(problem.y.shape, generator=torch.Generator().manual_seed(0)).double()
-    noisy = Problem(problem.x, noise, problem.domain, problem.seeds)
-    LM(LMConfig(restarts=4)).start(Shape((2, 2, 1), 3, 5, False), noisy)
-    assert 1 < len(races) < race.RACES
+@pytest.mark.parametrize(("order", "races"), [(1.0, 1), (0.7, 2), (0.01, 2), (0.3, race.RACES)])
+def test_races_run_until_they_can_tell(monkeypatch, order, races):
+    seen = []
+
+    def one(shape, problem, restarts, scale, first):
+        seen.append(first)
+        return race.Winners(random_kan((2, 2, 1), 5, replicas=1), torch.ones(1), order * ones)
+
+    ones = torch.ones(1)
+    monkeypatch.setattr(race, "_race", one)
+    race.run(Shape((2, 2, 1), 3, 5, False), waves(20, (0,)), 4, 1.0)
+    assert seen == [4 * index for index in range(races)]
+
+
+def test_errors_of_few_points_are_not_asked_to_fall():
+    winners = race._race(Shape((2, 2, 1), 3, 5, False), waves(200, (0,)), 1, 1.0, 0)
+    assert winners.order.tolist() == [math.inf]
