@@ -24,7 +24,7 @@ def waves(n: int, seeds: tuple[int, ...]) -> Problem:
 
 
 def test_every_seed_of_a_chain_of_single_nodes_ends_in_a_right_basin():
-    problem = waves(400, (0, 1))
+    problem = waves(300, (0, 1))
     solver = LM()
     net = solver.start(CHAIN, problem)
     net = solver.solve(net.refined(10), problem).net
