@@ -11,8 +11,8 @@ from torch import Tensor
 
 from kansweep.data.sampling import Sampled
 from kansweep.data.targets import TARGETS
-from kansweep.networks import kan
-from kansweep.networks.gauge import mid_and_half, rescale_inputs, rescale_outputs
+from kansweep.networks import gauge, kan
+from kansweep.networks.gauge import rescale_inputs, rescale_outputs
 from kansweep.networks.kan import KAN, edges
 from kansweep.networks.mlp import MLP
 from kansweep.solvers.contract import Problem
@@ -71,8 +71,17 @@ def example(n_train: int, seeds: tuple[int, ...], target: str = "exp_sin") -> Pr
     return Problem(data.x_train, data.y_train, (-1.0, 1.0), seeds)
 
 
+BELOW, ABOVE = 0.03, 0.08  # margins, different so that neither can stand for the other
+
+
+def mid_and_half(s: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the grid for values s (R, n, O), by the margins of this module: (R, O) and (R, O)."""
+    margin = s.new_tensor([BELOW, ABOVE]).expand(s.shape[0], s.shape[2], 2)
+    return gauge.mid_and_half(s, margin)
+
+
 def normalised(kan: KAN, x: Tensor) -> KAN:
-    """The KAN whose hidden values on points x (R, n, I) span their grids, but for the margin."""
+    """The KAN whose hidden values on points x (R, n, I) span their grids, but for the margins."""
     layers = list(kan.layers)
     for index in range(len(layers) - 1):
         s = edges(layers[index], x, kan.k).sum(2)  # (R, n, O)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from kansweep.config.solvers import LMConfig
 from kansweep.data.sampling import Sampled
 from kansweep.data.targets import TARGETS
 from kansweep.networks.kan import KAN, Shape
@@ -17,6 +18,11 @@ EXAMPLE = Shape((2, 1, 1), 3, 5, False)
 def fresh_rmse(net: KAN, seeds: tuple[int, ...], target: str = "exp_sin") -> torch.Tensor:
     data = sample(Sampled(TARGETS[target]), 1, 10_000, seeds)
     return (net(data.x_test) - data.y_test).square().mean((1, 2)).sqrt()
+
+
+def additive(problem: Problem) -> KAN:
+    """The additive start of the example, before any step on the whole network."""
+    return LM(LMConfig(start="additive")).start(EXAMPLE, problem)
 
 
 def trained(problem: Problem, grid_sizes: tuple[int, ...], solver: LM | None = None) -> list[KAN]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from nets import normal, normalised, points, random_kan, uneven_kan
+from nets import mid_and_half, normal, normalised, points, random_kan, uneven_kan
 from torch import Tensor
 
 from kansweep.networks import jacobian as jacobians
 from kansweep.networks import kan as kans
-from kansweep.networks.gauge import mid_and_half, range_terms
+from kansweep.networks.gauge import range_terms
 from kansweep.networks.jacobian import Jacobian, jacobian
 from kansweep.networks.kan import KAN
 

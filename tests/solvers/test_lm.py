@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 from cells import EXP_SIN_FLOOR
-from nets import example, normalised, random_kan
-from trainings import EXAMPLE, fresh_rmse, trained
+from nets import example, random_kan
+from trainings import EXAMPLE, additive, fresh_rmse, trained
 
 from kansweep.config.solvers import LMConfig
 from kansweep.data.sampling import Sampled
 from kansweep.data.targets import TARGETS
-from kansweep.networks.kan import KAN, Shape
+from kansweep.networks.gauge import MARGIN
+from kansweep.networks.kan import KAN, Shape, edges
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty, start, systems
 from kansweep.solvers.gauss_newton.descent import Limits, descend
-from kansweep.solvers.gauss_newton.lm import LM
+from kansweep.solvers.gauss_newton.lm import LM, _carried
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep.samples import sample
@@ -25,7 +26,7 @@ from kansweep.sweep.samples import sample
 def test_it_ends_where_the_gradient_vanishes_and_says_so():
     problem = example(300, (0, 1))
     net = LM().start(EXAMPLE, problem)
-    weight = Weight.fixed(torch.full((2, 2), penalty.weight(5, 3)).double())
+    weight = Weight.fixed(penalty.least(5, 3).expand(2, 2, 3))
     outcome = descend(net, problem, Limits(200, 1e-12), weight, 1e-3)
     assert outcome.stop_reason == (StopReason.CONVERGED, StopReason.CONVERGED)
     assert (outcome.grad_norm < 1e-6).all()
@@ -33,7 +34,7 @@ def test_it_ends_where_the_gradient_vanishes_and_says_so():
 
 def test_no_step_raises_the_error_on_the_way():
     problem, seen = example(200, (3,)), []
-    net = start.additive(EXAMPLE, problem, torch.tensor([[penalty.weight(5, 3)]]).double())
+    net = additive(problem)
     outcome = LM(LMConfig(penalty=1.0)).solve(net, problem, observe=seen.append)
     assert [now.step for now in seen] == list(range(1, outcome.steps[0] + 1))
     errors = [now.rmse.item() for now in seen]
@@ -47,7 +48,7 @@ def test_no_step_raises_the_error_on_the_way():
 
 def test_a_limit_on_steps_is_kept_and_told():
     problem = example(100, (0,))
-    net = start.additive(EXAMPLE, problem, torch.tensor([[1e-8]]).double())
+    net = additive(problem)
     outcome = LM(LMConfig(max_steps=2)).solve(net, problem)
     assert (outcome.steps, outcome.stop_reason) == ((2,), (StopReason.STEP_LIMIT,))
 
@@ -204,6 +205,59 @@ def test_a_gpu_gives_the_same_errors():
 
 
 def test_hidden_values_of_a_trained_network_span_their_grid():
+    """Its ends but for margins that are those where the last descent began."""
     problem = example(200, (0,))
     (net,) = trained(problem, (5,))
-    assert torch.allclose(normalised(net, problem.x).theta(), net.theta(), atol=1e-9)
+    s = edges(net.layers[0], problem.x, 3).sum(2)
+    assert -1 <= s.min() <= -1 + 2 * MARGIN
+    assert 1 >= s.max() >= 1 - 2 * MARGIN
+
+
+def carried(errors: list[float], finer: int = 20) -> np.ndarray:
+    """Growth of the weights (R, L, 3) from G = 10 to a finer grid, by training errors there."""
+    net = random_kan((2, 1, 1), grid_size=finer, replicas=len(errors))
+    fresh, least = (torch.full((len(errors), 2, 3), w).double() for w in (7.0, 1e-9))
+    memory = torch.full((len(errors), 8), 2.0).double()
+    memory[:, 6], memory[:, 7] = torch.tensor(errors), 10
+    return _carried(fresh, least, net, memory).numpy() / 2
+
+
+def test_rough_weights_grow_from_grid_to_grid_as_the_error_says():
+    """Noise keeps its size on a finer grid and differences shrink, as G^-(2k+3); what splines
+    cannot follow shrinks nearly as fast, to G^-(2k+2)."""
+    noise, half, full, beyond = carried([1.0, 1e-2, 1e-4, 1e-7])
+    for growth, power in ((noise, 9), (half, 5), (full, 1), (beyond, 1)):
+        np.testing.assert_allclose(growth[:, penalty.ROUGH], 2.0**power, rtol=1e-6)
+        np.testing.assert_allclose(growth[:, penalty.CURVED :], 1)
+
+
+def test_weights_that_are_not_remembered_are_fresh_and_none_is_below_the_least():
+    net = random_kan((2, 1, 1), grid_size=20, replicas=2)
+    fresh, least = (torch.full((2, 2, 3), w).double() for w in (7.0, 3.0))
+    memory = torch.full((2, 8), torch.nan).double()
+    memory[1] = torch.tensor([1.0, 5, 0, 1, 5, 0, 1e-4, 10])
+    value = _carried(fresh, least, net, memory)
+    assert (value[0] == 7).all()
+    np.testing.assert_allclose(value[1], [[3, 5, 3], [3, 5, 3]], rtol=1e-6)
+
+
+def test_what_is_remembered_are_weights_the_error_and_the_grid():
+    problem = example(300, (0, 1))
+    net = LM().start(EXAMPLE, problem)
+    outcome = LM(LMConfig(penalty=2.0)).solve(net, problem)
+    weights, error, grid = outcome.memory.split([6, 1, 1], dim=1)
+    np.testing.assert_allclose(weights.view(2, 2, 3), penalty.least(5, 3, 2.0).expand(2, 2, 3))
+    expected = start.training_error(outcome.net, problem).sqrt()
+    np.testing.assert_allclose(error[:, 0], expected, rtol=1e-12)
+    assert (grid == 5).all()
+
+
+def test_the_next_grid_begins_where_the_memory_says():
+    problem, grown = example(300, (0,)), []
+    outcome = LM().solve(LM().start(EXAMPLE, problem), problem)
+    memory = outcome.memory.clone()
+    for factor in (1.0, 1e6):
+        seen, memory[:, :6] = [], outcome.memory[:, :6] * factor
+        LM().solve(outcome.net.refined(10), problem, memory, seen.append)
+        grown.append(seen[0].penalty.item())
+    assert grown[1] > 1e3 * grown[0]

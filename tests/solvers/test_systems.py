@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import mixed_model
 import numpy as np
 import pytest
 import torch
-from nets import example, normal, normalised, points, random_kan
+from nets import example, mid_and_half, normal, normalised, points, random_kan
 from torch import Tensor
-from trainings import EXAMPLE, fresh_rmse, trained
+from trainings import additive, fresh_rmse, trained
 
-from kansweep.networks.gauge import mid_and_half
 from kansweep.networks.kan import KAN, edges
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import descent, penalty, start, systems
@@ -26,19 +26,21 @@ def residuals(net: KAN, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> to
     """All whose squares the objective sums, (R, rows): data, then penalties; written out here.
 
     Hidden values are normalised by their own range on x, which rescales their penalty as well.
-    Weights are (R, L).
+    Weights are (R, L, 3).
     """
     u = raw = x
     parts = []
     for index, layer in enumerate(net.layers):
-        root = w[:, index].sqrt()[:, None]
         out = edges(replace(layer, base=None), u, net.k).sum(2)
         if layer.base is not None:
             v = layer.shift[:, None] + layer.scale[:, None] * raw
             out = out + (v * torch.sigmoid(v)) @ layer.base.mT
         mid, half = mid_and_half(out)
         size = half if index + 1 < len(net.layers) else torch.ones_like(half)
-        parts.append(root * (layer.coef.diff(n=net.k + 2) / size[..., None, None]).flatten(1))
+        own = mixed_model.rows(net.grid_size + net.k, net.k)
+        for root, rows in zip(w[:, index].sqrt().unbind(1), own, strict=True):
+            strain = layer.coef @ torch.from_numpy(rows.T) / size[..., None, None]
+            parts.append(root[:, None] * strain.flatten(1))
         raw, u = out, (out - mid[:, None]) / half[:, None]
     data = (raw - y).flatten(1) / x.shape[1] ** 0.5
     return torch.cat([data, *parts], dim=1)
@@ -50,8 +52,8 @@ WIDTHS = [(2, 1, 1), (3, 2, 2, 1), (2, 3, 2), (1, 1)]
 def some_system(width: tuple[int, ...], base: bool) -> tuple[Linearised, Tensor, Tensor, Tensor]:
     """A linearised problem, weights, and by finite differences its matrix and half gradient."""
     x, y = points(2, 30, width[0]), normal(2, 30, width[-1], seed=7)
-    scale = torch.logspace(0, -1, len(width) - 1).double()
-    w = torch.tensor([[1e-1], [1e-3]]).double() * scale
+    kinds = torch.tensor([[1e-1, 3e-2, 1e-2], [1e-3, 1e-4, 1e-2]], dtype=torch.float64)
+    w = kinds[:, None] * torch.logspace(0, -1, len(width) - 1, dtype=torch.float64)[:, None]
     net = normalised(normalised(random_kan(width, base=base), x), x)
     point = evaluate(net, Problem(x, y, (-1, 1), (0, 1)))
     theta, h, columns = net.theta(), 1e-6, []
@@ -99,7 +101,7 @@ def test_both_forms_of_a_system_solve_it(width, base, form, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [(2, 1, 1), (3, 2, 2, 1)])
-def test_traces_by_layer_are_those_of_the_dense_inverse_and_estimated_without_it(width):
+def test_traces_by_layer_and_kind_are_those_of_the_dense_inverse_and_estimated_without_it(width):
     lin, w, _, _ = some_system(width, base=False)
     everyone = torch.arange(2)
     direct = Direct(lin).trace(w, everyone)
@@ -110,7 +112,8 @@ def test_traces_by_layer_are_those_of_the_dense_inverse_and_estimated_without_it
     inverse = np.linalg.pinv(whole.numpy(), rcond=1e-12, hermitian=True)
     own = np.einsum("rsp,rpq,rsq->rs", strain, inverse, strain)
     first = np.cumsum([0, *penalty.ranks(lin.kan)])
-    expected = np.stack([own[:, a:b].sum(1) for a, b in itertools.pairwise(first)], axis=1)
+    sums = [own[:, a:b].sum(1) for a, b in itertools.pairwise(first)]
+    expected = np.stack(sums, axis=1).reshape(w.shape)
     np.testing.assert_allclose(direct, expected, rtol=1e-3)
     np.testing.assert_allclose(Direct(lin).trace(w, everyone[1:]), expected[1:], rtol=1e-3)
     estimate = Iterative(lin).trace(w, everyone[:1])  # the other is too ill-conditioned for it
@@ -139,9 +142,9 @@ def test_a_solve_that_fails_is_a_rejected_step_and_no_convergence(monkeypatch):
                 factored.solve = lambda rhs: (solve(rhs)[0] * 0, torch.tensor([True]))
             return factored
 
-    monkeypatch.setattr(descent, "system", FailingOnce)
     problem = example(100, (0,))
-    net = start.additive(EXAMPLE, problem, torch.tensor([[1e-8]]).double())
+    net = additive(problem)
+    monkeypatch.setattr(descent, "system", FailingOnce)
     outcome = LM().solve(net, problem)
     assert calls[1] > calls[0]
     assert outcome.steps[0] > 2

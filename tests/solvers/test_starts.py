@@ -1,0 +1,184 @@
+"""Cold starts: what the gradients of the data say, how starts are judged, and grids to begin on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from nets import normal, points
+from torch import Tensor
+from trainings import trained
+
+from kansweep.data.floor import floor
+from kansweep.data.targets import Edge, Target
+from kansweep.networks import kan
+from kansweep.networks.kan import KAN, Shape, edges
+from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.gauss_newton import spectral, start
+from kansweep.solvers.gauss_newton.lm import LM
+
+
+def problem_of(f: Callable[[Tensor], Tensor], n: int, n_inputs: int = 2, seed: int = 0) -> Problem:
+    x = points(1, n, n_inputs, seed=seed)
+    return Problem(x, f(x)[..., None], (-1, 1), (seed,))
+
+
+def plane_wave(x: Tensor) -> Tensor:
+    return torch.cos(5 * (x[..., 0] + x[..., 1]))
+
+
+def rings(x: Tensor) -> Tensor:
+    return torch.sin(8 * (x[..., 0] ** 2 + x[..., 1] ** 2))
+
+
+@pytest.mark.parametrize("d", [1, 3, 6])
+def test_local_fits_have_the_exact_gradients_of_quadratics(d):
+    x = points(1, 400, d)[0].numpy()
+    square = normal(d, d).numpy()
+    at, gradient = spectral.gradients(x, np.einsum("ni,ij,nj->n", x, square, x) + x[:, 0])
+    expected = at @ (square + square.T) + np.eye(d)[0]
+    np.testing.assert_allclose(gradient, expected, atol=1e-9)
+
+
+def test_of_many_inputs_they_have_those_of_linear_functions():
+    x = points(1, 400, 9)[0].numpy()
+    at, gradient = spectral.gradients(x, x @ np.arange(9.0))
+    np.testing.assert_allclose(gradient, np.tile(np.arange(9.0), (len(at), 1)), atol=1e-10)
+
+
+def test_they_approach_the_gradients_of_a_wave_and_use_a_limited_number_of_points():
+    x = points(1, 5000, 2)[0]
+    at, gradient = spectral.gradients(x.numpy(), plane_wave(x).numpy())
+    assert len(at) == spectral.MOST_POINTS
+    slope = -5 * np.sin(5 * at.sum(1))
+    error = np.abs(gradient - slope[:, None])
+    assert np.median(error) < 0.05
+    assert np.quantile(error, 0.99) < 0.5
+
+
+@pytest.mark.parametrize(("f", "inner"), [(plane_wave, lambda u: u), (rings, lambda u: u**2)])
+def test_a_spectral_start_knows_the_inner_functions_without_training(f, inner):
+    problem = problem_of(f, 2000)
+    net = spectral.start(start.blank(Shape((2, 1, 1), 3, 6, False), problem), problem)
+    at = torch.linspace(-1, 1, 201, dtype=torch.float64)[None, :, None].expand(1, -1, 2)
+    found = edges(net.layers[0], at, 3)[0, :, :, 0].numpy()
+    for i in range(2):
+        assert abs(np.corrcoef(found[:, i], inner(at[0, :, i].numpy()))[0, 1]) > 0.999
+    slopes = [np.polyfit(inner(at[0, :, i].numpy()), found[:, i], 1)[0] for i in range(2)]
+    assert slopes[0] == pytest.approx(slopes[1], rel=0.02)
+    u = at[..., :1]
+    np.testing.assert_allclose(edges(net.layers[1], u, 3).flatten(), u.flatten(), atol=1e-12)
+
+
+def cos5(u: np.ndarray) -> np.ndarray:
+    return np.cos(5 * u)
+
+
+def itself(u: np.ndarray) -> np.ndarray:
+    return u
+
+
+def test_a_plane_wave_is_found_at_every_grid():
+    """The additive start sees nothing of it: by that alone the error is that of the mean."""
+    first = tuple(Edge(i, 2, itself, (-1.0, 1.0)) for i in range(2))
+    structure = (first, (Edge(2, 3, cos5, (-2.0, 2.0)),))
+    wave = Target("wave", "", lambda x: cos5(x.sum(1)), 2, (1,), "", structure=structure)
+    grids, problem = (6, 12, 24), problem_of(plane_wave, 1000)
+    x = points(1, 10_000, 2, seed=99)
+    for grid_size, net in zip(grids, trained(problem, grids), strict=True):
+        error = (net(x)[..., 0] - plane_wave(x)).square().mean().sqrt().item()
+        assert error < 1.25 * floor(wave, (1,), 3, grid_size)
+
+
+def test_more_parameters_than_noisy_points_do_no_harm():
+    """40 points and 63 parameters: a test error above the outputs' spread never occurs."""
+    fresh = points(1, 2000, 5, seed=50)
+
+    def linear(x: Tensor) -> Tensor:
+        return x @ torch.arange(1.0, 6.0, dtype=x.dtype)
+
+    worst = 0.0
+    for seed in range(3):
+        x = points(1, 40, 5, seed=seed)
+        y = linear(x)[..., None] + 3 * normal(1, 40, 1, seed=seed + 100)
+        problem = Problem(x, y, (-1, 1), (seed,))
+        net = trained(problem, (5, 10))[-1]
+        assert net.n_params > 40
+        error = (net(fresh)[..., 0] - linear(fresh)).square().mean().sqrt()
+        worst = max(worst, (error / output_spread(y)).item())
+    assert worst < 1
+
+
+def spline_of(f: Callable[[Tensor], Tensor], grid_size: int = 40) -> KAN:
+    """One edge whose coefficients are f at their places."""
+    end = torch.ones(1, 1, dtype=torch.float64)
+    net = kan.zeros((1, 1), grid_size, 3, base=False, domain=(-end, end))
+    return net.with_theta(f(net.layers[0].greville(3)[:, 0]))
+
+
+def test_a_rival_surpasses_where_it_is_better_by_far_on_many_points():
+    x = points(1, 50, 1)
+    held_out = Problem(x, x, (-1, 1), (0,))
+    true, near, nearly, far = (spline_of(lambda u, c=c: c * u) for c in (1.0, 0.9, 0.88, 0.5))
+    assert start.surpasses(true, far, held_out).item()
+    assert start.surpasses(near, far, held_out).item()
+    assert not start.surpasses(near, nearly, held_out).item()
+    assert not start.surpasses(far, near, held_out).item()
+    assert not start.surpasses(near, near, held_out).item()
+
+
+def test_a_rival_does_not_surpass_by_one_point():
+    """A bump that one of 50 points lies on: perhaps an outlier that the rival happened to meet."""
+    x = torch.linspace(-1, 1, 50, dtype=torch.float64)[None, :, None]
+    flat = spline_of(lambda u: 0 * u)
+    narrow, wide = (spline_of(lambda u, r=r: (u.abs() < r).double()) for r in (0.03, 0.5))
+    for bump, expected in ((narrow, False), (wide, True)):
+        held_out = Problem(x, bump(x), (-1, 1), (0,))
+        assert start.surpasses(bump, flat, held_out).item() is expected
+
+
+def test_a_network_that_diverged_is_surpassed_by_any_other_and_surpasses_none():
+    x = points(1, 50, 1)
+    held_out = Problem(x, x, (-1, 1), (0,))
+    poor, broken = spline_of(lambda u: 0 * u), spline_of(lambda u: torch.nan * u)
+    assert start.surpasses(poor, broken, held_out).item()
+    assert not start.surpasses(broken, poor, held_out).item()
+    assert not start.surpasses(broken, broken, held_out).item()
+
+
+@pytest.mark.parametrize(("n", "share"), [(1000, 0.05), (100, 0.05), (20, 0.25)])
+def test_input_grids_reach_a_little_beyond_the_points_and_never_beyond_the_domain(n, share):
+    x = torch.stack([0.5 * points(1, n, 1), points(1, n, 1), 0 * points(1, n, 1)], dim=2)[..., 0]
+    x[0, :2, 1] = torch.tensor([-1.0, 1.0])
+    net = start.blank(Shape((3, 1), 3, 5, False), Problem(x, x[..., :1], (-1, 1), (0,)))
+    layer, low, high = net.layers[0], x.amin(1)[0, 0].item(), x.amax(1)[0, 0].item()
+    reach = share * (high - low)
+    assert layer.lower[0].tolist() == pytest.approx([max(-1, low - reach), -1, -1])
+    assert layer.upper[0].tolist() == pytest.approx([min(1, high + reach), 1, 1])
+
+
+def test_the_additive_start_is_the_additive_model_and_the_identity():
+    problem = problem_of(lambda x: torch.sin(2 * x[..., 0]) + x[..., 1] ** 2, 300)
+    seen = []
+
+    def fit(net: KAN, of: Problem) -> KAN:
+        seen.append((net.width, of.y.std(correction=0).item()))
+        return LM().solve(net, of).net
+
+    net = start.additive(Shape((2, 1, 1), 3, 10, False), problem, fit)
+    assert seen == [((2, 1), pytest.approx(1.0))]
+    s = edges(net.layers[0], problem.x, 3).sum(2)
+    scaled = problem.y / output_spread(problem.y)
+    assert (s - scaled).abs().max() < 1e-2
+    u = torch.linspace(-1, 1, 11, dtype=torch.float64)[None, :, None]
+    np.testing.assert_allclose(edges(net.layers[1], u, 3).flatten(), u.flatten(), atol=1e-12)
+
+
+def test_a_start_draws_the_same_whatever_the_batch():
+    problem = Problem(points(2, 100, 2), normal(2, 100, 1), (-1, 1), (3, 8))
+    shape = Shape((2, 2, 1), 3, 3, False)
+    together = start.random(shape, problem, 2, 1.0)
+    alone = start.random(shape, problem[torch.tensor([1])], 2, 1.0)
+    np.testing.assert_allclose(together[1:](problem.x[1:]), alone(problem.x[1:]), atol=1e-6)
