@@ -2,7 +2,8 @@
 
 Every target of ``accuracy_targets.py`` is trained on several numbers of points, its grids as one
 chain and its seeds as one batch, each chain on one thread. The floor is that of uniform knots,
-whatever the spacing; where none is known, the seeds of a cell are compared with each other.
+whatever the spacing, beside that of knots of the spacing's own; where none is known, the seeds of a
+cell are compared with each other.
 `make bench-accuracy` writes the report to benchmarks/ACCURACY.md, and ARGS narrows it down; an
 earlier run's rows, kept by ``--rows``, are what ``--against`` compares with.
 """
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ from kansweep.config.data import N_TEST, DataConfig
 from kansweep.config.models import GridConfig, KANConfig
 from kansweep.config.run import RunConfig
 from kansweep.data.floor import floor
+from kansweep.data.knots import Spacing
 from kansweep.data.sources import source
 from kansweep.data.targets import Target, spread
 from kansweep.sweep import chain
@@ -102,6 +104,10 @@ def rows(task: Task) -> list[dict[str, Any]]:
 def _row(task: Task, target: Target, config: RunConfig, result: chain.Result) -> dict[str, Any]:
     least = floor(target, target.hidden, config.model.order or 0, result.size)
     known = least is not None and least > ROUND_OFF * spread(target)
+    own = least
+    if known and task.spacing is not None:
+        spacing = cast(Spacing, task.spacing)
+        own = floor(target, target.hidden, config.model.order or 0, result.size, spacing)
     return {
         "group": task.group,
         "target": target.name,
@@ -112,6 +118,7 @@ def _row(task: Task, target: Target, config: RunConfig, result: chain.Result) ->
         "train_rmse": result.train_rmse,
         "test_rmse": result.test_rmse,
         "floor_rmse": least if known else np.nan,
+        "own_floor_rmse": own if known else np.nan,
         "spread": spread(target),
         "status": str(result.status),
         "stop_reason": str(result.stop_reason),

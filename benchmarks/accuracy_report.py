@@ -44,6 +44,8 @@ def _shallow(cells: Table) -> Iterator[str]:
     yield _section(
         "One hidden node: test error over floor, n ≥ 2000 and P/n < 0.1", by_cell(plenty)
     )
+    if (plenty["own_floor_rmse"] != plenty["floor_rmse"]).any():
+        yield _section("The same over the floor of the spacing's own knots", by_own(plenty))
     yield _section(
         "Few points: cells that are worse than 2 times the best coarser one", coarser(cells)
     )
@@ -86,6 +88,8 @@ def judged(rows: Table) -> Table:
     A cell without a number is worse than any.
     """
     cells = rows.sort_values(["target", "n_train", "seed", "grid_size"]).copy()
+    if "own_floor_rmse" not in cells:  # rows of uniform knots, from before others were known
+        cells["own_floor_rmse"] = cells["floor_rmse"]
     error = cells["test_rmse"].where(cells["status"] == "ok").fillna(np.inf)
     chains = error.groupby([cells[name] for name in ("target", "n_train", "seed")])
     best_coarser = chains.transform(lambda errors: errors.cummin().shift())
@@ -133,6 +137,11 @@ def determined(cells: Table) -> pd.Series:
 def by_cell(cells: Table) -> Table:
     """A line for each (n, G), and one for all: how errors over the floor are distributed."""
     return _lines(cells, lambda part: _distribution(part["ratio"]))
+
+
+def by_own(cells: Table) -> Table:
+    """``by_cell`` over the floor of the spacing's own knots."""
+    return _lines(cells, lambda part: _distribution(part["test_rmse"] / part["own_floor_rmse"]))
 
 
 def coarser(cells: Table) -> Table:

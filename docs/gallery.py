@@ -156,6 +156,18 @@ pre-asymptotic. No floor is known of a formula to divide that out, and the verdi
 `inconsistent`; a `Target` with `structure` has one.""",
     ),
     Entry(
+        "spacing",
+        "Knots where the function needs them",
+        ("kansweep run experiment=spacing", "kansweep plot 'names=spacing*'"),
+        "test_rmse_vs_grid_size",
+        """\
+The target is exp(tanh(30x₁)/2 + x₂²), smooth but for a layer a thirtieth wide, on 2000 points. At
+equal G, knots that adapt give a quarter of the error of equal intervals at G = 6, three
+thousandths at 12 and a few ten-thousandths from 24 on, where they fall at the theory's slope;
+equal intervals do not resolve the layer even at 48, and quantiles of evenly spread samples are
+equal intervals. The shaded band at G = 48 is the scatter of three seeds.""",
+    ),
+    Entry(
         "table",
         "A table: the period of a pendulum",
         (

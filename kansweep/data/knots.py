@@ -20,6 +20,8 @@ Spacing = Literal["uniform", "adaptive", "quantile"]  # of a grid's knots
 _SHARE = 0.02  # of the density is uniform: no interval is wider than 1 / (_SHARE G)
 _NARROWEST = 1e-10  # interval, about: narrower ones near -1 or 1 are lost in the round-off of x
 _ROUND_OFF = 1e-9  # jumps, against the derivative itself, that tell nothing
+_SUPPORT = 4  # points an interval, at least, where intervals are narrower than equal ones
+_FILLINGS = 20  # of what is too dense into what is not, at most
 _GRID_EPS = 0.02  # of ``at_quantiles`` is uniform, as in pykan
 
 
@@ -44,6 +46,30 @@ def adapted(breaks: Array, derivatives: Array, k: int, grid_size: int) -> Array:
     share = (1.0 - _SHARE) * share / share.sum() + _SHARE * width
     reached = np.concatenate([[0.0], share.cumsum()])
     return np.interp(np.linspace(0.0, 1.0, grid_size + 1), reached / reached[-1], breaks)
+
+
+def supported(breaks: Array, samples: Array) -> Array:
+    """Breaks (G+1,) like these for data at ``samples`` (n,), which rise within [0, 1].
+
+    Where they are denser than equal ones there is one for every ``_SUPPORT`` samples at most, as
+    the penalty alone would decide on the rest. What is too many goes elsewhere.
+    """
+    size = breaks.size - 1
+    places = np.unique(np.concatenate([breaks, samples[::_SUPPORT], samples[-1:]]))
+    width = np.diff(places)
+    share = np.diff(np.interp(places, breaks, np.linspace(0.0, 1.0, size + 1)))
+    reached = np.interp(places, samples, np.linspace(0.0, 1.0, samples.size), left=0.0, right=1.0)
+    most = np.maximum(width, samples.size / (_SUPPORT * size) * np.diff(reached))
+    if (share <= most * (1.0 + _ROUND_OFF)).all():
+        return breaks
+    for _ in range(_FILLINGS):
+        full = share >= most
+        share = np.minimum(share, most)
+        if share.sum() >= 1.0 - _ROUND_OFF or full.all():
+            break
+        share[~full] *= (1.0 - share[full].sum()) / share[~full].sum()
+    total = np.concatenate([[0.0], share.cumsum()])
+    return np.asarray(np.interp(np.linspace(0.0, 1.0, size + 1), total / total[-1], places))
 
 
 def at_quantiles(points: Array, weights: Array, grid_size: int) -> Array:

@@ -65,13 +65,15 @@ def escaped(name: Any, longest: int = 1000) -> str:
 
 
 def title(study: Study) -> str:
-    """What one sweep is of: target, kind, widths, order, seeds, noise."""
+    """What one sweep is of: target, kind, widths, order, knots, seeds, noise."""
     results, kind = study.results, study.kind
     k = study.cells["k"].iloc[0]
     parts = [escaped(results["data"].iloc[0], 45)]  # a formula may be long
     parts += [kind.qualifier] if kind.qualifier else []
     parts += [f"width {width}" for width in study.shapes]
     parts += [f"k = {k:g}"] if k == k else []  # null where there are no splines
+    spacing = results["spacing"].iloc[0]
+    parts += [f"{spacing} knots"] if spacing in ("adaptive", "quantile") else []
     seeds = results["seed"].nunique()
     parts += [f"{seeds} seed{'s' if seeds > 1 else ''}"]
     noise = results["noise"].max()

@@ -20,6 +20,7 @@ from scipy import stats
 
 from kansweep import kinds
 from kansweep.config.commands import FigureConfig
+from kansweep.solvers.reasons import StopReason
 from kansweep.sweep.columns import REQUIRED, Status
 
 SPLITS = ("train", "test")
@@ -41,6 +42,7 @@ _OPTIONAL: dict[str, Any] = {
     "floor_rmse": np.nan,
     "grad_norm": np.nan,
     "dtype": "float64",
+    "stop_reason": "",
     "exact": False,  # as `Rules.exact`, where sweeps of several targets stand together
 }
 
@@ -125,8 +127,9 @@ def table(curves: Sequence[Curve]) -> DataFrame:
     Errors, floor and gradient are geometric means over the `n_seeds` seeds that ended ok, `*_low`
     and `*_high` the 95% Student-t interval of that mean in logs, given three seeds. `reason` is
     '' or the first that holds of `failed` (more seeds failed than not), `exactly represented`,
-    `over-parameterised`, `noise-limited`, `round-off`, `over-fitted`, `not converged`; `counts`
-    says that it is '', `used` that the cell enters the fit of its curve.
+    `over-parameterised`, `noise-limited`, `round-off`, `over-fitted`, `poor fit` (most seeds ended
+    so, and no floor says otherwise), `not converged`; `counts` says that it is '', `used` that the
+    cell enters the fit of its curve.
     """
     if not curves:
         return DataFrame(columns=CELL_COLUMNS).astype({"counts": bool, "used": bool})
@@ -239,6 +242,8 @@ def _summarise(rows: DataFrame) -> DataFrame:
     cells = by_cell[["n_params", "noise", "dtype", "exact"]].first()
     cells["n_seeds"] = by_cell["ok"].sum()
     cells["n_failed"] = by_cell["ok"].size() - cells["n_seeds"]
+    poor = rows["ok"] & (rows["stop_reason"] == StopReason.POOR_FIT)
+    cells["n_poor"] = poor.groupby(rows["size"]).sum()
     for column in ("train_rmse", "test_rmse", "floor_rmse", "grad_norm"):
         logs = rows[column].astype(float).clip(lower=TINY).where(rows["ok"]).map(np.log)
         grouped = logs.groupby(rows["size"])
@@ -262,6 +267,8 @@ def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
     above_floor = cells["train_rmse"] > rules.above_floor * cells["floor_rmse"]
     stopped_early = cells["grad_norm"] > rules.gradient
     in_noise = cells["train_rmse"] < rules.above_noise * cells["noise"]
+    known = cells["floor_rmse"] > least
+    poor = (2 * cells["n_poor"] > cells["n_seeds"]) & ~(known & ~above_floor)
     conditions = {
         "failed": (cells["n_seeds"] == 0) | (cells["n_seeds"] < cells["n_failed"]),
         "exactly represented": cells["exact"].astype(bool) | rules.exact,
@@ -269,6 +276,7 @@ def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
         "noise-limited": in_noise & (cells["noise"] > 0),
         "round-off": cells["test_rmse"] < least,
         "over-fitted": cells["test_rmse"] > rules.over_fit * cells["train_rmse"],
-        "not converged": above_floor.where(cells["floor_rmse"] > least, stopped_early),
+        "poor fit": poor,
+        "not converged": above_floor.where(known, stopped_early),
     }
     return np.select(list(conditions.values()), list(conditions), default="")

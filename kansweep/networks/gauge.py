@@ -27,8 +27,8 @@ _PLACES = 4  # of each interval at which the extremes of a spline are looked for
 
 
 def margins(layer: Layer, s: Tensor, k: int) -> Tensor:
-    """By which share of the range of its outputs s (R, n, O) the grids for them reach beyond the low
-    and the high end: (R, O, 2)."""
+    """By which share of the range of its outputs s (R, n, O) the grids for them reach beyond the
+    low and the high end: (R, O, 2)."""
     low, high = s.amin(1), s.amax(1)
     grid_size = layer.coef.shape[3] - k
     places = torch.linspace(0, 1, _PLACES * grid_size + 1, dtype=s.dtype, device=s.device)

@@ -69,9 +69,8 @@ class Shape:
 class KAN:
     """R Kolmogorov-Arnold networks of one shape, all of order ``k`` and one grid size.
 
-    ``spacing`` says where finer grids have their knots: at equal steps of the breaks there are
-    (``uniform``, and ``quantile``, whose breaks ``on_quantiles`` places), or where the splines of
-    the coarser grid need them (``adaptive``).
+    ``spacing`` says where training is to put the knots: at equal steps, where ``respaced`` has them
+    or ``on_quantiles``. Finer grids have theirs at equal steps of the breaks there are.
     """
 
     layers: tuple[Layer, ...]
@@ -143,20 +142,20 @@ class KAN:
         Exact where the new grid nests in the old one, otherwise the best approximation on the
         spline space itself; it needs no data.
         """
-        if self.spacing == "adaptive" and grid_size != self.grid_size:
-            return self.respaced(grid_size)
         return replace(
             self, layers=tuple(layer.refined(grid_size, self.k) for layer in self.layers)
         )
 
     def respaced(self, grid_size: int | None = None) -> KAN:
-        """The nearest KAN whose knots stand where the k-th derivatives of its splines ask for them
-        (``kansweep.data.knots``), on as many intervals as asked for or as there are."""
-        size = grid_size or self.grid_size
-        layers = []
-        for layer, spread in zip(self.layers, self._node_ranges(), strict=True):
-            layers.append(layer.on_breaks(_adapted(layer, spread, self.k, size), self.k))
-        return replace(self, layers=tuple(layers))
+        """The nearest KAN with the knots that ``asked_breaks`` are."""
+        return self.on_breaks(self.asked_breaks(grid_size or self.grid_size))
+
+    def asked_breaks(self, grid_size: int) -> list[Tensor]:
+        """Breaks (R, I, G' + 1) of each layer where the k-th derivatives of its splines ask for
+        them (``kansweep.data.knots``)."""
+        spreads = self._node_ranges()
+        pairs = zip(self.layers, spreads, strict=True)
+        return [_adapted(layer, spread, self.k, grid_size) for layer, spread in pairs]
 
     def on_breaks(self, breaks: Sequence[Tensor]) -> KAN:
         """The nearest KAN on other breaks, (R, I, G' + 1) of each layer."""

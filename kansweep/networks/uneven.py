@@ -17,7 +17,7 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
-from kansweep.data.knots import at_quantiles
+from kansweep.data.knots import at_quantiles, supported
 from kansweep.networks import bspline
 from kansweep.networks.bspline import Array
 
@@ -59,6 +59,27 @@ def pieces(breaks: Tensor, k: int) -> Tensor:
             rows[..., s, :-1] += fall
             rows[..., s, 1:] -= slope
     return rows.mT.contiguous().to(breaks)
+
+
+def differences(breaks: Tensor, k: int) -> Tensor:
+    """Rows that ask for little (k + 2)-th derivative, (R, I, G + 1) -> (R, I, G - 2, k + 3).
+
+    A row holds the factors of k + 3 coefficients in succession: (k + 2)-th differences where
+    intervals are equal, else divided ones times that power of the width of the intervals around.
+    """
+    t, width = knots(breaks, k), breaks.diff(dim=-1)
+    n_coef = breaks.shape[-1] - 1 + k
+    middle = (width[..., 1:] + width[..., :-1]) / 2
+    rows = torch.ones_like(t[..., :n_coef, None])
+    for order in range(1, k + 3):
+        if order <= k:
+            gap = (t[..., k + 1 : k + 1 + n_coef - order] - t[..., order:n_coef]) / (k + 1 - order)
+        else:
+            gap = middle if order == k + 1 else width[..., 1:-1]
+        ahead = torch.nn.functional.pad(rows[..., 1:, :], (1, 0))
+        rows = (ahead - torch.nn.functional.pad(rows[..., :-1, :], (0, 1))) / gap[..., None]
+    around = width.unfold(-1, 3, 1).amin(-1)
+    return rows * around.pow(k + 2)[..., None]
 
 
 def locate(x: Tensor, lower: Tensor, upper: Tensor, breaks: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,10 +154,25 @@ def resampled(breaks: Tensor, grid_size: int) -> Tensor:
 
 def quantiles(u: Tensor, grid_size: int) -> Tensor:
     """Breaks at quantiles of samples u (R, n, I) of the unit interval: (R, I, G + 1)."""
-    samples = u.nan_to_num(0.0).clamp(0.0, 1.0).sort(dim=1).values.double().cpu().numpy()
+    samples = _samples(u)
     weights = np.ones(samples.shape[1])
     placed = [[at_quantiles(one, weights, grid_size) for one in row.T] for row in samples]
     return torch.from_numpy(np.array(placed)).to(u)
+
+
+def held(breaks: Tensor, u: Tensor) -> Tensor:
+    """Breaks (R, I, G + 1) moved to where samples u (R, n, I) support them: ``knots.supported``."""
+    samples, given = _samples(u), breaks.double().cpu().numpy()
+    moved = np.empty_like(given)
+    for r, i in np.ndindex(*given.shape[:2]):
+        moved[r, i] = supported(given[r, i], samples[r, :, i])
+    return torch.from_numpy(moved).to(breaks)
+
+
+def _samples(u: Tensor) -> Array:
+    """Samples of the unit interval in their order; what is no number, at its start."""
+    rising: Array = u.nan_to_num(0.0).clamp(0.0, 1.0).sort(dim=1).values.double().cpu().numpy()
+    return rising
 
 
 def transferred(coef: Tensor, old: Tensor, new: Tensor, k: int) -> Tensor:

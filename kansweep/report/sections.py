@@ -247,6 +247,7 @@ def _meaning(reason: str, rules: Rules) -> str:
         " outputs",
         "round-off": f"test RMSE below {rules.round_off:g} units of round-off",
         "over-fitted": f"test RMSE above {rules.over_fit:g} times the train RMSE",
+        "poor fit": "training converged, and what is left to fit no start and no finer grid fits",
         "not converged": f"train RMSE above {rules.above_floor:g} times the floor or, without one,"
         f" a relative gradient above {rules.gradient:g}",
     }

@@ -161,12 +161,13 @@ def _loss_and_gradient(kan: KAN, problem: Problem) -> tuple[Tensor, Tensor, Tens
 
 
 def _with_grids_on(kan: KAN, x: Tensor) -> KAN:
-    """Every grid on the range of the samples that reach it, with a margin, or on their quantiles;
-    splines refitted."""
+    """Every grid on the range of the samples that reach it, with a margin, its knots where the
+    spacing has them; splines refitted."""
     layers = []
     for layer in kan.layers:
         lower, upper = x.amin(1) - MARGIN, x.amax(1) + MARGIN
         layer = layer.on_range(lower, upper, kan.k)
         layers.append(layer.on_quantiles(x, kan.k) if kan.spacing == "quantile" else layer)
         x = edges(layers[-1], x, kan.k).sum(2)
-    return replace(kan, layers=tuple(layers))
+    kan = replace(kan, layers=tuple(layers))
+    return kan.respaced() if kan.spacing == "adaptive" else kan

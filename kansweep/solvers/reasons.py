@@ -6,10 +6,11 @@ from enum import StrEnum
 
 
 class StopReason(StrEnum):
-    """As the column ``stop_reason`` has it: the first four are a solver's, the others are what
+    """As the column ``stop_reason`` has it: the first five are a solver's, the others are what
     befell it."""
 
     CONVERGED = "converged"
+    POOR_FIT = "poor fit"  # converged, with something left to fit that no start and no grid fits
     STALLED = "stalled"  # no step that was tried lowers the objective
     STEP_LIMIT = "step limit"
     NON_FINITE = "non-finite"

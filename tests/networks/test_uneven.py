@@ -199,7 +199,7 @@ def test_knots_follow_the_splines_where_they_are_to_adapt():
     steep, flat = torch.tanh(40 * (layer.greville(3) - 0.3)), layer.greville(3)
     coef = torch.stack([steep[:, 0], flat[:, 1]], dim=1)[:, None]
     net = replace(net, layers=(replace(layer, coef=coef),))
-    finer = net.refined(40)
+    finer = net.respaced(40)
     near, even = (finer.layers[0].knots(3)[0, i, 3:-3] for i in range(2))
     assert ((near - 0.3).abs() < 0.2).sum() > 15
     np.testing.assert_allclose(even, np.linspace(-1, 1, 41), atol=1e-12)

@@ -130,8 +130,9 @@ def descend(
 def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float) -> Search:
     spread = output_spread(problem.y)
     problem = replace(problem, y=problem.y / spread[:, None])
-    margin = hidden_margins(kan, problem.x)
-    point = settle(scaled_output(kan, 1 / spread), problem, weight.value, margin)
+    kan = scaled_output(kan, 1 / spread)
+    margin = hidden_margins(kan, problem)
+    point = settle(kan, problem, weight.value, margin)
     one = torch.ones_like(point.mse)
     none = torch.zeros_like(one, dtype=torch.long)
     replica = torch.arange(kan.n_replicas, device=one.device)

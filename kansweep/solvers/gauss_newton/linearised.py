@@ -84,9 +84,15 @@ class Linearised:
         pull = [self._by_node(self.strain.square() * kind)[:, None] / 2 for kind in kinds]
         own = [
             torch.stack(
-                [penalty.transposed(self.kan, self.strain * (self.owner == node) * kind)
-                 for node in range(self.half.shape[2])] or [self.half[:, :, 0]], dim=2)
-            if self.half.shape[2] else self.half
+                [
+                    penalty.transposed(self.kan, self.strain * (self.owner == node) * kind)
+                    for node in range(self.half.shape[2])
+                ]
+                or [self.half[:, :, 0]],
+                dim=2,
+            )
+            if self.half.shape[2]
+            else self.half
             for kind in kinds
         ]
         parts = [self.half * p - o for p, o in zip(pull, own, strict=True)]

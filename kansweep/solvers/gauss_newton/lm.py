@@ -11,21 +11,21 @@ from torch import Tensor
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, where
-from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import penalty, spectral, start
+from kansweep.solvers.contract import Observe, Outcome, Problem, training_error
+from kansweep.solvers.gauss_newton import basins, placing, race, spectral, start, weights
 from kansweep.solvers.gauss_newton.descent import Limits, descend
-from kansweep.solvers.gauss_newton.reml import Weight
+from kansweep.solvers.gauss_newton.weights import Memory
+from kansweep.solvers.reasons import StopReason
 
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 ROUGHLY = 1e-2  # tolerance of a cold start
 COARSE = 6  # the grid on which inner functions follow from rough gradients
-TRAINED = 0.9  # of the points; the others choose among starts
-STIFF = (1.0, 1.0, 0.1)  # weights of the three kinds of rows, on outputs of unit variance
-PROBE_STEPS = 2  # on twice the grid, for ``_converges``
+# Of the theory's order, by which errors fall in the right basin, and by which they do not move.
+ORDER, STUCK = 0.75, 0.125
+PROBE_STEPS = 2  # on twice the grid, to see whether errors fall
 RACE_WORK = 2_000_000  # points times edges of all starts of a race; some hundreds of megabytes
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
-# Of ``_carried``: the growth of a rough weight from grid to grid where errors fall at full order.
-GROWTH = 1
+
 
 @dataclass(frozen=True)
 class LM:
@@ -45,19 +45,19 @@ class LM:
         and random starts."""
         if len(shape.width) == 2:
             return start.blank(shape, problem)
-        if self.settings.start == "random" or not (_one_node(shape) or self._is_additive):
-            return self._race(shape, problem)
-        if self._is_additive:
+        if self.settings.start == "additive":
             return self._additive(shape, problem)
-        whole, problem = problem, _part(problem)
-        net = self._train(self._additive(shape, problem), problem, start.DAMPING)
+        if self.settings.start == "random" or not _one_node(shape):
+            return self._race(shape, problem)
+        part = basins.part(problem)
+        net = self._train(self._additive(shape, part), part, start.DAMPING)
         rivals = [self._coarse_spectral, self._spectral]
         rivals += [self._raced] if self.settings.restarts else []
         for rival in rivals:
-            doubtful = (~self._converges(net, problem)).nonzero()[:, 0]
+            doubtful = (~self._converges(net, part)).nonzero()[:, 0]
             if doubtful.numel() == 0:
                 break
-            net = self._better(net, doubtful, whole, rival(shape, problem[doubtful]))
+            net = _better(net, doubtful, problem, rival(shape, part[doubtful]))
         return net
 
     @torch.inference_mode()
@@ -68,52 +68,118 @@ class LM:
         memory: Tensor | None = None,
         observe: Observe | None = None,
     ) -> Outcome[KAN]:
-        """Train from ``net``. What is remembered are the weights (R, L * 3), the training error as a
-        share of the outputs' spread, and the grid."""
-        outcome = self._solved(net, problem, memory, observe)
-        if memory is not None and _one_node(net) and self.settings.start == "auto":
-            lost = (~_falls(outcome, memory)).nonzero()[:, 0]
-            if lost.numel() and 2 * net.n_params < problem.x.shape[1]:
+        """Train from ``net``. What is remembered is a ``Memory``."""
+        last = None if memory is None else Memory.of(memory)
+        outcome = self._solved(self._spaced(net, problem, last), problem, last, observe)
+        if len(net.layers) == 1 or 2 * net.n_params >= problem.x.shape[1]:
+            return outcome  # linear, or not for the points to judge
+        doubtful = ~self._falls(outcome, problem, last, ORDER)
+        if net.spacing != "uniform":  # placing knots lowers the error in a wrong basin too
+            doubtful |= Memory.of(outcome.memory).error > _small(net)
+        if last is not None and _one_node(net) and self.settings.start == "auto":
+            lost = doubtful.nonzero()[:, 0]
+            if lost.numel():
                 outcome = self._rescued(outcome, lost, problem, observe)
-        return outcome
+        return self._judged(outcome, problem, last, doubtful)
+
+    def _solved(
+        self, net: KAN, problem: Problem, memory: Memory | None, observe: Observe | None
+    ) -> Outcome[KAN]:
+        weight = weights.begun(net, problem, self.settings.penalty, memory)
+        if len(net.layers) > 2:
+            net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
+        limits = Limits(self.settings.max_steps, self.settings.tolerance)
+        outcome = descend(net, problem, limits, weight, WARM_DAMPING, observe)
+        error = training_error(outcome.net, problem).sqrt()
+        weight_of_layer = outcome.memory.view(weight.value.shape)
+        left = Memory(weight_of_layer, error, torch.full_like(error, net.grid_size))
+        return replace(outcome, memory=left.numbers)
+
+    def _spaced(self, net: KAN, problem: Problem, memory: Memory | None) -> KAN:
+        """The KAN with its knots where its spacing has them."""
+        if net.spacing == "quantile":
+            return net.on_quantiles(problem.x)
+        if net.spacing == "adaptive":
+            rough = replace(self, settings=replace(self.settings, tolerance=ROUGHLY))
+            return placing.placed(
+                net, problem, lambda kan: rough._solved(kan, problem, memory, None).net
+            )
+        return net
+
+    # ------------------------------------------------------------------------ what is doubtful
 
     def _rescued(
         self, outcome: Outcome[KAN], lost: Tensor, problem: Problem, observe: Observe | None
     ) -> Outcome[KAN]:
         """The outcome with those replicas that a cold start on this grid would have led further."""
-        part, net = _part(problem[lost]), outcome.net
+        net, whole = outcome.net, problem[lost]
         shape = Shape(net.width, net.k, net.grid_size, net.layers[0].base is not None)
-        best = net[lost]
+        best, part = net[lost], basins.part(whole)
         every = torch.arange(lost.numel(), device=lost.device)
         for rival in (self._additive, self._coarse_spectral, self._spectral):
             fresh = self._train(rival(shape, part), part, start.DAMPING)
-            best = self._better(best, every, problem[lost], fresh)
-        found = start.training_error(best, part) != start.training_error(net[lost], part)
+            best = _better(best, every, whole, fresh)
+        found = training_error(best, part) != training_error(net[lost], part)
         if not bool(found.any()):
             return outcome
-        whole = problem[lost[found]]
-        again = self._solved(best[found], whole, None, observe)
+        whole = whole[found.nonzero()[:, 0]]
+        again = self._solved(self._spaced(best[found], whole, None), whole, None, observe)
         return _replaced(outcome, lost[found], again)
 
-    def _solved(
-        self, net: KAN, problem: Problem, memory: Tensor | None, observe: Observe | None
+    def _judged(
+        self, outcome: Outcome[KAN], problem: Problem, memory: Memory | None, doubtful: Tensor
     ) -> Outcome[KAN]:
-        weight = self._estimated(net, problem)
-        if not bool(weight.is_final.all()):
-            value = torch.maximum(weight.value, _suggested(net, problem, weight.value))
-            value = value if memory is None else _carried(value, weight.least, net, memory)
-            weight = replace(weight, value=value)
-        if len(net.layers) > 2:
-            net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
-        limits = Limits(self.settings.max_steps, self.settings.tolerance)
-        outcome = descend(net, problem, limits, weight, WARM_DAMPING, observe)
-        error = start.training_error(outcome.net, problem).sqrt()[:, None]
-        grid = torch.full_like(error, net.grid_size)
-        return replace(outcome, memory=torch.cat([outcome.memory, error, grid], dim=1))
+        """The outcome with ``poor fit`` where errors hardly fall from grid to grid and what is left
+        is no noise."""
+        stuck = doubtful & ~self._falls(outcome, problem, memory, STUCK)
+        which = stuck.nonzero()[:, 0]
+        if which.numel() == 0:
+            return outcome
+        stuck[which] = basins.structured(outcome.net[which], problem[which])
+        reasons = tuple(
+            StopReason.POOR_FIT if poor and why is StopReason.CONVERGED else why
+            for why, poor in zip(outcome.stop_reason, stuck.tolist(), strict=True)
+        )
+        return replace(outcome, stop_reason=reasons)
 
-    @property
-    def _is_additive(self) -> bool:
-        return self.settings.start == "additive"
+    def _falls(
+        self, outcome: Outcome[KAN], problem: Problem, memory: Memory | None, share: float
+    ) -> Tensor:
+        """Whether the error falls by this share of the theory's order from the last grid to this
+        one, (R,), or where this is the first from here to twice the grid."""
+        net, now = outcome.net, Memory.of(outcome.memory).error
+        order = share * (net.k + 1)
+        falls = now < _round_off(now)
+        if memory is None:
+            falls |= now < _small(net)  # what is so small has come down already
+            first = ~falls
+        else:
+            falls |= now <= memory.error * (memory.grid_size / net.grid_size) ** order
+            first = memory.error.isnan() & ~falls
+        unknown = first.nonzero()[:, 0]
+        if unknown.numel():
+            finer = training_error(self._finer(net[unknown], problem[unknown]), problem[unknown])
+            falls[unknown] = finer.sqrt() * 2.0**order <= now[unknown]
+        return falls
+
+    def _converges(self, net: KAN, problem: Problem) -> Tensor:
+        """Whether the fit is small, and three quarters of the theory's order smaller on twice the
+        grid, (R,) of bool.
+
+        In the right basin RMSE falls as G^-(k+1); in a wrong one a finer grid hardly helps, unless
+        there are few points, and then the fit is poor to begin with.
+        """
+        error = training_error(net, problem).sqrt()
+        finer = training_error(self._finer(net, problem), problem).sqrt()
+        falls = finer * 2.0 ** (ORDER * (net.k + 1)) < error
+        converges: Tensor = (falls & (error < _small(net))) | (error < _round_off(error))
+        return converges
+
+    def _finer(self, net: KAN, problem: Problem) -> KAN:
+        """The KAN on twice the grid, after a few steps."""
+        return self._train(net.refined(2 * net.grid_size), problem, WARM_DAMPING, PROBE_STEPS)
+
+    # ------------------------------------------------------------------------------ its starts
 
     def _additive(self, shape: Shape, problem: Problem) -> KAN:
         return start.additive(shape, problem, lambda net, of: self._train(net, of, WARM_DAMPING))
@@ -130,29 +196,6 @@ class LM:
     def _raced(self, shape: Shape, problem: Problem) -> KAN:
         return self._train(self._race(shape, problem), problem, start.DAMPING)
 
-    def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
-        """Far enough to be compared with others; what is chosen is trained on by ``solve``."""
-        weight = self._estimated(kan, problem)
-        limits = Limits(most or self.settings.max_steps, ROUGHLY)
-        return descend(kan, problem, limits, weight, damping).net
-
-    def _estimated(self, kan: KAN, problem: Problem) -> Weight:
-        """The weights to begin with. Where there are few points, stiff ones: a network that has
-        come to interpolate noise has no error left to tell it from."""
-        unit = self._weight(problem, kan.grid_size, kan.k, len(kan.layers))
-        if self.settings.penalty is not None:
-            return Weight.fixed(unit)
-        n_points = problem.x.shape[1]
-        value = unit
-        if 2 * kan.n_params >= n_points:
-            value = torch.maximum(value, unit.new_tensor(STIFF).expand_as(unit))
-        least = unit * min(1.0, kan.n_params / n_points)
-        return Weight.estimated(kan, n_points, value, least)
-
-    def _weight(self, problem: Problem, grid_size: int, k: int, n_layers: int) -> Tensor:
-        least = penalty.least(grid_size, k, self.settings.penalty or 1.0).to(problem.x)
-        return least.repeat(problem.x.shape[0], n_layers, 1)
-
     def _race(self, shape: Shape, problem: Problem) -> KAN:
         """A few seeds at a time, as many as memory bears with all their starts."""
         restarts, seeds = max(1, self.settings.restarts), torch.arange(len(problem.seeds))
@@ -160,89 +203,43 @@ class LM:
         at_once = max(1, RACE_WORK // (restarts * problem.x.shape[1] * edges))
         parts = seeds.to(problem.x.device).split(at_once)
         scale = self.settings.penalty or 1.0
-        return KAN.concatenated([start.random(shape, problem[p], restarts, scale) for p in parts])
+        return KAN.concatenated([race.run(shape, problem[p], restarts, scale) for p in parts])
 
-    def _converges(self, net: KAN, problem: Problem) -> Tensor:
-        """Whether the fit is small, and three quarters of the theory's order smaller on twice the
-        grid, (R,) of bool.
-
-        In the right basin RMSE falls as G^-(k+1); in a wrong one a finer grid hardly helps, unless
-        there are few points, and then the fit is poor to begin with.
-        """
-        error, order = start.training_error(net, problem), net.k + 1
-        finer = self._train(net.refined(2 * net.grid_size), problem, WARM_DAMPING, PROBE_STEPS)
-        round_off = (1e3 * torch.finfo(error.dtype).eps) ** 2
-        falls = start.training_error(finer, problem) * 2.0 ** (1.5 * order) < error
-        small = error < float((2 / net.grid_size) ** (2 * order))
-        converges: Tensor = (falls & small) | (error < round_off)
-        return converges
-
-    def _better(self, net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
-        """The KAN with the rivals (r replicas) of the chosen replicas (r,) where those are better."""
-        better = start.surpasses(rival, net[chosen], _part(problem[chosen], rest=True))
-        lost = torch.zeros(net.n_replicas, dtype=torch.bool, device=chosen.device)
-        lost[chosen] = better
-        # Row r of the rivals, spread out to where seed r stands in the batch.
-        place = torch.zeros_like(lost, dtype=torch.long)
-        place[chosen] = torch.arange(chosen.numel(), device=chosen.device)
-        return where(lost, rival[place], net)
-
-
-def _part(problem: Problem, *, rest: bool = False) -> Problem:
-    """The points on which starts are trained, or the rest, by which they are judged."""
-    at = int(TRAINED * problem.x.shape[1])
-    points = slice(at, None) if rest else slice(0, at)
-    return replace(problem, x=problem.x[:, points], y=problem.y[:, points])
+    def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
+        """Far enough to be compared with others; what is chosen is trained on by ``solve``."""
+        weight = weights.first(kan, problem, self.settings.penalty)
+        limits = Limits(most or self.settings.max_steps, ROUGHLY)
+        return descend(kan, problem, limits, weight, damping).net
 
 
 def _one_node(shape: Shape | KAN) -> bool:
     return len(shape.width) == 3 and shape.width[1] == 1
 
 
-def _falls(outcome: Outcome[KAN], memory: Tensor) -> Tensor:
-    """Whether the training error is three quarters of the theory's order smaller than on the last
-    grid, (R,); also where there was none."""
-    (before, coarse), (now, fine) = memory[:, -2:].unbind(1), outcome.memory[:, -2:].unbind(1)
-    order = 0.75 * (outcome.net.k + 1)
-    round_off = 1e3 * torch.finfo(now.dtype).eps
-    return (now <= before * (coarse / fine) ** order) | (now < round_off) | before.isnan()
+def _small(net: KAN) -> float:
+    """An error, as a share of the outputs' spread, that shows a grid at work."""
+    return float((2 / net.grid_size) ** (net.k + 1))
 
 
-def _suggested(kan: KAN, problem: Problem, unit: Tensor) -> Tensor:
-    """The weights that REML would begin with at a network, (R, L, 3), as if all rows were free."""
-    rows = penalty.ranks(kan)
-    ranks = torch.tensor(rows, device=unit.device).view(unit.shape[1:])
-    misfit = start.training_error(kan, problem)[:, None, None] / problem.x.shape[1]
-    energy = penalty.energy(kan)
-    stiff = unit.new_tensor(STIFF)
-    return torch.minimum(misfit * ranks / energy.clamp(min=torch.finfo(unit.dtype).tiny), stiff)
+def _round_off(error: Tensor) -> float:
+    return 1e3 * torch.finfo(error.dtype).eps
 
 
-def _carried(fresh: Tensor, least: Tensor, net: KAN, memory: Tensor) -> Tensor:
-    """The weights to begin with on the next grid, (R, L, 3); ``fresh`` where nothing is remembered.
-
-    REML's weight is the ratio of the misfit's variance to that of differences, and these fall as
-    G^-(2k+3) for any function. Where the misfit is noise it stays, where it is what splines cannot
-    follow it falls as G^-(2k+2); the error on the last grid tells about which. What was stiff
-    softens in a few steps, and what has come to follow noise stays with it.
-    """
-    error, coarse = memory[:, -2], memory[:, -1]
-    order = (-error.log() / coarse.log()).clamp(0, net.k + 1)
-    growth = (net.grid_size / coarse) ** (GROWTH + 2 * (net.k + 1 - order))
-    value = memory[:, :-2].view(fresh.shape).clone()
-    value[..., penalty.ROUGH] *= growth[:, None]
-    return torch.maximum(torch.where(value.isnan(), fresh, value), least)
+def _better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
+    """The KAN with the rivals of the chosen replicas (r,) where those are better."""
+    better = basins.surpasses(rival, net[chosen], basins.part(problem[chosen], rest=True))
+    lost, place = race.spread_out(chosen, net.n_replicas)
+    lost[chosen] = better
+    return where(lost, rival[place], net)
 
 
 def _replaced(outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN]) -> Outcome[KAN]:
     """The outcome with the replicas ``at`` (r,) taken from another of r replicas."""
     steps, reasons = list(outcome.steps), list(outcome.stop_reason)
-    place = torch.zeros(len(steps), dtype=torch.long, device=at.device)
-    mask = torch.zeros_like(place, dtype=torch.bool)
     for row, r in enumerate(at.tolist()):
         steps[r] += other.steps[row]
         reasons[r] = other.stop_reason[row]
-        place[r], mask[r] = row, True
+    mask, place = race.spread_out(at, len(steps))
     return Outcome(
         where(mask, other.net[place], outcome.net),
         tuple(steps),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from kansweep.networks.gauge import margins, mid_and_half, rescale_inputs, rescale_outputs
@@ -41,13 +42,23 @@ class Point:
         )
 
 
-def hidden_margins(kan: KAN, x: Tensor) -> tuple[Tensor, ...]:
-    """The margins of every hidden layer's grids, (R, O, 2) each; the gauge does not matter."""
-    found = []
-    for layer in kan.layers[:-1]:
+# A polynomial that goes on for m intervals beyond the points may be wrong by (1 + m)^(k+1) times
+# what it is wrong by among them; beyond this share of the outputs' spread a straight line is safer.
+WILD = 0.1
+
+
+def hidden_margins(kan: KAN, problem: Problem) -> tuple[Tensor, ...]:
+    """The margins of every hidden layer's grids, (R, O, 2) each, for outputs of unit variance; the
+    gauge does not matter."""
+    found, x = [], problem.x
+    for layer in kan.layers:
         x = activate(layer, x, kan.k)[1]
-        found.append(margins(layer, x, kan.k))
-    return tuple(found)
+        found.append(x)
+    error = (x - problem.y).square().mean((1, 2)).sqrt()
+    intervals = (WILD / error.clamp(min=torch.finfo(error.dtype).tiny)) ** (1 / (kan.k + 1)) - 1
+    most = (intervals / kan.grid_size).clamp(min=0).nan_to_num(0.0)[:, None, None]
+    pairs = zip(kan.layers, found[:-1], strict=False)
+    return tuple(torch.minimum(margins(layer, s, kan.k), most) for layer, s in pairs)
 
 
 def settle(kan: KAN, problem: Problem, w: Tensor, margin: tuple[Tensor, ...]) -> Point:

@@ -1,9 +1,10 @@
 """The penalty: what it asks of an edge's coefficients, in rows of three kinds.
 
 ``ROUGH``: their (k+2)-th differences. On a uniform grid those are h^(k+2) times the spline's
-derivative of that order. The penalty at difference order k + 1 falls as h^(2k+1) G, like the squared
-error of the best spline times 1/G; one order more makes it vanish against that error as the grid is
-refined, yet it decides what the data leave open.
+derivative of that order; on others divided differences, times local widths, are in their place, or
+what has no data would go on as a polynomial in the index. The penalty at difference order k + 1
+falls as h^(2k+1) G, like the squared error of the best spline times 1/G; one order more makes it
+vanish against that error as the grid is refined, yet it decides what the data leave open.
 
 ``CURVED`` and ``STRAIGHT``: what those differences leave free, the polynomials in the index up to
 degree k + 1: the ones from degree 2 on, without which an edge is a straight line, and the slope,
@@ -19,6 +20,7 @@ from __future__ import annotations
 import itertools
 from functools import lru_cache
 from math import comb, factorial
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +28,8 @@ from numpy.typing import NDArray
 from scipy.special import bernoulli
 from torch import Tensor
 
-from kansweep.networks import bspline
-from kansweep.networks.kan import KAN
+from kansweep.networks import bspline, uneven
+from kansweep.networks.kan import KAN, Layer
 
 Array = NDArray[np.float64]
 KINDS = 3
@@ -63,7 +65,8 @@ def _polynomials(n_coef: int, k: int) -> Array:
     degrees = min(k + 1, n_coef - 1)
     place = np.linspace(-1.0, 1.0, n_coef)
     q, _ = np.linalg.qr(np.vander(place, degrees + 1, increasing=True))
-    return np.ascontiguousarray(q[:, 1:].T) / np.sqrt(n_coef)
+    rows: Array = np.ascontiguousarray(q[:, 1:].T) / np.sqrt(n_coef)
+    return rows
 
 
 def _rows(n_coef: int, k: int) -> tuple[int, int, int]:
@@ -80,6 +83,46 @@ def _free(n_coef: int, k: int, like: tuple[torch.dtype, torch.device]) -> Tensor
         return torch.from_numpy(np.concatenate([rows[1:], rows[:1]])).to(like[1], like[0])
 
 
+def _shared(kan: KAN) -> bool:
+    """Whether all edges have the same rough rows, or none."""
+    even = all(layer.breaks is None for layer in kan.layers)
+    return even or kan.grid_size <= 2
+
+
+def bands(kan: KAN) -> Tensor:
+    """``band`` of the rough rows, (R, E, K, k + 3); or one for all edges, (1, 1, K, k + 3)."""
+    order, n_coef = kan.k + 2, kan.grid_size + kan.k
+    like = kan.layers[0].coef
+    if _shared(kan):
+        return torch.from_numpy(band(n_coef, order)).to(like.device)[None, None]
+    parts = []
+    for layer in kan.layers:
+        rows = uneven.differences(layer.unit_breaks(kan.k).double(), kan.k)  # (R, I, S, k + 3)
+        out = rows.new_zeros(*rows.shape[:2], n_coef, order + 1)
+        for a in range(order + 1):
+            out[..., a : a + rows.shape[2], : order + 1 - a] += rows[..., a, None] * rows[..., a:]
+        parts.append(out.repeat(1, layer.n_outputs, 1, 1))
+    return torch.cat(parts, dim=1)
+
+
+def _rough(layer: Layer, k: int) -> Tensor:
+    """The rough rows of a layer, (R, O, I, S)."""
+    if layer.breaks is None or layer.coef.shape[3] < k + 3:
+        return bspline.difference(layer.coef, k + 2)
+    rows = uneven.differences(layer.breaks, k)
+    return torch.einsum("roijs,rijs->roij", layer.coef.unfold(-1, k + 3, 1), rows)
+
+
+def _rough_transposed(layer: Layer, e: Tensor, k: int) -> Tensor:
+    """The coefficients (R, O, I, K) that rough rows (R, O, I, S) pull at."""
+    if layer.breaks is None:
+        return bspline.difference_transposed(e, k + 2)
+    out, rows = torch.zeros_like(layer.coef), uneven.differences(layer.breaks, k)
+    for a in range(k + 3):
+        out[..., a : a + e.shape[3]] += e * rows[:, None, ..., a]
+    return out
+
+
 def strain(kan: KAN, theta: Tensor) -> Tensor:
     """C theta, (R, P) -> (R, S): layer by layer, in each the rough rows of its edges, then the
     curved ones, then the straight ones."""
@@ -87,7 +130,7 @@ def strain(kan: KAN, theta: Tensor) -> Tensor:
     for layer in kan.with_theta(theta).layers:
         free = _free(layer.coef.shape[3], kan.k, (theta.dtype, theta.device))
         left = layer.coef @ free.mT
-        parts += [bspline.difference(layer.coef, kan.k + 2), left[..., :-1], left[..., -1:]]
+        parts += [_rough(layer, kan.k), left[..., :-1], left[..., -1:]]
     return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
@@ -103,7 +146,7 @@ def transposed(kan: KAN, e: Tensor) -> Tensor:
         free = _free(n_coef, kan.k, (e.dtype, e.device))
         pull = torch.cat([curved, straight], dim=3) @ free
         if rough.shape[3]:
-            pull = pull + bspline.difference_transposed(rough, kan.k + 2)
+            pull = pull + _rough_transposed(layer, rough, kan.k)
         parts.append(pull.flatten(1))
         if layer.base is not None:
             parts.append(torch.zeros_like(layer.base).flatten(1))
@@ -114,7 +157,8 @@ def energy(kan: KAN) -> Tensor:
     """Squared rows summed by layer and kind, (R, L, 3)."""
     squares = strain(kan, kan.theta()).square()
     sums = torch.stack([part.sum(1) for part in squares.split(ranks(kan), dim=1)], dim=1)
-    return sums.unflatten(1, (-1, KINDS))
+    by_layer: Tensor = sums.unflatten(1, (-1, KINDS))
+    return by_layer
 
 
 def ranks(kan: KAN) -> list[int]:
@@ -126,7 +170,8 @@ def ranks(kan: KAN) -> list[int]:
 def per_row(kan: KAN, w: Tensor) -> Tensor:
     """The weight of each row, (R, L, 3) -> (R, S)."""
     sizes = torch.tensor(ranks(kan), device=w.device)
-    return w.flatten(1).repeat_interleave(sizes, dim=1)
+    weights: Tensor = w.flatten(1).repeat_interleave(sizes, dim=1)
+    return weights
 
 
 @lru_cache
@@ -141,10 +186,18 @@ def owners(width: tuple[int, ...], n_coef: int, k: int, device: torch.device) ->
 
 
 def entries(kan: KAN) -> tuple[Tensor, Tensor, Tensor]:
-    """C^T C of all edges in float64: places in a flattened lower triangle (P * P,), values, and
-    the layer and kind, as an index into flattened weights, that each belongs to."""
+    """C^T C of all edges in float64: places in a flattened lower triangle (P * P,), values (1, .)
+    or, where replicas have knots of their own, (R, .), and the layer and kind, as an index into
+    flattened weights, that each belongs to."""
     base, device = kan.layers[0].base is not None, kan.layers[0].coef.device
-    return _entries(kan.width, kan.grid_size + kan.k, kan.k, base, device)
+    n_coef = kan.grid_size + kan.k
+    place, value, group = _entries(kan.width, n_coef, kan.k, base, device)
+    if not _shared(kan):
+        own = bands(kan)
+        column, depth = (torch.from_numpy(at) for at in np.nonzero(band(n_coef, kan.k + 2)))
+        value = value.expand(own.shape[0], -1).clone()
+        value[:, group % KINDS == ROUGH] = own[:, :, column, depth].flatten(1)
+    return place, value, group
 
 
 @lru_cache
@@ -166,10 +219,10 @@ def _entries(
     place, value_of, group = (
         torch.from_numpy(np.concatenate(part)).to(device) for part in (places, values, groups)
     )
-    return place, value_of, group
+    return place, value_of[None], group
 
 
-def _lower_entries(n_coef: int, k: int) -> list[tuple[Array, Array, Array]]:
+def _lower_entries(n_coef: int, k: int) -> list[tuple[NDArray[Any], NDArray[Any], Array]]:
     """Of one edge and each kind: row, column and value of the lower triangle of C^T C."""
     stiff = band(n_coef, k + 2)
     column, depth = np.nonzero(stiff)
@@ -184,13 +237,17 @@ def _lower_entries(n_coef: int, k: int) -> list[tuple[Array, Array, Array]]:
 def diagonal(kan: KAN, w: Tensor) -> Tensor:
     """The diagonal of C^T W C, weights (R, L, 3) -> (R, P)."""
     n_coef = kan.grid_size + kan.k
-    stiff = band(n_coef, kan.k + 2)[:, 0]
     squares = _polynomials(n_coef, kan.k) ** 2
-    of_edge = torch.from_numpy(np.stack([stiff, squares[1:].sum(0), squares[0]])).to(w)  # (3, K)
-    parts = []
+    free = torch.from_numpy(np.stack([squares[1:].sum(0), squares[0]])).to(w)  # (2, K)
+    own, parts, first = bands(kan)[..., 0].to(w), [], 0
     for layer, weight in zip(kan.layers, w.unbind(1), strict=True):
         edges = layer.n_outputs * layer.n_inputs
-        parts.append((weight @ of_edge).repeat(1, edges))
+        if _shared(kan):
+            parts.append((weight @ torch.cat([own[0], free])).repeat(1, edges))
+        else:
+            rough = weight[:, None, :1] * own[:, first : first + edges]  # (R, E, K)
+            parts.append((rough + (weight[:, CURVED:] @ free)[:, None]).flatten(1))
+        first += edges
         if layer.base is not None:
             parts.append(torch.zeros_like(layer.base).flatten(1))
     return torch.cat(parts, dim=1)

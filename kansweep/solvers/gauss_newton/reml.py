@@ -1,15 +1,14 @@
 """The penalty's weights by restricted maximum likelihood (REML).
 
 Read as a mixed model, the penalty is a Gaussian prior on the rows C c of a layer, of variance tau^2
-for each kind of them, and what a spline cannot follow, noise included, is error of variance sigma^2;
-w = sigma^2 / (n tau^2). The update of Fellner and Schall (Wood and Fasiolo, Biometrics 73, 2017) moves
-each weight to where the likelihood of the linearised model is stationary,
+for each kind of them, and what a spline cannot follow, noise included, is error of variance
+sigma^2; w = sigma^2 / (n tau^2). The update of Fellner and Schall (Wood and Fasiolo, Biometrics 73,
+2017) moves each weight to where the likelihood of the linearised model is stationary,
 
     w <- sigma^2 / n (rank - w tr A^-1 B^T B) / energy.
 
-The variance is taken from the whole objective, sigma^2 / n = (mse + w energy) / (observations -
-unpenalised): unlike n mse / (n - edf) it stays sound where the data are interpolated and both of
-those vanish.
+The variance is taken from the objective, sigma^2 / n = (mse + w energy) / (observations - free):
+unlike n mse / (n - edf) it stays sound where the data are interpolated and both of those vanish.
 """
 
 from __future__ import annotations
@@ -102,5 +101,5 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
 
 def unpenalised(kan: KAN) -> int:
     """Parameters that the penalty leaves free: the outputs' constants, and silu's weights."""
-    base = 0 if kan.layers[0].base is None else sum(part.base.shape[1:].numel() for part in kan.layers if part.base is not None)
-    return kan.width[-1] + base
+    silu = [part.base[0].numel() for part in kan.layers if part.base is not None]
+    return kan.width[-1] + sum(silu)

@@ -1,11 +1,11 @@
 """A cold start for one hidden node behind any outer function: level sets by an eigenproblem.
 
-Of f = Phi(s), s = sum_i phi_i(x_i), the gradient is Phi'(s) times that of s: whatever Phi is, monotone
-or not, the gradient of s points along that of f. With s a sum of splines this is linear in their
-coefficients: s maximises the share of sum |grad s|^2 that lies along the gradients of the data, a
-generalised eigenproblem. Gradients of scattered data come from local quadratic fits, as in the
-outer product of gradients (Xia, Tong, Li and Zhu, J. R. Statist. Soc. B 64, 2002), of which this is
-the additive form.
+Of f = Phi(s), s = sum_i phi_i(x_i), the gradient is Phi'(s) times that of s: whatever Phi is,
+monotone or not, the gradient of s points along that of f. With s a sum of splines this is linear in
+their coefficients: s maximises the share of sum |grad s|^2 that lies along the gradients of the
+data, a generalised eigenproblem. Gradients of scattered data come from local quadratic fits, as in
+the outer product of gradients (Xia, Tong, Li and Zhu, J. R. Statist. Soc. B 64, 2002), of which
+this is the additive form.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from kansweep.networks.kan import KAN, Layer
 from kansweep.solvers.contract import Problem, output_spread
 
 MOST_POINTS = 4000  # at which gradients are estimated, from all points
+MOST_NUMBERS = 20_000_000  # that all local fits may hold together
 NEIGHBOURS = 2.0  # of a local fit, times its coefficients
 QUADRATIC_UP_TO = 6  # inputs; local fits of more are linear, as their neighbours are far
 FLAT = 0.1  # a gradient of this share of the typical one counts half
@@ -37,8 +38,8 @@ def gradients(x: Array, y: Array) -> tuple[Array, Array]:
     upper = np.triu_indices(d)
     n_terms = 1 + d + (len(upper[0]) if quadratic else 0)
     near = min(n, int(np.ceil(NEIGHBOURS * n_terms)) + 1)
-    at = x[: min(n, MOST_POINTS)]
-    distance, index = cKDTree(x).query(at, k=near)
+    at = x[: max(1, min(n, MOST_POINTS, MOST_NUMBERS // (near * n_terms)))]
+    distance, index = (np.asarray(part) for part in cKDTree(x).query(at, k=near))
     scale = np.maximum(distance[:, -1:], np.finfo(float).tiny)
     step = (x[index] - at[:, None]) / scale[..., None]  # (m, near, d)
     columns = [np.ones_like(step[..., :1]), step]
@@ -61,7 +62,7 @@ def along(directions: Array, weight: Array, slopes: list[Array], stiffness: Arra
     for i, slope in enumerate(slopes):
         block = slice(i * size, (i + 1) * size)
         total[block, block] = (slope * weight[:, None]).T @ slope
-    largest = np.abs(total).max()
+    largest = np.abs(total).max() or 1.0  # of an output that is constant
     for i in range(d):
         block = slice(i * size, (i + 1) * size)
         total[block, block] += largest * (ROUGHNESS * stiffness + 1e-10 * np.eye(size))

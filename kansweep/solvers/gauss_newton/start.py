@@ -1,39 +1,25 @@
-"""Cold starts: the additive model for one hidden node, a race of random starts for the rest."""
+"""Where training begins: nothing, the additive model, and descents under a softening penalty."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.data.streams import Stream, generator
-from kansweep.networks import bspline, kan
+from kansweep.networks import kan
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem, output_spread
-from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.reml import Weight
 
-# A rival must have less than this share of the RMSE, by so many standard errors.
-BY_FAR, SURE = 0.7, 2.0
-# Input grids reach beyond the points by at most this share of their range; of n points spread evenly
-# one end in 150 is further from its nearest than REACHED_BY / n.
+# Input grids reach beyond the points by at most this share of their range; of n points spread
+# evenly one end in 150 is further from its nearest than REACHED_BY / n.
 REACH, REACHED_BY = 0.05, 5
 DAMPING = 0.1  # much: far from an optimum the linear model holds for short steps only
-
-# A race runs over these grids; after each, this many of twelve starts stay. Which start is good
-# shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.
-RACE = ((3, 6), (5, 3), (10, 1))
 # On each grid the penalty is softened from far too stiff, or deep networks wiggle between points.
 STIFFNESS = (1e4, 1e2)
-RACE_LIMITS = Limits(max_steps=40, tolerance=1e-4)
-# A grid is trained on this many points a parameter and at most this share of them; all judge, so
-# that a start which only wiggles through its points is found out.
-POINTS, FRESH = 16, 0.9
 
 
 def blank(shape: Shape, problem: Problem) -> KAN:
@@ -71,82 +57,8 @@ def additive(shape: Shape, problem: Problem, fit: Callable[[KAN, Problem], KAN])
     return replace(net, layers=(first.layers[0], replace(last, coef=identity)))
 
 
-def random(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
-    """The best of ``restarts`` random starts of each seed, after a race over coarse grids.
-
-    Every start draws from its own generator, so neither the number of starts nor the seeds in
-    the batch change what one of them draws. ``scale`` multiplies ``penalty.weight``.
-    """
-    seeds, n = len(problem.seeds), problem.x.shape[1]
-    grids = _race_grids(shape, n)
-    field = problem[_repeated(seeds, restarts, problem.x.device)]
-    net = blank(replace(shape, grid_size=grids[0]), field)
-    draws = [
-        generator(seed, Stream.START, n, r).standard_normal(net.n_params)
-        for seed in problem.seeds
-        for r in range(restarts)
-    ]
-    net = net.with_theta(torch.from_numpy(np.stack(draws)).to(problem.x))
-    asked = net  # as it was on the grid that is asked for, or the last one before
-    for grid_size, (_, kept) in zip(grids, RACE, strict=False):
-        net = _raced(net.refined(grid_size), field, scale)
-        asked = net if grid_size <= shape.grid_size else asked
-        many = 1 if grid_size == grids[-1] else max(1, round(restarts * kept / 12))
-        winners = best(training_error(net, field), many, seeds)
-        net, asked, field = net[winners], asked[winners], field[winners]
-    return asked.refined(shape.grid_size)
-
-
-def _race_grids(shape: Shape, n_points: int) -> list[int]:
-    """The grids of the race that the points can tell apart, the first in any case."""
-    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
-    first = min(RACE[0][0], shape.grid_size)
-    return [first] + [g for g, _ in RACE[1:] if 2 * edges * (g + shape.k) <= n_points]
-
-
-def _raced(net: KAN, field: Problem, scale: float) -> KAN:
-    most = max(1, int(FRESH * field.x.shape[1]))
-    points = slice(0, min(POINTS * net.n_params, most))
-    part = replace(field, x=field.x[:, points], y=field.y[:, points])
-    w = penalty.least(net.grid_size, net.k, scale).to(field.x)
-    w = w.repeat(net.n_replicas, len(net.layers), 1)
-    net = annealed(net, part, w, RACE_LIMITS, DAMPING)
-    return descend(net, part, RACE_LIMITS, Weight.fixed(w), DAMPING).net
-
-
 def annealed(net: KAN, problem: Problem, w: Tensor, limits: Limits, damping: float) -> KAN:
-    """The KAN after descents under penalties from far too stiff to w, (R, L, 3), which is left out."""
+    """The KAN after descents under penalties from far too stiff down to w (R, L, 3), exclusive."""
     for stiffness in STIFFNESS:
         net = descend(net, problem, limits, Weight.fixed(w * stiffness), damping).net
     return net
-
-
-def _repeated(seeds: int, times: int, device: torch.device) -> Tensor:
-    return torch.arange(seeds, device=device).repeat_interleave(times)
-
-
-def best(score: Tensor, kept: int, seeds: int) -> Tensor:
-    """Indices of the ``kept`` lowest scores of each seed, seed by seed: (seeds * starts,)."""
-    table = score.nan_to_num(torch.inf).view(seeds, -1)
-    chosen = table.topk(kept, dim=1, largest=False).indices
-    first = torch.arange(seeds, device=score.device)[:, None] * table.shape[1]
-    return (chosen + first).flatten()
-
-
-def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
-    """Whether a rival is better by far, and not by a few points, on points that neither was trained
-    on, (R,) of bool; also where the other ended in a NaN."""
-    spread = output_spread(held_out.y)[:, None]
-    theirs, own = (
-        ((one(held_out.x) - held_out.y) / spread).square().mean(2) for one in (rival, net)
-    )
-    gain = own - theirs
-    error = gain.std(1) / gain.shape[1] ** 0.5
-    by_far = (theirs.mean(1) < BY_FAR**2 * own.mean(1)) & (gain.mean(1) > SURE * error)
-    return by_far | (own.mean(1).isnan() & ~theirs.mean(1).isnan())
-
-
-def training_error(net: KAN, problem: Problem) -> Tensor:
-    """Mean squared error in units of the outputs' variance, (R,)."""
-    spread = output_spread(problem.y)
-    return ((net(problem.x) - problem.y) / spread[:, None]).square().mean((1, 2))

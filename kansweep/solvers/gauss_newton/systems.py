@@ -73,7 +73,7 @@ class Direct:
 
     ``data`` is J^T J (R, P, P) and ``data_diagonal`` its diagonal (R, P); ``strain_factors`` are L
     and F of ``Linearised``, of the hidden node's layer ``node_layer`` (H,); the entries of C^T C
-    are ``stiff`` at ``index`` of a flattened matrix, of ``group`` (layer and kind), all (entries,).
+    are ``stiff`` (R, entries) at ``index`` of a flattened matrix, of ``group`` (layer and kind).
     """
 
     def __init__(self, lin: Linearised) -> None:
@@ -81,14 +81,15 @@ class Direct:
         self.data = lin.data_gram()
         self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain)
         self.strain_factors = [part.double() for part in lin.strain_factors()]
-        self.index, self.stiff, self.group = penalty.entries(lin.kan)
+        self.index, stiff, self.group = penalty.entries(lin.kan)
+        self.stiff = stiff.expand(len(self.data), -1)
         self.node_layer = _node_layers(lin.kan)
 
     def _matrix(self, w: Tensor, replicas: Tensor | slice) -> Tensor:
         scale = self.n * w.double()[replicas]
         matrix = self.data[replicas].clone()
         by_group = scale.flatten(1)[:, self.group]
-        matrix.flatten(1).index_add_(1, self.index, by_group * self.stiff)
+        matrix.flatten(1).index_add_(1, self.index, by_group * self.stiff[replicas])
         left, right = (part[replicas] for part in self.strain_factors)
         if left.shape[2]:
             right = (right * scale[:, None, self.node_layer]).sum(3)
@@ -108,7 +109,7 @@ class Direct:
         inverse = factors.inverse()
         # Entries below the diagonal stand for two.
         twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)
-        terms = inverse.flatten(1)[:, self.index] * (self.stiff * twice)
+        terms = inverse.flatten(1)[:, self.index] * (self.stiff[replicas] * twice)
         left, right = (part[replicas] for part in self.strain_factors)
         nodes = 2 * ((inverse @ left)[..., None] * right).sum(1)  # (r, H, 3)
         total = terms.new_zeros(len(replicas), w[0].numel())
@@ -173,11 +174,10 @@ class _Preconditioned:
         # An unknown that nothing depends on stays where it is.
         self.ridge = torch.where(self.diagonal > 0, ridge, 1.0)
         self.n_coef = kan.grid_size + kan.k
-        stiff = torch.from_numpy(penalty.band(self.n_coef, kan.k + 2)).to(w)
         band = torch.nn.functional.pad(parts.data_band, (0, 2))
         edges = torch.tensor([a.n_outputs * a.n_inputs for a in kan.layers], device=w.device)
         rough = w[:, :, penalty.ROUGH].repeat_interleave(edges, dim=1)
-        band = band + rough[:, :, None, None] * stiff
+        band = band + rough[:, :, None, None] * penalty.bands(kan).to(w)
         raised, self.base = _split(kan, self.ridge + self.diagonal)
         # Range terms may lower a diagonal entry of A below that of the band, not the band's own.
         band[..., 0] = torch.maximum(raised, band[..., 0])

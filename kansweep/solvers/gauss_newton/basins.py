@@ -1,0 +1,56 @@
+"""Whether a start ended in the right basin, as far as its points can tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from kansweep.networks.kan import KAN
+from kansweep.solvers.contract import Problem, output_spread
+
+TRAINED = 0.9  # of the points; the others choose among starts
+# A rival must have less than this share of the RMSE, by so many standard errors.
+BY_FAR, SURE = 0.7, 2.0
+# Of residuals that are noise none is like that of its nearest neighbour.
+ALIKE, NEIGHBOURS = 0.2, 1000
+
+
+def part(problem: Problem, *, rest: bool = False) -> Problem:
+    """The points on which starts are trained, or the rest, by which they are judged."""
+    at = int(TRAINED * problem.x.shape[1])
+    points = slice(at, None) if rest else slice(0, at)
+    return replace(problem, x=problem.x[:, points], y=problem.y[:, points])
+
+
+def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
+    """Whether a rival is better by far, and not by a few points, on points that neither was trained
+    on, (R,) of bool; also where the other ended in a NaN."""
+    spread = output_spread(held_out.y)[:, None]
+    theirs, own = (
+        ((one(held_out.x) - held_out.y) / spread).square().mean(2) for one in (rival, net)
+    )
+    gain = own - theirs
+    error = gain.std(1) / gain.shape[1] ** 0.5
+    by_far = (theirs.mean(1) < BY_FAR**2 * own.mean(1)) & (gain.mean(1) > SURE * error)
+    better: Tensor = by_far | (own.mean(1).isnan() & ~theirs.mean(1).isnan())
+    return better
+
+
+def structured(net: KAN, problem: Problem) -> Tensor:
+    """Whether residuals are alike in neighbouring points, (R,) of bool: something is left to fit,
+    and it is wider than the distance between points."""
+    residual = ((net(problem.x) - problem.y) / output_spread(problem.y)[:, None]).mean(2)
+    found = [_alike(x, r) for x, r in zip(problem.x, residual, strict=True)]
+    return torch.tensor(found, device=problem.x.device)
+
+
+def _alike(x: Tensor, residual: Tensor) -> bool:
+    places, r = x.cpu().numpy(), residual.cpu().numpy()
+    places = places / np.maximum(np.ptp(places, axis=0), np.finfo(places.dtype).tiny)
+    some = slice(0, NEIGHBOURS)
+    nearest = np.asarray(cKDTree(places).query(places[some], k=2)[1])[:, 1]
+    return bool((r[some] * r[nearest]).sum() > ALIKE * (r[some] ** 2).sum())

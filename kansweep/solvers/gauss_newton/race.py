@@ -1,0 +1,219 @@
+"""A race of random starts, for what no other start leads to: networks of more than one node.
+
+All starts of a seed run over a few coarse grids and the better part stays after each. Whether the
+winner is in a right basin shows in the last two grids: there its error falls by most of the
+theory's order. Where it does not, further races run with fresh draws.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kansweep.data.streams import Stream, generator
+from kansweep.data.targets import Array
+from kansweep.networks.kan import KAN, Shape, where
+from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.gauss_newton import penalty, start
+from kansweep.solvers.gauss_newton.descent import Limits, descend
+from kansweep.solvers.gauss_newton.reml import Weight
+
+# A race runs over these grids; after each, this many of twelve starts stay. Which start is good
+# shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.
+GRIDS = ((3, 6), (5, 3), (10, 1))
+LIMITS = Limits(max_steps=40, tolerance=1e-4)
+# A grid is trained on this many points a parameter and at most this share of them; all judge, so
+# that a start which only wiggles through its points is found out.
+POINTS, FRESH = 16, 0.9
+ALIKE = 3e-3  # by less than this share the errors of starts in one basin differ
+RACES = 5  # at most
+# Of the theory's order, from the last grid but one to the last: what a right basin shows, and what
+# it shows at least where these grids are still coarse for the target. The latter counts once
+# another race did not do better.
+FALL, LEAST_FALL = 0.75, 0.65
+BETTER = 0.9
+# Two races that end at the same error on grids that hardly differ: that is noise.
+SAME, HARDLY = 0.03, 0.08  # in the logarithm of the error; of the order
+# Of fewer points a parameter on the last grid nothing is asked: errors fall with any parameter.
+TELLING = 4
+# Deviations of a smooth edge's linear, quadratic and cubic part.
+SMOOTH = (1.0, 1.0, 0.3)
+
+
+@dataclass(frozen=True)
+class Winners:
+    """The best start of each seed, on the grid asked for or the last one before."""
+
+    net: KAN
+    error: Tensor  # (R,), RMSE on its last grid
+    order: Tensor  # (R,), share of the theory's order by which that fell; infinite if not known
+
+    def with_better(self, at: Tensor, other: Winners) -> Winners:
+        """With those of other winners for the seeds ``at`` (r,) that fit better."""
+        better = (other.error < self.error[at]) | self.error[at].isnan()
+        at = at[better]
+        mask, place = spread_out(at, self.net.n_replicas)
+        rival = other.net[better.nonzero()[:, 0]]
+        error, order = self.error.clone(), self.order.clone()
+        error[at], order[at] = other.error[better], other.order[better]
+        net = where(mask, rival[place], self.net) if at.numel() else self.net
+        return Winners(net, error, order)
+
+
+def run(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
+    """The best random start of each seed, after a race of ``restarts`` of them, or up to ``RACES``
+    where none is seen to be in a right basin.
+
+    Every start draws from its own generator, so neither the number of starts nor the seeds in
+    the batch change what one of them draws. ``scale`` multiplies ``penalty.weight``.
+    """
+    found = _race(shape, problem, restarts, scale, 0)
+    doubtful = (found.order < FALL).nonzero()[:, 0]
+    # One hidden node has other starts beside a race (``LM.start``), and all of them are verified.
+    races = RACES if shape.width[1:-1] != (1,) else 1
+    for index in range(1, races):
+        if doubtful.numel() == 0:
+            break
+        again = _race(shape, problem[doubtful], restarts, scale, index * restarts)
+        settled = _is_settled(found, doubtful, again)
+        found = found.with_better(doubtful, again)
+        doubtful = doubtful[~settled & (found.order[doubtful] < FALL)]
+    return found.net.refined(shape.grid_size)
+
+
+def _is_settled(found: Winners, at: Tensor, again: Winners) -> Tensor:
+    """Whether another race of the seeds ``at`` (r,) says that the earlier result is all there is:
+    (r,) of bool."""
+    gain = again.error / found.error[at]
+    confirmed = (found.order[at] >= LEAST_FALL) & (gain > BETTER)
+    noise = (gain.log().abs() < SAME) & (found.order[at].abs() < HARDLY)
+    return confirmed | noise
+
+
+def _race(shape: Shape, problem: Problem, restarts: int, scale: float, first: int) -> Winners:
+    """One race of the starts numbered from ``first`` on."""
+    seeds, n = len(problem.seeds), problem.x.shape[1]
+    grids = _grids(shape, n)
+    every = torch.arange(seeds, device=problem.x.device)
+    field = problem[every.repeat_interleave(restarts)]
+    net = _drawn(replace(shape, grid_size=grids[0]), field, first, restarts, scale)
+    asked, error = net, torch.full_like(net.layers[0].coef[:, 0, 0, 0], torch.nan)
+    for grid_size, (_, kept) in zip(grids, GRIDS, strict=False):
+        net = _trained(net.refined(grid_size), field, scale)
+        asked = net if grid_size <= shape.grid_size else asked
+        before, error = error, training_error(net, field).sqrt()
+        many = 1 if grid_size == grids[-1] else max(1, round(restarts * kept / 12))
+        winners = _best(error, many, seeds)
+        net, asked, field = net[winners], asked[winners], field[winners]
+        before, error = before[winners], error[winners]
+    order = _share_of_order(grids, shape.k, before, error)
+    telling = n >= TELLING * net.n_params
+    return Winners(asked, error, order if telling else torch.full_like(order, torch.inf))
+
+
+def _share_of_order(grids: list[int], k: int, before: Tensor, error: Tensor) -> Tensor:
+    """By how much of the order k + 1 errors fell between the last two grids, (R,); infinite at
+    rounding, and where there are points for one grid only."""
+    if len(grids) == 1:
+        return torch.full_like(error, torch.inf)
+    share = (before / error).log() / (np.log(grids[-1] / grids[-2]) * (k + 1))
+    round_off = 1e3 * torch.finfo(error.dtype).eps
+    return torch.where(error < round_off, torch.inf, share.nan_to_num(-torch.inf))
+
+
+def _grids(shape: Shape, n_points: int) -> list[int]:
+    """The grids of the race that the points can tell apart, the first in any case."""
+    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
+    first = min(GRIDS[0][0], shape.grid_size)
+    return [first] + [g for g, _ in GRIDS[1:] if 2 * edges * (g + shape.k) <= n_points]
+
+
+def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float) -> KAN:
+    """Every start of the field, drawn: smooth edges in one half, independent coefficients in the
+    other. Behind a single last node, half of the smooth ones go through ``_with_heads``."""
+    net = start.blank(shape, field)
+    numbers = [first + r % restarts for r in range(len(field.seeds))]
+    draws = []
+    for number, seed in zip(numbers, field.seeds, strict=True):
+        rng = generator(seed, Stream.START, field.x.shape[1], number)
+        smooth = number % 2 == 0
+        draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_params))
+    net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
+    if shape.width[-2] > 1 or len(shape.width) < 4:
+        return net
+    headed = torch.tensor(numbers, device=field.x.device) % 4 == 0
+    return _with_heads(net, field, headed, scale) if bool(headed.any()) else net
+
+
+def _smooth(net: KAN, rng: np.random.Generator) -> Array:
+    """Coefficients (P,) of random polynomials of low degree, without silu."""
+    place = np.linspace(-1.0, 1.0, net.grid_size + net.k)
+    shapes = np.stack([place, place**2 - 1 / 3, place**3 - 3 * place / 5])
+    parts = []
+    for layer in net.layers:
+        edges = layer.n_outputs * layer.n_inputs
+        drawn = rng.standard_normal((edges, len(SMOOTH))) * np.array(SMOOTH)
+        parts.append((drawn @ shapes).ravel())
+        if layer.base is not None:
+            parts.append(np.zeros(edges))
+    return np.concatenate(parts)
+
+
+def _with_heads(net: KAN, field: Problem, mask: Tensor, scale: float) -> KAN:
+    """The KAN whose replicas of a mask (R,) have all layers but the last trained on scores.
+
+    f = Phi(g) with a single g: where Phi is monotone, the normal scores of f are those of g, which
+    a sum makes nearly normal. The head is the easier problem, its last layer being linear.
+    """
+    chosen = mask.nonzero()[:, 0]
+    part = field[chosen]
+    scores = _scores(part.y.mean(2, keepdim=True))
+    head = replace(net, layers=tuple(layer[chosen] for layer in net.layers[:-1]))
+    head = _trained(head, replace(part, y=scores), scale)
+    last = net.layers[-1][chosen]
+    whole = replace(net, layers=(*head.layers, last))
+    return where(mask, whole[spread_out(chosen, net.n_replicas)[1]], net)
+
+
+def _scores(y: Tensor) -> Tensor:
+    """Normal scores of outputs over points, (R, n, M)."""
+    rank = y.argsort(dim=1, stable=True).argsort(dim=1).to(y)
+    scores: Tensor = torch.special.ndtri((rank + 0.5) / y.shape[1])
+    return scores
+
+
+def _trained(net: KAN, field: Problem, scale: float) -> KAN:
+    """Far enough to be compared, on a part of the points."""
+    most = max(1, int(FRESH * field.x.shape[1]))
+    points = slice(0, min(POINTS * net.n_params, most))
+    part = replace(field, x=field.x[:, points], y=field.y[:, points])
+    w = penalty.least(net.grid_size, net.k, scale).to(field.x)
+    w = w.repeat(net.n_replicas, len(net.layers), 1)
+    net = start.annealed(net, part, w, LIMITS, start.DAMPING)
+    return descend(net, part, LIMITS, Weight.fixed(w), start.DAMPING).net
+
+
+def _best(score: Tensor, kept: int, seeds: int) -> Tensor:
+    """Indices of the ``kept`` lowest scores of each seed, seed by seed: (seeds * starts,).
+
+    Starts of one score are in one basin: the first of them goes before all the others.
+    """
+    scores, order = score.nan_to_num(torch.inf).view(seeds, -1).sort(dim=1, stable=True)
+    known = torch.zeros_like(scores, dtype=torch.bool)
+    known[:, 1:] = scores[:, 1:] <= (1 + ALIKE) * scores[:, :-1]
+    chosen = order.gather(1, known.to(torch.uint8).argsort(dim=1, stable=True)[:, :kept])
+    first = torch.arange(seeds, device=score.device)[:, None] * scores.shape[1]
+    return (chosen + first).flatten()
+
+
+def spread_out(at: Tensor, many: int) -> tuple[Tensor, Tensor]:
+    """Where rows ``at`` (r,) stand among many: a mask (many,) and, in it, which of the r it is."""
+    mask = torch.zeros(many, dtype=torch.bool, device=at.device)
+    place = torch.zeros(many, dtype=torch.long, device=at.device)
+    mask[at] = True
+    place[at] = torch.arange(at.numel(), device=at.device)
+    return mask, place

@@ -1,0 +1,100 @@
+"""The penalty's weights with which a descent begins, and what is remembered for the next grid.
+
+REML lowers weights more safely than it raises them: what was stiff softens in a few steps, and a
+network that has come to follow noise has no misfit left to tell the noise by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from kansweep.networks.kan import KAN
+from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.reml import Weight
+
+STIFF = (1.0, 1.0, 0.1)  # of the three kinds of rows, on outputs of unit variance
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a grid leaves to the next one, NaN in replicas of which nothing is known."""
+
+    weight: Tensor  # (R, L, 3)
+    error: Tensor  # (R,), training RMSE as a share of the outputs' spread
+    grid_size: Tensor  # (R,)
+
+    @classmethod
+    def of(cls, numbers: Tensor) -> Memory:
+        """From ``Outcome.memory``, (R, L * 3 + 2)."""
+        return cls(numbers[:, :-2].unflatten(1, (-1, penalty.KINDS)), *numbers[:, -2:].unbind(1))
+
+    @property
+    def numbers(self) -> Tensor:
+        """The inverse of ``of``."""
+        return torch.cat([self.weight.flatten(1), self.error[:, None], self.grid_size[:, None]], 1)
+
+    @property
+    def order(self) -> Tensor:
+        """About the order at which errors have fallen so far, (R,): that of G^-order. What is still
+        above 1 / G is noise or not resolved, and counts as none."""
+        order = -self.error.log() / self.grid_size.log()
+        return torch.where(order < 1, 0.0, order)
+
+    def carried(self, grid_size: int, k: int) -> Tensor:
+        """The weights for the next grid, (R, L, 3).
+
+        A weight is the ratio of the misfit's variance to that of differences, and the latter falls
+        as G^-(2k+3) for any function. Noise stays; what splines cannot follow falls as G^-(2k+2).
+        """
+        growth = (grid_size / self.grid_size) ** (2 * k + 3 - 2 * self.order.clamp(max=k + 1))
+        weight = self.weight.clone()
+        weight[..., penalty.ROUGH] *= growth[:, None]
+        return weight
+
+
+def unit(kan: KAN, scale: float | None) -> Tensor:
+    """``penalty.least`` of every replica and layer, (R, L, 3), as a multiple or once."""
+    least = penalty.least(kan.grid_size, kan.k, scale or 1.0).to(kan.layers[0].coef)
+    return least.repeat(kan.n_replicas, len(kan.layers), 1)
+
+
+def first(kan: KAN, problem: Problem, scale: float | None) -> Weight:
+    """To begin a start with: fixed multiples, or to be estimated (None) from the unit; from stiff
+    ones where there are few points."""
+    units, n_points = unit(kan, scale), problem.x.shape[1]
+    if scale is not None:
+        return Weight.fixed(units)
+    value = units
+    if 2 * kan.n_params >= n_points:
+        value = torch.maximum(units, units.new_tensor(STIFF).expand_as(units))
+    least = units * min(1.0, kan.n_params / n_points)
+    return Weight.estimated(kan, n_points, value, least)
+
+
+def begun(kan: KAN, problem: Problem, scale: float | None, memory: Memory | None) -> Weight:
+    """To begin a cell with: those of the last grid, carried on; without it, what REML would say at
+    the start that was found."""
+    weight = first(kan, problem, scale)
+    if bool(weight.is_final.all()):
+        return weight
+    value = torch.maximum(weight.value, _suggested(kan, problem))
+    if memory is None:
+        return replace(weight, value=value)
+    carried = memory.carried(kan.grid_size, kan.k)
+    value = torch.maximum(torch.where(carried.isnan(), value, carried), weight.least)
+    # Where a coarse grid's misfit is noise and points are few, finer grids tell no more.
+    known = (memory.order == 0) & (2 * kan.n_params >= problem.x.shape[1])
+    return replace(weight, value=value, left=torch.where(known, 0, weight.left))
+
+
+def _suggested(kan: KAN, problem: Problem) -> Tensor:
+    """The weights of REML's first update if all rows were free, at most ``STIFF``: (R, L, 3)."""
+    energy = penalty.energy(kan)
+    ranks = torch.tensor(penalty.ranks(kan), device=energy.device).view(energy.shape[1:])
+    misfit = training_error(kan, problem)[:, None, None] / problem.x.shape[1]
+    tiny = torch.finfo(energy.dtype).tiny
+    return torch.minimum(misfit * ranks / energy.clamp(min=tiny), energy.new_tensor(STIFF))

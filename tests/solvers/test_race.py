@@ -1,0 +1,116 @@
+"""The race of random starts: what it draws, which starts stay, and when it runs again."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from nets import example, random_kan
+
+from kansweep.networks.kan import Shape
+from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton import race, start
+from kansweep.solvers.gauss_newton.lm import LM
+
+CHAIN = Shape((2, 1, 1, 1), 3, 5, False)
+
+
+def waves(n: int, seeds: tuple[int, ...]) -> Problem:
+    """exp(sin(3 (x^2 + y))), a target of three layers."""
+    x = example(n, seeds).x
+    y = torch.exp(torch.sin(3 * (x[..., :1] ** 2 + x[..., 1:])))
+    return Problem(x, y, (-1, 1), seeds)
+
+
+def test_every_seed_of_a_chain_of_single_nodes_ends_in_a_right_basin():
+    problem = waves(300, (0, 1))
+    solver = LM()
+    net = solver.start(CHAIN, problem)
+    net = solver.solve(net.refined(10), problem).net
+    assert (start.training_error(net, problem).sqrt() < 2e-3).all()
+
+
+def test_starts_depend_on_their_seed_and_number_alone():
+    together = race._drawn(CHAIN, waves(100, (3, 3, 4, 4)), 0, 2, 1.0)
+    alone = race._drawn(CHAIN, waves(100, (4,)), 1, 1, 1.0)
+    torch.testing.assert_close(together[3:].theta(), alone.theta())
+    assert not torch.equal(together[2:3].theta(), together[3:].theta())
+
+
+def test_smooth_starts_are_polynomials_and_silu_begins_with_nothing():
+    shape = Shape((2, 2, 1), 3, 5, True)
+    net = race._drawn(shape, waves(50, (0,)), 0, 1, 1.0)
+    for layer in net.layers:
+        assert layer.coef.diff(n=4, dim=3).abs().max() < 1e-12
+        assert layer.coef.diff(n=1, dim=3).abs().max() > 1e-2
+        assert not layer.base.any()
+
+
+def test_scores_do_not_see_an_outer_function_that_rises():
+    y = waves(100, (0,)).y
+    scores = race._scores(y)
+    assert torch.equal(scores, race._scores(y.exp()))
+    assert scores.std().item() == pytest.approx(1, abs=0.02)
+
+
+def test_starts_in_one_basin_count_once():
+    score = torch.tensor([0.5, 0.1, 0.1001, 0.2, math.nan, 0.3, 0.3, 0.4])
+    assert race._best(score, 2, 2).tolist() == [1, 3, 5, 7]
+    assert race._best(score, 3, 2).tolist() == [1, 3, 0, 5, 7, 4]
+
+
+def test_the_order_is_measured_between_the_last_two_grids():
+    before, error = torch.tensor([[1.6, 1.0, 1.0, 1.0], [0.1, 1.0, 0.0, math.nan]])
+    share = race._share_of_order([3, 5, 10], 3, before, error)
+    assert share[:2].tolist() == pytest.approx([1.0, 0.0])
+    assert share[2] == torch.inf
+    assert share[3] == -torch.inf
+    assert (race._share_of_order([3], 3, before, error) == torch.inf).all()
+
+
+@pytest.mark.parametrize(
+    ("order", "gain", "settled"),
+    [
+        (0.7, 1.0, True),  # coarse for the target, and nothing better is found
+        (0.7, 0.5, False),
+        (0.5, 1.0, False),  # a wrong basin may be found twice
+        (0.01, 0.99, True),  # noise
+        (0.01, 1.2, False),
+    ],
+)
+def test_when_another_race_is_the_last(order, gain, settled):
+    net = random_kan((2, 2, 1))
+    found = race.Winners(net, torch.tensor([1.0]), torch.tensor([order]))
+    again = race.Winners(net, torch.tensor([gain]), torch.tensor([order]))
+    assert race._is_settled(found, torch.tensor([0]), again).tolist() == [settled]
+
+
+def test_the_better_winner_of_every_seed_stays():
+    nets = [random_kan((2, 2, 1), seed=seed, replicas=many) for seed, many in ((0, 3), (1, 2))]
+    found = race.Winners(nets[0], torch.tensor([1.0, math.nan, 1.0]), torch.zeros(3))
+    again = race.Winners(nets[1], torch.tensor([2.0, 0.5]), torch.ones(2))
+    best = found.with_better(torch.tensor([0, 1]), again)
+    assert best.error.tolist() == [1.0, 0.5, 1.0]
+    assert best.order.tolist() == [0.0, 1.0, 0.0]
+    assert torch.equal(best.net[1:2].theta(), nets[1][1:2].theta())
+    assert torch.equal(best.net[0:1].theta(), nets[0][0:1].theta())
+
+
+@pytest.mark.parametrize(("order", "races"), [(1.0, 1), (0.7, 2), (0.01, 2), (0.3, race.RACES)])
+def test_races_run_until_they_can_tell(monkeypatch, order, races):
+    seen = []
+
+    def one(shape, problem, restarts, scale, first):
+        seen.append(first)
+        return race.Winners(random_kan((2, 2, 1), 5, replicas=1), torch.ones(1), order * ones)
+
+    ones = torch.ones(1)
+    monkeypatch.setattr(race, "_race", one)
+    race.run(Shape((2, 2, 1), 3, 5, False), waves(20, (0,)), 4, 1.0)
+    assert seen == [4 * index for index in range(races)]
+
+
+def test_errors_of_few_points_are_not_asked_to_fall():
+    winners = race._race(Shape((2, 2, 1), 3, 5, False), waves(200, (0,)), 1, 1.0, 0)
+    assert winners.order.tolist() == [math.inf]
