@@ -14,10 +14,10 @@ from kansweep.data.sampling import Sampled
 from kansweep.data.targets import TARGETS
 from kansweep.networks.gauge import MARGIN
 from kansweep.networks.kan import KAN, Shape, edges
-from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import penalty, start, systems
+from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.gauss_newton import penalty, systems
 from kansweep.solvers.gauss_newton.descent import Limits, descend
-from kansweep.solvers.gauss_newton.lm import LM, _carried
+from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep.samples import sample
@@ -139,7 +139,7 @@ def test_an_outer_function_that_is_not_monotone_is_found_by_the_random_starts():
     problem = not_monotone(tuple(range(6)))
 
     def errors(solver: LM) -> torch.Tensor:
-        return start.training_error(trained(problem, (5, 10), solver)[-1], problem).sqrt()
+        return training_error(trained(problem, (5, 10), solver)[-1], problem).sqrt()
 
     assert (errors(LM()) < 1e-3).all()
     assert (errors(LM(LMConfig(start="additive"))) > 1e-2).any()
@@ -175,7 +175,7 @@ def test_a_deep_network_trains():
     problem = example(400, (0,), "nested")
     solver = LM(LMConfig(restarts=2, max_steps=15))
     net = solver.start(Shape((4, 4, 2, 1), 3, 3, False), problem)
-    assert start.training_error(solver.solve(net, problem).net, problem).sqrt() < 0.2
+    assert training_error(solver.solve(net, problem).net, problem).sqrt() < 0.2
 
 
 def test_the_base_branch_is_trained_too():
@@ -213,41 +213,13 @@ def test_hidden_values_of_a_trained_network_span_their_grid():
     assert 1 >= s.max() >= 1 - 2 * MARGIN
 
 
-def carried(errors: list[float], finer: int = 20) -> np.ndarray:
-    """Growth of the weights (R, L, 3) from G = 10 to a finer grid, by training errors there."""
-    net = random_kan((2, 1, 1), grid_size=finer, replicas=len(errors))
-    fresh, least = (torch.full((len(errors), 2, 3), w).double() for w in (7.0, 1e-9))
-    memory = torch.full((len(errors), 8), 2.0).double()
-    memory[:, 6], memory[:, 7] = torch.tensor(errors), 10
-    return _carried(fresh, least, net, memory).numpy() / 2
-
-
-def test_rough_weights_grow_from_grid_to_grid_as_the_error_says():
-    """Noise keeps its size on a finer grid and differences shrink, as G^-(2k+3); what splines
-    cannot follow shrinks nearly as fast, to G^-(2k+2)."""
-    noise, half, full, beyond = carried([1.0, 1e-2, 1e-4, 1e-7])
-    for growth, power in ((noise, 9), (half, 5), (full, 1), (beyond, 1)):
-        np.testing.assert_allclose(growth[:, penalty.ROUGH], 2.0**power, rtol=1e-6)
-        np.testing.assert_allclose(growth[:, penalty.CURVED :], 1)
-
-
-def test_weights_that_are_not_remembered_are_fresh_and_none_is_below_the_least():
-    net = random_kan((2, 1, 1), grid_size=20, replicas=2)
-    fresh, least = (torch.full((2, 2, 3), w).double() for w in (7.0, 3.0))
-    memory = torch.full((2, 8), torch.nan).double()
-    memory[1] = torch.tensor([1.0, 5, 0, 1, 5, 0, 1e-4, 10])
-    value = _carried(fresh, least, net, memory)
-    assert (value[0] == 7).all()
-    np.testing.assert_allclose(value[1], [[3, 5, 3], [3, 5, 3]], rtol=1e-6)
-
-
 def test_what_is_remembered_are_weights_the_error_and_the_grid():
     problem = example(300, (0, 1))
     net = LM().start(EXAMPLE, problem)
     outcome = LM(LMConfig(penalty=2.0)).solve(net, problem)
     weights, error, grid = outcome.memory.split([6, 1, 1], dim=1)
     np.testing.assert_allclose(weights.view(2, 2, 3), penalty.least(5, 3, 2.0).expand(2, 2, 3))
-    expected = start.training_error(outcome.net, problem).sqrt()
+    expected = training_error(outcome.net, problem).sqrt()
     np.testing.assert_allclose(error[:, 0], expected, rtol=1e-12)
     assert (grid == 5).all()
 

@@ -8,7 +8,7 @@ import mixed_model
 import numpy as np
 import pytest
 import torch
-from nets import normal, points, random_kan
+from nets import normal, points, random_kan, uneven_kan
 from scipy.linalg import block_diag
 
 from kansweep.networks.kan import KAN
@@ -91,7 +91,7 @@ def test_entries_bands_and_diagonals_are_those_of_the_dense_square(grid_size, ba
     for r, scale in enumerate(w.flatten(1).numpy()):
         full = np.einsum("g,gpq->pq", scale, np.array(grams(net)))
         lower = np.zeros(net.n_params**2)
-        np.add.at(lower, index.numpy(), scale[group.numpy()] * values.numpy())
+        np.add.at(lower, index.numpy(), scale[group.numpy()] * values[0].numpy())
         np.testing.assert_allclose(lower.reshape(full.shape), np.tril(full), atol=1e-11)
         np.testing.assert_allclose(penalty.diagonal(net, w)[r], full.diagonal(), atol=1e-11)
         weighed = penalty.transposed(net, of_row * penalty.strain(net, net.theta()))[r]
@@ -101,6 +101,25 @@ def test_entries_bands_and_diagonals_are_those_of_the_dense_square(grid_size, ba
     for d in range(min(6, n_coef)):
         band = penalty.band(n_coef, 5)[: n_coef - d, d]
         np.testing.assert_allclose(band, (rough.T @ rough).diagonal(-d), atol=1e-11)
+
+
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize("grid_size", [2, 9])
+def test_on_unequal_intervals_every_form_has_the_same_rows(grid_size, base):
+    net = uneven_kan((2, 3, 1), grid_size=grid_size, base=base)
+    w, eye = normal(2, 2, 3).square(), torch.eye(net.n_params).double()
+    rows = torch.stack([penalty.strain(net, row.expand(2, -1)) for row in eye], dim=2)
+    full = (rows.mT @ (penalty.per_row(net, w)[..., None] * rows)).numpy()
+    index, values, group = penalty.entries(net)
+    for r, scale in enumerate(w.flatten(1).numpy()):
+        lower = np.zeros(net.n_params**2)
+        own = values.expand(2, -1)[r].numpy()
+        np.add.at(lower, index.numpy(), scale[group.numpy()] * own)
+        np.testing.assert_allclose(lower.reshape(full[r].shape), np.tril(full[r]), atol=1e-9)
+        np.testing.assert_allclose(penalty.diagonal(net, w)[r], full[r].diagonal(), atol=1e-9)
+    e = normal(2, rows.shape[1])
+    pulled = (e[:, None] @ rows)[:, 0]
+    np.testing.assert_allclose(penalty.transposed(net, e), pulled, atol=1e-10)
 
 
 @pytest.mark.parametrize("degree", range(5))

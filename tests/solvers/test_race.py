@@ -9,7 +9,7 @@ import torch
 from nets import example, random_kan
 
 from kansweep.networks.kan import Shape
-from kansweep.solvers.contract import Problem
+from kansweep.solvers.contract import Problem, training_error
 from kansweep.solvers.gauss_newton import race, start
 from kansweep.solvers.gauss_newton.lm import LM
 
@@ -28,7 +28,7 @@ def test_every_seed_of_a_chain_of_single_nodes_ends_in_a_right_basin():
     solver = LM()
     net = solver.start(CHAIN, problem)
     net = solver.solve(net.refined(10), problem).net
-    assert (start.training_error(net, problem).sqrt() < 2e-3).all()
+    assert (training_error(net, problem).sqrt() < 2e-3).all()
 
 
 def test_starts_depend_on_their_seed_and_number_alone():

@@ -16,7 +16,7 @@ from kansweep.data.targets import Edge, Target
 from kansweep.networks import kan
 from kansweep.networks.kan import KAN, Shape, edges
 from kansweep.solvers.contract import Problem, output_spread
-from kansweep.solvers.gauss_newton import spectral, start
+from kansweep.solvers.gauss_newton import basins, spectral, start
 from kansweep.solvers.gauss_newton.lm import LM
 
 
@@ -122,11 +122,11 @@ def test_a_rival_surpasses_where_it_is_better_by_far_on_many_points():
     x = points(1, 50, 1)
     held_out = Problem(x, x, (-1, 1), (0,))
     true, near, nearly, far = (spline_of(lambda u, c=c: c * u) for c in (1.0, 0.9, 0.88, 0.5))
-    assert start.surpasses(true, far, held_out).item()
-    assert start.surpasses(near, far, held_out).item()
-    assert not start.surpasses(near, nearly, held_out).item()
-    assert not start.surpasses(far, near, held_out).item()
-    assert not start.surpasses(near, near, held_out).item()
+    assert basins.surpasses(true, far, held_out).item()
+    assert basins.surpasses(near, far, held_out).item()
+    assert not basins.surpasses(near, nearly, held_out).item()
+    assert not basins.surpasses(far, near, held_out).item()
+    assert not basins.surpasses(near, near, held_out).item()
 
 
 def test_a_rival_does_not_surpass_by_one_point():
@@ -136,16 +136,16 @@ def test_a_rival_does_not_surpass_by_one_point():
     narrow, wide = (spline_of(lambda u, r=r: (u.abs() < r).double()) for r in (0.03, 0.5))
     for bump, expected in ((narrow, False), (wide, True)):
         held_out = Problem(x, bump(x), (-1, 1), (0,))
-        assert start.surpasses(bump, flat, held_out).item() is expected
+        assert basins.surpasses(bump, flat, held_out).item() is expected
 
 
 def test_a_network_that_diverged_is_surpassed_by_any_other_and_surpasses_none():
     x = points(1, 50, 1)
     held_out = Problem(x, x, (-1, 1), (0,))
     poor, broken = spline_of(lambda u: 0 * u), spline_of(lambda u: torch.nan * u)
-    assert start.surpasses(poor, broken, held_out).item()
-    assert not start.surpasses(broken, poor, held_out).item()
-    assert not start.surpasses(broken, broken, held_out).item()
+    assert basins.surpasses(poor, broken, held_out).item()
+    assert not basins.surpasses(broken, poor, held_out).item()
+    assert not basins.surpasses(broken, broken, held_out).item()
 
 
 @pytest.mark.parametrize(("n", "share"), [(1000, 0.05), (100, 0.05), (20, 0.25)])
@@ -174,11 +174,3 @@ def test_the_additive_start_is_the_additive_model_and_the_identity():
     assert (s - scaled).abs().max() < 1e-2
     u = torch.linspace(-1, 1, 11, dtype=torch.float64)[None, :, None]
     np.testing.assert_allclose(edges(net.layers[1], u, 3).flatten(), u.flatten(), atol=1e-12)
-
-
-def test_a_start_draws_the_same_whatever_the_batch():
-    problem = Problem(points(2, 100, 2), normal(2, 100, 1), (-1, 1), (3, 8))
-    shape = Shape((2, 2, 1), 3, 3, False)
-    together = start.random(shape, problem, 2, 1.0)
-    alone = start.random(shape, problem[torch.tensor([1])], 2, 1.0)
-    np.testing.assert_allclose(together[1:](problem.x[1:]), alone(problem.x[1:]), atol=1e-6)

@@ -14,8 +14,8 @@ from torch import Tensor
 from trainings import additive, fresh_rmse, trained
 
 from kansweep.networks.kan import KAN, edges
-from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import descent, penalty, start, systems
+from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.gauss_newton import descent, penalty, systems
 from kansweep.solvers.gauss_newton.linearised import Linearised, linearise
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.objective import evaluate
@@ -148,4 +148,4 @@ def test_a_solve_that_fails_is_a_rejected_step_and_no_convergence(monkeypatch):
     outcome = LM().solve(net, problem)
     assert calls[1] > calls[0]
     assert outcome.steps[0] > 2
-    assert start.training_error(outcome.net, problem).sqrt() < 1e-2
+    assert training_error(outcome.net, problem).sqrt() < 1e-2
