@@ -13,8 +13,9 @@ from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Problem, output_spread
 
 TRAINED = 0.9  # of the points; the others choose among starts
-# A rival must have less than this share of the RMSE, by so many standard errors.
-BY_FAR, SURE = 0.7, 2.0
+# A rival must have less than this share of the RMSE, by so many standard errors; or less than that
+# one, where a few points decide and the error of a mean of squares says little.
+BY_FAR, SURE, BEYOND_DOUBT = 0.7, 2.0, 0.2
 # Of residuals that are noise none is like that of its nearest neighbour.
 ALIKE, NEIGHBOURS = 0.2, 1000
 
@@ -35,8 +36,9 @@ def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
     )
     gain = own - theirs
     error = gain.std(1) / gain.shape[1] ** 0.5
-    by_far = (theirs.mean(1) < BY_FAR**2 * own.mean(1)) & (gain.mean(1) > SURE * error)
-    better: Tensor = by_far | (own.mean(1).isnan() & ~theirs.mean(1).isnan())
+    theirs, own = theirs.mean(1), own.mean(1)
+    by_far = (theirs < BY_FAR**2 * own) & (gain.mean(1) > SURE * error)
+    better: Tensor = by_far | (theirs < BEYOND_DOUBT**2 * own) | (own.isnan() & ~theirs.isnan())
     return better
 
 

@@ -117,13 +117,13 @@ class LM:
         best, part = net[lost], basins.part(whole)
         every = torch.arange(lost.numel(), device=lost.device)
         for rival in (self._additive, self._coarse_spectral, self._spectral):
-            fresh = self._train(rival(shape, part), part, start.DAMPING)
+            fresh = replace(rival(shape, part), spacing=net.spacing)
+            fresh = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
             best = _better(best, every, whole, fresh)
         found = training_error(best, part) != training_error(net[lost], part)
         if not bool(found.any()):
             return outcome
-        whole = whole[found.nonzero()[:, 0]]
-        again = self._solved(self._spaced(best[found], whole, None), whole, None, observe)
+        again = self._solved(best[found], whole[found.nonzero()[:, 0]], None, observe)
         return _replaced(outcome, lost[found], again)
 
     def _judged(
