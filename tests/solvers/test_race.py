@@ -10,7 +10,7 @@ from nets import example, random_kan
 
 from kansweep.networks.kan import Shape
 from kansweep.solvers.contract import Problem, training_error
-from kansweep.solvers.gauss_newton import race, start
+from kansweep.solvers.gauss_newton import race
 from kansweep.solvers.gauss_newton.lm import LM
 
 CHAIN = Shape((2, 1, 1, 1), 3, 5, False)

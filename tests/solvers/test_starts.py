@@ -130,13 +130,17 @@ def test_a_rival_surpasses_where_it_is_better_by_far_on_many_points():
 
 
 def test_a_rival_does_not_surpass_by_one_point():
-    """A bump that one of 50 points lies on: perhaps an outlier that the rival happened to meet."""
+    """A bump that one of 50 points lies on: perhaps an outlier that the rival happened to meet,
+    unless it leaves nothing of the error."""
     x = torch.linspace(-1, 1, 50, dtype=torch.float64)[None, :, None]
     flat = spline_of(lambda u: 0 * u)
     narrow, wide = (spline_of(lambda u, r=r: (u.abs() < r).double()) for r in (0.03, 0.5))
+    sign = torch.tensor([1.0, -1.0]).double().repeat(25)[None, :, None]
     for bump, expected in ((narrow, False), (wide, True)):
-        held_out = Problem(x, bump(x), (-1, 1), (0,))
+        rest = 0.5 * bump(x).square().mean().sqrt() * sign  # what neither fits
+        held_out = Problem(x, bump(x) + rest, (-1, 1), (0,))
         assert basins.surpasses(bump, flat, held_out).item() is expected
+    assert basins.surpasses(narrow, flat, Problem(x, narrow(x), (-1, 1), (0,))).item()
 
 
 def test_a_network_that_diverged_is_surpassed_by_any_other_and_surpasses_none():
