@@ -9,6 +9,7 @@ blow-up is a test RMSE above the spread of the outputs and three times the train
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def composed(rng: np.random.Generator, n_inputs: int) -> Target:
             ]
             for _ in range(n_out)
         ]
-        for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+        for n_in, n_out in itertools.pairwise(widths)
     ]
 
     def function(x: Array) -> Array:

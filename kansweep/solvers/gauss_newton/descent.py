@@ -131,7 +131,7 @@ def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float) -> Search
     spread = output_spread(problem.y)
     problem = replace(problem, y=problem.y / spread[:, None])
     kan = scaled_output(kan, 1 / spread)
-    margin = hidden_margins(kan, problem)
+    margin = hidden_margins(kan, problem, weight.value)
     point = settle(kan, problem, weight.value, margin)
     one = torch.ones_like(point.mse)
     none = torch.zeros_like(one, dtype=torch.long)

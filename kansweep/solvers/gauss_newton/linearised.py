@@ -98,6 +98,40 @@ class Linearised:
         parts = [self.half * p - o for p, o in zip(pull, own, strict=True)]
         return self.half, torch.stack(parts, dim=3)
 
+    def idle_directions(self) -> Tensor:
+        """Directions of unit length that change nothing, neither values nor strain, (R, P, .): the
+        scale and the constant of what leads to a hidden node, whose range follows, and a constant
+        that moves from one of a node's edges to another."""
+        theta, columns, first = self.kan.theta(), [], 0
+        for depth, layer in enumerate(self.kan.layers):
+            n_out, n_in, n_coef = layer.coef.shape[1:]
+            edge = torch.arange(n_out * n_in, device=theta.device).repeat_interleave(n_coef)
+            ones = [edge == e for e in range(n_out * n_in)]
+            if layer.base is not None:
+                pad = torch.zeros(n_out * n_in, dtype=torch.bool, device=theta.device)
+                ones = [torch.cat([one, pad]) for one in ones]
+            size = len(ones[0])
+            for node in range(n_out):
+                own = ones[node * n_in : (node + 1) * n_in]
+                for i in range(1, n_in):  # orthogonal to each other
+                    moved = sum(one.to(theta) for one in own[:i]) - i * own[i].to(theta)
+                    columns.append(self._placed(moved, first).expand_as(theta))
+                if depth < len(self.kan.layers) - 1:
+                    into = torch.stack(own).any(0)
+                    columns.append(self._placed(into.to(theta), first).expand_as(theta))
+                    if layer.base is not None:
+                        at = n_out * n_in * n_coef + node * n_in
+                        into[at : at + n_in] = True
+                    columns.append(theta * self._placed(into.to(theta), first))
+            first += size
+        if not columns:
+            return theta[..., None][..., :0]
+        return torch.nn.functional.normalize(torch.stack(columns, dim=2), dim=1)
+
+    def _placed(self, part: Tensor, first: int) -> Tensor:
+        """Numbers of one layer's parameters among all, (P,)."""
+        return torch.nn.functional.pad(part, (first, self.kan.n_params - first - len(part)))
+
     def _of_kinds(self) -> Tensor:
         """Which rows are of which kind, (3, S) of bool."""
         sizes = torch.tensor(penalty.ranks(self.kan), device=self.strain.device)

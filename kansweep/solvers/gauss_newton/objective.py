@@ -44,19 +44,22 @@ class Point:
 
 # A polynomial that goes on for m intervals beyond the points may be wrong by (1 + m)^(k+1) times
 # what it is wrong by among them; beyond this share of the outputs' spread a straight line is safer.
-WILD = 0.1
+# Where weights are so many times what they are without noise, splines are smooth on a wider scale.
+WILD, SMOOTH = 0.3, 1e3
 
 
-def hidden_margins(kan: KAN, problem: Problem) -> tuple[Tensor, ...]:
-    """The margins of every hidden layer's grids, (R, O, 2) each, for outputs of unit variance; the
-    gauge does not matter."""
+def hidden_margins(kan: KAN, problem: Problem, w: Tensor) -> tuple[Tensor, ...]:
+    """The margins of every hidden layer's grids, (R, O, 2) each, for outputs of unit variance and
+    at weights w (R, L, 3); the gauge does not matter."""
     found, x = [], problem.x
     for layer in kan.layers:
         x = activate(layer, x, kan.k)[1]
         found.append(x)
     error = (x - problem.y).square().mean((1, 2)).sqrt()
     intervals = (WILD / error.clamp(min=torch.finfo(error.dtype).tiny)) ** (1 / (kan.k + 1)) - 1
-    most = (intervals / kan.grid_size).clamp(min=0).nan_to_num(0.0)[:, None, None]
+    smooth = w[:, -1, penalty.ROUGH] > SMOOTH * penalty.weight(kan.grid_size, kan.k)
+    most = (intervals / kan.grid_size).clamp(min=0).nan_to_num(0.0)
+    most = torch.where(smooth, torch.inf, most)[:, None, None]
     pairs = zip(kan.layers, found[:-1], strict=False)
     return tuple(torch.minimum(margins(layer, s, kan.k), most) for layer, s in pairs)
 

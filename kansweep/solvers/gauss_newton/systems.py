@@ -84,6 +84,7 @@ class Direct:
         self.index, stiff, self.group = penalty.entries(lin.kan)
         self.stiff = stiff.expand(len(self.data), -1)
         self.node_layer = _node_layers(lin.kan)
+        self.lin = lin
 
     def _matrix(self, w: Tensor, replicas: Tensor | slice) -> Tensor:
         scale = self.n * w.double()[replicas]
@@ -104,8 +105,20 @@ class Direct:
         diagonal = matrix.diagonal(dim1=1, dim2=2)
         return cholesky(matrix, shares(damping[replicas], diagonal, self.data_diagonal[replicas]))
 
+    def _held(self, w: Tensor, replicas: Tensor) -> Cholesky:
+        """A with what changes nothing held: in the inverse it would be huge, and what it adds to
+        a trace the difference of huge numbers."""
+        matrix = self._matrix(w, replicas)
+        diagonal = matrix.diagonal(dim1=1, dim2=2)
+        ridge = shares(
+            torch.full_like(diagonal[:, 0], TRACE_RIDGE), diagonal, self.data_diagonal[replicas]
+        )
+        idle = self.lin.idle_directions()[replicas].to(matrix)
+        scale = self.data_diagonal[replicas].amax(1).to(matrix)
+        return cholesky(matrix.baddbmm(idle * scale[:, None, None], idle.mT), ridge)
+
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        factors = self._damped(w, torch.full_like(w[:, 0, 0], TRACE_RIDGE), replicas)
+        factors = self._held(w, replicas)
         inverse = factors.inverse()
         # Entries below the diagonal stand for two.
         twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)

@@ -82,7 +82,8 @@ def begun(kan: KAN, problem: Problem, scale: float | None, memory: Memory | None
     if bool(weight.is_final.all()):
         return weight
     value = torch.maximum(weight.value, _suggested(kan, problem))
-    if memory is None:
+    linear = len(kan.layers) == 1 and 2 * kan.n_params < problem.x.shape[1]
+    if memory is None or linear:  # where all leads to the same, what is too stiff is no help
         return replace(weight, value=value)
     carried = memory.carried(kan.grid_size, kan.k)
     value = torch.maximum(torch.where(carried.isnan(), value, carried), weight.least)
