@@ -26,7 +26,7 @@ class GridConfig(Schema):
     spacing: str = key(
         "uniform",
         one_of("uniform", "adaptive", "quantile"),
-        "knots: at equal steps, where the splines need them, or at quantiles of the samples",
+        "knots: uniform, adaptive to the splines, or quantile of samples",
         neutral="uniform",
     )
 

@@ -81,5 +81,5 @@ def test_where_points_are_few_weights_begin_stiff():
 
 
 def test_on_few_points_what_a_coarse_grid_called_noise_stays():
-    assert begun(100, memory([0.9, 1e-4])).is_final.tolist() == [True, False]
+    assert begun(40, memory([0.9, 1e-4])).is_final.tolist() == [True, False]
     assert not begun(1000, memory([0.9, 1e-4])).is_final.any()

@@ -24,6 +24,7 @@ COARSE = 6  # the grid on which inner functions follow from rough gradients
 ORDER, STUCK = 0.75, 0.125
 PROBE_STEPS = 2  # on twice the grid, to see whether errors fall
 RACE_WORK = 2_000_000  # points times edges of all starts of a race; some hundreds of megabytes
+WORSE = 1.5  # times the error that a refined network begins with
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
 
 
@@ -70,7 +71,10 @@ class LM:
     ) -> Outcome[KAN]:
         """Train from ``net``. What is remembered is a ``Memory``."""
         last = None if memory is None else Memory.of(memory)
-        outcome = self._solved(self._spaced(net, problem, last), problem, last, observe)
+        net = self._spaced(net, problem, last)
+        outcome = self._solved(net, problem, last, observe)
+        if last is not None and len(net.layers) > 2:
+            outcome = self._kept(outcome, net, problem, observe)
         if len(net.layers) == 1 or 2 * net.n_params >= problem.x.shape[1]:
             return outcome  # linear, or not for the points to judge
         doubtful = ~self._falls(outcome, problem, last, ORDER)
@@ -82,11 +86,29 @@ class LM:
                 outcome = self._rescued(outcome, lost, problem, observe)
         return self._judged(outcome, problem, last, doubtful)
 
+    def _kept(
+        self, outcome: Outcome[KAN], net: KAN, problem: Problem, observe: Observe | None
+    ) -> Outcome[KAN]:
+        """The outcome with those replicas trained without softening that it led out of the basin
+        in which the coarser grid had left them."""
+        before = training_error(net, problem).sqrt()
+        left = (Memory.of(outcome.memory).error > WORSE * before).nonzero()[:, 0]
+        if left.numel() == 0:
+            return outcome
+        again = self._solved(net[left], problem[left], None, observe, soften=False)
+        return _replaced(outcome, left, again)
+
     def _solved(
-        self, net: KAN, problem: Problem, memory: Memory | None, observe: Observe | None
+        self,
+        net: KAN,
+        problem: Problem,
+        memory: Memory | None,
+        observe: Observe | None,
+        *,
+        soften: bool = True,
     ) -> Outcome[KAN]:
         weight = weights.begun(net, problem, self.settings.penalty, memory)
-        if len(net.layers) > 2:
+        if soften and len(net.layers) > 2:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
         outcome = descend(net, problem, limits, weight, WARM_DAMPING, observe)
@@ -218,7 +240,7 @@ def _one_node(shape: Shape | KAN) -> bool:
 
 def _small(net: KAN) -> float:
     """An error, as a share of the outputs' spread, that shows a grid at work."""
-    return float((2 / net.grid_size) ** (net.k + 1))
+    return float((1.5 / net.grid_size) ** (net.k + 1))
 
 
 def _round_off(error: Tensor) -> float:

@@ -133,17 +133,19 @@ def _grids(shape: Shape, n_points: int) -> list[int]:
 
 
 def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float) -> KAN:
-    """Every start of the field, drawn: smooth edges in one half, independent coefficients in the
-    other. Behind a single last node, half of the smooth ones go through ``_with_heads``."""
+    """Every start of the field, drawn: one in four with smooth edges, the others with independent
+    coefficients, which find trees sooner. Behind a single last node one in two is smooth, and half
+    of these go through ``_with_heads``."""
+    narrow = shape.width[-2] == 1 and len(shape.width) > 3
     net = start.blank(shape, field)
     numbers = [first + r % restarts for r in range(len(field.seeds))]
     draws = []
     for number, seed in zip(numbers, field.seeds, strict=True):
         rng = generator(seed, Stream.START, field.x.shape[1], number)
-        smooth = number % 2 == 0
+        smooth = number % (2 if narrow else 4) == 0
         draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_params))
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
-    if shape.width[-2] > 1 or len(shape.width) < 4:
+    if not narrow:
         return net
     headed = torch.tensor(numbers, device=field.x.device) % 4 == 0
     return _with_heads(net, field, headed, scale) if bool(headed.any()) else net

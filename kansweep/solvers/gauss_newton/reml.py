@@ -33,7 +33,7 @@ RELAXATION = 1.5  # of the logarithm: the update alone takes ever the same share
 # of freedom that is left over, at most all of it.
 TRUST = 3.0
 IDLE = 2.0  # degrees of freedom of rough rows below which their weight hardly matters
-GONE = 1e-6
+GONE = 1e-4  # and below which it is as good as infinite
 FAINT = 0.05  # likewise of what the rough rows leave free
 MOST = 1e10  # beyond it, rounding of the penalty would drown what it leaves free, at G = 100 or so
 
@@ -88,7 +88,7 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None, None]
     new = (shared + trust * (each - shared)).exp()
     # Where nothing is left of a kind of rows, its next weight would be a ratio of roundings.
-    new = torch.where(freedom < GONE, torch.maximum(new, w), new)
+    new = torch.where((freedom < GONE) & (w > 0), w, new)
     bounded = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
     bounded[..., penalty.CURVED :] = torch.minimum(bounded, new)[..., penalty.CURVED :]
     new = torch.where(w > 0, bounded, new)

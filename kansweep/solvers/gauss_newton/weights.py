@@ -88,7 +88,7 @@ def begun(kan: KAN, problem: Problem, scale: float | None, memory: Memory | None
     carried = memory.carried(kan.grid_size, kan.k)
     value = torch.maximum(torch.where(carried.isnan(), value, carried), weight.least)
     # Where a coarse grid's misfit is noise and points are few, finer grids tell no more.
-    known = (memory.order == 0) & (2 * kan.n_params >= problem.x.shape[1])
+    known = (memory.order == 0) & (kan.n_params >= problem.x.shape[1])
     return replace(weight, value=value, left=torch.where(known, 0, weight.left))
 
 
