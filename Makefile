@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := benchmarks/.venv-peers
 
-.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines bench-accuracy bench-tables kills gallery ci clean
+.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines bench-accuracy bench-tables bench-blowups kills gallery ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -49,6 +49,9 @@ bench-accuracy: $(INSTALLED) ## errors over floors on many targets; writes bench
 
 bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
 	$(BIN)/python -m benchmarks.tables $(ARGS)
+
+bench-blowups: $(INSTALLED) ## train a thousand random deep networks and look for blow-ups
+	$(BIN)/python -m benchmarks.blowups $(ARGS)
 
 kills: $(INSTALLED) ## kill a sweep with -9 at twelve moments by each of three engines, and compare
 	$(BIN)/python -m benchmarks.kills
