@@ -33,8 +33,9 @@ RELAXATION = 1.5  # of the logarithm: the update alone takes ever the same share
 # of freedom that is left over, at most all of it.
 TRUST = 3.0
 IDLE = 2.0  # degrees of freedom of rough rows below which their weight hardly matters
-GONE = 1e-4  # and below which it is as good as infinite
 FAINT = 0.05  # likewise of what the rough rows leave free
+# Below these a weight is as good as infinite, and what is left of its freedom is rounding.
+GONE, ROUNDED = 1e-4, 1e-9
 MOST = 1e10  # beyond it, rounding of the penalty would drown what it leaves free, at G = 100 or so
 
 
@@ -87,8 +88,9 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     edf = unpenalised(kan) + freedom.sum((1, 2))
     trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None, None]
     new = (shared + trust * (each - shared)).exp()
-    # Where nothing is left of a kind of rows, its next weight would be a ratio of roundings.
-    new = torch.where((freedom < GONE) & (w > 0), w, new)
+    # A weight as good as infinite grows no further; where nothing but rounding is left, it stays.
+    new = torch.where((freedom < GONE) & (w > 0), torch.minimum(new, w), new)
+    new = torch.where((freedom < ROUNDED) & (w > 0), w, new)
     bounded = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
     bounded[..., penalty.CURVED :] = torch.minimum(bounded, new)[..., penalty.CURVED :]
     new = torch.where(w > 0, bounded, new)
