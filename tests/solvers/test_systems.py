@@ -79,6 +79,21 @@ def test_the_linearised_objective_is_that_of_finite_differences(width, base):
     np.testing.assert_allclose(lin.product(w, d), (matrix @ d[..., None])[..., 0], atol=1e-5)
 
 
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_idle_directions_change_nothing_and_are_all_there_are(width, base):
+    """By the matrix of finite differences: each has no curvature, and where silu does not see
+    hidden values as they were, nothing else has none."""
+    lin, _, matrix, _ = some_system(width, base)
+    idle = lin.idle_directions()
+    curvature = (idle * (matrix @ idle)).sum(1)
+    np.testing.assert_allclose(curvature, 0, atol=1e-8)
+    assert (torch.linalg.matrix_rank(idle) == idle.shape[2]).all()
+    if not base:
+        flat = (torch.linalg.eigvalsh(matrix) < 1e-8).sum(1)
+        assert (flat == idle.shape[2]).all()
+
+
 @pytest.mark.parametrize("form", [Direct, Iterative])
 @pytest.mark.parametrize("base", [False, True])
 @pytest.mark.parametrize("width", WIDTHS)

@@ -83,9 +83,12 @@ def differences(function: Any, x: np.ndarray, h: float) -> np.ndarray:
 def test_a_model_is_the_network_that_was_written(tmp_path, width, k, base):
     """Inside the grids and out of them, where hidden values have left theirs too."""
     net = network(width, k=k, base=base)
-    found = loaded(tmp_path / "a.npz", net)
+    assert_equal_near_and_far(loaded(tmp_path / "a.npz", net), net)
+
+
+def assert_equal_near_and_far(found, net):
     for reach in (0.5, 1.0, 2.0, 20.0):
-        x = points(200, width[0], reach)
+        x = points(200, net.width[0], reach)
         expected = forward(net, x)
         size = max(1.0, np.abs(expected).max())
         np.testing.assert_allclose(found(x), expected, rtol=0, atol=1e-13 * size)
@@ -119,11 +122,7 @@ def test_beyond_a_grid_an_edge_is_its_tangent_at_the_end(tmp_path):
 def test_a_model_with_unequal_intervals_is_the_network_that_was_written(tmp_path, width, k, base):
     net = network(width, k=k, base=base, made=uneven_kan)
     found = loaded(tmp_path / "a.npz", net)
-    for reach in (0.5, 1.0, 2.0, 20.0):
-        x = points(200, width[0], reach)
-        expected = forward(net, x)
-        size = max(1.0, np.abs(expected).max())
-        np.testing.assert_allclose(found(x), expected, rtol=0, atol=1e-13 * size)
+    assert_equal_near_and_far(found, net)
     for edge in found.edges:
         inner = net.layers[edge.layer].knots(k)[0, edge.source, k:-k]
         np.testing.assert_allclose(edge.knots, inner, atol=1e-14)

@@ -80,50 +80,32 @@ class Linearised:
     def strain_factors(self) -> tuple[Tensor, Tensor]:
         """L (R, P, H) and F (R, P, H, 3), a column a hidden node and for F a kind of rows, with
         B^T W B = C^T W C + L (w F)^T + (w F) L^T, w the weights of the node's layer."""
-        kinds = self._of_kinds()  # (3, S)
-        pull = [self._by_node(self.strain.square() * kind)[:, None] / 2 for kind in kinds]
-        own = [
-            torch.stack(
-                [
-                    penalty.transposed(self.kan, self.strain * (self.owner == node) * kind)
-                    for node in range(self.half.shape[2])
-                ]
-                or [self.half[:, :, 0]],
-                dim=2,
-            )
-            if self.half.shape[2]
-            else self.half
-            for kind in kinds
-        ]
-        parts = [self.half * p - o for p, o in zip(pull, own, strict=True)]
-        return self.half, torch.stack(parts, dim=3)
+        right = self.half[..., None].repeat(1, 1, 1, penalty.KINDS)
+        for index, kind in enumerate(self._of_kinds()):
+            right[..., index] *= self._by_node(self.strain.square() * kind)[:, None] / 2
+            for node in range(self.half.shape[2]):
+                own = self.strain * (self.owner == node) * kind
+                right[:, :, node, index] -= penalty.transposed(self.kan, own)
+        return self.half, right
 
     def idle_directions(self) -> Tensor:
-        """Directions of unit length that change nothing, neither values nor strain, (R, P, .): the
-        scale and the constant of what leads to a hidden node, whose range follows, and a constant
-        that moves from one of a node's edges to another."""
+        """Directions of unit length that change nothing, neither values nor strain, (R, P, .): a
+        constant that moves from one of a node's edges to another, and, of a hidden node whose range
+        follows, the constant and the scale of all that leads to it. silu sees the values as they
+        were, so that with it only the first are idle."""
         theta, columns, first = self.kan.theta(), [], 0
         for depth, layer in enumerate(self.kan.layers):
             n_out, n_in, n_coef = layer.coef.shape[1:]
+            hidden = depth < len(self.kan.layers) - 1 and layer.base is None
             edge = torch.arange(n_out * n_in, device=theta.device).repeat_interleave(n_coef)
-            ones = [edge == e for e in range(n_out * n_in)]
-            if layer.base is not None:
-                pad = torch.zeros(n_out * n_in, dtype=torch.bool, device=theta.device)
-                ones = [torch.cat([one, pad]) for one in ones]
-            size = len(ones[0])
             for node in range(n_out):
-                own = ones[node * n_in : (node + 1) * n_in]
+                own = [(edge == node * n_in + i).to(theta) for i in range(n_in)]
                 for i in range(1, n_in):  # orthogonal to each other
-                    moved = sum(one.to(theta) for one in own[:i]) - i * own[i].to(theta)
-                    columns.append(self._placed(moved, first).expand_as(theta))
-                if depth < len(self.kan.layers) - 1:
-                    into = torch.stack(own).any(0)
-                    columns.append(self._placed(into.to(theta), first).expand_as(theta))
-                    if layer.base is not None:
-                        at = n_out * n_in * n_coef + node * n_in
-                        into[at : at + n_in] = True
-                    columns.append(theta * self._placed(into.to(theta), first))
-            first += size
+                    columns.append(self._placed(sum(own[:i]) - i * own[i], first).expand_as(theta))
+                if hidden:
+                    into = self._placed(torch.stack(own).sum(0), first)
+                    columns += [into.expand_as(theta), theta * into]
+            first += n_out * n_in * (n_coef + (layer.base is not None))
         if not columns:
             return theta[..., None][..., :0]
         return torch.nn.functional.normalize(torch.stack(columns, dim=2), dim=1)
