@@ -17,6 +17,7 @@ from kansweep.config.loading import from_record
 from kansweep.config.overrides import overrides
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
+from kansweep.engines.imports import importing
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from matplotlib.figure import Figure
@@ -29,10 +30,11 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 
 def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
-    from kansweep.data import sources
-    from kansweep.sweep.outputs import latest
-    from kansweep.sweep.plan import planned
-    from kansweep.sweep.store import Store
+    with importing():
+        from kansweep.data import sources
+        from kansweep.sweep.outputs import latest
+        from kansweep.sweep.plan import planned
+        from kansweep.sweep.store import Store
 
     outputs = Path(job.outputs)
     name = job.name or latest(outputs)
@@ -47,7 +49,8 @@ def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[
 def show(job: ShowConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep.report import matrix
+    with importing():
+        from kansweep.report import matrix
 
     at_work = len(store.marks.held())
     table = matrix.matrix(store.overview(plan))
@@ -59,9 +62,10 @@ def show(job: ShowConfig) -> int:
 
 
 def plot(job: PlotConfig) -> int:
-    from kansweep.figures import sets
-    from kansweep.laws import cells
-    from kansweep.report import terminal
+    with importing():
+        from kansweep.figures import sets
+        from kansweep.laws import cells
+        from kansweep.report import terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     if job.names is None:
@@ -146,8 +150,9 @@ def _write_figures(
 def edges(job: EdgesConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep import notebook
-    from kansweep.trained import weights
+    with importing():
+        from kansweep import notebook
+        from kansweep.trained import weights
 
     results = store.results(cell.key for cell in plan.cells)
     try:
@@ -165,13 +170,14 @@ def edges(job: EdgesConfig) -> int:
 
 
 def report(job: ReportConfig) -> int:
-    from kansweep import study
-    from kansweep.data import sources
-    from kansweep.figures import sets
-    from kansweep.laws import joint
-    from kansweep.report import matrix
-    from kansweep.report.contents import Report
-    from kansweep.report.page import page
+    with importing():
+        from kansweep import study
+        from kansweep.data import sources
+        from kansweep.figures import sets
+        from kansweep.laws import joint
+        from kansweep.report import matrix
+        from kansweep.report.contents import Report
+        from kansweep.report.page import page
 
     store, plan, results = _results(job)
     stored = from_record(plan.config_record)

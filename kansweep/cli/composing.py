@@ -85,8 +85,12 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     try:
         with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
             register(command, scratch)
-            primary = "config" if command == "run" else command
-            hydra.main(str(config_dir()), primary, version_base="1.3")(collect)()
+            primary, folder = "config" if command == "run" else command, str(config_dir())
+            if any(map(_is_for_hydra, arguments)):
+                hydra.main(folder, primary, version_base="1.3")(collect)()
+            else:
+                with hydra.initialize_config_dir(folder, version_base="1.3"):
+                    jobs.append((hydra.compose(primary, sys.argv[1:]), []))
     except SystemExit as exit:
         raise SystemExit(REFUSED if exit.code else OK) from None
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
@@ -101,6 +105,12 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
         _named(job, [word for word in overrides if word not in shared])
         for job, overrides in checked
     ]
+
+
+def _is_for_hydra(word: str) -> bool:
+    """Whether a word may ask for more than one job or none: then it is Hydra's program that has to
+    run, which composes everything twice."""
+    return word[:1] == "-" or re.match(r"[+~]*(hydra|experiment)\b", word) is not None
 
 
 def _checked(composed: DictConfig, schema: type[Schema]) -> Schema:

@@ -28,6 +28,8 @@ from kansweep.sweep.provenance import provenance
 from kansweep.sweep.schedule import Task
 from kansweep.sweep.store import Store
 
+AT_ONCE = 32  # cells that are written together; each has two files open
+
 
 class Superseded(BaseException):
     """The folder is no longer the run's: it ended, or another has begun. No failure of a cell."""
@@ -99,21 +101,25 @@ def _train(task: Task, store: Store, reporter: _TaskReporter) -> None:
         reporter.begin(cells)
         results = next(of_each_size)
         with interrupts_later():
-            rows = [
-                _kept(task, cell, result, store)
-                for cell, result in zip(cells, results, strict=True)
-            ]
+            rows = _kept(task, cells, results, store)
         reporter.finish(rows)  # who is told may stop the run, but not lose what is done
+    store.settle()
 
 
-def _kept(task: Task, cell: Cell, result: chain.Result, store: Store) -> dict[str, Any]:
-    """Write all that there is of a cell, its row last; the row."""
-    before = schedule.described(task, cell) | _facts(task.config, cell) | provenance()
-    row = before | result.columns  # the device that trained it, where both say one
-    if task.config.solver.trace:
-        store.write_trace(cell.key, result.trace)
-    store.write_cell(row, None if result.net is None else result.net.to_arrays())
-    return row
+def _kept(
+    task: Task, cells: Sequence[Cell], results: Sequence[chain.Result], store: Store
+) -> list[dict[str, Any]]:
+    """Write all that there is of cells, their rows last; the rows."""
+    finished = []
+    for cell, result in zip(cells, results, strict=True):
+        before = schedule.described(task, cell) | _facts(task.config, cell) | provenance()
+        row = before | result.columns  # the device that trained it, where both say one
+        if task.config.solver.trace:
+            store.write_trace(cell.key, result.trace)
+        finished.append((row, None if result.net is None else result.net.to_arrays()))
+    for some in (finished[i : i + AT_ONCE] for i in range(0, len(finished), AT_ONCE)):
+        store.write_cells(some)
+    return [row for row, _ in finished]
 
 
 def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def test_who_looks_meanwhile_sees_which_cells_run(tmp_path, recording):
 def test_rows_are_consolidated_while_a_run_lasts(tmp_path, recording, monkeypatch):
     monkeypatch.setattr(runner, "CONSOLIDATE_EVERY", 4)
     with monkeypatch.context() as dying:
-        dying.setattr(Store, "write_results", lambda *_: pd.DataFrame({"status": []}))
+        dying.setattr(Store, "write_results", lambda *_: {})
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, watch=Watch(interrupt_after=9))
     assert len(pq.read_table(tmp_path / "index.parquet")) >= 8
