@@ -58,10 +58,8 @@ class Index:
         on_disk = {(key, *at, *states.get(key, _NO_FILE)) for key, at in stamps.items()}
         entries = (self._table[name].to_pylist() for name in ("key", *_STAMPS))
         indexed = list(zip(*entries, strict=True))
-        kept = [entry in on_disk for entry in indexed]
-        parts = [
-            self._table if all(kept) else self._table.take(_numbers(list(np.flatnonzero(kept))))
-        ]
+        kept = [place for place, entry in enumerate(indexed) if entry in on_disk]
+        parts = [self._table if len(kept) == len(indexed) else self._table.take(_numbers(kept))]
         damaged: list[Path] = []
         new = sorted(on_disk.difference(indexed))
         for some in (new[i : i + _AT_ONCE] for i in range(0, len(new), _AT_ONCE)):

@@ -18,6 +18,7 @@ from kansweep.data import floor, sources
 from kansweep.data.knots import Spacing
 from kansweep.engines.signals import interrupts_later
 from kansweep.kinds import Kind
+from kansweep.networks import compiling
 from kansweep.networks.protocol import Network, Shape
 from kansweep.solvers.contract import Checkpoint, Solver
 from kansweep.sweep import chain, schedule
@@ -28,6 +29,7 @@ from kansweep.sweep.provenance import provenance
 from kansweep.sweep.schedule import Task
 from kansweep.sweep.store import Store
 
+FEW = 30  # points
 AT_ONCE = 32  # cells that are written together; each has two files open
 
 
@@ -44,12 +46,24 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
         time.sleep(0.1)
     try:
         with store.marks.hold(task.name) as write, _one_thread():
+            _compile_ahead(task)
             reporter = _TaskReporter(task, store, write, listener)
             for chains in schedule.batches(schedule.remaining(task, store)):
                 _train(replace(task, chains=tuple(chains)), store, reporter)
     except Superseded:
         return False
     return True
+
+
+def _compile_ahead(task: Task) -> None:
+    """Train a few points where compiled loops are not there yet, so that no cell's time holds
+    theirs."""
+    with compiling.filling() as empty:
+        if empty:
+            few = replace(_batch(task), n_train=FEW, n_test=FEW, seeds=task.seeds[:1])
+            few = replace(few, shapes=tuple(shape(task.config, size) for size in (2, 3)))
+            for _ in chain.train(few, make_solver(task.config), [None], lambda _: None):
+                pass
 
 
 class _TaskReporter:

@@ -1,0 +1,72 @@
+"""Loops that numba compiles, and the cache that keeps what it made of them.
+
+Compiled code is kept beside the source, or in the user's folder for caches where the package may
+not be written, or in ``NUMBA_CACHE_DIR``: wherever it is run from, the next process finds it there.
+To fill the cache takes some ten seconds, once for a version and a kind of processor. One process
+does so, those beside it wait: numba itself would let two write one file for different code.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+try:
+    import numba
+except ImportError as error:  # no wheel for this platform
+    numba, MISSING = None, str(error)
+else:
+    MISSING = ""
+
+LoopT = TypeVar("LoopT", bound=Callable[..., Any])
+_loops: list[Any] = []
+_log = logging.getLogger(__name__)  # of a program that sets none up, stderr
+
+
+def loop(function: LoopT) -> LoopT:
+    """The function compiled when it is first called, or as an earlier process left it."""
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        compiled: LoopT = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder that may be written
+        return numba.njit(**options)(function)
+    _loops.append(compiled)
+    return compiled
+
+
+@contextmanager
+def filling() -> Iterator[bool]:
+    """Whether the cache is to be filled, by whoever has it so to himself until the block ends."""
+    mark = _mark()
+    if mark is None or mark.exists():
+        yield False
+        return
+    _log.warning(
+        "kansweep: waiting for the solver's loops to be compiled, once after an installation."
+    )
+    with mark.with_name("kansweep.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed; where others fill it, they do
+        if mark.exists():
+            yield False
+            return
+        yield True
+        mark.touch()
+
+
+def _mark() -> Path | None:
+    """The file that is there once the cache holds these loops for this machine; None where there
+    is no cache."""
+    if not _loops:
+        return None
+    sources = sorted({each.py_func.__code__.co_filename for each in _loops})
+    stamps = [(path, Path(path).stat().st_mtime_ns) for path in sources]
+    machine = numba.core.codegen.ll.get_host_cpu_name()
+    known = (numba.__version__, platform.python_version(), machine, stamps)
+    digest = hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+    return Path(_loops[0].stats.cache_path) / f"kansweep-{digest}.compiled"
