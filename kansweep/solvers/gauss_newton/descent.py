@@ -19,7 +19,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kansweep.networks.kan import KAN, where
+from kansweep.networks.kan import KAN
+from kansweep.networks.points import points_of
+from kansweep.networks.points.contract import Points
 from kansweep.solvers.contract import (
     Iteration,
     Observe,
@@ -29,10 +31,8 @@ from kansweep.solvers.contract import (
     relative_gradient,
 )
 from kansweep.solvers.gauss_newton import penalty, reml
-from kansweep.solvers.gauss_newton.linearised import linearise
 from kansweep.solvers.gauss_newton.objective import (
     Point,
-    evaluate,
     hidden_margins,
     scaled_output,
     settle,
@@ -61,7 +61,7 @@ class Search:
     """The replicas still searching and where each of them stands; outputs have unit variance."""
 
     replica: Tensor  # (R,), which of all replicas these are
-    problem: Problem
+    points: Points
     spread: Tensor  # (R, M), what unit variance is worth
     weight: Weight
     margin: tuple[Tensor, ...]  # (R, O, 2) of each hidden layer, where the descent began
@@ -81,7 +81,7 @@ class Search:
             return self
         return Search(
             self.replica[mask],
-            self.problem[mask.nonzero()[:, 0]],
+            self.points[mask],
             self.spread[mask],
             self.weight[mask],
             tuple(part[mask] for part in self.margin),
@@ -129,29 +129,29 @@ def descend(
 
 def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float) -> Search:
     spread = output_spread(problem.y)
-    problem = replace(problem, y=problem.y / spread[:, None])
+    points = points_of(problem.x, problem.y / spread[:, None])
     kan = scaled_output(kan, 1 / spread)
-    margin = hidden_margins(kan, problem, weight.value)
-    point = settle(kan, problem, weight.value, margin)
+    margin = hidden_margins(kan, points, weight.value)
+    point = settle(kan, points, weight.value, margin)
     one = torch.ones_like(point.mse)
     none = torch.zeros_like(one, dtype=torch.long)
     replica = torch.arange(kan.n_replicas, device=one.device)
     return Search(
-        replica, problem, spread, weight, margin, point, damping * one, none, one, 0 * one, none > 0
+        replica, points, spread, weight, margin, point, damping * one, none, one, 0 * one, none > 0
     )
 
 
 def _step(search: Search, tolerance: float) -> Search:
     """One damped Gauss-Newton step of every replica, taken where it lowers the objective."""
-    point, problem = search.point, search.problem
-    lin = linearise(point.kan, point.activations, point.residual)
+    point = search.point
+    lin = point.linearised()
     equations = system(lin)
     weight = reml.updated(search.weight, point, equations, search.fall < reml.READY)
     w = weight.value
     gradient = lin.gradient(w)
     factored = equations.factored(w, search.damping)
     step, failed = factored.solve(-gradient)
-    trial = settle(point.kan.with_theta(point.kan.theta() + step), problem, w, search.margin)
+    trial = settle(point.kan.with_theta(point.kan.theta() + step), search.points, w, search.margin)
 
     objective = point.objective(w)
     decrease = objective - trial.objective(w)
@@ -167,14 +167,10 @@ def _step(search: Search, tolerance: float) -> Search:
     # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
     down = (1 - (2 * gain - 1) ** 3).clamp(1 / DAMPING_DOWN, 1.0)
     damping = search.damping * torch.where(better, down, DAMPING_UP)
-    if bool(better.all()):
-        reached = trial
-    else:
-        reached = evaluate(where(better, trial.kan, point.kan), problem)
     return replace(
         search,
         weight=weight,
-        point=reached,
+        point=trial if bool(better.all()) else trial.where(better, point),
         damping=damping.clamp(min=DAMPING_FLOOR),
         rejections=torch.where(better, 0, search.rejections + 1),
         fall=torch.where(better, decrease, predicted) / objective,

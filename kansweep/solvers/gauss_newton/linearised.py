@@ -3,7 +3,8 @@
 Near a point the residual is r + J d and the scaled differences of the coefficients are e + B d, so
 the objective is a quadratic with matrix A = J^T J / n + B^T W B, W the weight of each difference.
 Both know that the ranges of hidden values move with the parameters (``gauge.range_terms``): J is
-sparse plus low rank, and normalising divides a node's differences e by its half-range.
+sparse plus low rank, which is for ``networks.points`` to know, and normalising divides a node's
+differences e by its half-range.
 """
 
 from __future__ import annotations
@@ -13,38 +14,35 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kansweep.networks.gauge import range_terms
-from kansweep.networks.jacobian import Jacobian, jacobian
-from kansweep.networks.kan import KAN, Activation
+from kansweep.networks.kan import KAN
+from kansweep.networks.points.contract import Data
 from kansweep.solvers.gauss_newton import penalty
 
 
 @dataclass(frozen=True)
 class Linearised:
-    """r + J d with J = rows + outer inner^T, and e + B d with B = D - e half^T node by node."""
+    """r + J d, and e + B d with B = C - e half^T node by node."""
 
     kan: KAN
-    rows: Jacobian
-    residual: Tensor  # (R, M, n)
+    data: Data  # r + J d
     strain: Tensor  # (R, S), e
     owner: Tensor  # (S,), the hidden node an entry of e leads to, H for the last layer
-    outer: Tensor  # (R, M, n, 2H)
-    inner: Tensor  # (R, P, 2H)
-    half: Tensor  # (R, P, H)
+
+    @classmethod
+    def of(cls, kan: KAN, data: Data) -> Linearised:
+        """At a normalised KAN, with what the points say there."""
+        strain = penalty.strain(kan, kan.theta())
+        owner = penalty.owners(kan.width, kan.grid_size + kan.k, kan.k, strain.device)
+        return cls(kan, data, strain, owner)
 
     @property
     def n_points(self) -> int:
-        return self.residual.shape[2]
+        return self.data.n_points
 
-    def residual_change(self, d: Tensor) -> Tensor:
-        """J d, (R, P) -> (R, M, n)."""
-        moved = (d[:, None] @ self.inner)[:, 0]  # (R, 2H)
-        return self.rows.product(d) + torch.einsum("rmnh,rh->rmn", self.outer, moved)
-
-    def residual_pull(self, v: Tensor) -> Tensor:
-        """J^T v, (R, M, n) -> (R, P)."""
-        moved = torch.einsum("rmnh,rmn->rh", self.outer, v)
-        return self.rows.transposed_product(v) + (self.inner @ moved[..., None])[..., 0]
+    @property
+    def half(self) -> Tensor:
+        """Derivatives of the hidden grids' half-widths, (R, P, H)."""
+        return self.data.half
 
     def strain_change(self, d: Tensor) -> Tensor:
         """B d, (R, P) -> (R, S)."""
@@ -59,23 +57,14 @@ class Linearised:
 
     def gradient(self, w: Tensor) -> Tensor:
         """Half the gradient of the objective, (R, P)."""
-        pull = self.residual_pull(self.residual) / self.n_points
+        pull = self.data.pull() / self.n_points
         return pull + self.strain_pull(penalty.per_row(self.kan, w) * self.strain)
 
     def product(self, w: Tensor, d: Tensor) -> Tensor:
         """A d, (R, P) -> (R, P)."""
-        data = self.residual_pull(self.residual_change(d)) / self.n_points
         weights = penalty.per_row(self.kan, w)
-        return data + self.strain_pull(weights * self.strain_change(d))
-
-    def data_gram(self) -> Tensor:
-        """J^T J in float64, its lower triangle, (R, P, P)."""
-        return self.rows.gram(self.outer, self.inner)
-
-    def data_diagonal(self) -> Tensor:
-        """The diagonal of J^T J, (R, P)."""
-        lowrank = self.inner * self.rows.cross(self.outer, self.inner)
-        return self.rows.squared_norms() + 2 * lowrank.sum(2)
+        pull = self.strain_pull(weights * self.strain_change(d))
+        return self.data.product(d) / self.n_points + pull
 
     def strain_factors(self) -> tuple[Tensor, Tensor]:
         """L (R, P, H) and F (R, P, H, 3), a column a hidden node and for F a kind of rows, with
@@ -126,29 +115,3 @@ class Linearised:
         nodes = self.half.shape[2]
         out = values.new_zeros(values.shape[0], nodes + 1)
         return out.scatter_add_(1, self.owner.expand_as(values), values)[:, :nodes]
-
-
-def linearise(kan: KAN, activations: list[Activation], residual: Tensor) -> Linearised:
-    """At a normalised KAN with its activations and residual (R, n, M)."""
-    if len(kan.layers) == 1:
-        return linear(kan, jacobian(kan, activations), residual)
-    outer, inner, half = range_terms(kan, activations)
-    rows = jacobian(kan, activations)
-    return _with_strain(kan, rows, residual, outer, inner, half)
-
-
-def linear(kan: KAN, rows: Jacobian, residual: Tensor) -> Linearised:
-    """Of a KAN of one layer, which is linear; residual is (R, n, M), or (R, n) of one output."""
-    residual = residual.reshape(*residual.shape[:2], -1)
-    outer = residual.new_zeros(kan.n_replicas, residual.shape[2], residual.shape[1], 0)
-    inner = residual.new_zeros(kan.n_replicas, kan.n_params, 0)
-    return _with_strain(kan, rows, residual, outer, inner, inner)
-
-
-def _with_strain(
-    kan: KAN, rows: Jacobian, residual: Tensor, outer: Tensor, inner: Tensor, half: Tensor
-) -> Linearised:
-    strain = penalty.strain(kan, kan.theta())
-    owner = penalty.owners(kan.width, kan.grid_size + kan.k, kan.k, residual.device)
-    residual = residual.mT.contiguous()
-    return Linearised(kan, rows, residual, strain, owner, outer, inner, half)

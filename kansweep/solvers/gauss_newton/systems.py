@@ -78,7 +78,7 @@ class Direct:
 
     def __init__(self, lin: Linearised) -> None:
         self.n = lin.n_points
-        self.data = lin.data_gram()
+        self.data = lin.data.gram()
         self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain)
         self.strain_factors = [part.double() for part in lin.strain_factors()]
         self.index, stiff, self.group = penalty.entries(lin.kan)
@@ -151,10 +151,10 @@ class Iterative:
 
     def __init__(self, lin: Linearised) -> None:
         self.lin = lin
-        self.data_diagonal = lin.data_diagonal() / lin.n_points
+        self.data_diagonal = lin.data.diagonal() / lin.n_points
         left, right = lin.strain_factors()
         self.node_diagonal = 2 * left[..., None] * right
-        self.data_band = torch.cat(lin.rows.bands(lin.kan), dim=1) / lin.n_points
+        self.data_band = lin.data.bands() / lin.n_points
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
         return _Preconditioned(self, w, damping, CG_TOLERANCE)

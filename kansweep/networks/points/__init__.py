@@ -1,0 +1,13 @@
+"""What a second-order solver asks of a KAN at its points, compiled or in tensors."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from kansweep.networks.points.contract import Points
+from kansweep.networks.points.tensor import TensorPoints
+
+
+def points_of(x: Tensor, y: Tensor) -> Points:
+    """The points x (R, n, I) and y (R, n, M), as suits them."""
+    return TensorPoints(x, y)
