@@ -13,30 +13,40 @@ import hashlib
 import logging
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-try:
-    import numba
-except ImportError as error:  # no wheel for this platform
-    numba, MISSING = None, str(error)
-else:
-    MISSING = ""
-
 LoopT = TypeVar("LoopT", bound=Callable[..., Any])
 _loops: list[Any] = []
-_log = logging.getLogger(__name__)  # of a program that sets none up, stderr
+_log = logging.getLogger(__name__)  # a worker has no other way to stderr
+
+
+@lru_cache
+def available() -> bool:
+    """Whether numba is there and runs with this NumPy; where not, one line says so."""
+    try:
+        import_module("numba")
+    except ImportError as error:
+        _log.warning("kansweep: without numba the solver takes some five times as long: %s", error)
+        return False
+    return True
 
 
 def loop(function: LoopT) -> LoopT:
-    """The function compiled when it is first called, or as an earlier process left it."""
-    options = {"nogil": True, "error_model": "numpy"}
+    """The function compiled when it is first called, or as an earlier process left it.
+
+    To be used where numba is ``available``.
+    """
+    njit: Any = import_module("numba").njit
     try:
-        compiled: LoopT = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder that may be written
-        return numba.njit(**options)(function)
-    _loops.append(compiled)
+        compiled: LoopT = njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder that may be written: every process compiles for itself
+        compiled = njit(nogil=True, error_model="numpy")(function)
+    else:
+        _loops.append(compiled)
     return compiled
 
 
@@ -51,7 +61,8 @@ def filling() -> Iterator[bool]:
         "kansweep: waiting for the solver's loops to be compiled, once after an installation."
     )
     with mark.with_name("kansweep.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed; where others fill it, they do
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
         if mark.exists():
             yield False
             return
@@ -64,9 +75,10 @@ def _mark() -> Path | None:
     is no cache."""
     if not _loops:
         return None
+    numba: Any = import_module("numba")
+    machine = import_module("llvmlite.binding").get_host_cpu_name()
     sources = sorted({each.py_func.__code__.co_filename for each in _loops})
     stamps = [(path, Path(path).stat().st_mtime_ns) for path in sources]
-    machine = numba.core.codegen.ll.get_host_cpu_name()
     known = (numba.__version__, platform.python_version(), machine, stamps)
     digest = hashlib.sha256(repr(known).encode()).hexdigest()[:16]
     return Path(_loops[0].stats.cache_path) / f"kansweep-{digest}.compiled"
