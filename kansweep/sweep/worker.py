@@ -58,11 +58,12 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
 def _compile_ahead(task: Task) -> None:
     """Train a few points where compiled loops are not there yet, so that no cell's time holds
     theirs."""
+    solver = make_solver(task.config)  # which brings in its loops
     with compiling.filling() as empty:
         if empty:
             few = replace(_batch(task), n_train=FEW, n_test=FEW, seeds=task.seeds[:1])
             few = replace(few, shapes=tuple(shape(task.config, size) for size in (2, 3)))
-            for _ in chain.train(few, make_solver(task.config), [None], lambda _: None):
+            for _ in chain.train(few, solver, [None], lambda _: None):
                 pass
 
 
