@@ -71,30 +71,17 @@ def shares(damping: Tensor, diagonal: Tensor, data: Tensor) -> Tensor:
 class Direct:
     """n A formed and factored, in float64; of symmetric matrices only the lower half is valid.
 
-    ``data`` is J^T J (R, P, P) and ``data_diagonal`` its diagonal (R, P); ``strain_factors`` are L
-    and F of ``Linearised``, of the hidden node's layer ``node_layer`` (H,); the entries of C^T C
-    are ``stiff`` (R, entries) at ``index`` of a flattened matrix, of ``group`` (layer and kind).
+    ``data`` is J^T J (R, P, P) and ``data_diagonal`` its diagonal (R, P).
     """
 
     def __init__(self, lin: Linearised) -> None:
-        self.n = lin.n_points
+        self.n, self.strain = lin.n_points, lin.strain
         self.data = lin.data.gram()
-        self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain)
-        self.strain_factors = [part.double() for part in lin.strain_factors()]
-        self.index, stiff, self.group = penalty.entries(lin.kan)
-        self.stiff = stiff.expand(len(self.data), -1)
-        self.node_layer = _node_layers(lin.kan)
-        self.lin = lin
+        self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain.rows)
 
     def _matrix(self, w: Tensor, replicas: Tensor | slice) -> Tensor:
-        scale = self.n * w.double()[replicas]
         matrix = self.data[replicas].clone()
-        by_group = scale.flatten(1)[:, self.group]
-        matrix.flatten(1).index_add_(1, self.index, by_group * self.stiff[replicas])
-        left, right = (part[replicas] for part in self.strain_factors)
-        if left.shape[2]:
-            right = (right * scale[:, None, self.node_layer]).sum(3)
-            matrix.baddbmm_(torch.cat([left, right], 2), torch.cat([right, left], 2).mT)
+        self.strain.add_to(matrix, self.n * w.double()[replicas], replicas)
         return matrix
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
@@ -109,26 +96,15 @@ class Direct:
         """A with what changes nothing held: in the inverse it would be huge, and what it adds to
         a trace the difference of huge numbers."""
         matrix = self._matrix(w, replicas)
-        diagonal = matrix.diagonal(dim1=1, dim2=2)
-        ridge = shares(
-            torch.full_like(diagonal[:, 0], TRACE_RIDGE), diagonal, self.data_diagonal[replicas]
-        )
-        idle = self.lin.idle_directions()[replicas].to(matrix)
-        scale = self.data_diagonal[replicas].amax(1).to(matrix)
-        return cholesky(matrix.baddbmm(idle * scale[:, None, None], idle.mT), ridge)
+        diagonal, data = matrix.diagonal(dim1=1, dim2=2), self.data_diagonal[replicas]
+        ridge = shares(torch.full_like(diagonal[:, 0], TRACE_RIDGE), diagonal, data)
+        self.strain.hold(matrix, data.amax(1).to(matrix), replicas)
+        return cholesky(matrix, ridge)
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
         factors = self._held(w, replicas)
-        inverse = factors.inverse()
-        # Entries below the diagonal stand for two.
-        twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)
-        terms = inverse.flatten(1)[:, self.index] * (self.stiff[replicas] * twice)
-        left, right = (part[replicas] for part in self.strain_factors)
-        nodes = 2 * ((inverse @ left)[..., None] * right).sum(1)  # (r, H, 3)
-        total = terms.new_zeros(len(replicas), w[0].numel())
-        total = total.index_add_(1, self.group, terms).view(-1, *w.shape[1:])
-        total.index_add_(1, self.node_layer, nodes)
-        return torch.where(factors.failed[:, None, None], torch.nan, self.n * total)
+        trace = self.strain.trace(factors.inverse(), replicas)
+        return torch.where(factors.failed[:, None, None], torch.nan, self.n * trace)
 
 
 class _Solved:
@@ -144,16 +120,13 @@ class _Solved:
 class Iterative:
     """A as a product, solved by conjugate gradients in the dtype that comes in.
 
-    ``data_diagonal`` (R, P) is that of J^T J / n, ``node_diagonal`` (R, P, H, 3) what each hidden
-    node's range adds to the penalty's, ``data_band`` (R, E, K, k + 1) the lower band of J^T J / n
-    that belongs to each edge's spline.
+    ``data_diagonal`` (R, P) is that of J^T J / n, ``data_band`` (R, E, K, k + 1) the lower band of
+    J^T J / n that belongs to each edge's spline.
     """
 
     def __init__(self, lin: Linearised) -> None:
         self.lin = lin
         self.data_diagonal = lin.data.diagonal() / lin.n_points
-        left, right = lin.strain_factors()
-        self.node_diagonal = 2 * left[..., None] * right
         self.data_band = lin.data.bands() / lin.n_points
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
@@ -161,15 +134,15 @@ class Iterative:
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
         """Hutchinson's estimate from a few vectors of signs, always the same ones."""
-        lin = self.lin
+        lin, strain = self.lin, self.lin.strain
         total = torch.zeros_like(w)
         nearly = _Preconditioned(self, w, torch.full_like(w[:, 0, 0], TRACE_RIDGE), PROBE_TOLERANCE)
         generator = torch.Generator().manual_seed(0)
         for _ in range(PROBES):
-            signs = torch.randint(0, 2, (lin.strain.shape[1],), generator=generator)
-            probe = (2.0 * signs - 1.0).to(lin.strain).expand_as(lin.strain)
-            x, _ = nearly.solve(lin.strain_pull(probe))
-            parts = (probe * lin.strain_change(x)).split(penalty.ranks(lin.kan), dim=1)
+            signs = torch.randint(0, 2, (strain.rows.shape[1],), generator=generator)
+            probe = (2.0 * signs - 1.0).to(strain.rows).expand_as(strain.rows)
+            x, _ = nearly.solve(strain.pull(torch.ones_like(w), probe))
+            parts = (probe * strain.change(x)).split(penalty.ranks(lin.kan), dim=1)
             total = total + torch.stack([part.sum(1) for part in parts], dim=1).view(w.shape)
         return total[replicas] / PROBES
 
@@ -181,8 +154,7 @@ class _Preconditioned:
     def __init__(self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float) -> None:
         self.lin, self.w, self.tolerance = parts.lin, w, tolerance
         kan = self.lin.kan
-        by_node = (w[:, None, _node_layers(kan)] * parts.node_diagonal).sum((2, 3))
-        self.diagonal = parts.data_diagonal + penalty.diagonal(kan, w) + by_node
+        self.diagonal = parts.data_diagonal + parts.lin.strain.diagonal(w)
         ridge = shares(damping, self.diagonal, parts.data_diagonal) * self.diagonal
         # An unknown that nothing depends on stays where it is.
         self.ridge = torch.where(self.diagonal > 0, ridge, 1.0)
@@ -210,13 +182,6 @@ class _Preconditioned:
         coef, base = _split(self.lin.kan, v)
         solved = self.factors.solve(coef.reshape(-1, self.n_coef, 1)).reshape(coef.shape)
         return _join(self.lin.kan, solved, base / self.base)
-
-
-def _node_layers(kan: KAN) -> Tensor:
-    """The layer whose outputs each hidden node is, (H,)."""
-    sizes = torch.tensor([layer.n_outputs for layer in kan.layers[:-1]], dtype=torch.long)
-    index = torch.arange(len(kan.layers) - 1)
-    return index.repeat_interleave(sizes).to(kan.layers[0].coef.device)
 
 
 def _split(kan: KAN, theta: Tensor) -> tuple[Tensor, Tensor]:
