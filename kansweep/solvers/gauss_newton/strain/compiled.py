@@ -48,7 +48,7 @@ class CompiledStrain(TensorStrain):
         return torch.from_numpy(found)
 
     def _chosen(self, replicas: Tensor | slice) -> loops.Index:
-        return np.arange(self.kan.n_replicas)[replicas]
+        return _array(torch.arange(self.kan.n_replicas)[replicas])
 
     @cached_property
     def _here(self) -> tuple[Array, Array, Layout, Array]:
