@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import banded, penalty
 from kansweep.solvers.gauss_newton.linalg import Cholesky, cholesky, conjugate_gradients
 from kansweep.solvers.gauss_newton.linearised import Linearised
+from kansweep.solvers.gauss_newton.strain.loops import Array, loop
 
 # A step to 1% is as good as an exact one, since the next linearisation corrects it; the trace is
 # estimated to about as much, and the weight that it serves is trusted to 30%.
@@ -35,6 +37,10 @@ class Factored(Protocol):
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
         """(R, P) -> (R, P), and which replicas failed (R,), whose result is 0."""
+        ...
+
+    def fall(self, gradient: Tensor, step: Tensor) -> Tensor:
+        """-(2 g + A d) d, (R,), by how much a step d that solves for -g lowers the model."""
         ...
 
 
@@ -63,9 +69,20 @@ def shares(damping: Tensor, diagonal: Tensor, data: Tensor) -> Tensor:
     entry, data (R, P). A stiff penalty's diagonal lies so far above what the penalty leaves free
     that a thousandth of all of it would hold every parameter where it is.
     """
-    tiny, eps = torch.finfo(diagonal.dtype).tiny, torch.finfo(data.dtype).eps
-    most = (data.amax(1, keepdim=True) / diagonal.clamp(min=tiny)).clamp(max=1)
-    return damping[:, None] * most + ROUNDING * eps
+    rounding = ROUNDING * torch.finfo(data.dtype).eps
+    arrays = (part.double().contiguous().cpu().numpy() for part in (damping, diagonal, data))
+    return torch.from_numpy(_shares(*arrays, rounding)).to(diagonal)
+
+
+@loop
+def _shares(damping: Array, diagonal: Array, data: Array, rounding: float) -> Array:
+    out = np.empty(diagonal.shape)
+    for r in range(len(diagonal)):
+        most = data[r].max()
+        for p in range(diagonal.shape[1]):
+            within = most < diagonal[r, p]
+            out[r, p] = damping[r] * (most / diagonal[r, p] if within else 1.0) + rounding
+    return out
 
 
 class Direct:
@@ -115,6 +132,10 @@ class _Solved:
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
         x, failed = self.factors.solve(self.n * rhs[..., None])
         return x[..., 0], failed
+
+    def fall(self, gradient: Tensor, step: Tensor) -> Tensor:
+        # A d = -g - ridge d
+        return ((self.factors.ridge / self.n * step - gradient) * step).sum(1)
 
 
 class Iterative:
@@ -174,6 +195,9 @@ class _Preconditioned:
         broken = self.factors.failed.view(len(x), -1).any(1)
         failed = ~torch.isfinite(x).all(1) | stuck | broken
         return torch.where(failed[:, None], 0.0, x), failed
+
+    def fall(self, gradient: Tensor, step: Tensor) -> Tensor:
+        return -((2 * gradient + self.lin.product(self.w, step)) * step).sum(1)
 
     def _apply(self, d: Tensor) -> Tensor:
         return self.lin.product(self.w, d) + self.ridge * d

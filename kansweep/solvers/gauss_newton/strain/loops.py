@@ -20,7 +20,7 @@ LoopT = TypeVar("LoopT", bound=Callable[..., Any])
 
 
 def loop(function: LoopT) -> LoopT:
-    compiled: LoopT = numba.njit(cache=True, nogil=True)(function)
+    compiled: LoopT = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     return compiled
 
 
