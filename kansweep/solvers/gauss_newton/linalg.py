@@ -26,7 +26,7 @@ class Cholesky:
 
     def inverse(self) -> Tensor:
         """(A + ridge)^-1, (R, P, P)."""
-        return torch.cholesky_inverse(self.lower)
+        return torch.cholesky_inverse(self.lower).mT  # whose rows are contiguous
 
 
 def cholesky(matrix: Tensor, damping: Tensor | float) -> Cholesky:

@@ -25,6 +25,7 @@ from kansweep.solvers.gauss_newton.strain.loops import Array, loop
 # estimated to about as much, and the weight that it serves is trusted to 30%.
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
 PROBES, PROBE_TOLERANCE = 4, 1e-2
+CACHED = 100_000  # numbers that a matrix and its factor may have to stay in a core's own cache
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
 TRACE_RIDGE = 1e-10
 ROUNDING = 8.0  # last digits of the diagonal by which what was computed may be wrong
@@ -86,7 +87,8 @@ def _shares(damping: Array, diagonal: Array, data: Array, rounding: float) -> Ar
 
 
 class Direct:
-    """n A formed and factored, in float64; of symmetric matrices only the lower half is valid.
+    """n A formed and factored, in float64, a few replicas at a time; of symmetric matrices only
+    the lower half is valid.
 
     ``data`` is J^T J (R, P, P) and ``data_diagonal`` its diagonal (R, P).
     """
@@ -96,46 +98,56 @@ class Direct:
         self.data = lin.data.gram()
         self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain.rows)
 
-    def _matrix(self, w: Tensor, replicas: Tensor | slice) -> Tensor:
-        matrix = self.data[replicas].clone()
+    def factored(self, w: Tensor, damping: Tensor) -> Factored:
+        every = torch.arange(len(w), device=w.device)
+        return _Solved([self._damped(w, damping, part) for part in self._parts(every)], self.n)
+
+    def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
+        parts = [self._trace(w, part) for part in self._parts(replicas)]
+        return self.n * torch.cat(parts)
+
+    def _parts(self, replicas: Tensor) -> tuple[Tensor, ...]:
+        """Replicas whose matrices a processor's cache can hold together; a GPU takes all."""
+        at_once = max(1, CACHED // self.data[0].numel())
+        return (replicas,) if replicas.is_cuda else replicas.split(at_once)
+
+    def _matrix(self, w: Tensor, replicas: Tensor) -> Tensor:
+        matrix = self.data[replicas]
         self.strain.add_to(matrix, self.n * w.double()[replicas], replicas)
         return matrix
 
-    def factored(self, w: Tensor, damping: Tensor) -> Factored:
-        return _Solved(self._damped(w, damping, slice(None)), self.n)
-
-    def _damped(self, w: Tensor, damping: Tensor, replicas: Tensor | slice) -> Cholesky:
+    def _damped(self, w: Tensor, damping: Tensor, replicas: Tensor) -> Cholesky:
         matrix = self._matrix(w, replicas)
         diagonal = matrix.diagonal(dim1=1, dim2=2)
         return cholesky(matrix, shares(damping[replicas], diagonal, self.data_diagonal[replicas]))
 
-    def _held(self, w: Tensor, replicas: Tensor) -> Cholesky:
-        """A with what changes nothing held: in the inverse it would be huge, and what it adds to
+    def _trace(self, w: Tensor, replicas: Tensor) -> Tensor:
+        """A's, with what changes nothing held: in the inverse it would be huge, and what it adds to
         a trace the difference of huge numbers."""
         matrix = self._matrix(w, replicas)
         diagonal, data = matrix.diagonal(dim1=1, dim2=2), self.data_diagonal[replicas]
         ridge = shares(torch.full_like(diagonal[:, 0], TRACE_RIDGE), diagonal, data)
         self.strain.hold(matrix, data.amax(1).to(matrix), replicas)
-        return cholesky(matrix, ridge)
-
-    def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        factors = self._held(w, replicas)
+        factors = cholesky(matrix, ridge)
         trace = self.strain.trace(factors.inverse(), replicas)
-        return torch.where(factors.failed[:, None, None], torch.nan, self.n * trace)
+        return torch.where(factors.failed[:, None, None], torch.nan, trace)
 
 
 class _Solved:
-    def __init__(self, factors: Cholesky, n: int) -> None:
-        self.n, self.factors = n, factors
-        self.diagonal = self.factors.diagonal / n
+    def __init__(self, parts: list[Cholesky], n: int) -> None:
+        self.n, self.parts = n, parts
+        self.diagonal = torch.cat([part.diagonal for part in parts]) / n
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
-        x, failed = self.factors.solve(self.n * rhs[..., None])
-        return x[..., 0], failed
+        sizes = [len(part.failed) for part in self.parts]
+        pairs = zip(self.parts, (self.n * rhs).split(sizes), strict=True)
+        x, failed = zip(*(part.solve(own[..., None]) for part, own in pairs), strict=True)
+        return torch.cat(x)[..., 0], torch.cat(failed)
 
     def fall(self, gradient: Tensor, step: Tensor) -> Tensor:
         # A d = -g - ridge d
-        return ((self.factors.ridge / self.n * step - gradient) * step).sum(1)
+        ridge = torch.cat([part.ridge for part in self.parts]) / self.n
+        return ((ridge * step - gradient) * step).sum(1)
 
 
 class Iterative:

@@ -33,22 +33,19 @@ class CompiledStrain(TensorStrain):
     def pull(self, w: Tensor, u: Tensor) -> Tensor:
         return torch.from_numpy(loops.pull(_array(w), _array(u), *self._here))
 
-    def add_to(self, matrix: Tensor, w: Tensor, replicas: Tensor | slice) -> None:
-        loops.add(matrix.numpy(), _array(w), self._chosen(replicas), *self._here, self._band)
+    def add_to(self, matrix: Tensor, w: Tensor, replicas: Tensor) -> None:
+        loops.add(matrix.numpy(), _array(w), _array(replicas), *self._here, self._band)
 
-    def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor | slice) -> None:
+    def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor) -> None:
         theta = _array(self.kan.theta()[replicas])
         loops.hold(matrix.numpy(), _array(scale), theta, self._layout)
 
-    def trace(self, inverse: Tensor, replicas: Tensor | slice) -> Tensor:
+    def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
         solved = _array(inverse @ self.half[replicas].double())
         found = loops.trace(
-            _array(inverse), solved, self._chosen(replicas), *self._here, self._band, len(self.kan.layers)
+            _array(inverse), solved, _array(replicas), *self._here, self._band, len(self.kan.layers)
         )
         return torch.from_numpy(found)
-
-    def _chosen(self, replicas: Tensor | slice) -> loops.Index:
-        return _array(torch.arange(self.kan.n_replicas)[replicas])
 
     @cached_property
     def _here(self) -> tuple[Array, Array, Layout, Array]:

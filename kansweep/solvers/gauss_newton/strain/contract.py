@@ -35,11 +35,11 @@ class Strain(Protocol):
         """The diagonal of B^T W B, (R, P)."""
         ...
 
-    def add_to(self, matrix: Tensor, w: Tensor, replicas: Tensor | slice) -> None:
+    def add_to(self, matrix: Tensor, w: Tensor, replicas: Tensor) -> None:
         """Add B^T W B of some replicas to the lower triangles of float64 matrices (r, P, P)."""
         ...
 
-    def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor | slice) -> None:
+    def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor) -> None:
         """Add the squares of all idle directions, times a number (r,), likewise.
 
         They change nothing, neither values nor rows: a constant that moves from one of a node's
@@ -49,6 +49,6 @@ class Strain(Protocol):
         """
         ...
 
-    def trace(self, inverse: Tensor, replicas: Tensor | slice) -> Tensor:
+    def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
         """tr M B^T B by layer and kind, (r, L, 3), of symmetric float64 matrices M (r, P, P)."""
         ...

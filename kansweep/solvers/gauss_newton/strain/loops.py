@@ -267,10 +267,10 @@ def hold(matrix: Array, scale: Array, theta: Array, layout: Layout) -> None:
             square = (inner * inner).sum()
             share = 1.0 / square if follows and square > 0.0 else 0.0
             for p in range(many):
-                for q in range(p + 1):
-                    same = 1.0 if p // n_coef == q // n_coef else 0.0
-                    value = (same - shared) / n_coef + share * inner[p] * inner[q]
-                    matrix[r, first + p, first + q] += scale[r] * value
+                to = matrix[r, first + p, first : first + p + 1]
+                to += (scale[r] * share * inner[p]) * inner[: p + 1]
+                to -= scale[r] * shared / n_coef
+                to[p - p % n_coef :] += scale[r] / n_coef  # of p's own edge
 
 
 @loop

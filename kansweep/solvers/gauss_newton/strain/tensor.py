@@ -41,7 +41,7 @@ class TensorStrain:
         by_node = w[:, None, self._node_layer] * self.half[..., None] * self._factors
         return penalty.diagonal(self.kan, w) + 2 * by_node.sum((2, 3))
 
-    def add_to(self, matrix: Tensor, w: Tensor, replicas: Tensor | slice) -> None:
+    def add_to(self, matrix: Tensor, w: Tensor, replicas: Tensor) -> None:
         index, stiff, group = penalty.entries(self.kan)
         stiff = stiff.expand(self.kan.n_replicas, -1)[replicas]
         matrix.flatten(1).index_add_(1, index, w.flatten(1)[:, group] * stiff)
@@ -51,11 +51,11 @@ class TensorStrain:
             right = (right * w[:, None, self._node_layer]).sum(3)
             matrix.baddbmm_(torch.cat([left, right], 2), torch.cat([right, left], 2).mT)
 
-    def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor | slice) -> None:
+    def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor) -> None:
         idle = self.idle_directions()[replicas].to(matrix)
         matrix.baddbmm_(idle * scale[:, None, None], idle.mT)
 
-    def trace(self, inverse: Tensor, replicas: Tensor | slice) -> Tensor:
+    def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
         index, stiff, group = penalty.entries(self.kan)
         stiff = stiff.expand(self.kan.n_replicas, -1)[replicas]
         # Entries below the diagonal stand for two.
