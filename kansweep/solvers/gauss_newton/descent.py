@@ -155,9 +155,7 @@ def _step(search: Search, tolerance: float) -> Search:
 
     objective = point.objective(w)
     decrease = objective - trial.objective(w)
-    # The gradient is half of one, so the model changes by (2 g + A d) d; a fall is positive.
-    predicted = -((2 * gradient + lin.product(w, step)) * step).sum(1)
-    predicted = torch.where(failed, torch.inf, predicted)
+    predicted = torch.where(failed, torch.inf, factored.fall(gradient, step))
     better = (decrease > 0) & ~failed  # false for a NaN
     round_off = 100 * torch.finfo(w.dtype).eps ** 2
     small = tolerance * objective + round_off

@@ -11,37 +11,37 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Cholesky:
-    """Factors of A + damping diag A for R systems, and diag A."""
+    """Factors of A + ridge for R systems, with diag A."""
 
     lower: Tensor  # (R, P, P), float64
     diagonal: Tensor  # (R, P)
+    ridge: Tensor  # (R, P)
     failed: Tensor  # (R,), not positive definite
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
-        """(A + damping diag A)^-1 b, (R, P, c) -> (R, P, c), and failed (R,), where it is 0."""
+        """(A + ridge)^-1 b, (R, P, c) -> (R, P, c), and failed (R,), where it is 0."""
         x = torch.cholesky_solve(rhs.double(), self.lower)
-        failed = self.failed | ~torch.isfinite(x).all(dim=(1, 2))
-        return torch.where(failed[:, None, None], 0.0, x).to(rhs.dtype), failed
+        failed = self.failed | ~torch.isfinite(x.sum((1, 2)))
+        return x.masked_fill_(failed[:, None, None], 0.0).to(rhs.dtype), failed
 
     def inverse(self) -> Tensor:
-        """(A + damping diag A)^-1, (R, P, P)."""
-        return torch.cholesky_inverse(self.lower)
+        """(A + ridge)^-1, (R, P, P)."""
+        return torch.cholesky_inverse(self.lower).mT  # whose rows are contiguous
 
 
 def cholesky(matrix: Tensor, damping: Tensor | float) -> Cholesky:
-    """Factor R matrices (R, P, P), float64, of which only the lower triangle is read.
+    """Factor R matrices (R, P, P), float64, of which only the lower triangle is read; their
+    diagonals are raised in place.
 
     Damping is relative to the diagonal (Marquardt 1963), so no unknown's units matter: one number,
     or one an unknown (R, P). A matrix that is not positive definite even so is marked failed.
     """
     diagonal = matrix.diagonal(dim1=1, dim2=2).clone()
-    ridge = torch.as_tensor(damping).to(matrix) * diagonal
     # An unknown that nothing depends on stays where it is.
-    ridge = torch.where(diagonal > 0, ridge, 1.0)
-    damped = matrix.clone()
-    damped.diagonal(dim1=1, dim2=2).add_(ridge)
-    lower, info = torch.linalg.cholesky_ex(damped)
-    return Cholesky(lower, diagonal, info > 0)
+    ridge = torch.where(diagonal > 0, damping * diagonal, 1.0)
+    matrix.diagonal(dim1=1, dim2=2).add_(ridge)
+    lower, info = torch.linalg.cholesky_ex(matrix)
+    return Cholesky(lower, diagonal, ridge, info > 0)
 
 
 def conjugate_gradients(

@@ -17,6 +17,7 @@ from kansweep.networks.points.contract import Points, Settled
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.linearised import Linearised
 from kansweep.solvers.gauss_newton.projection import best_last_layer
+from kansweep.solvers.gauss_newton.strain import energy
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Point:
 
     @classmethod
     def of(cls, at: Settled) -> Point:
-        return cls(at, penalty.energy(at.kan))
+        return cls(at, energy(at.kan))
 
     @property
     def kan(self) -> KAN:
