@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,8 @@ def _above_floor(curve: Curve, rules: Rules) -> Iterator[str]:
 
 
 def _shortfall(curve: Curve, rules: Rules) -> str:
-    run, kind = curve.errors["test"].columns.tolist(), curve.kind
+    run: list[Any] = list(curve.errors["test"])
+    kind = curve.kind
     if len(run) < rules.min_sizes:
         return f"too few {kind.size}s in a row count: {len(run)}, a fit takes {rules.min_sizes}"
     if not rules.long_enough(run):
