@@ -90,7 +90,7 @@ def _law(curve: Curve, split: str, x: str, rules: Rules) -> dict[str, Any]:
         law |= _estimates(fit(used[AXES[x]], errors / floor), columns)
     else:
         columns = ("exponent_finest", "finest_low", "finest_high")
-        law |= _estimates(finest(used[AXES[x]], errors), columns)
+        law |= _estimates(finest(used["size"], errors), columns)
     told = rules.judged(used, of_seeds, curve.exponent)
     said = [*notes.of_curve(curve, x, rules), *notes.hinges(curve, split, told, rules)]
     return law | {"verdict": told, "note": "; ".join(said)}

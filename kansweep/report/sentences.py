@@ -34,15 +34,15 @@ def finding(law: Series, behind: DataFrame) -> str:
     if KINDS[law["model"]].has_theory:
         verdict = _VERDICTS[law["verdict"]].format(signed(law["theory"], 0))
     relative, finest = exponent_vs_floor(law), exponent_finest(law)
-    floor = f" (as RMSE over the floor: {relative}, about 0 in theory)" if relative else ""
-    floor = f" (between the finest two: {finest})" if finest else floor
+    judged = f" (between the finest two: {finest})" if finest else ""
+    judged = f" (as RMSE over the floor: {relative}, about 0 in theory)" if relative else judged
     symbol = KINDS[law["model"]].symbol
     over = f"{symbol} = {behind['size'].min()} to {behind['size'].max()}"
     if law["x"] == "n_params":
         over += f" (P = {behind['n_params'].min():.0f} to {behind['n_params'].max():.0f})"
     return (
         f"{where}, {law['split']} RMSE {verb} as {axis(law)} to the {exponent(law)},"
-        f" {verdict}{floor}, over {over},"
+        f" {verdict}{judged}, over {over},"
         f" {counted(law['n_seeds'], 'seed')}."
     )
 
