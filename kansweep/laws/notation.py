@@ -1,7 +1,8 @@
-"""How numbers are written: the same in legends, notes, tables and pages."""
+"""How numbers and words are written: the same in legends, notes, tables and pages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ from pandas import Series
 DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 MINUS = "\N{MINUS SIGN}"
+_UNPRINTABLE = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
@@ -55,3 +57,8 @@ def entry(value: Any) -> str:
 def counted(number: int, noun: str) -> str:
     word = _NUMBERS[number] if number < len(_NUMBERS) else str(number)
     return f"{word} {noun}{'' if number == 1 else 's'}"
+
+
+def printable(words: str) -> str:
+    """What is no character of a text, nor of XML, is U+FFFD."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", words)
