@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import act, add_dots, compiled, silu
+from kansweep.networks.compiled.basis import act, add_dots, silu
 from kansweep.networks.compiled.layout import Floats, Ints, Net
+from kansweep.networks.compiling import loop
 
 BLOCK = 128  # points
 
 
-@compiled
+@loop
 def extended(net: Net, r: int) -> Floats:
     """theta of one replica with zeros behind, so that blocks of W may be read from any place."""
     theta = np.zeros(net.theta.shape[1] + 8)
@@ -18,7 +19,7 @@ def extended(net: Net, r: int) -> Floats:
     return theta
 
 
-@compiled
+@loop
 def starts(net: Net) -> tuple[Ints, Ints]:
     """Where the parameters of each layer and its input nodes begin, (L + 1,) each."""
     layers, per_edge = net.width.size - 1, net.grid_size + net.k + int(net.base)
@@ -29,7 +30,7 @@ def starts(net: Net) -> tuple[Ints, Ints]:
     return first, node
 
 
-@compiled
+@loop
 def layer_sums(
     net: Net, r: int, layer: int, first: int, node: int, theta: Floats, x: Floats, out: Floats
 ) -> None:
@@ -54,7 +55,7 @@ def layer_sums(
                     out[o, p] += weight * value[p]
 
 
-@compiled
+@loop
 def outputs(net: Net, x: Floats, out: Floats) -> None:
     """f, (R, n, I) -> (R, n, M)."""
     first, node = starts(net)

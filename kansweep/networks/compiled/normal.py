@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import add_dots, compiled
+from kansweep.networks.compiled.basis import add_dots
 from kansweep.networks.compiled.forward import extended
 from kansweep.networks.compiled.layout import Floats, Ints, Net
 from kansweep.networks.compiled.ranges import moving_ends
@@ -21,9 +21,10 @@ from kansweep.networks.compiled.slopes import (
     range_sides,
     runs,
 )
+from kansweep.networks.compiling import loop
 
 
-@compiled
+@loop
 def normal_equations(
     net: Net,
     x: Floats,
@@ -61,7 +62,7 @@ def normal_equations(
             diagonal[r, j] += matrix[j * (size + 1)] if gram.size else own[j, 0]
 
 
-@compiled
+@loop
 def _accumulate(
     net: Net,
     r: int,
@@ -95,7 +96,7 @@ def _accumulate(
             _add_core(core, sides)
 
 
-@compiled
+@loop
 def _add_core(core: Floats, sides: Floats) -> None:
     for c in range(sides.shape[0]):
         for d in range(c + 1):
@@ -106,7 +107,7 @@ def _add_core(core: Floats, sides: Floats) -> None:
             core[d, c] = core[c, d]
 
 
-@compiled
+@loop
 def _add_symmetric(matrix: Floats, a: Floats, b: Floats) -> None:
     """Add a b^T + b a^T to a lower triangle (P * P + 8,)."""
     size = a.size
@@ -116,7 +117,7 @@ def _add_symmetric(matrix: Floats, a: Floats, b: Floats) -> None:
             row[j] += a[i] * b[j] + b[i] * a[j]
 
 
-@compiled
+@loop
 def product(net: Net, x: Floats, hidden: Floats, inner: Floats, d: Floats, out: Floats) -> None:
     """J^T J d of every replica, (R, P) -> (R, P)."""
     w, depth = net.pieces.shape[4], net.width.size - 1

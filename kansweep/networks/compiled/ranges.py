@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import compiled
 from kansweep.networks.compiled.layout import Floats, Ints, Net
 from kansweep.networks.compiled.slopes import (
     activated,
@@ -14,9 +13,10 @@ from kansweep.networks.compiled.slopes import (
     range_sides,
     runs,
 )
+from kansweep.networks.compiling import loop
 
 
-@compiled
+@loop
 def moving_ends(
     net: Net, r: int, theta: Floats, x: Floats, hidden: Floats, ends: Ints, inner: Floats
 ) -> None:
@@ -42,7 +42,7 @@ def moving_ends(
         at += 2 * net.width[depth]
 
 
-@compiled
+@loop
 def _row(
     net: Net,
     r: int,

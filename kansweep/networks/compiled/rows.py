@@ -7,18 +7,19 @@ values are (J, points * W) and columns (J, points), the place of each run's firs
 
 from __future__ import annotations
 
-from kansweep.networks.compiled.basis import add4, add_runs, compiled, inlined
+from kansweep.networks.compiled.basis import add4, add_runs, inlined
 from kansweep.networks.compiled.layout import Floats, Ints
+from kansweep.networks.compiling import loop
 
 BLOCK, CACHED = 128, 16_384  # points at most; numbers that a block of rows may hold
 
 
-@compiled
+@loop
 def block_size(runs: int, w: int) -> int:
     return max(8, min(BLOCK, CACHED // (runs * w)))
 
 
-@compiled
+@loop
 def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
     """Add rows^T rows to the lower triangle of gram (P * P + 8,), pair of runs by pair: the part
     of the matrix that a pair reaches stays in a cache, and what lies beyond a run is zero."""
@@ -54,7 +55,7 @@ def _add_pair8(
             add4(gram, at + s * size + 4, own[8 * p + s], other, 8 * p + 4)
 
 
-@compiled
+@loop
 def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int) -> None:
     """Add rows^T sides to pull (C, P + 8); sides are (C, points)."""
     for c in range(sides.shape[0]):
@@ -62,7 +63,7 @@ def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int)
             add_runs(pull[c], 0, columns[j], sides[c], values[j], w)
 
 
-@compiled
+@loop
 def add_bands(band: Floats, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
     """Add each run's own products to the bands (P, k + 1): entry [j, d] stands at row j + d,
     column j."""

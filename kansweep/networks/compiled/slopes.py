@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import act, add_dots, compiled, silu
+from kansweep.networks.compiled.basis import act, add_dots, silu
 from kansweep.networks.compiled.forward import starts
 from kansweep.networks.compiled.layout import Floats, Ints, Net
+from kansweep.networks.compiling import loop
 
 
 class Block(NamedTuple):
@@ -22,7 +23,7 @@ class Block(NamedTuple):
     spline_slope: Floats  # (E, points), the part of it that the grid's range moves
 
 
-@compiled
+@loop
 def activated(net: Net, r: int, theta: Floats, x: Floats) -> Block:
     """The block of the values x (N, points) of a normalised KAN."""
     nodes, points, w = x.shape[0], x.shape[1], net.pieces.shape[4]
@@ -51,7 +52,7 @@ def activated(net: Net, r: int, theta: Floats, x: Floats) -> Block:
     return block
 
 
-@compiled
+@loop
 def _slopes(
     net: Net,
     layer: int,
@@ -79,7 +80,7 @@ def _slopes(
                 whole[p] += weight * silu_rise[p]
 
 
-@compiled
+@loop
 def backward(net: Net, depth: int, output: int, block: Block, back: Floats, moved: Floats) -> None:
     """Derivatives of an output of the first ``depth`` layers by back-propagation.
 
@@ -105,14 +106,14 @@ def backward(net: Net, depth: int, output: int, block: Block, back: Floats, move
                         moved[at, p] += given[p] * block.spline_slope[e, p]
 
 
-@compiled
+@loop
 def runs(net: Net, depth: int) -> int:
     """How many runs a row of the first ``depth`` layers has."""
     edges = (net.width[: depth - 1] * net.width[1:depth]).sum() + net.width[depth - 1]
     return int(edges * (1 + int(net.base)))
 
 
-@compiled
+@loop
 def fill(
     net: Net,
     depth: int,
@@ -152,7 +153,7 @@ def fill(
                     j += 1
 
 
-@compiled
+@loop
 def gathered(x: Floats, hidden: Floats, begin: int, end: int) -> Floats:
     """The values of all nodes at some points, (I, n) and (H, n) -> (N, points)."""
     out = np.empty((x.shape[0] + hidden.shape[0], end - begin))
@@ -164,7 +165,7 @@ def gathered(x: Floats, hidden: Floats, begin: int, end: int) -> Floats:
     return out
 
 
-@compiled
+@loop
 def range_sides(net: Net, x: Floats, moved: Floats, sides: Floats) -> None:
     """Derivatives with respect to the ends (high, low) of all hidden grids, into (2H, points).
 

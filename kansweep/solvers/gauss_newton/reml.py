@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kansweep.networks.compiling import loop
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.objective import Point
-from kansweep.solvers.gauss_newton.strain.loops import Array, loop
+from kansweep.solvers.gauss_newton.strain.loops import Array
 from kansweep.solvers.gauss_newton.systems import System
 
 READY = 0.3  # re-estimate once a step lowers the objective by less than this share
@@ -80,7 +81,11 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     sizes = point.residual[0].numel(), unpenalised(point.kan)
     given = (part[chosen].double().cpu().numpy() for part in (value, least, point.energy))
     new, near = _update(
-        *given, trace.double().cpu().numpy(), point.mse[chosen].double().cpu().numpy(), counts, *sizes
+        *given,
+        trace.double().cpu().numpy(),
+        point.mse[chosen].double().cpu().numpy(),
+        counts,
+        *sizes,
     )
     left = torch.where(torch.from_numpy(near).to(value.device), 0, weight.left[chosen] - 1)
     return replace(

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from kansweep.config.solvers import DIRECT_LIMIT
+from kansweep.networks.compiling import loop
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import banded, penalty
 from kansweep.solvers.gauss_newton.linalg import Cholesky, cholesky, conjugate_gradients
 from kansweep.solvers.gauss_newton.linearised import Linearised
-from kansweep.solvers.gauss_newton.strain.loops import Array, loop
+from kansweep.solvers.gauss_newton.strain.loops import Array
 
 # A step to 1% is as good as an exact one, since the next linearisation corrects it; the trace is
 # estimated to about as much, and the weight that it serves is trusted to 30%.
