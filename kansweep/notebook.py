@@ -3,6 +3,7 @@
 results = kansweep.load_results("outputs/example8")
 laws = kansweep.fit_laws(results)
 kansweep.plot_laws(results, laws).savefig("law.png")
+kansweep.compare_laws({"kan": results, "mlp": kansweep.load_results("outputs/mlp")})
 
 model = kansweep.load_model("outputs/example8", n_train=3000)
 kansweep.plot_edges(model).savefig("edges.png")
@@ -10,6 +11,7 @@ kansweep.plot_edges(model).savefig("edges.png")
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -42,6 +44,14 @@ def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
     rules = study.rules(results)
     curves = cells.classified(cells.checked(results), rules)
     return fits.fit_laws(curves, cells.axis(results) if x is None else x, rules)
+
+
+def compare_laws(sweeps: Mapping[str, DataFrame], x: str | None = None) -> DataFrame:
+    """The second of two sweeps beside the first, with their names: differences of exponents and
+    ratios of errors, paired by seed; see ``kansweep.laws.comparison.compare``."""
+    if len(sweeps) != 2:
+        raise ValueError(f"`sweeps` must be two; got {len(sweeps)}.")
+    return study.of_several(sweeps, x).comparison
 
 
 def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figure:

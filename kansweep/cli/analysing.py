@@ -70,7 +70,7 @@ def show(job: ShowConfig) -> int:
 def plot(job: PlotConfig) -> int:
     from kansweep.figures import sets
     from kansweep.laws import cells
-    from kansweep.report import terminal
+    from kansweep.report import compared, terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     if job.names is None:
@@ -83,6 +83,8 @@ def plot(job: PlotConfig) -> int:
         drawn = sets.of_several(study, splits)
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     say(terminal.summary(study), "")
+    if beside := compared.sentences(study.comparison, splits[-1]):
+        say(*beside, "")
     if job.plot.orders and (orders := terminal.orders_table(study)):
         say(orders, "")
     say(*map(str, written))
