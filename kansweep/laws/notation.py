@@ -33,9 +33,15 @@ def exponent_vs_floor(law: Series) -> str:
     return _interval(law, "exponent_vs_floor", "vs_floor_low", "vs_floor_high")
 
 
+def exponent_finest(law: Series) -> str:
+    return _interval(law, "exponent_finest", "finest_low", "finest_high")
+
+
 def _interval(law: Series, middle: str, low: str, high: str) -> str:
     if middle not in law or pd.isna(law[middle]):
         return ""
+    if pd.isna(law[low]):
+        return signed(law[middle])
     return f"{signed(law[middle])} [{signed(law[low])}, {signed(law[high])}]"
 
 
