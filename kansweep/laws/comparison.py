@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from kansweep.laws import fits
-from kansweep.laws.cells import AXES, DEFAULT, SPLITS, TINY, Curve, Rules, half_width
+from kansweep.laws import verdicts
+from kansweep.laws.cells import AXES, DEFAULT, SPLITS, Curve, Rules, half_width
+from kansweep.laws.verdicts import TINY
 
 EXPONENT, RMSE = "exponent", "rmse"
 COMPARED = [
@@ -82,10 +83,10 @@ def _hindrance(pair: tuple[Curve, Curve], sizes: Sequence[int], seeds: int, rule
     return "" if seeds else "the laws share no seed"
 
 
-def _laws(curve: Curve, errors: DataFrame, x: str) -> fits.Fit:
+def _laws(curve: Curve, errors: DataFrame, x: str) -> verdicts.Fit:
     """The law of each seed, over the sizes of these errors."""
     along = curve.cells.set_index("size", drop=False).loc[list(errors), AXES[x]]
-    return fits.fit(along, errors.to_numpy(float)[:, None, :])
+    return verdicts.fit(along, errors.to_numpy(float)[:, None, :])
 
 
 def _paired(differences: NDArray[np.float64]) -> dict[str, Any]:
@@ -116,7 +117,9 @@ def _at_sizes(pair: tuple[Curve, Curve], ended: DataFrame, split: str) -> Iterat
         yield _ratio(row.dropna().to_numpy(float), pair[0].kind.symbol, float(str(size)))
 
 
-def _at_parameters(pair: tuple[Curve, Curve], laws: Sequence[fits.Fit]) -> Iterator[dict[str, Any]]:
+def _at_parameters(
+    pair: tuple[Curve, Curve], laws: Sequence[verdicts.Fit]
+) -> Iterator[dict[str, Any]]:
     """The fitted laws at both ends of the parameters that both rest on."""
     used = [curve.cells.loc[curve.cells["used"], "n_params"] for curve in pair]
     low, high = max(each.min() for each in used), min(each.max() for each in used)

@@ -12,9 +12,9 @@ import kansweep
 from kansweep import study
 from kansweep.report import compared
 
-SLOPES = np.array([-4.1, -3.9, -4.05, -4.2])
+SLOPES = np.array([-4.05, -3.92, -4.02, -4.12])
 GAINS = np.array([-0.31, -0.28, -0.33, -0.30])
-LEVELS = np.array([1.0, 3.0, 0.5, 2.0])
+LEVELS = np.array([1.0, 1.5, 0.8, 1.2])
 
 
 def law(slopes, levels=LEVELS, **columns) -> DataFrame:
@@ -42,7 +42,7 @@ def test_exponents_are_paired_by_seed() -> None:
     assert [row["low"], row["high"]] == pytest.approx([known.low, known.high], rel=1e-9)
     assert (row["n_seeds"], row["sizes"]) == (4, [5, 10, 20, 50, 100])
     unpaired = stats.ttest_ind(SLOPES + GAINS, SLOPES).confidence_interval(0.95)
-    assert unpaired.high - unpaired.low > 5 * (known.high - known.low)  # what pairing is for
+    assert unpaired.high - unpaired.low > 2 * (known.high - known.low)  # what pairing is for
 
 
 def test_errors_are_ratios_at_every_size_that_both_have() -> None:
