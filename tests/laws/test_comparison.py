@@ -14,7 +14,7 @@ from kansweep.report import compared
 
 SLOPES = np.array([-4.05, -3.92, -4.02, -4.12])
 GAINS = np.array([-0.31, -0.28, -0.33, -0.30])
-LEVELS = np.array([1.0, 1.5, 0.8, 1.2])
+LEVELS = np.array([1.0, 0.9, 0.8, 1.2])
 
 
 def law(slopes, levels=LEVELS, **columns) -> DataFrame:
