@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # a table's reader is imported where there is a table: it tak
 Array = NDArray[np.float64]
 Points = tuple[Array, Array]
 """Inputs (n, n_inputs) and outputs (n, n_outputs)."""
+Derivatives = tuple[Array, Array]
+"""First and second derivatives of the outputs by the inputs."""
 
 
 class Source(Protocol):
@@ -49,6 +51,11 @@ class Source(Protocol):
 
     def test(self, n: int, seed: int) -> Points:
         """The ``n`` test points of a seed, without noise."""
+        ...
+
+    def derivatives(self, x: Array) -> Derivatives | None:
+        """Those of the outputs at points, None where they are not known: (n, n_inputs) -> (n,
+        n_outputs, n_inputs) and (n, n_outputs, n_inputs, n_inputs)."""
         ...
 
 
