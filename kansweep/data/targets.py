@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.special import j0
 
+from kansweep.data.expressions import Expression
+
 Array = NDArray[np.float64]
 Univariate = Callable[[Array], Array]
 
@@ -29,13 +31,19 @@ SPECIAL = "Liu et al. 2024, arXiv:2404.19756, section 3.2; values by scipy.speci
 class Edge:
     """A univariate function from node ``source`` of a layer to node ``sink`` of the next.
 
-    ``values`` is the range that it takes over all inputs of the target.
+    ``values`` is the range that it takes over all inputs of the target. ``domain`` is the range of
+    the node ``source``, where that is not the sum of the ranges of what goes into it.
     """
 
     source: int
     sink: int
     function: Univariate
-    values: tuple[float, float]
+    values: Interval
+    domain: Interval | None = None
+
+
+class NoStructure(ValueError):
+    """Why a function is not known to be what a KAN of certain widths computes."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class Target:
     ``exact_from`` on its splines do so without error, and there is no law to measure.
     ``structure``, where known, are the layers of that KAN: a node is the sum of the edges into
     it, nodes without are not needed, and no node feeds two edges, so a sum's terms are independent.
+    ``expression``, where known, is the function in a form of which derivatives can be taken and,
+    without ``structure``, a structure can be read.
     """
 
     name: str
@@ -59,6 +69,7 @@ class Target:
     domain: tuple[Interval, ...] = ((-1.0, 1.0),)
     exact_from: int | None = None
     structure: tuple[tuple[Edge, ...], ...] | None = None
+    expression: Expression | None = None
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
