@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from kansweep.data.targets import Target
     from kansweep.laws.findings import Study
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
@@ -83,9 +84,9 @@ def plot(job: PlotConfig) -> int:
 def _study(job: PlotConfig) -> tuple[Store, Study]:
     from kansweep import study
 
-    store, _, results = _results(job)
+    store, plan, results = _results(job)
     _check_axis(job, results)
-    return store, study.of_one(results, job.plot.x, job.plot.margin)
+    return store, study.of_one(results, job.plot.x, job.plot.margin, _targets(plan))
 
 
 def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
@@ -102,12 +103,23 @@ def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
                 f"`names` must match two sweeps or more; {job.names} matches {len(names)} of"
                 f" {outputs}."
             )
-    sweeps = {name: _results(replace(job, name=name, names=None))[-1] for name in names}
-    for results in sweeps.values():
-        _check_axis(job, results)
+    sweeps: dict[str, DataFrame] = {}
+    targets: dict[str, dict[str, Target]] = {}
+    for name in names:
+        _, plan, sweeps[name] = _results(replace(job, name=name, names=None))
+        targets[name] = _targets(plan)
+        _check_axis(job, sweeps[name])
     # No sweep's name has a `+`.
     folder = "+".join(names)[:200] if names is job.names else re.sub(r"[*?]", "+", job.names)
-    return Store(outputs / folder), study.of_several(sweeps, job.plot.x, job.plot.margin)
+    of_all = study.of_several(sweeps, job.plot.x, job.plot.margin, targets)
+    return Store(outputs / folder), of_all
+
+
+def _targets(plan: Plan) -> dict[str, Target]:
+    """What is known of what a sweep learns."""
+    from kansweep.data import sources
+
+    return sources.known(from_record(plan.config_record).data)
 
 
 def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
@@ -175,7 +187,7 @@ def report(job: ReportConfig) -> int:
 
     store, plan, results = _results(job)
     stored = from_record(plan.config_record)
-    of_sweep = study.of_one(results)
+    of_sweep = study.of_one(results, targets=_targets(plan))
     made = Report(
         study=of_sweep,
         matrix=matrix.matrix(store.overview(plan)),

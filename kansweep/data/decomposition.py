@@ -114,13 +114,11 @@ def independent(source: Sum) -> bool:
 
 
 class Reader:
-    """Reads expressions. ``by_squares`` writes every product as a difference of squares, and
-    ``stepwise`` makes a node of every function that another one is applied to."""
+    """Reads expressions; ``by_squares`` writes every product as a difference of squares."""
 
-    def __init__(self, ranges: Ranges, by_squares: bool, stepwise: bool) -> None:
+    def __init__(self, ranges: Ranges, by_squares: bool) -> None:
         self.ranges = ranges
         self.by_squares = by_squares
-        self.stepwise = stepwise
         self.n_squares = 0
 
     def read(self, expression: Expression) -> Part:
@@ -135,16 +133,11 @@ class Reader:
             case Apply("*" | "/"):
                 return self._multiplied([self.read(part) for part in factors(expression)])
             case Apply(name, arguments):
-                parts = [self._step(self.read(part)) for part in arguments]
+                parts = [self.read(part) for part in arguments]
                 if len({part.of for part in parts if isinstance(part, Term)}) > 1:
                     return self._of_two(name, *parts)
                 return applied(name, *parts)
         raise TypeError(f"{expression!r} is no expression")
-
-    def _step(self, part: Part) -> Part:
-        """What a function is applied to."""
-        curved = isinstance(part, Term) and affine(part.function) is None
-        return Term(U, Sum((part,))) if self.stepwise and curved else part
 
     def _multiplied(self, parts: Sequence[Part]) -> Part:
         """A product: of functions of one source at once, of others by logarithms or squares."""

@@ -6,9 +6,9 @@ compare by what they say, so that a repeated part is known to be the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,31 @@ def evaluate(expression: Expression, variables: Callable[[int], Array]) -> Any:
     return np.float64(expression)  # 9**9**9 is infinite instead of endless
 
 
+def evaluate_all(expressions: Sequence[Expression], x: Array) -> list[Array]:
+    """Values (n,) of each at inputs (n, d); a part that is the same object is evaluated once."""
+    values: dict[int, Any] = {}
+
+    def of(part: Expression) -> Any:
+        if not isinstance(part, Apply):
+            return evaluate(part, lambda index: x[:, index - 1])
+        if id(part) not in values:
+            values[id(part)] = _OPERATIONS[part.function](*map(of, part.arguments))
+        return values[id(part)]
+
+    with np.errstate(all="ignore"):
+        return [np.broadcast_to(np.asarray(of(e), dtype=np.float64), len(x)) for e in expressions]
+
+
+def substituted(expression: Expression, argument: Expression) -> Expression:
+    """An expression of one variable with something else in the variable's place."""
+    match expression:
+        case Variable():
+            return argument
+        case Apply(function, arguments):
+            return call(function, *(substituted(part, argument) for part in arguments))
+    return expression
+
+
 @dataclass(frozen=True)
 class Function:
     """A univariate function: an expression of u, (n,) -> (n,)."""
@@ -154,14 +179,6 @@ def over(a: Expression, b: Expression) -> Expression:
 
 def power(a: Expression, b: Expression) -> Expression:
     return 1.0 if b == 0 else a if b == 1 else call("^", a, b)
-
-
-def total(parts: Iterable[Expression]) -> Expression:
-    return reduce(plus, parts, 0.0)
-
-
-def product(parts: Iterable[Expression]) -> Expression:
-    return reduce(times, parts, 1.0)
 
 
 # ----------------------------------------------------------------- what is told of a function

@@ -45,6 +45,7 @@ _BINS = 2**14  # of a node's range, at least; and at least _BINS_PER_INTERVAL of
 _BINS_PER_INTERVAL = 64
 _PIECES = 2**12  # of an input's range, at least, for breaks that are not equal
 _SAMPLE_BITS = 16  # of the points, in binary, where nodes feed several edges
+_IDLE = "hidden nodes of it are only added up or multiplied, where networks beat composed splines"
 _RARE = 1e-12  # a bin less likely, against the likeliest, is lost in the transform's round-off
 
 
@@ -84,8 +85,9 @@ def floor(
 ) -> float | None:
     """RMSE of the composed best splines on ``grid_size`` intervals.
 
-    None where no floor is known: the target states no structure, ``hidden`` are not the widths
-    that it was stated for, or splines of order ``k`` represent it exactly. On fine grids the value
+    None where no floor is known, for the reason that ``missing`` gives: no structure of these
+    widths is known, splines of order ``k`` represent it exactly, or the composed ones are no
+    reference for what networks do (``structure``). On fine grids the value
     sinks into round-off, near 1e-16 of the target's size: a rule that compares with it must do so
     itself.
 
@@ -103,12 +105,23 @@ def floor(
 
 def missing(target: Target, hidden: tuple[int, ...], k: int) -> str:
     """Why there is no floor, as the end of a sentence; '' where there is one."""
+    if is_exact(target, hidden, k):
+        return f"splines of order {k} represent it exactly"
     try:
-        exact_from = structure(target, hidden).exact_from
+        known = structure(target, hidden)
     except NoStructure as error:
         return str(error)
-    exact = exact_from is not None and k >= exact_from
-    return f"splines of order {k} represent it exactly" if exact else ""
+    return _IDLE if k >= known.idle_from else ""
+
+
+def is_exact(target: Target, hidden: tuple[int, ...], k: int) -> bool:
+    """Whether splines of order ``k`` represent a target without error on a KAN of these widths."""
+    if target.exact_from is not None:
+        return k >= target.exact_from
+    try:
+        return k >= structure(target, hidden).exact_from
+    except NoStructure:
+        return False
 
 
 def _by_quadrature(known: Structure, target: Target, splines: _Splines) -> float:

@@ -17,6 +17,7 @@ from scipy import special
 from scipy.special import j0
 
 from kansweep.data.expressions import Expression
+from kansweep.data.formula import parse
 
 Array = NDArray[np.float64]
 Univariate = Callable[[Array], Array]
@@ -190,29 +191,47 @@ def _special(
     return Target(name, formula, function, 2, (3,), SPECIAL, domain=(first, second))
 
 
+def _of_paper(
+    name: str,
+    formula: str,
+    function: Callable[[Array], Array],
+    hidden: tuple[int, ...],
+    written: str,
+    structure: tuple[tuple[Edge, ...], ...] | None = None,
+    exact_from: int | None = None,
+) -> Target:
+    """A target of the paper, ``written`` as formulas are."""
+    parsed = parse(written)
+    return Target(
+        *(name, formula, function, parsed.n_inputs, hidden, PAPER),
+        exact_from=exact_from,
+        structure=structure,
+        expression=parsed.expression,
+    )
+
+
+_SINES = "+".join(f"sin(pi*x{i}/2)^2" for i in range(1, 101))
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("exp_sin", "exp(sin(pi x1) + x2^2)", exp_sin, 2, (1,), PAPER, structure=_EXP_SIN),
-        Target("bessel", "J0(20 x1)", bessel, 1, (), PAPER, structure=_BESSEL),
-        Target("product", "x1 x2", product, 2, (2,), PAPER, exact_from=2),
-        Target(
-            "sine_mean",
-            "exp(mean sin^2(pi xi / 2))",
-            sine_mean,
-            100,
-            (1,),
-            PAPER,
-            structure=_SINE_MEAN,
+        _of_paper(
+            *("exp_sin", "exp(sin(pi x1) + x2^2)", exp_sin, (1,), "exp(sin(pi*x1)+x2^2)"), _EXP_SIN
         ),
-        Target(
+        _of_paper("bessel", "J0(20 x1)", bessel, (), "j0(20*x1)", _BESSEL),
+        _of_paper("product", "x1 x2", product, (2,), "x1*x2", exact_from=2),
+        _of_paper(
+            *("sine_mean", "exp(mean sin^2(pi xi / 2))", sine_mean, (1,)),
+            f"exp(({_SINES})/100)",
+            _SINE_MEAN,
+        ),
+        _of_paper(
             "nested",
             "exp((sin(pi (x1^2 + x2^2)) + sin(pi (x3^2 + x4^2))) / 2)",
             nested,
-            4,
             (4, 2),
-            PAPER,
-            structure=_NESTED,
+            "exp((sin(pi*(x1^2+x2^2))+sin(pi*(x3^2+x4^2)))/2)",
+            _NESTED,
         ),
         _special("ellipj", "sn(x1 | x2)", ellipj, (0.0, 4.0), (0.0, 0.9)),
         _special("ellipkinc", "F(x1 | x2)", ellipkinc, (0.0, 1.4), (0.0, 0.9)),
