@@ -12,6 +12,7 @@ kansweep.plot_edges(model).savefig("edges.png")
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -19,10 +20,14 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from kansweep import study
+from kansweep.config.loading import from_record
+from kansweep.config.rules import ConfigError
+from kansweep.data import sources
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets
 from kansweep.laws import cells, findings, fits
 from kansweep.sweep import store
+from kansweep.sweep.refusals import StoreError
 from kansweep.trained.kan import TrainedKAN
 from kansweep.trained.network import TrainedNetwork
 
@@ -32,7 +37,11 @@ def load_results(path: str | Path) -> DataFrame:
 
     Raises FileNotFoundError where there is no such file.
     """
-    return study.with_floor(store.read_results(Path(path)))
+    results = store.read_results(Path(path))
+    targets = TARGETS
+    with suppress(StoreError, ConfigError):  # rows may stand alone
+        targets = sources.known(from_record(store.read_record(Path(path))).data)
+    return study.with_floor(results, targets)
 
 
 def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:

@@ -7,6 +7,7 @@ test set is the same for every size. NumPy, no torch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kansweep.config.rules import ConfigError
+from kansweep.data.derivatives import NotDifferentiable, gradient, hessian
 from kansweep.data.streams import Stream, generator
 from kansweep.data.targets import Target
 
@@ -85,6 +87,14 @@ class Sampled:
         x = _uniform(n, self.target, seed, Stream.TEST)
         return x, self.target.function(x)
 
+    def derivatives(self, x: Array) -> Derivatives | None:
+        expression = self.target.expression
+        if expression is None or self.target.n_outputs != 1:
+            return None
+        with suppress(NotDifferentiable):
+            return gradient(expression, x)[:, None], hessian(expression, x)[:, None]
+        return None
+
 
 @dataclass(frozen=True)
 class Tabled:
@@ -108,6 +118,9 @@ class Tabled:
 
     def test(self, n: int, seed: int) -> Points:
         return self._rows(slice(0, n), seed)
+
+    def derivatives(self, x: Array) -> None:
+        return None
 
     def _rows(self, part: slice, seed: int) -> Points:
         order = generator(seed, Stream.TRAIN).permutation(len(self.table.x))[part]

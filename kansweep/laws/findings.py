@@ -5,7 +5,7 @@ It is made once; figures, terminal and report are handed it and compute no stati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -33,6 +33,7 @@ class Study:
     laws: DataFrame  # against every axis, `fits.LAW_COLUMNS`
     rules: Rules
     x: str
+    without_floor: Mapping[str, str]  # why there is none, by `data`, as far as that is known
 
     @property
     def kind(self) -> kinds.Kind:
@@ -108,6 +109,11 @@ class Study:
             return {}
         return orders.floor_orders(cells.of_sweep(self.cells, row))
 
+    def why_no_floor(self, row: Series) -> str:
+        """The end of a sentence, '' where there is a floor or nothing is known of the target."""
+        why = self.without_floor.get(row["data"], "")
+        return why if kinds.KINDS[row["model"]].has_theory else ""
+
     def largest(self) -> Study:
         """Of several sweeps, each at its largest data size alone."""
         sizes = self.results.groupby("data")["n_train"].max()
@@ -131,6 +137,7 @@ def study(
     rules: Rules = DEFAULT,
     x: str | None = None,
     laws: DataFrame | None = None,
+    without_floor: Mapping[str, str] | None = None,
 ) -> Study:
     """The study of results, against ``x`` or what all of their networks have.
 
@@ -154,6 +161,7 @@ def study(
         laws=fits.completed(laws, classified),
         rules=rules,
         x=x or cells.axis(results),
+        without_floor=without_floor or {},
     )
 
 

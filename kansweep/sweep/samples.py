@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor
 
 from kansweep.data.sampling import Array, Source
-
 
 # Test points that derivatives are compared at, at most, and numbers of their Hessians: as many as
 # tell a mean to a per cent or two, at little of the time that a cell takes.
@@ -41,11 +39,9 @@ class Data:
 
     def __getitem__(self, replicas: Tensor) -> Data:
         """The replicas that an index or mask selects."""
-        parts = (self.x_train, self.y_train, self.x_test, self.y_test)
         known = self.derivatives
-        return Data(
-            *(part[replicas] for part in parts), None if known is None else known[replicas]
-        )
+        parts = (self.x_train, self.y_train, self.x_test, self.y_test)
+        return Data(*(part[replicas] for part in parts), None if known is None else known[replicas])
 
 
 def sample(
@@ -60,18 +56,19 @@ def sample(
 ) -> Data:
     """The points of every seed, one replica a seed, computed in float64 and rounded once."""
 
-    def tensors(*rows: Sequence[Array]) -> list[Tensor]:
-        return [torch.from_numpy(np.stack(row)).to(device=device, dtype=dtype) for row in rows]
+    def stacked(*rows: Array) -> Tensor:
+        return torch.from_numpy(np.stack(rows)).to(device=device, dtype=dtype)
 
     train = [source.train(n_train, seed) for seed in seeds]
     test = [source.test(n_test, seed) for seed in seeds]
-    data = Data(*tensors(*zip(*train, strict=True)), *tensors(*zip(*test, strict=True)))
-    if not derivatives:
-        return data
-    n_inputs = data.x_test.shape[2]
-    few = min(MOST_POINTS, max(1, MOST_NUMBERS // n_inputs**2))
-    known = [source.derivatives(x[:few]) for x, _ in test]
+    (x_train, y_train), (x_test, y_test) = (
+        [stacked(*part) for part in zip(*points, strict=True)] for points in (train, test)
+    )
+    data = Data(x_train, y_train, x_test, y_test)
+    few = min(MOST_POINTS, max(1, MOST_NUMBERS // x_test.shape[2] ** 2))
+    known = [source.derivatives(x[:few]) for x, _ in test] if derivatives else []
     sound = [each for each in known if each is not None]
     if not sound:
         return data
-    return replace(data, derivatives=Derivatives(data.x_test[:, :few], *tensors(*zip(*sound, strict=True))))
+    gradient, hessian = (stacked(*part) for part in zip(*sound, strict=True))
+    return replace(data, derivatives=Derivatives(x_test[:, :few], gradient, hessian))

@@ -250,6 +250,11 @@ class Store:
         return table.assign(status=state, model=plan.config_record["model"]["name"])
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """The configuration of the sweep that a folder, or a parquet file in it, is of."""
+    return Store(path if path.is_dir() else path.parent).read_config()
+
+
 def read_results(path: Path) -> pd.DataFrame:
     """The rows of a sweep's folder or of one parquet file."""
     file = Layout(path).results if path.is_dir() else path
