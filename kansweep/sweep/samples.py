@@ -40,8 +40,13 @@ class Data:
     def __getitem__(self, replicas: Tensor) -> Data:
         """The replicas that an index or mask selects."""
         known = self.derivatives
-        parts = (self.x_train, self.y_train, self.x_test, self.y_test)
-        return Data(*(part[replicas] for part in parts), None if known is None else known[replicas])
+        return Data(
+            self.x_train[replicas],
+            self.y_train[replicas],
+            self.x_test[replicas],
+            self.y_test[replicas],
+            None if known is None else known[replicas],
+        )
 
 
 def sample(
