@@ -1,8 +1,8 @@
 """kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
 
-In a notebook: ``load_results``, ``fit_laws``, ``plot_laws`` and ``plot_edges``, explained in
-``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and ``Target`` and
-``Edge``, of which a target of one's own is made, in ``kansweep.data.targets``.
+In a notebook: ``load_results``, ``fit_laws``, ``compare_laws``, ``plot_laws`` and ``plot_edges``,
+explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and
+``Target`` and ``Edge``, of which a target of one's own is made, in ``kansweep.data.targets``.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Edge": "data.targets",
     "Target": "data.targets",
+    "compare_laws": "notebook",
     "fit_laws": "notebook",
     "load_model": "trained.weights",
     "load_results": "notebook",

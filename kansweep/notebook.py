@@ -3,6 +3,7 @@
 results = kansweep.load_results("outputs/example8")
 laws = kansweep.fit_laws(results)
 kansweep.plot_laws(results, laws).savefig("law.png")
+kansweep.compare_laws({"kan": results, "mlp": kansweep.load_results("outputs/mlp")})
 
 model = kansweep.load_model("outputs/example8", n_train=3000)
 kansweep.plot_edges(model).savefig("edges.png")
@@ -10,6 +11,8 @@ kansweep.plot_edges(model).savefig("edges.png")
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -17,10 +20,14 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from kansweep import study
+from kansweep.config.loading import from_record
+from kansweep.config.rules import ConfigError
+from kansweep.data import sources
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets
 from kansweep.laws import cells, findings, fits
 from kansweep.sweep import store
+from kansweep.sweep.refusals import StoreError
 from kansweep.trained.kan import TrainedKAN
 from kansweep.trained.network import TrainedNetwork
 
@@ -30,7 +37,11 @@ def load_results(path: str | Path) -> DataFrame:
 
     Raises FileNotFoundError where there is no such file.
     """
-    return study.with_floor(store.read_results(Path(path)))
+    results = store.read_results(Path(path))
+    targets = TARGETS
+    with suppress(StoreError, ConfigError):  # rows may stand alone
+        targets = sources.known(from_record(store.read_record(Path(path))).data)
+    return study.with_floor(results, targets)
 
 
 def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
@@ -42,6 +53,14 @@ def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
     rules = study.rules(results)
     curves = cells.classified(cells.checked(results), rules)
     return fits.fit_laws(curves, cells.axis(results) if x is None else x, rules)
+
+
+def compare_laws(sweeps: Mapping[str, DataFrame], x: str | None = None) -> DataFrame:
+    """The second of two sweeps beside the first, with their names: differences of exponents and
+    ratios of errors, paired by seed; see ``kansweep.laws.comparison.compare``."""
+    if len(sweeps) != 2:
+        raise ValueError(f"`sweeps` must be two; got {len(sweeps)}.")
+    return study.of_several(sweeps, x).comparison
 
 
 def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figure:

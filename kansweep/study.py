@@ -6,32 +6,49 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from kansweep.data import floor
 from kansweep.data.knots import Spacing
-from kansweep.data.targets import TARGETS
+from kansweep.data.targets import TARGETS, Target
 from kansweep.kinds import KINDS
 from kansweep.laws import cells, findings
 from kansweep.laws.cells import Rules
 from kansweep.laws.findings import Study
 
 _SHAPE = ["data", "k", "width", "size", "spacing"]  # all that a floor depends on
+Targets = Mapping[str, Target]  # by the names that rows have them by in the column `data`
 
 
-def of_one(results: DataFrame, x: str | None = None, margin: float = cells.DEFAULT.margin) -> Study:
+def of_one(
+    results: DataFrame,
+    x: str | None = None,
+    margin: float = cells.DEFAULT.margin,
+    targets: Targets = TARGETS,
+) -> Study:
     """The study of one sweep's rows, against ``x`` or what its networks have."""
-    results = with_floor(results)
-    return findings.study(results, rules(results, margin), x)
+    results = with_floor(results, targets)
+    why = without_floor(results, targets)
+    return findings.study(results, rules(results, margin), x, without_floor=why)
 
 
 def of_several(
-    sweeps: Mapping[str, DataFrame], x: str | None = None, margin: float = cells.DEFAULT.margin
+    sweeps: Mapping[str, DataFrame],
+    x: str | None = None,
+    margin: float = cells.DEFAULT.margin,
+    targets: Mapping[str, Targets] | None = None,
 ) -> Study:
     """The study of several sweeps, each with its name in the column ``data``: a curve belongs to
-    its sweep, whatever target they share. The target is in ``target``."""
-    floored = {name: with_floor(results) for name, results in sweeps.items()}
-    return findings.study(together(floored), Rules(margin=margin), x)
+    its sweep, whatever target they share. The target is in ``target``; ``targets`` are those of
+    each sweep, by its name."""
+    of_sweep = {name: (targets or {}).get(name, TARGETS) for name in sweeps}
+    floored = {name: with_floor(results, of_sweep[name]) for name, results in sweeps.items()}
+    why = {
+        name: reason
+        for name, results in floored.items()
+        for reason in without_floor(results, of_sweep[name]).values()
+    }
+    return findings.study(together(floored), Rules(margin=margin), x, without_floor=why)
 
 
 def together(sweeps: Mapping[str, DataFrame]) -> DataFrame:
@@ -45,39 +62,67 @@ def together(sweeps: Mapping[str, DataFrame]) -> DataFrame:
 
 def rules(results: DataFrame, margin: float = cells.DEFAULT.margin) -> Rules:
     """The rules for these results: nothing is measured where splines are exact."""
-    targets = cells.complete(results)[cells.WHOSE].drop_duplicates()
-    exact = [
-        _is_exact(*whose)
-        for whose in targets.itertuples(index=False, name=None)
-        if whose[0] in TARGETS
-    ]
-    return Rules(exact=bool(exact) and all(exact), margin=margin)
+    exact = _exact(cells.complete(results), TARGETS)
+    return Rules(exact=bool(len(exact)) and bool(exact.all()), margin=margin)
 
 
-def _is_exact(data: str, model: str, k: float) -> bool:
-    """Whether networks represent a target without error: those whose theory is of splines."""
-    exact_from = TARGETS[data].exact_from
-    return KINDS[model].has_theory and exact_from is not None and k >= exact_from
-
-
-def with_floor(results: DataFrame) -> DataFrame:
+def with_floor(results: DataFrame, targets: Targets = TARGETS) -> DataFrame:
     """The results with ``floor_rmse`` of every cell whose target's structure is known, of kinds
-    with a theory.
+    with a theory, and with ``exact`` where splines represent one.
 
     That of a user's own target, whose structure the rows do not hold, stays as they have it.
     """
     results = cells.complete(results)
-    has_theory = results["model"].map(lambda name: KINDS[name].has_theory).astype(bool)
-    ours = results["data"].isin(TARGETS) & has_theory
-    shapes = list(results.loc[ours, _SHAPE].itertuples(index=False, name=None))
-    by_shape = {shape: _floor(*shape) for shape in dict.fromkeys(shapes)}
+    has_theory = _has_theory(results)
+    known = results["data"].isin(targets) & has_theory
+    shapes = list(results.loc[known, _SHAPE].itertuples(index=False, name=None))
+    by_shape = {shape: _floor(targets[shape[0]], *shape[1:]) for shape in dict.fromkeys(shapes)}
     floors = pd.Series(np.nan, results.index)
     if "floor_rmse" in results:
         floors = results["floor_rmse"].astype(float).where(has_theory)
-    floors[ours] = np.array([by_shape[shape] for shape in shapes], float)
-    return results.assign(floor_rmse=floors)
+    floors[known] = np.array([by_shape[shape] for shape in shapes], float)
+    results = results.assign(floor_rmse=floors)
+    exact = _exact(results, targets)
+    return results.assign(exact=exact) if exact.any() else results
 
 
-def _floor(data: str, k: int, width: str, grid_size: int, spacing: Spacing) -> float | None:
-    hidden = tuple(map(int, width.split("-")[1:-1]))
-    return floor.floor(TARGETS[data], hidden, int(k), int(grid_size), spacing)
+def without_floor(results: DataFrame, targets: Targets = TARGETS) -> dict[str, str]:
+    """Why formulas have no floor, by their names in ``data``: the end of a sentence."""
+    results = cells.complete(results)
+    known = results[results["data"].isin(targets) & _has_theory(results)]
+    if known.empty:
+        return {}
+    whose = known[["data", "k", "width"]].drop_duplicates()
+    reasons = {
+        name: floor.missing(targets[name], _hidden(width), int(k))
+        for name, k, width in whose.itertuples(index=False, name=None)
+        if targets[name].expression is not None
+    }
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _floor(target: Target, k: int, width: str, grid_size: int, spacing: Spacing) -> float | None:
+    return floor.floor(target, _hidden(width), int(k), int(grid_size), spacing)
+
+
+def _hidden(width: str) -> tuple[int, ...]:
+    return tuple(map(int, width.split("-")[1:-1]))
+
+
+def _has_theory(results: DataFrame) -> Series:
+    return results["model"].map(lambda name: KINDS[name].has_theory).astype(bool)
+
+
+def _exact(results: DataFrame, targets: Targets) -> Series:
+    """Whether networks represent a target without error: those whose theory is of splines."""
+    exact = results["exact"].astype(bool) if "exact" in results else Series(False, results.index)
+    known = results[results["data"].isin(targets) & _has_theory(results)]
+    if known.empty:
+        return exact
+    shapes = list(known[["data", "k", "width"]].itertuples(index=False, name=None))
+    by_shape = {
+        (name, k, width): floor.is_exact(targets[name], _hidden(width), int(k))
+        for name, k, width in dict.fromkeys(shapes)
+    }
+    exact[known.index] = np.array([by_shape[shape] for shape in shapes])
+    return exact

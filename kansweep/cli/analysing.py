@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from kansweep.data.targets import Target
     from kansweep.laws.findings import Study
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
@@ -74,7 +75,7 @@ def plot(job: PlotConfig) -> int:
     with importing():
         from kansweep.figures import sets
         from kansweep.laws import cells
-        from kansweep.report import terminal
+        from kansweep.report import compared, terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     if job.names is None:
@@ -87,6 +88,8 @@ def plot(job: PlotConfig) -> int:
         drawn = sets.of_several(study, splits)
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     say(terminal.summary(study), "")
+    if beside := compared.sentences(study.comparison, splits[-1]):
+        say(*beside, "")
     if job.plot.orders and (orders := terminal.orders_table(study)):
         say(orders, "")
     say(*map(str, written))
@@ -96,9 +99,9 @@ def plot(job: PlotConfig) -> int:
 def _study(job: PlotConfig) -> tuple[Store, Study]:
     from kansweep import study
 
-    store, _, results = results_of(job)
+    store, plan, results = results_of(job)
     _check_axis(job, results)
-    return store, study.of_one(results, job.plot.x, job.plot.margin)
+    return store, study.of_one(results, job.plot.x, job.plot.margin, targets_of(plan))
 
 
 def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
@@ -106,14 +109,24 @@ def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
     from kansweep import study
     from kansweep.sweep.store import Store
 
-    sweeps = {name: results_of(each)[-1] for name, each in one_by_one(job).items()}
-    for results in sweeps.values():
-        _check_axis(job, results)
+    sweeps: dict[str, DataFrame] = {}
+    targets: dict[str, dict[str, Target]] = {}
+    for name, each in one_by_one(job).items():
+        _, plan, sweeps[name] = results_of(each)
+        targets[name] = targets_of(plan)
+        _check_axis(job, sweeps[name])
     # No sweep's name has a `+`.
     pattern = isinstance(job.names, str)
     folder = re.sub(r"[*?]", "+", job.names) if pattern else "+".join(sweeps)[:200]
-    several = study.of_several(sweeps, job.plot.x, job.plot.margin)
+    several = study.of_several(sweeps, job.plot.x, job.plot.margin, targets)
     return Store(Path(job.outputs) / folder), several
+
+
+def targets_of(plan: Plan) -> dict[str, Target]:
+    """What is known of what a sweep learns."""
+    from kansweep.data import sources
+
+    return sources.known(from_record(plan.config_record).data)
 
 
 def one_by_one(job: AnySweeps) -> dict[str, AnySweeps]:
@@ -198,7 +211,7 @@ def report(job: ReportConfig) -> int:
 
     store, plan, results = results_of(job)
     stored = from_record(plan.config_record)
-    of_sweep = study.of_one(results)
+    of_sweep = study.of_one(results, targets=targets_of(plan))
     made = Report(
         study=of_sweep,
         matrix=matrix.matrix(store.overview(plan)),

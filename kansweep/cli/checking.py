@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kansweep.cli.analysing import one_by_one, results_of
+from kansweep.cli.analysing import one_by_one, results_of, targets_of
 from kansweep.cli.output import FAILED, OK, say
 from kansweep.config.commands import CheckConfig
 from kansweep.config.rules import ConfigError
@@ -13,6 +13,7 @@ from kansweep.config.rules import ConfigError
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from pandas import DataFrame
 
+    from kansweep.data.targets import Target
     from kansweep.laws.findings import Study
 
 _READ = ("data", "n_train", "x", "split", "exponent", "amplitude", "theory")  # of stored laws
@@ -37,14 +38,21 @@ def check(job: CheckConfig) -> int:
 def _study(job: CheckConfig) -> Study:
     from kansweep import study
 
+    margin = job.check.margin
     if job.names is None:
-        return study.of_one(_finished(job), margin=job.check.margin)
-    sweeps = {name: _finished(each) for name, each in one_by_one(job).items()}
-    return study.of_several(sweeps, margin=job.check.margin)
+        results, targets = _finished(job)
+        return study.of_one(results, margin=margin, targets=targets)
+    of_each = {name: _finished(each) for name, each in one_by_one(job).items()}
+    return study.of_several(
+        {name: results for name, (results, _) in of_each.items()},
+        margin=margin,
+        targets={name: targets for name, (_, targets) in of_each.items()},
+    )
 
 
-def _finished(job: CheckConfig) -> DataFrame:
-    """The rows of one sweep; refused where some that may be selected are not there yet."""
+def _finished(job: CheckConfig) -> tuple[DataFrame, dict[str, Target]]:
+    """The rows of one sweep, and what is known of its target; refused where some that may be
+    selected are not there yet."""
     store, plan, results = results_of(job)
     asked = job.check.n_train
     wanted = [
@@ -56,7 +64,7 @@ def _finished(job: CheckConfig) -> DataFrame:
             f"{missing} of {len(wanted)} cells of {store.folder} are not done yet; `kansweep run`"
             " trains them."
         )
-    return results
+    return results, targets_of(plan)
 
 
 def _stored(path: Path) -> DataFrame:

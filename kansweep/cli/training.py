@@ -107,6 +107,7 @@ def run(job: RunConfig) -> int:
         f"{job.name}: {summary.total} cells, {summary.cached} of them kept, {summary.done} trained,"
         f" {len(summary.failed)} failed{stopped}; {summary.seconds:.1f} s",
         f"Results: {store.layout.results}",
+        *_without_floor(job),
         f"Next: kansweep plot{_selection(job)}",
     )
     tell_damage(summary.damaged, "to be trained again by the next run")
@@ -116,6 +117,18 @@ def run(job: RunConfig) -> int:
         print(f"{summary.left} cells are left. Go on with: {_again()}", file=sys.stderr)
         return FAILED
     return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
+
+
+def _without_floor(job: RunConfig) -> list[str]:
+    """Why a formula has no floor on the networks asked for, if it has none."""
+    from kansweep.data import floor, sources
+    from kansweep.sweep.plan import layer_widths
+
+    if job.data.formula is None or not job.kind.has_theory or job.model.order is None:
+        return []
+    hidden = layer_widths(job, job.sizes[0])[1:-1]
+    why = floor.missing(sources.target(job.data), hidden, job.model.order)
+    return [f"No floor: {why}."] if why else []
 
 
 def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> str:

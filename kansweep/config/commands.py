@@ -99,7 +99,10 @@ class EdgesConfig(StoredSweep):
 
 
 # Of the laws, as ``laws.fits`` gives them.
-VERDICTS = ("consistent", "inconsistent", "inconclusive", "insufficient", "descriptive")
+VERDICTS = (
+    *("consistent", "pre-asymptotic", "inconsistent", "inconclusive"),
+    *("insufficient", "descriptive"),
+)
 
 
 @dataclass

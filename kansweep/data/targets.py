@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from kansweep.data.special import special
 
+from kansweep.data.expressions import Expression
+from kansweep.data.formula import parse
+
 Array = NDArray[np.float64]
 Univariate = Callable[[Array], Array]
 
@@ -29,13 +32,19 @@ SPECIAL = "Liu et al. 2024, arXiv:2404.19756, section 3.2; values by scipy.speci
 class Edge:
     """A univariate function from node ``source`` of a layer to node ``sink`` of the next.
 
-    ``values`` is the range that it takes over all inputs of the target.
+    ``values`` is the range that it takes over all inputs of the target. ``domain`` is the range of
+    the node ``source``, where that is not the sum of the ranges of what goes into it.
     """
 
     source: int
     sink: int
     function: Univariate
-    values: tuple[float, float]
+    values: Interval
+    domain: Interval | None = None
+
+
+class NoStructure(ValueError):
+    """Why a function is not known to be what a KAN of certain widths computes."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class Target:
     ``exact_from`` on its splines do so without error, and there is no law to measure.
     ``structure``, where known, are the layers of that KAN: a node is the sum of the edges into
     it, nodes without are not needed, and no node feeds two edges, so a sum's terms are independent.
+    ``expression``, where known, is the function in a form of which derivatives can be taken and,
+    without ``structure``, a structure can be read.
     """
 
     name: str
@@ -59,6 +70,7 @@ class Target:
     domain: tuple[Interval, ...] = ((-1.0, 1.0),)
     exact_from: int | None = None
     structure: tuple[tuple[Edge, ...], ...] | None = None
+    expression: Expression | None = None
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
@@ -179,29 +191,47 @@ def _special(
     return Target(name, formula, function, 2, (3,), SPECIAL, domain=(first, second))
 
 
+def _of_paper(
+    name: str,
+    formula: str,
+    function: Callable[[Array], Array],
+    hidden: tuple[int, ...],
+    written: str,
+    structure: tuple[tuple[Edge, ...], ...] | None = None,
+    exact_from: int | None = None,
+) -> Target:
+    """A target of the paper, ``written`` as formulas are."""
+    parsed = parse(written)
+    return Target(
+        *(name, formula, function, parsed.n_inputs, hidden, PAPER),
+        exact_from=exact_from,
+        structure=structure,
+        expression=parsed.expression,
+    )
+
+
+_SINES = "+".join(f"sin(pi*x{i}/2)^2" for i in range(1, 101))
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("exp_sin", "exp(sin(pi x1) + x2^2)", exp_sin, 2, (1,), PAPER, structure=_EXP_SIN),
-        Target("bessel", "J0(20 x1)", bessel, 1, (), PAPER, structure=_BESSEL),
-        Target("product", "x1 x2", product, 2, (2,), PAPER, exact_from=2),
-        Target(
-            "sine_mean",
-            "exp(mean sin^2(pi xi / 2))",
-            sine_mean,
-            100,
-            (1,),
-            PAPER,
-            structure=_SINE_MEAN,
+        _of_paper(
+            *("exp_sin", "exp(sin(pi x1) + x2^2)", exp_sin, (1,), "exp(sin(pi*x1)+x2^2)"), _EXP_SIN
         ),
-        Target(
+        _of_paper("bessel", "J0(20 x1)", bessel, (), "j0(20*x1)", _BESSEL),
+        _of_paper("product", "x1 x2", product, (2,), "x1*x2", exact_from=2),
+        _of_paper(
+            *("sine_mean", "exp(mean sin^2(pi xi / 2))", sine_mean, (1,)),
+            f"exp(({_SINES})/100)",
+            _SINE_MEAN,
+        ),
+        _of_paper(
             "nested",
             "exp((sin(pi (x1^2 + x2^2)) + sin(pi (x3^2 + x4^2))) / 2)",
             nested,
-            4,
             (4, 2),
-            PAPER,
-            structure=_NESTED,
+            "exp((sin(pi*(x1^2+x2^2))+sin(pi*(x3^2+x4^2)))/2)",
+            _NESTED,
         ),
         _special("ellipj", "sn(x1 | x2)", ellipj, (0.0, 4.0), (0.0, 0.9)),
         _special("ellipkinc", "F(x1 | x2)", ellipkinc, (0.0, 1.4), (0.0, 0.9)),

@@ -18,9 +18,10 @@ from kansweep.config.commands import ExpectedConfig
 from kansweep.config.rules import ConfigError
 from kansweep.kinds import KINDS
 from kansweep.laws import fits, notation
-from kansweep.laws.cells import AXES, CELL, CURVE, SPLITS, TINY
+from kansweep.laws.cells import AXES, CELL, CURVE, SPLITS
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import counted, listed
+from kansweep.laws.verdicts import TINY
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _against_laws(
     factor is between those at the ends."""
     names = dict(zip(study.ended["data"], _targets(study.ended), strict=True))
     renamed = study.cells.assign(data=study.cells["data"].map(names))
-    stored = fits.with_kinds(stored, renamed).astype({"k": float})
+    stored = fits.completed(stored, renamed).astype({"k": float})
     for _, law in laws.iterrows():
         whose = {**law[[*CURVE, "x", "split"]], "data": names[law["data"]]}
         same = [

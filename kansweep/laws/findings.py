@@ -5,7 +5,7 @@ It is made once; figures, terminal and report are handed it and compute no stati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,7 +13,7 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from kansweep import kinds
-from kansweep.laws import cells, fits, observations, orders, references
+from kansweep.laws import cells, comparison, fits, observations, orders, references
 from kansweep.laws.cells import AXES, DEFAULT, SPLITS, Curve, Rules
 from kansweep.laws.references import Reference
 from kansweep.laws.verdicts import INSUFFICIENT
@@ -33,6 +33,7 @@ class Study:
     laws: DataFrame  # against every axis, `fits.LAW_COLUMNS`
     rules: Rules
     x: str
+    without_floor: Mapping[str, str]  # why there is none, by `data`, as far as that is known
 
     @property
     def kind(self) -> kinds.Kind:
@@ -70,6 +71,11 @@ class Study:
         return observations.observed(self.ended, self.rules)
 
     @cached_property
+    def comparison(self) -> DataFrame:
+        """The second of two sweeps beside the first, `comparison.COMPARED`; else empty."""
+        return comparison.compare(self.ended, self.curves, self.x, self.rules)
+
+    @cached_property
     def shapes(self) -> list[str]:
         """The widths of the networks, in terms of their size where it is one of them: 2-w-w-1."""
         if "width" not in self.results:
@@ -103,6 +109,11 @@ class Study:
             return {}
         return orders.floor_orders(cells.of_sweep(self.cells, row))
 
+    def why_no_floor(self, row: Series) -> str:
+        """The end of a sentence, '' where there is a floor or nothing is known of the target."""
+        why = self.without_floor.get(row["data"], "")
+        return why if kinds.KINDS[row["model"]].has_theory else ""
+
     def largest(self) -> Study:
         """Of several sweeps, each at its largest data size alone."""
         sizes = self.results.groupby("data")["n_train"].max()
@@ -126,6 +137,7 @@ def study(
     rules: Rules = DEFAULT,
     x: str | None = None,
     laws: DataFrame | None = None,
+    without_floor: Mapping[str, str] | None = None,
 ) -> Study:
     """The study of results, against ``x`` or what all of their networks have.
 
@@ -149,6 +161,7 @@ def study(
         laws=fits.completed(laws, classified),
         rules=rules,
         x=x or cells.axis(results),
+        without_floor=without_floor or {},
     )
 
 

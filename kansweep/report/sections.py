@@ -102,7 +102,11 @@ def _figures(report: Report) -> str:
 
 
 def _laws(report: Report) -> str:
-    return f"{_laws_table(report.study)}\n{_orders(report.study.orders)}"
+    study = report.study
+    why = study.why_no_floor(study.cells.iloc[0])
+    note = markup.paragraph(f"There is no floor to hold the errors against: {why}.", "note")
+    parts = [_laws_table(study), note if why else "", _orders(study.orders)]
+    return "\n".join(part for part in parts if part)
 
 
 def _laws_table(study: Study) -> str:

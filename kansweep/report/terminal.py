@@ -27,7 +27,7 @@ def summary(study: Study) -> str:
         kind = KINDS[law["model"]]
         predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
         title = f"{kind.of(law['data'])}: RMSE ~ {law['x']}^exponent{predicted}"
-        blocks.append("\n".join([title, *_table(study, laws), *_remarks(laws)]))
+        blocks.append("\n".join([title, *_table(study, laws), *_remarks(study, laws)]))
     blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
     blocks += ["\n".join(_observed(study.observations))]
     return "\n\n".join(block for block in blocks if block)
@@ -92,14 +92,16 @@ def _interval(row: Series, low: str, high: str) -> str:
     return f"[{row[low]:.2f}, {row[high]:.2f}]"
 
 
-def _remarks(laws: DataFrame) -> list[str]:
-    """Each part of the notes once, with the data sizes that it concerns."""
+def _remarks(study: Study, laws: DataFrame) -> list[str]:
+    """Each part of the notes once, with the data sizes that it concerns; why there is no floor."""
     sizes: dict[str, list[Any]] = {}
     for n_train, notes in laws.groupby("n_train")["note"]:
         for part in "; ".join(notes.dropna().unique()).split("; "):  # NaN: '' read back from CSV
             sizes.setdefault(part, []).append(n_train)
     sizes.pop("", None)
     remarks = [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
+    why = study.why_no_floor(laws.iloc[0])
+    remarks += [f"  No floor: {why}."] if why else []
     return [*remarks, *_named_primary(laws)]
 
 

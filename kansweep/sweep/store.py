@@ -307,6 +307,11 @@ def _packed(key: str, state: Mapping[str, np.ndarray]) -> Callable[[BinaryIO], o
     return lambda file: file.write(packed.getbuffer())
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """The configuration of the sweep that a folder, or a parquet file in it, is of."""
+    return Store(path if path.is_dir() else path.parent).read_config()
+
+
 def read_results(path: Path) -> pd.DataFrame:
     """The rows of a sweep's folder or of one parquet file."""
     import pandas as pd
