@@ -71,8 +71,8 @@ def shares(damping: Tensor, diagonal: Tensor, data: Tensor) -> Tensor:
     that a thousandth of all of it would hold every parameter where it is.
     """
     rounding = ROUNDING * torch.finfo(data.dtype).eps
-    arrays = (part.double().contiguous().cpu().numpy() for part in (damping, diagonal, data))
-    return torch.from_numpy(_shares(*arrays, rounding)).to(diagonal)
+    of = (part.double().contiguous().cpu().numpy() for part in (damping, diagonal, data))
+    return torch.from_numpy(_shares(next(of), next(of), next(of), rounding)).to(diagonal)
 
 
 @loop

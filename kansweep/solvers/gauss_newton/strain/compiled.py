@@ -14,7 +14,7 @@ from kansweep.networks import uneven
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.strain import loops
-from kansweep.solvers.gauss_newton.strain.loops import Array, Layout
+from kansweep.solvers.gauss_newton.strain.loops import Array, Index, Layout
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 
 
@@ -73,10 +73,10 @@ def table_of(kan: KAN) -> Array:
     """Factors of rough rows on knots of replicas' own, (R, E, S, k + 3), else (R, 0, 0, 0)."""
     if penalty.shared(kan):
         return np.empty((kan.n_replicas, 0, 0, 0))
-    parts = [
-        uneven.differences(layer.unit_breaks(kan.k).double(), kan.k).repeat(1, layer.n_outputs, 1, 1)
-        for layer in kan.layers
-    ]
+    parts = []
+    for layer in kan.layers:
+        factors = uneven.differences(layer.unit_breaks(kan.k).double(), kan.k)  # (R, I, S, k + 3)
+        parts.append(factors.repeat(1, layer.n_outputs, 1, 1))
     return _array(torch.cat(parts, dim=1))
 
 
@@ -86,26 +86,32 @@ def layout_of(kan: KAN) -> Layout:
 
 @lru_cache
 def _layout(width: tuple[int, ...], n_coef: int, k: int, base: bool) -> Layout:
-    counts = np.array(penalty.counts(n_coef, k))
-    edge, row, layer, node, own = [], [], [], [], []
-    at, first, hidden = 0, 0, sum(width[1:-1])
+    rows = np.array(penalty.counts(n_coef, k))
+    edge: list[Index] = []
+    first, layer, node, own = [], [], [], []
+    at, row, hidden = 0, 0, sum(width[1:-1])
     for index, (n_in, n_out) in enumerate(itertools.pairwise(width)):
         edges = np.arange(n_out * n_in)
-        ends = first + len(edges) * np.concatenate([[0], counts.cumsum()])
-        row.append(ends[:-1] + edges[:, None] * counts)
-        first = ends[-1]
         follows = index < len(width) - 2 and not base
-        own += [(sum(map(len, edge)) + o * n_in, n_in, int(follows)) for o in range(n_out)]
+        own += [(sum(map(np.size, edge)) + o * n_in, n_in, follows) for o in range(n_out)]
         edge.append(at + n_coef * edges)
         at += len(edges) * (n_coef + base)
+        kinds = row + len(edges) * (rows.cumsum() - rows)
+        first.append(kinds + edges[:, None] * rows)
+        row += len(edges) * rows.sum()
         layer.append(np.full(len(edges), index))
         node.append(np.minimum(sum(width[1 : index + 1]) + edges // n_in, hidden))
     free = penalty.free_rows(n_coef, k)
-    gram = np.stack([free[:-1].T @ free[:-1], free[-1:].T @ free[-1:]])
-    joined = (np.concatenate(part).astype(np.int64) for part in (edge, row, layer, node))
-    edge_of, row_of, layer_of, node_of = joined
     return Layout(
-        edge_of, row_of, counts.astype(np.int64), layer_of, node_of, np.array(own), k + 2, free, gram
+        np.concatenate(edge),
+        np.concatenate(first),
+        rows,
+        np.concatenate(layer),
+        np.concatenate(node),
+        np.array(own, dtype=np.int64),
+        k + 2,
+        free,
+        np.stack([free[:-1].T @ free[:-1], free[-1:].T @ free[-1:]]),
     )
 
 

@@ -8,7 +8,7 @@ differences. Sums are in float64 whatever comes in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -20,8 +20,8 @@ LoopT = TypeVar("LoopT", bound=Callable[..., Any])
 
 
 def loop(function: LoopT) -> LoopT:
-    compiled: LoopT = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled
+    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return cast(LoopT, compiled)
 
 
 class Layout(NamedTuple):
@@ -29,7 +29,7 @@ class Layout(NamedTuple):
 
     edge: Index  # (E,), each edge's first coefficient among all parameters
     row: Index  # (E, 3), its first row of each kind
-    count: Index  # (3,), how many those are
+    rows: Index  # (3,), how many those are
     layer: Index  # (E,)
     node: Index  # (E,), the hidden node that it leads to, H for those of the last layer
     own: Index  # (every node, 3): its first coefficient, its edges, and 1 if its range follows
@@ -41,7 +41,7 @@ class Layout(NamedTuple):
 @loop
 def _edge_rows(c: Array, layout: Layout, table: Array, e: int, work: Array, out: Array) -> None:
     """The rows of one edge with coefficients c (K,), rough, curved, straight: out (rows,)."""
-    n_coef, rough = c.shape[0], layout.count[0]
+    n_coef, rough = c.shape[0], layout.rows[0]
     if table.shape[0]:
         for j in range(rough):
             total = 0.0
@@ -64,7 +64,7 @@ def _edge_rows(c: Array, layout: Layout, table: Array, e: int, work: Array, out:
 @loop
 def _edge_pull(u: Array, layout: Layout, table: Array, e: int, work: Array, out: Array) -> None:
     """Its transpose, rows (rows,) -> added to coefficients out (K,)."""
-    n_coef, rough = out.shape[0], layout.count[0]
+    n_coef, rough = out.shape[0], layout.rows[0]
     if table.shape[0]:
         for j in range(rough):
             for a in range(layout.order + 1):
@@ -87,7 +87,7 @@ def _gathered(rows: Array, layout: Layout, e: int, out: Array) -> None:
     """One edge's rows of all, (S,) -> out (rows,)."""
     first = 0
     for kind in range(3):
-        at, count = layout.row[e, kind], layout.count[kind]
+        at, count = layout.row[e, kind], layout.rows[kind]
         out[first : first + count] = rows[at : at + count]
         first += count
 
@@ -97,7 +97,7 @@ def _spread(own: Array, layout: Layout, e: int, out: Array) -> None:
     """The inverse: an edge's rows to their places among all."""
     first = 0
     for kind in range(3):
-        at, count = layout.row[e, kind], layout.count[kind]
+        at, count = layout.row[e, kind], layout.rows[kind]
         out[at : at + count] = own[first : first + count]
         first += count
 
@@ -105,7 +105,7 @@ def _spread(own: Array, layout: Layout, e: int, out: Array) -> None:
 @loop
 def _spaces(layout: Layout) -> tuple[Array, Array, Array]:
     """Room for what one edge needs: its coefficients with what surrounds them, and rows twice."""
-    rows = layout.count.sum()
+    rows = layout.rows.sum()
     return np.empty(layout.free.shape[1] + layout.order), np.empty(rows), np.empty(rows)
 
 
@@ -113,7 +113,7 @@ def _spaces(layout: Layout) -> tuple[Array, Array, Array]:
 def rows(theta: Array, layout: Layout, table: Array) -> Array:
     """C theta, (R, P) -> (R, S)."""
     n_coef = layout.free.shape[1]
-    out = np.empty((theta.shape[0], layout.edge.shape[0] * layout.count.sum()), theta.dtype)
+    out = np.empty((theta.shape[0], layout.edge.shape[0] * layout.rows.sum()), theta.dtype)
     work, own, _ = _spaces(layout)
     for r in range(theta.shape[0]):
         for edge in range(layout.edge.shape[0]):
@@ -142,8 +142,8 @@ def _add_by_kind(own: Array, layout: Layout, out: Array) -> None:
     """An edge's rows summed by kind, added to out (3,)."""
     first = 0
     for kind in range(3):
-        out[kind] += own[first : first + layout.count[kind]].sum()
-        first += layout.count[kind]
+        out[kind] += own[first : first + layout.rows[kind]].sum()
+        first += layout.rows[kind]
 
 
 @loop
@@ -175,7 +175,7 @@ def pull(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table: 
         for edge in range(layout.edge.shape[0]):
             first = layout.edge[edge]
             _gathered(u[r], layout, edge, own)
-            _weigh(own, w[r, layout.layer[edge]], layout.count)
+            _weigh(own, w[r, layout.layer[edge]], layout.rows)
             _gathered(strain[r], layout, edge, e)
             moved[layout.node[edge]] += (e * own).sum()
             _edge_pull(own, layout, table[r], edge, work, out[r, first : first + n_coef])
@@ -186,7 +186,7 @@ def pull(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table: 
 
 @loop
 def _weigh(own: Array, w: Array, count: Index) -> None:
-    """An edge's rows times the weights (3,) of their kinds."""
+    """An edge's rows times the weights (3,) of their kinds, (3,) how many those are."""
     first = 0
     for kind in range(3):
         own[first : first + count[kind]] *= w[kind]
@@ -238,7 +238,7 @@ def _add_nodes(
             first = layout.edge[edge]
             _gathered(strain, layout, edge, e)
             own[:] = e
-            _weigh(own, w[layout.layer[edge]], layout.count)
+            _weigh(own, w[layout.layer[edge]], layout.rows)
             s += (own * e).sum()
             _edge_pull(own, layout, table, edge, work, q[first : first + n_coef])
         q = moved * (s / 2) - q
