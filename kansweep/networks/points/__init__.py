@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from kansweep.networks.points.compiled import CompiledPoints
 from kansweep.networks.points.contract import Points
 from kansweep.networks.points.tensor import TensorPoints
 
 
 def points_of(x: Tensor, y: Tensor) -> Points:
     """The points x (R, n, I) and y (R, n, M), as suits them."""
+    if x.device.type == "cpu":
+        return CompiledPoints.of(x, y)
     return TensorPoints(x, y)

@@ -1,0 +1,149 @@
+"""The normal equations at a normalised KAN, in one pass over the points.
+
+J = rows + U V^T: U are derivatives with respect to the ends of hidden grids, V those of the ends.
+Of U no more is kept than rows^T U and U^T U, with the residual as its last column.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kansweep.networks.compiled.basis import add_dots, compiled
+from kansweep.networks.compiled.forward import extended
+from kansweep.networks.compiled.layout import Floats, Ints, Net
+from kansweep.networks.compiled.ranges import moving_ends
+from kansweep.networks.compiled.rows import add_bands, add_gram, add_pull, block_size
+from kansweep.networks.compiled.slopes import (
+    activated,
+    backward,
+    fill,
+    gathered,
+    range_sides,
+    runs,
+)
+
+
+@compiled
+def normal_equations(
+    net: Net,
+    x: Floats,
+    hidden: Floats,
+    residual: Floats,
+    ends: Ints,
+    gram: Floats,
+    band: Floats,
+    inner: Floats,
+    pull: Floats,
+    diagonal: Floats,
+) -> None:
+    """x (R, I, n), hidden (R, H, n), residual (R, M, n), ends (R, H, 2); into inner V^T (R, 2H, P),
+    pull J^T r and diagonal that of J^T J, (R, P) each. One of gram (R, P P + 8), J^T J, and band
+    (R, P, k + 1), rows^T rows run by run, is asked for and begins as zeros, the other is empty."""
+    size, sides = net.theta.shape[1], inner.shape[1] + 1
+    for r in range(x.shape[0]):
+        theta = extended(net, r)
+        moving_ends(net, r, theta, x[r], hidden[r], ends[r], inner[r])
+        matrix = gram[r] if gram.size else gram.reshape(gram.size)
+        own = band[r] if band.size else np.empty((0, 0))
+        products, core = np.zeros((sides, size + 8)), np.zeros((sides, sides))
+        given = x[r], hidden[r], residual[r]
+        _accumulate(net, r, theta, given, matrix, own, products, core)
+        for c in range(sides - 1):
+            for d in range(sides - 1):
+                products[c, :size] += inner[r, d] * (core[d, c] / 2)
+            pull[r] += inner[r, c] * core[sides - 1, c]
+            if band.size:
+                diagonal[r] += 2 * inner[r, c] * products[c, :size]
+            if gram.size:
+                _add_symmetric(matrix, inner[r, c], products[c])
+        pull[r] += products[sides - 1, :size]
+        for j in range(size):
+            diagonal[r, j] += matrix[j * (size + 1)] if gram.size else own[j, 0]
+
+
+@compiled
+def _accumulate(
+    net: Net,
+    r: int,
+    theta: Floats,
+    given: tuple[Floats, Floats, Floats],
+    gram: Floats,
+    band: Floats,
+    products: Floats,
+    core: Floats,
+) -> None:
+    """Add rows^T rows, rows^T (U, r) and (U, r)^T (U, r) of all points and outputs."""
+    x, hidden, residual = given
+    w, count, depth = net.pieces.shape[4], runs(net, net.width.size - 1), net.width.size - 1
+    lengths, size = np.empty(count, np.int64), block_size(count, w)
+    for begin in range(0, x.shape[1], size):
+        points = min(size, x.shape[1] - begin)
+        block = activated(net, r, theta, gathered(x, hidden, begin, begin + points))
+        back, moved = np.empty((net.width.sum(), points)), np.empty((net.width.sum(), points))
+        values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
+        sides = np.empty((core.shape[0], points))
+        for m in range(residual.shape[0]):
+            backward(net, depth, m, block, back, moved)
+            fill(net, depth, m, block, back, values, columns, lengths)
+            range_sides(net, block.x, moved, sides)
+            sides[-1] = residual[m, begin : begin + points]
+            if gram.size:
+                add_gram(gram, products.shape[1] - 8, values, columns, lengths, w)
+            if band.size:
+                add_bands(band, values, columns, lengths, w)
+            add_pull(products, values, columns, sides, w)
+            _add_core(core, sides)
+
+
+@compiled
+def _add_core(core: Floats, sides: Floats) -> None:
+    for c in range(sides.shape[0]):
+        for d in range(c + 1):
+            total = 0.0
+            for p in range(sides.shape[1]):
+                total += sides[c, p] * sides[d, p]
+            core[c, d] += total
+            core[d, c] = core[c, d]
+
+
+@compiled
+def _add_symmetric(matrix: Floats, a: Floats, b: Floats) -> None:
+    """Add a b^T + b a^T to a lower triangle (P * P + 8,)."""
+    size = a.size
+    for i in range(size):
+        row = matrix[i * size : (i + 1) * size]
+        for j in range(i + 1):
+            row[j] += a[i] * b[j] + b[i] * a[j]
+
+
+@compiled
+def product(net: Net, x: Floats, hidden: Floats, inner: Floats, d: Floats, out: Floats) -> None:
+    """J^T J d of every replica, (R, P) -> (R, P)."""
+    w, depth = net.pieces.shape[4], net.width.size - 1
+    count, ends, size = runs(net, depth), inner.shape[1], net.theta.shape[1]
+    lengths, at_once = np.empty(count, np.int64), block_size(count, w)
+    for r in range(x.shape[0]):
+        theta, total = extended(net, r), np.zeros((1, size + 8))
+        step, moves = np.zeros(size + 8), np.zeros(ends)
+        step[:size] = d[r]
+        for c in range(ends):
+            moves[c] = (inner[r, c] * d[r]).sum()
+        for begin in range(0, x.shape[2], at_once):
+            points = min(at_once, x.shape[2] - begin)
+            block = activated(net, r, theta, gathered(x[r], hidden[r], begin, begin + points))
+            back, moved = np.empty((net.width.sum(), points)), np.empty((net.width.sum(), points))
+            values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
+            sides, change = np.empty((ends, points)), np.empty((1, points))
+            for m in range(net.width[depth]):
+                backward(net, depth, m, block, back, moved)
+                fill(net, depth, m, block, back, values, columns, lengths)
+                range_sides(net, block.x, moved, sides)
+                change[:] = 0.0
+                for j in range(count):
+                    add_dots(change[0], step, 0, columns[j], values[j], w)
+                for c in range(ends):
+                    change[0] += sides[c] * moves[c]
+                add_pull(total, values, columns, change, w)
+                for c in range(ends):
+                    total[0, :size] += inner[r, c] * (sides[c] * change[0]).sum()
+        out[r] = total[0, :size]
