@@ -157,10 +157,11 @@ def _step(search: Search, tolerance: float) -> Search:
 
     objective = point.objective(w)
     predicted = torch.where(failed, torch.inf, factored.fall(gradient, step))
-    numbers = (objective, trial.objective(w), predicted, search.damping, search.rejections)
     round_off = 100 * torch.finfo(w.dtype).eps ** 2
-    arrays = [part.cpu().numpy() for part in numbers]
-    judged: tuple[Array, ...] = _judged(*arrays, tolerance=tolerance, round_off=round_off)
+    numbers = (objective, trial.objective(w), predicted, search.damping)
+    now, then, promised, damped = (part.cpu().numpy() for part in numbers)
+    refused = search.rejections.cpu().numpy()
+    judged = _judged(now, then, promised, damped, refused, tolerance, round_off)
     better, damping, rejections, fall, little = (
         torch.from_numpy(part).to(w.device) for part in judged
     )

@@ -13,8 +13,18 @@ from torch import Tensor
 from kansweep.networks import uneven
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
-from kansweep.solvers.gauss_newton.strain import loops
-from kansweep.solvers.gauss_newton.strain.loops import Array, Index, Layout
+from kansweep.solvers.gauss_newton.strain.loops import (
+    Array,
+    Index,
+    Layout,
+    add_square,
+    changed,
+    energy_of,
+    hold_idle,
+    pulled,
+    rows_of,
+    traces,
+)
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 
 
@@ -25,24 +35,24 @@ class CompiledStrain(TensorStrain):
     @cached_property
     def rows(self) -> Tensor:
         theta = _array(self.kan.theta())
-        return torch.from_numpy(loops.rows(theta, self._layout, self._table))
+        return torch.from_numpy(rows_of(theta, self._layout, self._table))
 
     def change(self, d: Tensor) -> Tensor:
-        return torch.from_numpy(loops.change(_array(d), *self._here))
+        return torch.from_numpy(changed(_array(d), *self._here))
 
     def pull(self, w: Tensor, u: Tensor) -> Tensor:
-        return torch.from_numpy(loops.pull(_array(w), _array(u), *self._here))
+        return torch.from_numpy(pulled(_array(w), _array(u), *self._here))
 
     def add_to(self, matrix: Tensor, w: Tensor, replicas: Tensor) -> None:
-        loops.add(matrix.numpy(), _array(w), _array(replicas), *self._here, self._band)
+        add_square(matrix.numpy(), _array(w), _array(replicas), *self._here, self._band)
 
     def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor) -> None:
         theta = _array(self.kan.theta()[replicas])
-        loops.hold(matrix.numpy(), _array(scale), theta, self._layout)
+        hold_idle(matrix.numpy(), _array(scale), theta, self._layout)
 
     def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
         solved = _array(inverse @ self.half[replicas].double())
-        found = loops.trace(
+        found = traces(
             _array(inverse), solved, _array(replicas), *self._here, self._band, len(self.kan.layers)
         )
         return torch.from_numpy(found)
@@ -64,9 +74,9 @@ class CompiledStrain(TensorStrain):
         return _array(penalty.bands(self.kan).double())
 
 
-def energy(kan: KAN) -> Tensor:
+def compiled_energy(kan: KAN) -> Tensor:
     layout, layers = layout_of(kan), len(kan.layers)
-    return torch.from_numpy(loops.energy(_array(kan.theta()), layout, table_of(kan), layers))
+    return torch.from_numpy(energy_of(_array(kan.theta()), layout, table_of(kan), layers))
 
 
 def table_of(kan: KAN) -> Array:

@@ -110,7 +110,7 @@ def _spaces(layout: Layout) -> tuple[Array, Array, Array]:
 
 
 @loop
-def rows(theta: Array, layout: Layout, table: Array) -> Array:
+def rows_of(theta: Array, layout: Layout, table: Array) -> Array:
     """C theta, (R, P) -> (R, S)."""
     n_coef = layout.free.shape[1]
     out = np.empty((theta.shape[0], layout.edge.shape[0] * layout.rows.sum()), theta.dtype)
@@ -124,7 +124,7 @@ def rows(theta: Array, layout: Layout, table: Array) -> Array:
 
 
 @loop
-def energy(theta: Array, layout: Layout, table: Array, layers: int) -> Array:
+def energy_of(theta: Array, layout: Layout, table: Array, layers: int) -> Array:
     """Squares of C theta summed by layer and kind, (R, P) -> (R, L, 3)."""
     n_coef = layout.free.shape[1]
     out = np.zeros((theta.shape[0], layers, 3), theta.dtype)
@@ -147,7 +147,7 @@ def _add_by_kind(own: Array, layout: Layout, out: Array) -> None:
 
 
 @loop
-def change(d: Array, strain: Array, half: Array, layout: Layout, table: Array) -> Array:
+def changed(d: Array, strain: Array, half: Array, layout: Layout, table: Array) -> Array:
     """B d = C d - e half^T d, (R, P) -> (R, S), with half (R, P, H)."""
     out = np.empty(strain.shape, d.dtype)
     n_coef, nodes = layout.free.shape[1], half.shape[2]
@@ -165,7 +165,7 @@ def change(d: Array, strain: Array, half: Array, layout: Layout, table: Array) -
 
 
 @loop
-def pull(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table: Array) -> Array:
+def pulled(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table: Array) -> Array:
     """B^T W u, (R, S) -> (R, P), with weights (R, L, 3)."""
     out = np.zeros(half.shape[:2], u.dtype)
     n_coef, nodes = layout.free.shape[1], half.shape[2]
@@ -194,7 +194,7 @@ def _weigh(own: Array, w: Array, count: Index) -> None:
 
 
 @loop
-def add(
+def add_square(
     matrix: Array, w: Array, chosen: Index, strain: Array, half: Array, layout: Layout,
     table: Array, band: Array,
 ) -> None:  # fmt: skip
@@ -250,7 +250,7 @@ def _add_nodes(
 
 
 @loop
-def hold(matrix: Array, scale: Array, theta: Array, layout: Layout) -> None:
+def hold_idle(matrix: Array, scale: Array, theta: Array, layout: Layout) -> None:
     """Scale (R,) times the square of every idle direction, of unit length, to the lower triangles:
     a constant that moves between a node's edges, and the constant and the scale of all that leads
     to a node whose range follows."""
@@ -274,7 +274,7 @@ def hold(matrix: Array, scale: Array, theta: Array, layout: Layout) -> None:
 
 
 @loop
-def trace(
+def traces(
     inverse: Array, solved: Array, chosen: Index, strain: Array, half: Array, layout: Layout,
     table: Array, band: Array, layers: int,
 ) -> Array:  # fmt: skip
