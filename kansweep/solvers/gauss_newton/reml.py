@@ -80,7 +80,11 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     sizes = point.residual[0].numel(), unpenalised(point.kan)
     given = (part[chosen].double().cpu().numpy() for part in (value, least, point.energy))
     new, near = _update(
-        *given, trace.double().cpu().numpy(), point.mse[chosen].double().cpu().numpy(), counts, *sizes
+        *given,
+        trace.double().cpu().numpy(),
+        point.mse[chosen].double().cpu().numpy(),
+        counts,
+        *sizes,
     )
     left = torch.where(torch.from_numpy(near).to(value.device), 0, weight.left[chosen] - 1)
     return replace(

@@ -74,7 +74,9 @@ def table_of(kan: KAN) -> Array:
     if penalty.shared(kan):
         return np.empty((kan.n_replicas, 0, 0, 0))
     parts = [
-        uneven.differences(layer.unit_breaks(kan.k).double(), kan.k).repeat(1, layer.n_outputs, 1, 1)
+        uneven.differences(layer.unit_breaks(kan.k).double(), kan.k).repeat(
+            1, layer.n_outputs, 1, 1
+        )
         for layer in kan.layers
     ]
     return _array(torch.cat(parts, dim=1))
@@ -105,7 +107,15 @@ def _layout(width: tuple[int, ...], n_coef: int, k: int, base: bool) -> Layout:
     joined = (np.concatenate(part).astype(np.int64) for part in (edge, row, layer, node))
     edge_of, row_of, layer_of, node_of = joined
     return Layout(
-        edge_of, row_of, counts.astype(np.int64), layer_of, node_of, np.array(own), k + 2, free, gram
+        edge_of,
+        row_of,
+        counts.astype(np.int64),
+        layer_of,
+        node_of,
+        np.array(own),
+        k + 2,
+        free,
+        gram,
     )
 
 
