@@ -12,7 +12,7 @@ from kansweep.networks.compiled.layout import Floats, Ints, Net
 
 
 class Block(NamedTuple):
-    """What nodes and edges are at a block of points; slopes are those of edges from hidden nodes."""
+    """Nodes and edges at a block of points; slopes are those of edges from hidden nodes."""
 
     x: Floats  # (N, points)
     interval: Ints  # (N, points)
