@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from kansweep.data.special import special
 
 Array = NDArray[np.float64]

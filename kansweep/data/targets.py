@@ -14,10 +14,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from kansweep.data.special import special
-
 from kansweep.data.expressions import Expression
 from kansweep.data.formula import parse
+from kansweep.data.special import special
 
 Array = NDArray[np.float64]
 Univariate = Callable[[Array], Array]

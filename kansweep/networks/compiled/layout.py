@@ -75,7 +75,7 @@ def unpacked(net: Net, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
             first, end = end, end + layer.base[0].numel()
             base = theta[:, first:end].view(shape[:3])
         first = end
-        lower, upper, shift, scale = grid[:, node : node + layer.n_inputs].unbind(2)
+        _, _, shift, scale = grid[:, node : node + layer.n_inputs].unbind(2)
         node += layer.n_inputs
         made.append(replace(layer, coef=coef, base=base, shift=shift, scale=scale))
     return tuple(made)

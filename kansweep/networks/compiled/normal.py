@@ -10,8 +10,7 @@ import numpy as np
 
 from kansweep.networks.compiled.basis import add_dots
 from kansweep.networks.compiled.forward import extended
-from kansweep.networks.compiled.layout import Floats, Ints, Net
-from kansweep.networks.compiled.ranges import moving_ends
+from kansweep.networks.compiled.layout import Floats, Net
 from kansweep.networks.compiled.rows import add_bands, add_gram, add_pull, block_size
 from kansweep.networks.compiled.slopes import (
     activated,
@@ -30,20 +29,18 @@ def normal_equations(
     x: Floats,
     hidden: Floats,
     residual: Floats,
-    ends: Ints,
+    inner: Floats,
     gram: Floats,
     band: Floats,
-    inner: Floats,
     pull: Floats,
     diagonal: Floats,
 ) -> None:
-    """x (R, I, n), hidden (R, H, n), residual (R, M, n), ends (R, H, 2); into inner V^T (R, 2H, P),
-    pull J^T r and diagonal that of J^T J, (R, P) each. One of gram (R, P P + 8), J^T J, and band
+    """x (R, I, n), hidden (R, H, n), residual (R, M, n), V^T inner (R, 2H, P); into pull goes
+    J^T r and into diagonal that of J^T J, (R, P) each. One of gram (R, P P + 8), J^T J, and band
     (R, P, k + 1), rows^T rows run by run, is asked for and begins as zeros, the other is empty."""
     size, sides = net.theta.shape[1], inner.shape[1] + 1
     for r in range(x.shape[0]):
         theta = extended(net, r)
-        moving_ends(net, r, theta, x[r], hidden[r], ends[r], inner[r])
         matrix = gram[r] if gram.size else gram.reshape(gram.size)
         own = band[r] if band.size else np.empty((0, 0))
         products, core = np.zeros((sides, size + 8)), np.zeros((sides, sides))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kansweep.networks.compiled.forward import extended
 from kansweep.networks.compiled.layout import Floats, Ints, Net
 from kansweep.networks.compiled.slopes import (
     activated,
@@ -17,13 +18,20 @@ from kansweep.networks.compiling import loop
 
 
 @loop
-def moving_ends(
+def range_terms(net: Net, x: Floats, hidden: Floats, ends: Ints, inner: Floats) -> None:
+    """Derivatives of the ends (high, low) of each hidden grid by theta, into inner (R, 2H, P).
+
+    They follow the values at two points each, in ends (R, H, 2), by way of earlier ends too.
+    """
+    for r in range(x.shape[0]):
+        _moving(net, r, extended(net, r), x[r], hidden[r], ends[r], inner[r])
+
+
+@loop
+def _moving(
     net: Net, r: int, theta: Floats, x: Floats, hidden: Floats, ends: Ints, inner: Floats
 ) -> None:
-    """Derivatives of the ends (high, low) of each hidden grid by theta, into inner (2H, P).
-
-    They follow the values at two points each, in ends (H, 2), by way of earlier ends too.
-    """
+    """``range_terms`` of one replica."""
     rows, h, at = np.empty((2, inner.shape[1])), 0, 0
     for depth in range(1, net.width.size - 1):
         for o in range(net.width[depth]):

@@ -13,7 +13,7 @@ from kansweep.networks.compiling import loop
 
 
 class Block(NamedTuple):
-    """What nodes and edges are at a block of points; slopes are those of edges from hidden nodes."""
+    """Nodes and edges at a block of points; slopes are those of edges from hidden nodes."""
 
     x: Floats  # (N, points)
     interval: Ints  # (N, points)

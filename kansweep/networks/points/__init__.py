@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from kansweep.networks.points.compiled import CompiledPoints
@@ -11,6 +12,6 @@ from kansweep.networks.points.tensor import TensorPoints
 
 def points_of(x: Tensor, y: Tensor) -> Points:
     """The points x (R, n, I) and y (R, n, M), as suits them."""
-    if x.device.type == "cpu":
+    if x.device.type == "cpu" and x.dtype == torch.float64:
         return CompiledPoints.of(x, y)
     return TensorPoints(x, y)

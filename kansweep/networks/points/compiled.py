@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kansweep.networks.compiled import normal, settling
+from kansweep.networks.compiled import normal, ranges, settling
 from kansweep.networks.compiled.layout import Floats, Ints, Net, packed, unpacked
 from kansweep.networks.gauge import margins
 from kansweep.networks.kan import KAN
@@ -27,7 +27,6 @@ class Equations(NamedTuple):
 
     gram: Floats  # (R, P P + 8)
     band: Floats  # (R, P, k + 1)
-    inner: Floats  # (R, 2H, P)
     pull: Floats  # (R, P)
     diagonal: Floats  # (R, P)
 
@@ -44,14 +43,23 @@ class CompiledData:
     def pull(self) -> Tensor:
         return torch.from_numpy(self._equations().pull)
 
-    @property
+    @cached_property
     def half(self) -> Tensor:
-        inner, halves, at = self._equations().inner, [], 0
+        inner, halves, at = self._inner, [], 0
         for nodes in self.net.width[1:-1].tolist():
             high, low = inner[:, at : at + nodes], inner[:, at + nodes : at + 2 * nodes]
             halves.append((high - low) / 2)
             at += 2 * nodes
         return torch.from_numpy(np.concatenate(halves, 1) if halves else inner).mT
+
+    @cached_property
+    def _inner(self) -> Floats:
+        """Derivatives of the ends of hidden grids, (R, 2H, P)."""
+        replicas, nodes, _ = self.hidden.shape
+        inner = np.empty((replicas, 2 * nodes, self.net.theta.shape[1]))
+        if nodes:
+            ranges.range_terms(self.net, self.x, self.hidden, self.ends, inner)
+        return inner
 
     def gram(self) -> Tensor:
         replicas, size = self.net.theta.shape
@@ -71,8 +79,7 @@ class CompiledData:
 
     def product(self, d: Tensor) -> Tensor:
         out = np.empty_like(self.net.theta)
-        inner = self._equations().inner
-        normal.product(self.net, self.x, self.hidden, inner, d.contiguous().numpy(), out)
+        normal.product(self.net, self.x, self.hidden, self._inner, d.contiguous().numpy(), out)
         return torch.from_numpy(out)
 
     def _equations(self, *, gram: bool = False, band: bool = False) -> Equations:
@@ -87,11 +94,10 @@ class CompiledData:
         found = Equations(
             np.zeros((replicas, size * size + 8)) if gram else NO_GRAM,
             NO_BAND if gram else np.zeros((replicas, size, self.net.k + 1)),
-            np.empty((replicas, 2 * self.hidden.shape[1], size)),
             np.zeros((replicas, size)),
             np.zeros((replicas, size)),
         )
-        given = self.net, self.x, self.hidden, self.residual, self.ends
+        given = self.net, self.x, self.hidden, self.residual, self._inner
         normal.normal_equations(*given, *found)
         return found
 

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from kansweep.networks.compiling import loop
 from kansweep.networks.kan import KAN
 from kansweep.networks.points import points_of
 from kansweep.networks.points.contract import Points
@@ -38,6 +40,7 @@ from kansweep.solvers.gauss_newton.objective import (
     settle,
 )
 from kansweep.solvers.gauss_newton.reml import Weight
+from kansweep.solvers.gauss_newton.strain.loops import Array
 from kansweep.solvers.gauss_newton.systems import system
 from kansweep.solvers.reasons import StopReason
 
@@ -154,28 +157,53 @@ def _step(search: Search, tolerance: float) -> Search:
     trial = settle(point.kan.with_theta(point.kan.theta() + step), search.points, w, search.margin)
 
     objective = point.objective(w)
-    decrease = objective - trial.objective(w)
     predicted = torch.where(failed, torch.inf, factored.fall(gradient, step))
-    better = (decrease > 0) & ~failed  # false for a NaN
     round_off = 100 * torch.finfo(w.dtype).eps ** 2
-    small = tolerance * objective + round_off
-    # After a refusal it is the damping that promises little.
-    no_more = (predicted < small) & (search.rejections == 0)
-    gain = decrease / predicted
-    # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
-    down = (1 - (2 * gain - 1) ** 3).clamp(1 / DAMPING_DOWN, 1.0)
-    damping = search.damping * torch.where(better, down, DAMPING_UP)
+    numbers = (objective, trial.objective(w), predicted, search.damping)
+    now, then, promised, damped = (part.cpu().numpy() for part in numbers)
+    refused = search.rejections.cpu().numpy()
+    judged = _judged(now, then, promised, damped, refused, tolerance, round_off)
+    better, damping, rejections, fall, little = (
+        torch.from_numpy(part).to(w.device) for part in judged
+    )
     return replace(
         search,
         weight=weight,
         point=trial if bool(better.all()) else trial.where(better, point),
-        damping=damping.clamp(min=DAMPING_FLOOR),
-        rejections=torch.where(better, 0, search.rejections + 1),
-        fall=torch.where(better, decrease, predicted) / objective,
+        damping=damping,
+        rejections=rejections,
+        fall=fall,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
-        converged=(weight.is_final & ((better & (decrease < small)) | no_more))
-        | (objective < round_off),
+        converged=(weight.is_final & little) | (objective < round_off),
     )
+
+
+@loop
+def _judged(
+    objective: Array, reached: Array, predicted: Array, damping: Array, rejections: Array,
+    tolerance: float, round_off: float,
+) -> tuple[Array, ...]:  # fmt: skip
+    """Of each replica: whether its step is taken, the damping and the refusals in a row after it,
+    the share of the objective that it took, or promised, and whether that is too little to go on.
+    What a failed solve promises is infinite."""
+    better, little = np.zeros(len(damping), np.bool_), np.zeros(len(damping), np.bool_)
+    damping, rejections, fall = damping.copy(), rejections.copy(), predicted / objective
+    for r in range(len(damping)):
+        decrease, small = objective[r] - reached[r], tolerance * objective[r] + round_off
+        # After a refusal it is the damping that promises little.
+        little[r] = predicted[r] < small and rejections[r] == 0
+        better[r] = decrease > 0.0 and predicted[r] != np.inf  # false for a NaN
+        if better[r]:
+            # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
+            gain = decrease / predicted[r]
+            damping[r] *= min(max(1.0 - (2.0 * gain - 1.0) ** 3, 1.0 / DAMPING_DOWN), 1.0)
+            damping[r] = max(damping[r], DAMPING_FLOOR)
+            rejections[r], fall[r] = 0, decrease / objective[r]
+            little[r] |= decrease < small
+        else:
+            damping[r] *= DAMPING_UP
+            rejections[r] += 1
+    return better, damping, rejections, fall, little
 
 
 def _iteration(search: Search, step: int) -> Iteration:

@@ -29,19 +29,32 @@ class Cholesky:
         return torch.cholesky_inverse(self.lower).mT  # whose rows are contiguous
 
 
-def cholesky(matrix: Tensor, damping: Tensor | float) -> Cholesky:
+def cholesky(
+    matrix: Tensor, damping: Tensor | float, most: Tensor | None = None, rounding: float = 0.0
+) -> Cholesky:
     """Factor R matrices (R, P, P), float64, of which only the lower triangle is read; their
-    diagonals are raised in place.
+    diagonals are raised in place, as ``ridge`` says.
 
-    Damping is relative to the diagonal (Marquardt 1963), so no unknown's units matter: one number,
-    or one an unknown (R, P). A matrix that is not positive definite even so is marked failed.
+    A matrix that is not positive definite even so is marked failed.
     """
     diagonal = matrix.diagonal(dim1=1, dim2=2).clone()
-    # An unknown that nothing depends on stays where it is.
-    ridge = torch.where(diagonal > 0, damping * diagonal, 1.0)
-    matrix.diagonal(dim1=1, dim2=2).add_(ridge)
+    raised = ridge(diagonal, damping, most, rounding)
+    matrix.diagonal(dim1=1, dim2=2).add_(raised)
     lower, info = torch.linalg.cholesky_ex(matrix)
-    return Cholesky(lower, diagonal, ridge, info > 0)
+    return Cholesky(lower, diagonal, raised, info > 0)
+
+
+def ridge(
+    diagonal: Tensor, damping: Tensor | float, most: Tensor | None = None, rounding: float = 0.0
+) -> Tensor:
+    """What is added to a diagonal (R, P): damping times itself (Marquardt 1963), so that no
+    unknown's units matter, of which no more than ``most`` (R,) counts, and a rounding of it.
+
+    An unknown that nothing depends on stays where it is.
+    """
+    counted = diagonal if most is None else torch.minimum(diagonal, most[:, None])
+    raised = torch.as_tensor(damping).reshape(-1, 1) * counted + rounding * diagonal
+    return torch.where(diagonal > 0, raised, 1.0)
 
 
 def conjugate_gradients(

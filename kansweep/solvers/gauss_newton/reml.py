@@ -75,17 +75,14 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     chosen = (ready & ~weight.is_final).nonzero()[:, 0]
     if chosen.numel() == 0:
         return weight
-    value, least = weight.value, weight.least
+    value = weight.value
     trace = system.trace(value, chosen)  # (r, L, 3)
-    counts = np.array(penalty.ranks(point.kan)).reshape(value.shape[1:])
-    sizes = point.residual[0].numel(), unpenalised(point.kan)
-    given = (part[chosen].double().cpu().numpy() for part in (value, least, point.energy))
+    ranks = np.array(penalty.ranks(point.kan)).reshape(value.shape[1:])
+    numbers = (value[chosen], weight.least[chosen], point.energy[chosen], trace, point.mse[chosen])
+    w, least, energy, trace_of, mse = (part.double().cpu().numpy() for part in numbers)
+    observations = point.residual[0].numel()
     new, near = _update(
-        *given,
-        trace.double().cpu().numpy(),
-        point.mse[chosen].double().cpu().numpy(),
-        counts,
-        *sizes,
+        w, least, energy, trace_of, mse, ranks, observations, unpenalised(point.kan)
     )
     left = torch.where(torch.from_numpy(near).to(value.device), 0, weight.left[chosen] - 1)
     return replace(
@@ -141,7 +138,8 @@ def _bounded(before: float, asked: float, freedom: float, kind: int) -> float:
     elif freedom < GONE:
         asked = min(asked, before)
     factor = min(max((asked / before) ** RELAXATION, 1.0 / LARGEST), LARGEST)
-    return before * factor if kind == 0 else min(before * factor, asked)
+    bounded: float = before * factor
+    return bounded if kind == 0 else min(bounded, asked)
 
 
 def unpenalised(kan: KAN) -> int:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from kansweep.config.solvers import DIRECT_LIMIT
-from kansweep.networks.compiling import loop
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import banded, penalty
-from kansweep.solvers.gauss_newton.linalg import Cholesky, cholesky, conjugate_gradients
+from kansweep.solvers.gauss_newton.linalg import (
+    Cholesky,
+    cholesky,
+    conjugate_gradients,
+    ridge,
+)
 from kansweep.solvers.gauss_newton.linearised import Linearised
-from kansweep.solvers.gauss_newton.strain.loops import Array
 
 # A step to 1% is as good as an exact one, since the next linearisation corrects it; the trace is
 # estimated to about as much, and the weight that it serves is trusted to 30%.
@@ -30,10 +32,13 @@ CACHED = 100_000  # numbers that a matrix and its factor may have to stay in a c
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
 TRACE_RIDGE = 1e-10
 ROUNDING = 8.0  # last digits of the diagonal by which what was computed may be wrong
+# Damping is for what is not linear, so of an entry of the diagonal no more counts than the data's
+# own largest entry. A stiff penalty's diagonal lies so far above what the penalty leaves free that
+# a thousandth of all of it would hold every parameter where it is.
 
 
 class Factored(Protocol):
-    """A with its diagonal raised by ``shares`` of itself, ready to be solved with."""
+    """A with its diagonal raised by ``linalg.ridge``, ready to be solved with."""
 
     diagonal: Tensor  # (R, P), of A itself
 
@@ -64,91 +69,70 @@ def system(lin: Linearised) -> System:
     return Direct(lin) if lin.kan.n_params <= DIRECT_LIMIT else Iterative(lin)
 
 
-def shares(damping: Tensor, diagonal: Tensor, data: Tensor) -> Tensor:
-    """By which share of itself each entry of A's diagonal (R, P) is raised, at damping (R,).
-
-    Damping is for what is not linear, so of an entry no more counts than the data's own largest
-    entry, data (R, P). A stiff penalty's diagonal lies so far above what the penalty leaves free
-    that a thousandth of all of it would hold every parameter where it is.
-    """
-    rounding = ROUNDING * torch.finfo(data.dtype).eps
-    arrays = (part.double().contiguous().cpu().numpy() for part in (damping, diagonal, data))
-    return torch.from_numpy(_shares(*arrays, rounding)).to(diagonal)
-
-
-@loop
-def _shares(damping: Array, diagonal: Array, data: Array, rounding: float) -> Array:
-    out = np.empty(diagonal.shape)
-    for r in range(len(diagonal)):
-        most = data[r].max()
-        for p in range(diagonal.shape[1]):
-            within = most < diagonal[r, p]
-            out[r, p] = damping[r] * (most / diagonal[r, p] if within else 1.0) + rounding
-    return out
-
-
 class Direct:
     """n A formed and factored, in float64, a few replicas at a time; of symmetric matrices only
-    the lower half is valid.
-
-    ``data`` is J^T J (R, P, P) and ``data_diagonal`` its diagonal (R, P).
+    the lower half is valid. ``data`` is J^T J (R, P, P) and ``most`` its largest entry (R,).
     """
 
     def __init__(self, lin: Linearised) -> None:
         self.n, self.strain = lin.n_points, lin.strain
         self.data = lin.data.gram()
-        self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain.rows)
+        self.most = self.data.diagonal(dim1=1, dim2=2).amax(1)
+        self.rounding = ROUNDING * torch.finfo(lin.strain.rows.dtype).eps
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
-        every = torch.arange(len(w), device=w.device)
-        return _Solved([self._damped(w, damping, part) for part in self._parts(every)], self.n)
+        parts = self._parts(torch.arange(len(w), device=w.device))
+        return _Solved(
+            [
+                cholesky(self._matrix(w, part), damping[part], self.most[part], self.rounding)
+                for part in parts
+            ],
+            self.n,
+        )
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        parts = [self._trace(w, part) for part in self._parts(replicas)]
-        return self.n * torch.cat(parts)
+        return _joined([self._trace(w, part) for part in self._parts(replicas)])
 
     def _parts(self, replicas: Tensor) -> tuple[Tensor, ...]:
         """Replicas whose matrices a processor's cache can hold together; a GPU takes all."""
         at_once = max(1, CACHED // self.data[0].numel())
-        return (replicas,) if replicas.is_cuda else replicas.split(at_once)
+        whole = replicas.is_cuda or len(replicas) <= at_once
+        return (replicas,) if whole else replicas.split(at_once)
 
     def _matrix(self, w: Tensor, replicas: Tensor) -> Tensor:
         matrix = self.data[replicas]
-        self.strain.add_to(matrix, self.n * w.double()[replicas], replicas)
+        self.strain.add_to(matrix, self.n * w[replicas].double(), replicas)
         return matrix
-
-    def _damped(self, w: Tensor, damping: Tensor, replicas: Tensor) -> Cholesky:
-        matrix = self._matrix(w, replicas)
-        diagonal = matrix.diagonal(dim1=1, dim2=2)
-        return cholesky(matrix, shares(damping[replicas], diagonal, self.data_diagonal[replicas]))
 
     def _trace(self, w: Tensor, replicas: Tensor) -> Tensor:
         """A's, with what changes nothing held: in the inverse it would be huge, and what it adds to
         a trace the difference of huge numbers."""
-        matrix = self._matrix(w, replicas)
-        diagonal, data = matrix.diagonal(dim1=1, dim2=2), self.data_diagonal[replicas]
-        ridge = shares(torch.full_like(diagonal[:, 0], TRACE_RIDGE), diagonal, data)
-        self.strain.hold(matrix, data.amax(1).to(matrix), replicas)
-        factors = cholesky(matrix, ridge)
-        trace = self.strain.trace(factors.inverse(), replicas)
-        return torch.where(factors.failed[:, None, None], torch.nan, trace)
+        matrix, most = self._matrix(w, replicas), self.most[replicas]
+        self.strain.hold(matrix, most, replicas)
+        factors = cholesky(matrix, TRACE_RIDGE, most, self.rounding)
+        trace = self.n * self.strain.trace(factors.inverse(), replicas)
+        return trace.masked_fill_(factors.failed[:, None, None], torch.nan)
 
 
 class _Solved:
     def __init__(self, parts: list[Cholesky], n: int) -> None:
         self.n, self.parts = n, parts
-        self.diagonal = torch.cat([part.diagonal for part in parts]) / n
+        self.diagonal = _joined([part.diagonal for part in parts]) / n
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
-        sizes = [len(part.failed) for part in self.parts]
-        pairs = zip(self.parts, (self.n * rhs).split(sizes), strict=True)
-        x, failed = zip(*(part.solve(own[..., None]) for part, own in pairs), strict=True)
-        return torch.cat(x)[..., 0], torch.cat(failed)
+        sizes = [part.failed.shape[0] for part in self.parts]
+        pairs = zip(self.parts, (self.n * rhs[..., None]).split(sizes), strict=True)
+        solved = [part.solve(own) for part, own in pairs]
+        return _joined([x for x, _ in solved])[..., 0], _joined([failed for _, failed in solved])
 
     def fall(self, gradient: Tensor, step: Tensor) -> Tensor:
         # A d = -g - ridge d
-        ridge = torch.cat([part.ridge for part in self.parts]) / self.n
+        ridge = _joined([part.ridge for part in self.parts]) / self.n
         return ((ridge * step - gradient) * step).sum(1)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class Iterative:
@@ -189,9 +173,8 @@ class _Preconditioned:
         self.lin, self.w, self.tolerance = parts.lin, w, tolerance
         kan = self.lin.kan
         self.diagonal = parts.data_diagonal + parts.lin.strain.diagonal(w)
-        ridge = shares(damping, self.diagonal, parts.data_diagonal) * self.diagonal
-        # An unknown that nothing depends on stays where it is.
-        self.ridge = torch.where(self.diagonal > 0, ridge, 1.0)
+        rounding = ROUNDING * torch.finfo(w.dtype).eps
+        self.ridge = ridge(self.diagonal, damping, parts.data_diagonal.amax(1), rounding)
         self.n_coef = kan.grid_size + kan.k
         band = torch.nn.functional.pad(parts.data_band, (0, 2))
         edges = torch.tensor([a.n_outputs * a.n_inputs for a in kan.layers], device=w.device)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.strain.compiled import CompiledStrain, compiled_energy
 from kansweep.solvers.gauss_newton.strain.contract import Strain
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 
@@ -13,8 +14,6 @@ from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 def strain_of(kan: KAN, half: Tensor) -> Strain:
     """Of a normalised KAN with the derivatives of its grids' half-widths (R, P, H)."""
     if half.device.type == "cpu":
-        from kansweep.solvers.gauss_newton.strain.compiled import CompiledStrain
-
         return CompiledStrain(kan, half)
     return TensorStrain(kan, half)
 
@@ -22,7 +21,5 @@ def strain_of(kan: KAN, half: Tensor) -> Strain:
 def energy(kan: KAN) -> Tensor:
     """Squared rows summed by layer and kind, (R, L, 3)."""
     if kan.layers[0].coef.device.type == "cpu":
-        from kansweep.solvers.gauss_newton.strain import compiled
-
-        return compiled.energy(kan)
+        return compiled_energy(kan)
     return penalty.energy(kan)

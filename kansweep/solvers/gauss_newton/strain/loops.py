@@ -7,8 +7,7 @@ differences. Sums are in float64 whatever comes in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from kansweep.networks.compiling import loop
 
 Array = NDArray[Any]  # of floats
 Index = NDArray[np.int64]
-LoopT = TypeVar("LoopT", bound=Callable[..., Any])
 
 
 class Layout(NamedTuple):
@@ -25,7 +23,7 @@ class Layout(NamedTuple):
 
     edge: Index  # (E,), each edge's first coefficient among all parameters
     row: Index  # (E, 3), its first row of each kind
-    count: Index  # (3,), how many those are
+    rows: Index  # (3,), how many those are
     layer: Index  # (E,)
     node: Index  # (E,), the hidden node that it leads to, H for those of the last layer
     own: Index  # (every node, 3): its first coefficient, its edges, and 1 if its range follows
@@ -37,7 +35,7 @@ class Layout(NamedTuple):
 @loop
 def _edge_rows(c: Array, layout: Layout, table: Array, e: int, work: Array, out: Array) -> None:
     """The rows of one edge with coefficients c (K,), rough, curved, straight: out (rows,)."""
-    n_coef, rough = c.shape[0], layout.count[0]
+    n_coef, rough = c.shape[0], layout.rows[0]
     if table.shape[0]:
         for j in range(rough):
             total = 0.0
@@ -60,7 +58,7 @@ def _edge_rows(c: Array, layout: Layout, table: Array, e: int, work: Array, out:
 @loop
 def _edge_pull(u: Array, layout: Layout, table: Array, e: int, work: Array, out: Array) -> None:
     """Its transpose, rows (rows,) -> added to coefficients out (K,)."""
-    n_coef, rough = out.shape[0], layout.count[0]
+    n_coef, rough = out.shape[0], layout.rows[0]
     if table.shape[0]:
         for j in range(rough):
             for a in range(layout.order + 1):
@@ -83,7 +81,7 @@ def _gathered(rows: Array, layout: Layout, e: int, out: Array) -> None:
     """One edge's rows of all, (S,) -> out (rows,)."""
     first = 0
     for kind in range(3):
-        at, count = layout.row[e, kind], layout.count[kind]
+        at, count = layout.row[e, kind], layout.rows[kind]
         out[first : first + count] = rows[at : at + count]
         first += count
 
@@ -93,7 +91,7 @@ def _spread(own: Array, layout: Layout, e: int, out: Array) -> None:
     """The inverse: an edge's rows to their places among all."""
     first = 0
     for kind in range(3):
-        at, count = layout.row[e, kind], layout.count[kind]
+        at, count = layout.row[e, kind], layout.rows[kind]
         out[at : at + count] = own[first : first + count]
         first += count
 
@@ -101,15 +99,15 @@ def _spread(own: Array, layout: Layout, e: int, out: Array) -> None:
 @loop
 def _spaces(layout: Layout) -> tuple[Array, Array, Array]:
     """Room for what one edge needs: its coefficients with what surrounds them, and rows twice."""
-    rows = layout.count.sum()
+    rows = layout.rows.sum()
     return np.empty(layout.free.shape[1] + layout.order), np.empty(rows), np.empty(rows)
 
 
 @loop
-def rows(theta: Array, layout: Layout, table: Array) -> Array:
+def rows_of(theta: Array, layout: Layout, table: Array) -> Array:
     """C theta, (R, P) -> (R, S)."""
     n_coef = layout.free.shape[1]
-    out = np.empty((theta.shape[0], layout.edge.shape[0] * layout.count.sum()), theta.dtype)
+    out = np.empty((theta.shape[0], layout.edge.shape[0] * layout.rows.sum()), theta.dtype)
     work, own, _ = _spaces(layout)
     for r in range(theta.shape[0]):
         for edge in range(layout.edge.shape[0]):
@@ -120,7 +118,7 @@ def rows(theta: Array, layout: Layout, table: Array) -> Array:
 
 
 @loop
-def energy(theta: Array, layout: Layout, table: Array, layers: int) -> Array:
+def energy_of(theta: Array, layout: Layout, table: Array, layers: int) -> Array:
     """Squares of C theta summed by layer and kind, (R, P) -> (R, L, 3)."""
     n_coef = layout.free.shape[1]
     out = np.zeros((theta.shape[0], layers, 3), theta.dtype)
@@ -138,12 +136,12 @@ def _add_by_kind(own: Array, layout: Layout, out: Array) -> None:
     """An edge's rows summed by kind, added to out (3,)."""
     first = 0
     for kind in range(3):
-        out[kind] += own[first : first + layout.count[kind]].sum()
-        first += layout.count[kind]
+        out[kind] += own[first : first + layout.rows[kind]].sum()
+        first += layout.rows[kind]
 
 
 @loop
-def change(d: Array, strain: Array, half: Array, layout: Layout, table: Array) -> Array:
+def changed(d: Array, strain: Array, half: Array, layout: Layout, table: Array) -> Array:
     """B d = C d - e half^T d, (R, P) -> (R, S), with half (R, P, H)."""
     out = np.empty(strain.shape, d.dtype)
     n_coef, nodes = layout.free.shape[1], half.shape[2]
@@ -161,7 +159,7 @@ def change(d: Array, strain: Array, half: Array, layout: Layout, table: Array) -
 
 
 @loop
-def pull(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table: Array) -> Array:
+def pulled(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table: Array) -> Array:
     """B^T W u, (R, S) -> (R, P), with weights (R, L, 3)."""
     out = np.zeros(half.shape[:2], u.dtype)
     n_coef, nodes = layout.free.shape[1], half.shape[2]
@@ -171,7 +169,7 @@ def pull(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table: 
         for edge in range(layout.edge.shape[0]):
             first = layout.edge[edge]
             _gathered(u[r], layout, edge, own)
-            _weigh(own, w[r, layout.layer[edge]], layout.count)
+            _weigh(own, w[r, layout.layer[edge]], layout.rows)
             _gathered(strain[r], layout, edge, e)
             moved[layout.node[edge]] += (e * own).sum()
             _edge_pull(own, layout, table[r], edge, work, out[r, first : first + n_coef])
@@ -182,7 +180,7 @@ def pull(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table: 
 
 @loop
 def _weigh(own: Array, w: Array, count: Index) -> None:
-    """An edge's rows times the weights (3,) of their kinds."""
+    """An edge's rows times the weights (3,) of their kinds, (3,) how many those are."""
     first = 0
     for kind in range(3):
         own[first : first + count[kind]] *= w[kind]
@@ -190,7 +188,7 @@ def _weigh(own: Array, w: Array, count: Index) -> None:
 
 
 @loop
-def add(
+def add_square(
     matrix: Array, w: Array, chosen: Index, strain: Array, half: Array, layout: Layout,
     table: Array, band: Array,
 ) -> None:  # fmt: skip
@@ -234,7 +232,7 @@ def _add_nodes(
             first = layout.edge[edge]
             _gathered(strain, layout, edge, e)
             own[:] = e
-            _weigh(own, w[layout.layer[edge]], layout.count)
+            _weigh(own, w[layout.layer[edge]], layout.rows)
             s += (own * e).sum()
             _edge_pull(own, layout, table, edge, work, q[first : first + n_coef])
         q = moved * (s / 2) - q
@@ -246,7 +244,7 @@ def _add_nodes(
 
 
 @loop
-def hold(matrix: Array, scale: Array, theta: Array, layout: Layout) -> None:
+def hold_idle(matrix: Array, scale: Array, theta: Array, layout: Layout) -> None:
     """Scale (R,) times the square of every idle direction, of unit length, to the lower triangles:
     a constant that moves between a node's edges, and the constant and the scale of all that leads
     to a node whose range follows."""
@@ -270,7 +268,7 @@ def hold(matrix: Array, scale: Array, theta: Array, layout: Layout) -> None:
 
 
 @loop
-def trace(
+def traces(
     inverse: Array, solved: Array, chosen: Index, strain: Array, half: Array, layout: Layout,
     table: Array, band: Array, layers: int,
 ) -> Array:  # fmt: skip

@@ -66,7 +66,8 @@ class TensorStrain:
         layers = len(self.kan.layers)
         total = terms.new_zeros(len(terms), layers * penalty.KINDS)
         total = total.index_add_(1, group, terms).unflatten(1, (layers, penalty.KINDS))
-        return total.index_add_(1, self._node_layer, nodes)
+        traces: Tensor = total.index_add_(1, self._node_layer, nodes)
+        return traces
 
     def idle_directions(self) -> Tensor:
         """The directions that ``hold`` holds, of unit length, (R, P, .)."""
