@@ -61,7 +61,7 @@ def _left(random: Tensor, free: Tensor) -> Tensor:
     else:
         hat = torch.linalg.solve_triangular(factor, random, upper=True, left=False)
         left = 1 - hat.square().sum(2)
-    return left - span.square().sum(2)
+    return torch.sub(left, span.square().sum(2))
 
 
 def _effects(lin: Linearised, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,29 +89,25 @@ def _dense(lin: Linearised) -> Tensor:
 
 def _deviations(kan: KAN, precision: Tensor) -> Tensor:
     """theta by rows of unit deviation at precisions (R, L, 3), constants left out: (R, P, S)."""
-    ranks, blocks = penalty.ranks(kan), []
-    for index, layer in enumerate(kan.layers):
+    ranks = torch.tensor(penalty.ranks(kan), device=precision.device).view(-1, penalty.KINDS)
+    blocks: list[Tensor] = []
+    for layer, own, rows in zip(kan.layers, precision.unbind(1), ranks, strict=True):
         edges = layer.n_outputs * layer.n_inputs
-        counts = [
-            rank // edges for rank in ranks[penalty.KINDS * index : penalty.KINDS * (index + 1)]
-        ]
-        scale = precision[:, index].clamp(min=LEAST).rsqrt()
-        scale = scale.repeat_interleave(torch.tensor(counts, device=scale.device), 1)
+        scale = own.clamp(min=LEAST).rsqrt().repeat_interleave(rows // edges, 1)
         by_edge = _inverse(layer, kan.k) * scale[:, None, None]
         blocks += by_edge.repeat(1, edges // by_edge.shape[1], 1, 1).unbind(1)
         if layer.base is not None:
-            blocks.append(scale.new_zeros(len(scale), edges, 0))
+            blocks.append(scale.new_zeros(len(scale), edges, 0))  # silu's weights are free
     return torch.stack([torch.block_diag(*parts) for parts in zip(*blocks, strict=True)])
 
 
 def _inverse(layer: Layer, k: int) -> Tensor:
     """An edge's coefficients, of mean 0, by the penalty's rows: (R, I, K, rows), or (1, 1, .) where
     all edges have the same."""
-    n_coef, many = layer.coef.shape[3], 1
-    breaks = None if layer.breaks is None else layer.breaks.double().flatten(0, 1)[:, None]
+    n_coef, many, breaks = layer.coef.shape[3], 1, layer.breaks
     if breaks is not None:
-        many = len(breaks)
-        breaks = breaks.repeat_interleave(n_coef, 0)
+        many = breaks.shape[:2].numel()
+        breaks = breaks.double().flatten(0, 1).repeat_interleave(n_coef, 0)[:, None]
     unit = torch.eye(n_coef, dtype=torch.float64, device=layer.coef.device).repeat(many, 1)
     end = torch.ones_like(unit[:, :1])
     edge = Layer(unit[:, None, None], -end, end, None, 0 * end, end, breaks)
