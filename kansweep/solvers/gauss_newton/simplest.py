@@ -51,7 +51,8 @@ def solved(
         kept = torch.ones_like(rest, dtype=torch.bool).index_fill(0, lost, False).nonzero()[:, 0]
         parts += [(rest[kept], _of(found, kept)), (rest[lost], instead)]
     if settled.numel():
-        found, _ = _fitted(fit, net[settled], problem[settled], _among(observe, settled))
+        known = None if memory is None else memory[settled]
+        found, _ = _fitted(fit, net[settled], problem[settled], known, _among(observe, settled))
         parts.append((settled, found))
     return _joined(parts)
 
@@ -75,7 +76,7 @@ def _lost(
     if at.numel() == 0:
         return at, _of(outcome, at)
     own, part = _of(outcome, at), problem[at]
-    found, error = _fitted(fit, own.net, part, None)
+    found, error = _fitted(fit, own.net, part, None, None)
     theirs = leave_one_out.errors(own.net, part, Memory.of(own.memory).weight)
     lost = (~_better(theirs, error)).nonzero()[:, 0]
     return at[lost], _of(replace(found, steps=own.steps), lost)
@@ -89,21 +90,23 @@ def _better(error: Tensor, other: Tensor) -> Tensor:
 
 
 def _fitted(
-    fit: Solve, net: KAN, problem: Problem, observe: Observe | None
+    fit: Solve, net: KAN, problem: Problem, memory: Memory | None, observe: Observe | None
 ) -> tuple[Outcome[KAN], Tensor]:
     """The simplest KANs in the shape of a network and their leave-one-out errors, (R, n)."""
     flat = contained.blank(net)
     line, error = contained.linear(flat, problem)
     one = torch.zeros_like(error[:, 0])
+    weight = (one + torch.inf)[:, None, None].repeat(1, len(net.layers), penalty.KINDS)
     found = Outcome(line, (0,) * len(one), (StopReason.CONVERGED,) * len(one), one, one[:, None])
     if len(net.layers) > 1:  # else it is an additive model itself
-        found = fit(flat, problem, None, observe)
-        theirs = leave_one_out.errors(found.net, problem, Memory.of(found.memory).weight)
+        found = fit(flat, problem, None if memory is None else memory.of_first_layer, observe)
+        own = Memory.of(found.memory).weight
+        theirs = leave_one_out.errors(found.net, problem, own)
         bent = _better(theirs, error)
         line, error = where(bent, found.net, line), torch.where(bent[:, None], theirs, error)
+        weight[:, :1] = torch.where(bent[:, None, None], own.to(weight), weight[:, :1])
     whole = contained.within(line, net, problem)
-    infinite = (one + torch.inf)[:, None, None].repeat(1, len(net.layers), penalty.KINDS)
-    left = Memory(infinite, training_error(whole, problem).sqrt(), one + net.grid_size)
+    left = Memory(weight, training_error(whole, problem).sqrt(), one + net.grid_size)
     return replace(found, net=whole, memory=left.numbers), error
 
 

@@ -23,7 +23,7 @@ STIFF = (1.0, 1.0, 0.1)  # of the three kinds of rows, on outputs of unit varian
 class Memory:
     """What a grid leaves to the next one, NaN in replicas of which nothing is known."""
 
-    weight: Tensor  # (R, L, 3), infinite where the data ask for no network (``simplest``)
+    weight: Tensor  # (R, L, 3), infinite behind what is simple (``simplest``)
     error: Tensor  # (R,), training RMSE as a share of the outputs' spread
     grid_size: Tensor  # (R,)
 
@@ -38,7 +38,13 @@ class Memory:
     @property
     def simple(self) -> Tensor:
         """Which replicas were left to the simplest KANs, (R,) of bool (``simplest``)."""
-        return self.weight.isinf().flatten(1).all(1)
+        return self.weight[:, -1].isinf().all(1)
+
+    @property
+    def of_first_layer(self) -> Memory:
+        """What an additive model is to know, nothing where all was linear."""
+        weight = self.weight[:, :1]
+        return replace(self, weight=torch.where(weight.isinf(), torch.nan, weight))
 
     @property
     def numbers(self) -> Tensor:
