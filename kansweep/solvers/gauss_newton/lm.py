@@ -12,7 +12,7 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Observe, Outcome, Problem, training_error
-from kansweep.solvers.gauss_newton import basins, placing, race, spectral, start, weights
+from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
@@ -71,6 +71,14 @@ class LM:
     ) -> Outcome[KAN]:
         """Train from ``net``. What is remembered is a ``Memory``."""
         last = None if memory is None else Memory.of(memory)
+        if self.settings.penalty is not None:
+            return self._searched(net, problem, last, observe)
+        return simplest.solved(self._searched, self._solved, net, problem, last, observe)
+
+    def _searched(
+        self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
+    ) -> Outcome[KAN]:
+        """The network trained, on trial of other starts and judged where points are enough."""
         net = self._spaced(net, problem, last)
         outcome = self._solved(net, problem, last, observe)
         if last is not None and len(net.layers) > 2:
