@@ -11,16 +11,14 @@ What no row restrains, constants and all that leads to silu, is free.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from kansweep.networks.kan import KAN, Layer
+from kansweep.networks.points.tensor import TensorData, TensorPoints
 from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import penalty
-from kansweep.solvers.gauss_newton.linearised import Linearised, linearise
-from kansweep.solvers.gauss_newton.objective import evaluate, scaled_output
+from kansweep.solvers.gauss_newton.objective import scaled_output
 
 LEAST = 1e-14  # a weight that is as good as none
 DEPENDENT = 1e-10  # share of the largest direction below which there is none
@@ -36,9 +34,8 @@ def errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
 
 def _errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
     spread = output_spread(problem.y)
-    problem = replace(problem, y=problem.y / spread[:, None])
-    point = evaluate(scaled_output(kan, 1 / spread), problem)
-    lin = linearise(point.kan, point.activations, point.residual)
+    points = TensorPoints(problem.x, problem.y / spread[:, None])
+    lin = points.settled(scaled_output(kan, 1 / spread)).data()
     left = _left(*_effects(lin, w.double())).unflatten(1, lin.residual.shape[1:])
     tiny = torch.finfo(left.dtype).eps ** 2
     squares: Tensor = (lin.residual / left.clamp(min=tiny)).square().sum(1)
@@ -64,7 +61,7 @@ def _left(random: Tensor, free: Tensor) -> Tensor:
     return torch.sub(left, span.square().sum(2))
 
 
-def _effects(lin: Linearised, w: Tensor) -> tuple[Tensor, Tensor]:
+def _effects(lin: TensorData, w: Tensor) -> tuple[Tensor, Tensor]:
     """How the penalty's rows in their deviations, and what is free, move the N = M n values of
     the outputs: (R, N, S) and (R, N, .)."""
     rows, (n_outputs, n_points) = _dense(lin), lin.residual.shape[1:]
@@ -78,7 +75,7 @@ def _effects(lin: Linearised, w: Tensor) -> tuple[Tensor, Tensor]:
     return rows @ to_theta, torch.cat(free, 2)
 
 
-def _dense(lin: Linearised) -> Tensor:
+def _dense(lin: TensorData) -> Tensor:
     """J in float64, (R, M n, P)."""
     values, columns = lin.rows.values.double(), lin.rows.columns
     rows = values.new_zeros(*values.shape[:2], lin.kan.n_params, values.shape[3])
