@@ -99,7 +99,7 @@ def descend(
     problem: Problem,
     limits: Limits,
     weight: Weight,
-    damping: float,
+    damping: float | Tensor,
     observe: Observe | None = None,
 ) -> Outcome[KAN]:
     """Minimise mean squared error / variance + w energy until every replica is done.
@@ -127,7 +127,7 @@ def descend(
     return _in_order(ended)
 
 
-def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float) -> Search:
+def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) -> Search:
     spread = output_spread(problem.y)
     problem = replace(problem, y=problem.y / spread[:, None])
     kan = scaled_output(kan, 1 / spread)

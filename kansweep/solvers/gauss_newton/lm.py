@@ -14,10 +14,15 @@ from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Observe, Outcome, Problem, training_error
 from kansweep.solvers.gauss_newton import basins, placing, race, spectral, start, weights
 from kansweep.solvers.gauss_newton.descent import Limits, descend
+from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
 
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
+# Several nodes leave directions that no coarser grid told apart. Their curvature is of the size of
+# the misfit, and so is the damping with which such networks begin (Fan and Yuan, Computing 74,
+# 2005); the way along them is long and takes this share of the tolerance.
+VALLEY = 0.3
 ROUGHLY = 1e-2  # tolerance of a cold start
 COARSE = 6  # the grid on which inner functions follow from rough gradients
 # Of the theory's order, by which errors fall in the right basin, and by which they do not move.
@@ -80,6 +85,8 @@ class LM:
         doubtful = ~self._falls(outcome, problem, last, ORDER)
         if net.spacing != "uniform":  # placing knots lowers the error in a wrong basin too
             doubtful |= Memory.of(outcome.memory).error > _small(net)
+        if not _one_node(net) and self.settings.penalty is None:
+            outcome = self._loosened(outcome, doubtful.nonzero()[:, 0], problem, observe)
         if last is not None and _one_node(net) and self.settings.start == "auto":
             lost = doubtful.nonzero()[:, 0]
             if lost.numel():
@@ -98,6 +105,25 @@ class LM:
         again = self._solved(net[left], problem[left], None, observe, soften=False)
         return _replaced(outcome, left, again)
 
+    def _loosened(
+        self, outcome: Outcome[KAN], at: Tensor, problem: Problem, observe: Observe | None
+    ) -> Outcome[KAN]:
+        """The outcome with those of the replicas ``at`` (r,) trained at the weights of data without
+        noise that fit by far better than their parameters alone explain.
+
+        Layers make up for each other: where one has become stiff, the others bend in its place,
+        what cannot be bent away passes for noise, and so the weight stays.
+        """
+        if at.numel() == 0:
+            return outcome
+        net, part = outcome.net[at], problem[at]
+        loose = Weight.fixed(weights.unit(net, None))
+        again = self._descended(net, part, loose, observe)
+        spare = 1 - net.n_params / (part.x.shape[1] * part.y.shape[2])
+        error = Memory.of(outcome.memory).error[at]
+        better = (Memory.of(again.memory).error < basins.BY_FAR * spare * error).nonzero()[:, 0]
+        return _replaced(outcome, at[better], _chosen(again, better)) if better.numel() else outcome
+
     def _solved(
         self,
         net: KAN,
@@ -110,8 +136,19 @@ class LM:
         weight = weights.begun(net, problem, self.settings.penalty, memory)
         if soften and len(net.layers) > 2:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
+        return self._descended(net, problem, weight, observe)
+
+    def _descended(
+        self, net: KAN, problem: Problem, weight: Weight, observe: Observe | None
+    ) -> Outcome[KAN]:
+        """Trained to the end, with what is to be remembered."""
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
-        outcome = descend(net, problem, limits, weight, WARM_DAMPING, observe)
+        damping = training_error(net, problem).clamp(max=WARM_DAMPING)
+        if _one_node(net):
+            damping = torch.full_like(damping, WARM_DAMPING)
+        else:
+            limits = replace(limits, tolerance=VALLEY * limits.tolerance)
+        outcome = descend(net, problem, limits, weight, damping, observe)
         error = training_error(outcome.net, problem).sqrt()
         weight_of_layer = outcome.memory.view(weight.value.shape)
         left = Memory(weight_of_layer, error, torch.full_like(error, net.grid_size))
@@ -253,6 +290,18 @@ def _better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
     lost, place = race.spread_out(chosen, net.n_replicas)
     lost[chosen] = better
     return where(lost, rival[place], net)
+
+
+def _chosen(outcome: Outcome[KAN], at: Tensor) -> Outcome[KAN]:
+    """The outcome of the replicas ``at`` (r,) alone."""
+    rows = at.tolist()
+    return Outcome(
+        outcome.net[at],
+        tuple(outcome.steps[r] for r in rows),
+        tuple(outcome.stop_reason[r] for r in rows),
+        outcome.grad_norm[at],
+        outcome.memory[at],
+    )
 
 
 def _replaced(outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN]) -> Outcome[KAN]:
