@@ -109,7 +109,7 @@ class LM:
         self, outcome: Outcome[KAN], at: Tensor, problem: Problem, observe: Observe | None
     ) -> Outcome[KAN]:
         """The outcome with those of the replicas ``at`` (r,) trained at the weights of data without
-        noise that fit by far better than their parameters alone explain.
+        noise that are better by far, by cross-validation with all their parameters counted.
 
         Layers make up for each other: where one has become stiff, the others bend in its place,
         what cannot be bent away passes for noise, and so the weight stays.
