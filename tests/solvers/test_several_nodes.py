@@ -49,6 +49,16 @@ def test_a_layer_that_reml_leaves_stiff_by_mistake_bends_again(monkeypatch):
     assert fine.error < coarse.error / 2**3
 
 
+def test_what_was_tried_in_vain_is_told_of_the_replica_that_tried_it():
+    """A wave without noise in one replica, noise in the other, which is trained twice."""
+    clean, noisy = two_waves(), two_waves(noise=0.05)
+    both = Problem(clean.x.repeat(2, 1, 1), torch.cat([clean.y, noisy.y]), clean.domain, (0, 1))
+    coarse, seen = LM().solve(near(both), both), []
+    fine = LM().solve(coarse.net.refined(2 * GRID), both, coarse.memory, observe=seen.append)
+    told = torch.cat([now.replicas for now in seen])
+    assert torch.bincount(told).tolist() == list(fine.steps)
+
+
 def test_noise_is_not_followed_for_that():
     _, fine = on_twice_the_grid(two_waves(noise=0.05), 1.0)
     assert (fine.weight[..., penalty.ROUGH] > 1e3 * penalty.weight(2 * GRID, 3)).all()

@@ -102,7 +102,7 @@ class LM:
         left = (Memory.of(outcome.memory).error > WORSE * before).nonzero()[:, 0]
         if left.numel() == 0:
             return outcome
-        again = self._solved(net[left], problem[left], None, observe, soften=False)
+        again = self._solved(net[left], problem[left], None, _seen(observe, left), soften=False)
         return _replaced(outcome, left, again)
 
     def _loosened(
@@ -118,11 +118,11 @@ class LM:
             return outcome
         net, part = outcome.net[at], problem[at]
         loose = Weight.fixed(weights.unit(net, None))
-        again = self._descended(net, part, loose, observe)
+        again = self._descended(net, part, loose, _seen(observe, at))
         spare = 1 - net.n_params / (part.x.shape[1] * part.y.shape[2])
         error = Memory.of(outcome.memory).error[at]
-        better = (Memory.of(again.memory).error < basins.BY_FAR * spare * error).nonzero()[:, 0]
-        return _replaced(outcome, at[better], _chosen(again, better)) if better.numel() else outcome
+        better = Memory.of(again.memory).error < basins.BY_FAR * spare * error
+        return _replaced(outcome, at, again, better)
 
     def _solved(
         self,
@@ -182,8 +182,9 @@ class LM:
         found = training_error(best, part) != training_error(net[lost], part)
         if not bool(found.any()):
             return outcome
-        again = self._solved(best[found], whole[found.nonzero()[:, 0]], None, observe)
-        return _replaced(outcome, lost[found], again)
+        chosen = lost[found]
+        again = self._solved(best[found], problem[chosen], None, _seen(observe, chosen))
+        return _replaced(outcome, chosen, again)
 
     def _judged(
         self, outcome: Outcome[KAN], problem: Problem, memory: Memory | None, doubtful: Tensor
@@ -292,25 +293,26 @@ def _better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
     return where(lost, rival[place], net)
 
 
-def _chosen(outcome: Outcome[KAN], at: Tensor) -> Outcome[KAN]:
-    """The outcome of the replicas ``at`` (r,) alone."""
-    rows = at.tolist()
-    return Outcome(
-        outcome.net[at],
-        tuple(outcome.steps[r] for r in rows),
-        tuple(outcome.stop_reason[r] for r in rows),
-        outcome.grad_norm[at],
-        outcome.memory[at],
-    )
+def _seen(observe: Observe | None, at: Tensor) -> Observe | None:
+    """What to tell of the replicas ``at`` (r,) alone, which count from 0 while they are trained."""
+    if observe is None:
+        return None
+    return lambda now: observe(replace(now, replicas=at[now.replicas]))
 
 
-def _replaced(outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN]) -> Outcome[KAN]:
-    """The outcome with the replicas ``at`` (r,) taken from another of r replicas."""
+def _replaced(
+    outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN], better: Tensor | None = None
+) -> Outcome[KAN]:
+    """The outcome with the replicas ``at`` (r,) taken from another of r replicas, those that are
+    better (r,), if that is said; its steps count in any case."""
     steps, reasons = list(outcome.steps), list(outcome.stop_reason)
     for row, r in enumerate(at.tolist()):
         steps[r] += other.steps[row]
-        reasons[r] = other.stop_reason[row]
+        if better is None or better[row]:
+            reasons[r] = other.stop_reason[row]
     mask, place = race.spread_out(at, len(steps))
+    if better is not None:
+        mask[at] = better
     return Outcome(
         where(mask, other.net[place], outcome.net),
         tuple(steps),
