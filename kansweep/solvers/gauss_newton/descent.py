@@ -102,7 +102,7 @@ def descend(
     problem: Problem,
     limits: Limits,
     weight: Weight,
-    damping: float,
+    damping: float | Tensor,
     observe: Observe | None = None,
 ) -> Outcome[KAN]:
     """Minimise mean squared error / variance + w energy until every replica is done.
@@ -130,7 +130,7 @@ def descend(
     return _in_order(ended)
 
 
-def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float) -> Search:
+def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) -> Search:
     spread = output_spread(problem.y)
     points = points_of(problem.x, problem.y / spread[:, None])
     kan = scaled_output(kan, 1 / spread)
