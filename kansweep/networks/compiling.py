@@ -36,10 +36,10 @@ def available() -> bool:
 
 
 def loop(function: LoopT) -> LoopT:
-    """The function compiled when it is first called, or as an earlier process left it.
-
-    To be used where numba is ``available``.
-    """
+    """The function compiled when it is first called, or as an earlier process left it; the function
+    itself where numba is not ``available``."""
+    if not available():
+        return function
     njit: Any = import_module("numba").njit
     try:
         compiled: LoopT = njit(cache=True, nogil=True, error_model="numpy")(function)

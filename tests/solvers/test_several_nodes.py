@@ -8,9 +8,10 @@ import torch
 from nets import points
 
 from kansweep.networks.kan import KAN, Shape
-from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty, reml, start
 from kansweep.solvers.gauss_newton.lm import LM, WARM_DAMPING
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.weights import Memory
 
 GRID = 6

@@ -15,11 +15,10 @@ from trainings import additive, fresh_rmse, trained
 
 from kansweep.networks.kan import KAN, edges
 from kansweep.networks.points import points_of
-from kansweep.solvers.contract import training_error
 from kansweep.solvers.gauss_newton import descent, penalty, systems
 from kansweep.solvers.gauss_newton.linearised import Linearised
 from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.solvers.gauss_newton.objective import Point
+from kansweep.solvers.gauss_newton.objective import Point, training_error
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 from kansweep.solvers.gauss_newton.systems import Direct, Iterative
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numba
 import numpy as np
-from numba import njit
 
 from kansweep.networks.compiled.layout import Floats, Ints, Net
 from kansweep.networks.compiling import loop
 
 _1, _2, _3 = np.uint64(1), np.uint64(2), np.uint64(3)
 
-inlined = njit(nogil=True, error_model="numpy", forceinline=True)
+# Four additions of neighbours become one of a vector.
+_options: Any = numba.config
+_options.SLP_VECTORIZE = 1
+
+inlined = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 @inlined
@@ -29,16 +35,30 @@ def add4(out: Floats, at: int, a: float, values: Floats, first: int) -> None:
 @inlined
 def dot4(a: Floats, at: int, b: Floats, first: int) -> float:
     i, j = np.uint64(at), np.uint64(first)
-    low = a[i] * b[j] + a[i + _1] * b[j + _1]
-    return low + (a[i + _2] * b[j + _2] + a[i + _3] * b[j + _3])
+    low: float = a[i] * b[j] + a[i + _1] * b[j + _1]
+    high: float = a[i + _2] * b[j + _2] + a[i + _3] * b[j + _3]
+    return low + high
 
 
-# W is a constant of each loop: with a variable stride the compiler takes to gathering.
+@inlined
+def dots(a: Floats, b: Floats) -> float:
+    """The product of two long vectors, in four sums that do not wait for each other."""
+    s0 = s1 = s2 = s3 = 0.0
+    fours = a.size - a.size % 4
+    for p in range(0, fours, 4):
+        s0 += a[p] * b[p]
+        s1 += a[p + 1] * b[p + 1]
+        s2 += a[p + 2] * b[p + 2]
+        s3 += a[p + 3] * b[p + 3]
+    for p in range(fours, a.size):
+        s0 += a[p] * b[p]
+    return (s0 + s1) + (s2 + s3)
 
 
 @inlined
 def add_dots(total: Floats, a: Floats, at: int, interval: Ints, b: Floats, w: int) -> None:
-    """total[p] += the product of a from at + interval[p] on with b[p], (points, W) flattened."""
+    """total[p] += the product of a from at + interval[p] on with b[p], (points, W) flattened. W is
+    a constant of each loop: with a variable stride the compiler takes to gathering."""
     if w == 4:
         for p in range(total.size):
             total[p] += dot4(a, at + interval[p], b, 4 * p)
@@ -46,19 +66,6 @@ def add_dots(total: Floats, a: Floats, at: int, interval: Ints, b: Floats, w: in
         for p in range(total.size):
             i = at + interval[p]
             total[p] += dot4(a, i, b, 8 * p) + dot4(a, i + 4, b, 8 * p + 4)
-
-
-@inlined
-def add_runs(out: Floats, at: int, interval: Ints, a: Floats, b: Floats, w: int) -> None:
-    """out from at + interval[p] on += a[p] b[p], (points, W) flattened."""
-    if w == 4:
-        for p in range(interval.size):
-            add4(out, at + interval[p], a[p], b, 4 * p)
-    else:
-        for p in range(interval.size):
-            i = at + interval[p]
-            add4(out, i, a[p], b, 8 * p)
-            add4(out, i + 4, a[p], b, 8 * p + 4)
 
 
 @inlined

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import add_dots
+from kansweep.networks.compiled.basis import add_dots, dots
 from kansweep.networks.compiled.forward import extended
 from kansweep.networks.compiled.layout import Floats, Net
 from kansweep.networks.compiled.rows import add_bands, add_gram, add_pull, block_size
@@ -97,10 +97,7 @@ def _accumulate(
 def _add_core(core: Floats, sides: Floats) -> None:
     for c in range(sides.shape[0]):
         for d in range(c + 1):
-            total = 0.0
-            for p in range(sides.shape[1]):
-                total += sides[c, p] * sides[d, p]
-            core[c, d] += total
+            core[c, d] += dots(sides[c], sides[d])
             core[d, c] = core[c, d]
 
 

@@ -7,7 +7,7 @@ values are (J, points * W) and columns (J, points), the place of each run's firs
 
 from __future__ import annotations
 
-from kansweep.networks.compiled.basis import add4, add_runs, inlined
+from kansweep.networks.compiled.basis import add4
 from kansweep.networks.compiled.layout import Floats, Ints
 from kansweep.networks.compiling import loop
 
@@ -21,46 +21,45 @@ def block_size(runs: int, w: int) -> int:
 
 @loop
 def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
-    """Add rows^T rows to the lower triangle of gram (P * P + 8,), pair of runs by pair: the part
-    of the matrix that a pair reaches stays in a cache, and what lies beyond a run is zero."""
+    """Add rows^T rows to the lower triangle of gram (P * P + 8,); what lies beyond a run is zero.
+
+    A run's rows of the matrix are few, so runs are the outer loop. Points come next, and the other
+    runs last: what is added in succession never overlaps, so that no sum waits for another.
+    """
+    flat, places = values.reshape(values.size), columns.reshape(columns.size)
+    points = columns.shape[1]
     for j in range(columns.shape[0]):
-        for other in range(j + 1):
-            pair = values[j], columns[j], values[other], columns[other]
-            if w == 4:
-                _add_pair4(gram, size, pair, lengths[j])
-            else:
-                _add_pair8(gram, size, pair, lengths[j])
-
-
-@inlined
-def _add_pair4(
-    gram: Floats, size: int, pair: tuple[Floats, Ints, Floats, Ints], length: int
-) -> None:
-    own, row, other, column = pair
-    for p in range(row.size):
-        at = row[p] * size + column[p]
-        for s in range(length):
-            add4(gram, at + s * size, own[4 * p + s], other, 4 * p)
-
-
-@inlined
-def _add_pair8(
-    gram: Floats, size: int, pair: tuple[Floats, Ints, Floats, Ints], length: int
-) -> None:
-    own, row, other, column = pair
-    for p in range(row.size):
-        at = row[p] * size + column[p]
-        for s in range(length):
-            add4(gram, at + s * size, own[8 * p + s], other, 8 * p)
-            add4(gram, at + s * size + 4, own[8 * p + s], other, 8 * p + 4)
+        for p in range(points):
+            row, own = columns[j, p] * size, (j * points + p) * w
+            for s in range(lengths[j]):
+                a = flat[own + s]
+                if w == 4:
+                    for other in range(p, (j + 1) * points, points):
+                        add4(gram, row + places[other], a, flat, 4 * other)
+                else:
+                    for other in range(p, (j + 1) * points, points):
+                        at = row + places[other]
+                        add4(gram, at, a, flat, 8 * other)
+                        add4(gram, at + 4, a, flat, 8 * other + 4)
+                row += size
 
 
 @loop
 def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int) -> None:
-    """Add rows^T sides to pull (C, P + 8); sides are (C, points)."""
-    for c in range(sides.shape[0]):
-        for j in range(columns.shape[0]):
-            add_runs(pull[c], 0, columns[j], sides[c], values[j], w)
+    """Add rows^T sides to pull (C, P + 8); sides are (C, points). Runs are the inner loop, for they
+    do not overlap."""
+    out, points = pull.reshape(pull.size), columns.shape[1]
+    flat, places = values.reshape(values.size), columns.reshape(columns.size)
+    for p in range(points):
+        for c in range(sides.shape[0]):
+            row, a = c * pull.shape[1], sides[c, p]
+            if w == 4:
+                for at in range(p, places.size, points):
+                    add4(out, row + places[at], a, flat, 4 * at)
+            else:
+                for at in range(p, places.size, points):
+                    add4(out, row + places[at], a, flat, 8 * at)
+                    add4(out, row + places[at] + 4, a, flat, 8 * at + 4)
 
 
 @loop

@@ -169,13 +169,20 @@ def _step(search: Search, tolerance: float) -> Search:
     return replace(
         search,
         weight=weight,
-        point=trial if bool(better.all()) else trial.where(better, point),
+        point=_chosen(better, trial, point),
         damping=damping,
         rejections=rejections,
         fall=fall,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
         converged=(weight.is_final & little) | (objective < round_off),
     )
+
+
+def _chosen(mask: Tensor, trial: Point, point: Point) -> Point:
+    """Replica by replica, a trial point or the one before, which knows what was computed there."""
+    if bool(mask.all()):
+        return trial
+    return trial.where(mask, point) if bool(mask.any()) else point
 
 
 @loop

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kansweep.networks.compiling import loop
+from kansweep.solvers.gauss_newton.strain.loops import Array
+
 
 @dataclass(frozen=True)
 class Cholesky:
@@ -37,11 +40,11 @@ def cholesky(
 
     A matrix that is not positive definite even so is marked failed.
     """
-    diagonal = matrix.diagonal(dim1=1, dim2=2).clone()
-    raised = ridge(diagonal, damping, most, rounding)
-    matrix.diagonal(dim1=1, dim2=2).add_(raised)
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    before, raised = diagonal.clone(), ridge(diagonal, damping, most, rounding)
+    diagonal.add_(raised)
     lower, info = torch.linalg.cholesky_ex(matrix)
-    return Cholesky(lower, diagonal, raised, info > 0)
+    return Cholesky(lower, before, raised, info > 0)
 
 
 def ridge(
@@ -52,9 +55,25 @@ def ridge(
 
     An unknown that nothing depends on stays where it is.
     """
-    counted = diagonal if most is None else torch.minimum(diagonal, most[:, None])
-    raised = torch.as_tensor(damping).reshape(-1, 1) * counted + rounding * diagonal
+    shared = torch.as_tensor(damping, dtype=diagonal.dtype).to(diagonal.device).reshape(-1)
+    limit = torch.full_like(shared, torch.inf) if most is None else most
+    if diagonal.device.type == "cpu":
+        out = torch.empty(diagonal.shape, dtype=diagonal.dtype)
+        given = shared.numpy(), limit.contiguous().numpy(), diagonal.numpy()
+        _ridge(*given, rounding, out.numpy())
+        return out
+    raised = shared[:, None] * torch.minimum(diagonal, limit[:, None]) + rounding * diagonal
     return torch.where(diagonal > 0, raised, 1.0)
+
+
+@loop
+def _ridge(damping: Array, most: Array, diagonal: Array, rounding: float, out: Array) -> None:
+    """``ridge`` of diagonals (R, P), with damping (R,) or (1,)."""
+    for r in range(len(diagonal)):
+        share, limit = damping[r % len(damping)], most[r % len(most)]
+        for p in range(diagonal.shape[1]):
+            own = diagonal[r, p]
+            out[r, p] = share * min(own, limit) + rounding * own if own > 0.0 else 1.0
 
 
 def conjugate_gradients(

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
+from kansweep.networks.points import points_of
 from kansweep.networks.points.contract import Points, Settled
+from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.linearised import Linearised
 from kansweep.solvers.gauss_newton.projection import best_last_layer
@@ -82,6 +84,13 @@ def settle(kan: KAN, points: Points, w: Tensor, margin: tuple[Tensor, ...]) -> P
     """Hidden values onto their grids, the last layer to its optimum at weights w (R, L, 3)."""
     hidden = points.hidden(kan, margin)
     return Point.of(hidden.settled(best_last_layer(hidden, w[:, -1:])))
+
+
+def training_error(kan: KAN, problem: Problem) -> Tensor:
+    """``contract.training_error``, computed as the points' own form has it."""
+    spread = output_spread(problem.y)
+    points = points_of(problem.x, problem.y / spread[:, None])
+    return points.settled(scaled_output(kan, 1 / spread)).mse / problem.y.shape[2]
 
 
 def scaled_output(kan: KAN, factor: Tensor) -> KAN:

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.networks.kan import KAN, where
-from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem, training_error
+from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import contained, leave_one_out, penalty
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
 

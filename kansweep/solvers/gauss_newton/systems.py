@@ -120,8 +120,12 @@ class _Solved:
         self.diagonal = _joined([part.diagonal for part in parts]) / n
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
+        rhs = self.n * rhs[..., None]
+        if len(self.parts) == 1:
+            x, failed = self.parts[0].solve(rhs)
+            return x[..., 0], failed
         sizes = [part.failed.shape[0] for part in self.parts]
-        pairs = zip(self.parts, (self.n * rhs[..., None]).split(sizes), strict=True)
+        pairs = zip(self.parts, rhs.split(sizes), strict=True)
         solved = [part.solve(own) for part, own in pairs]
         return _joined([x for x, _ in solved])[..., 0], _joined([failed for _, failed in solved])
 

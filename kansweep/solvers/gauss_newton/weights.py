@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
-from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
 
 STIFF = (1.0, 1.0, 0.1)  # of the three kinds of rows, on outputs of unit variance

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from kansweep.networks.compiling import available
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
-from kansweep.solvers.gauss_newton.strain.compiled import CompiledStrain, compiled_energy
 from kansweep.solvers.gauss_newton.strain.contract import Strain
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 
 
 def strain_of(kan: KAN, half: Tensor) -> Strain:
     """Of a normalised KAN with the derivatives of its grids' half-widths (R, P, H)."""
-    if half.device.type == "cpu":
+    if half.device.type == "cpu" and available():
+        from kansweep.solvers.gauss_newton.strain.compiled import CompiledStrain
+
         return CompiledStrain(kan, half)
     return TensorStrain(kan, half)
 
 
 def energy(kan: KAN) -> Tensor:
     """Squared rows summed by layer and kind, (R, L, 3)."""
-    if kan.layers[0].coef.device.type == "cpu":
+    if kan.layers[0].coef.device.type == "cpu" and available():
+        from kansweep.solvers.gauss_newton.strain.compiled import compiled_energy
+
         return compiled_energy(kan)
     return penalty.energy(kan)
