@@ -8,11 +8,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
-from kansweep.config.commands import EdgesConfig, PlotConfig, ReportConfig, ShowConfig
+from kansweep.config.commands import (
+    EdgesConfig,
+    PlotConfig,
+    ReportConfig,
+    ShowConfig,
+    StoredSweep,
+    StoredSweeps,
+)
 from kansweep.config.loading import from_record
 from kansweep.config.overrides import overrides
 from kansweep.config.rules import ConfigError
@@ -27,8 +34,10 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
+AnySweeps = TypeVar("AnySweeps", bound=StoredSweeps)
 
-def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
+
+def _stored(job: StoredSweep) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
     from kansweep.data import sources
     from kansweep.sweep.outputs import latest
@@ -84,45 +93,52 @@ def plot(job: PlotConfig) -> int:
 def _study(job: PlotConfig) -> tuple[Store, Study]:
     from kansweep import study
 
-    store, plan, results = _results(job)
+    store, plan, results = results_of(job)
     _check_axis(job, results)
-    return store, study.of_one(results, job.plot.x, job.plot.margin, _targets(plan))
+    return store, study.of_one(results, job.plot.x, job.plot.margin, targets_of(plan))
 
 
 def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
     """The study of several sweeps, and the folder for what is drawn of them."""
     from kansweep import study
-    from kansweep.sweep.outputs import named
     from kansweep.sweep.store import Store
 
-    outputs, names = Path(job.outputs), job.names
-    if isinstance(names, str):
-        names = named(outputs, names)
-        if len(names) < 2:
-            raise ConfigError(
-                f"`names` must match two sweeps or more; {job.names} matches {len(names)} of"
-                f" {outputs}."
-            )
     sweeps: dict[str, DataFrame] = {}
-    targets: dict[str, dict[str, Target]] = {}
-    for name in names:
-        _, plan, sweeps[name] = _results(replace(job, name=name, names=None))
-        targets[name] = _targets(plan)
+    targets: dict[str, Mapping[str, Target]] = {}
+    for name, each in one_by_one(job).items():
+        _, plan, sweeps[name] = results_of(each)
+        targets[name] = targets_of(plan)
         _check_axis(job, sweeps[name])
     # No sweep's name has a `+`.
-    folder = "+".join(names)[:200] if names is job.names else re.sub(r"[*?]", "+", job.names)
-    of_all = study.of_several(sweeps, job.plot.x, job.plot.margin, targets)
-    return Store(outputs / folder), of_all
+    pattern = isinstance(job.names, str)
+    folder = re.sub(r"[*?]", "+", job.names) if pattern else "+".join(sweeps)[:200]
+    several = study.of_several(sweeps, job.plot.x, job.plot.margin, targets)
+    return Store(Path(job.outputs) / folder), several
 
 
-def _targets(plan: Plan) -> dict[str, Target]:
-    """What is known of what a sweep learns."""
+def targets_of(plan: Plan) -> Mapping[str, Target]:
+    """What is known of what a sweep learns, by what its rows call it."""
     from kansweep.data import sources
 
     return sources.known(from_record(plan.config_record).data)
 
 
-def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
+def one_by_one(job: AnySweeps) -> dict[str, AnySweeps]:
+    """The same of each sweep that ``names`` tells, by its name."""
+    from kansweep.sweep.outputs import named
+
+    names = job.names
+    if isinstance(names, str):
+        names = named(Path(job.outputs), names)
+        if len(names) < 2:
+            raise ConfigError(
+                f"`names` must match two sweeps or more; {job.names} matches {len(names)} of"
+                f" {job.outputs}."
+            )
+    return {name: replace(job, name=name, names=None) for name in names}
+
+
+def results_of(job: StoredSweep) -> tuple[Store, Plan, DataFrame]:
     """A sweep and its rows; refused where there are none."""
     store, plan = _stored(job)
     results = store.results(cell.key for cell in plan.cells)
@@ -185,9 +201,9 @@ def report(job: ReportConfig) -> int:
     from kansweep.report.contents import Report
     from kansweep.report.page import page
 
-    store, plan, results = _results(job)
+    store, plan, results = results_of(job)
     stored = from_record(plan.config_record)
-    of_sweep = study.of_one(results, targets=_targets(plan))
+    of_sweep = study.of_one(results, targets=targets_of(plan))
     made = Report(
         study=of_sweep,
         matrix=matrix.matrix(store.overview(plan)),

@@ -260,3 +260,9 @@ def read_results(path: Path) -> pd.DataFrame:
     file = Layout(path).results if path.is_dir() else path
     results: pd.DataFrame = pd.read_parquet(file)
     return results
+
+
+def read_laws(path: Path) -> pd.DataFrame:
+    """The rows of a ``laws.csv``, of whatever version."""
+    laws: pd.DataFrame = pd.read_csv(path)
+    return laws
