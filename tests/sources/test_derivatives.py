@@ -35,7 +35,7 @@ def by_sympy(text, x):
     first = [expression.diff(a) for a in symbols]
     second = [[part.diff(b) for b in symbols] for part in first]
     at = [
-        {symbol: sympy.Float(value, 30) for symbol, value in zip(symbols, row, strict=False)}
+        {symbol: sympy.Float(value, 30) for symbol, value in zip(symbols, row, strict=True)}
         for row in x
     ]
     return (
