@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
 from kansweep.networks.compiled.layout import Floats, Ints, Net
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inlined, loop
 
 _1, _2, _3 = np.uint64(1), np.uint64(2), np.uint64(3)
-
-# Four additions of neighbours become one of a vector.
-_options: Any = numba.config
-_options.SLP_VECTORIZE = 1
-
-inlined = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 @inlined
@@ -35,9 +26,8 @@ def add4(out: Floats, at: int, a: float, values: Floats, first: int) -> None:
 @inlined
 def dot4(a: Floats, at: int, b: Floats, first: int) -> float:
     i, j = np.uint64(at), np.uint64(first)
-    low: float = a[i] * b[j] + a[i + _1] * b[j + _1]
-    high: float = a[i + _2] * b[j + _2] + a[i + _3] * b[j + _3]
-    return low + high
+    low = a[i] * b[j] + a[i + _1] * b[j + _1]
+    return low + (a[i + _2] * b[j + _2] + a[i + _3] * b[j + _3])
 
 
 @inlined

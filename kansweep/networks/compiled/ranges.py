@@ -68,10 +68,11 @@ def _row(
     values, columns = np.zeros((count, w)), np.empty((count, 1), np.int32)
     lengths = np.empty(count, np.int64)
     block = activated(net, r, theta, gathered(x, hidden, point, point + 1))
-    back, moved = np.empty((net.width.sum(), 1)), np.zeros((net.width.sum(), 1))
+    back, moved = np.zeros((net.width.sum(), 1)), np.zeros((net.width.sum(), 1))
     backward(net, depth, output, block, back, moved)
     fill(net, depth, output, block, back, values, columns, lengths)
-    row[:] = 0.0
+    for j in range(row.size):
+        row[j] = 0.0
     for j in range(count):
         for s in range(lengths[j]):
             row[columns[j, 0] + s] += values[j, s]
