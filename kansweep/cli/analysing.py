@@ -8,15 +8,23 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
-from kansweep.config.commands import EdgesConfig, PlotConfig, ReportConfig, ShowConfig
+from kansweep.config.commands import (
+    EdgesConfig,
+    PlotConfig,
+    ReportConfig,
+    ShowConfig,
+    StoredSweep,
+    StoredSweeps,
+)
 from kansweep.config.loading import from_record
 from kansweep.config.overrides import overrides
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
+from kansweep.engines.imports import importing
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from matplotlib.figure import Figure
@@ -26,13 +34,16 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
+AnySweeps = TypeVar("AnySweeps", bound=StoredSweeps)
 
-def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
+
+def _stored(job: StoredSweep) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
-    from kansweep.data import sources
-    from kansweep.sweep.outputs import latest
-    from kansweep.sweep.plan import planned
-    from kansweep.sweep.store import Store
+    with importing():
+        from kansweep.data import sources
+        from kansweep.sweep.outputs import latest
+        from kansweep.sweep.plan import planned
+        from kansweep.sweep.store import Store
 
     outputs = Path(job.outputs)
     name = job.name or latest(outputs)
@@ -47,7 +58,8 @@ def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[
 def show(job: ShowConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep.report import matrix
+    with importing():
+        from kansweep.report import matrix
 
     at_work = len(store.marks.held())
     table = matrix.matrix(store.overview(plan))
@@ -59,9 +71,10 @@ def show(job: ShowConfig) -> int:
 
 
 def plot(job: PlotConfig) -> int:
-    from kansweep.figures import sets
-    from kansweep.laws import cells
-    from kansweep.report import terminal
+    with importing():
+        from kansweep.figures import sets
+        from kansweep.laws import cells
+        from kansweep.report import terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     if job.names is None:
@@ -83,7 +96,7 @@ def plot(job: PlotConfig) -> int:
 def _study(job: PlotConfig) -> tuple[Store, Study]:
     from kansweep import study
 
-    store, _, results = _results(job)
+    store, _, results = results_of(job)
     _check_axis(job, results)
     return store, study.of_one(results, job.plot.x, job.plot.margin)
 
@@ -91,26 +104,34 @@ def _study(job: PlotConfig) -> tuple[Store, Study]:
 def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
     """The study of several sweeps, and the folder for what is drawn of them."""
     from kansweep import study
-    from kansweep.sweep.outputs import named
     from kansweep.sweep.store import Store
 
-    outputs, names = Path(job.outputs), job.names
-    if isinstance(names, str):
-        names = named(outputs, names)
-        if len(names) < 2:
-            raise ConfigError(
-                f"`names` must match two sweeps or more; {job.names} matches {len(names)} of"
-                f" {outputs}."
-            )
-    sweeps = {name: _results(replace(job, name=name, names=None))[-1] for name in names}
+    sweeps = {name: results_of(each)[-1] for name, each in one_by_one(job).items()}
     for results in sweeps.values():
         _check_axis(job, results)
     # No sweep's name has a `+`.
-    folder = "+".join(names)[:200] if names is job.names else re.sub(r"[*?]", "+", job.names)
-    return Store(outputs / folder), study.of_several(sweeps, job.plot.x, job.plot.margin)
+    pattern = isinstance(job.names, str)
+    folder = re.sub(r"[*?]", "+", job.names) if pattern else "+".join(sweeps)[:200]
+    several = study.of_several(sweeps, job.plot.x, job.plot.margin)
+    return Store(Path(job.outputs) / folder), several
 
 
-def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
+def one_by_one(job: AnySweeps) -> dict[str, AnySweeps]:
+    """The same of each sweep that ``names`` tells, by its name."""
+    from kansweep.sweep.outputs import named
+
+    names = job.names
+    if isinstance(names, str):
+        names = named(Path(job.outputs), names)
+        if len(names) < 2:
+            raise ConfigError(
+                f"`names` must match two sweeps or more; {job.names} matches {len(names)} of"
+                f" {job.outputs}."
+            )
+    return {name: replace(job, name=name, names=None) for name in names}
+
+
+def results_of(job: StoredSweep) -> tuple[Store, Plan, DataFrame]:
     """A sweep and its rows; refused where there are none."""
     store, plan = _stored(job)
     results = store.results(cell.key for cell in plan.cells)
@@ -146,8 +167,9 @@ def _write_figures(
 def edges(job: EdgesConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep import notebook
-    from kansweep.trained import weights
+    with importing():
+        from kansweep import notebook
+        from kansweep.trained import weights
 
     results = store.results(cell.key for cell in plan.cells)
     try:
@@ -165,15 +187,16 @@ def edges(job: EdgesConfig) -> int:
 
 
 def report(job: ReportConfig) -> int:
-    from kansweep import study
-    from kansweep.data import sources
-    from kansweep.figures import sets
-    from kansweep.laws import joint
-    from kansweep.report import matrix
-    from kansweep.report.contents import Report
-    from kansweep.report.page import page
+    with importing():
+        from kansweep import study
+        from kansweep.data import sources
+        from kansweep.figures import sets
+        from kansweep.laws import joint
+        from kansweep.report import matrix
+        from kansweep.report.contents import Report
+        from kansweep.report.page import page
 
-    store, plan, results = _results(job)
+    store, plan, results = results_of(job)
     stored = from_record(plan.config_record)
     of_sweep = study.of_one(results)
     made = Report(

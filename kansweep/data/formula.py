@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from kansweep.config.rules import ConfigError, did_you_mean
+from kansweep.data.special import special
 
 Array = NDArray[np.float64]
 _Node = Callable[[Array], Any]  # (n, d) -> (n,) or a number
@@ -34,12 +34,12 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
         )
     },
     **{name: (1, getattr(np, f"arc{name[1:]}")) for name in ("asin", "acos", "atan")},
-    **{name: (1, getattr(special, name)) for name in ("erf", "gamma", "j0", "j1", "y0", "y1")},
+    **{name: (1, special(name)) for name in ("erf", "gamma", "j0", "j1", "y0", "y1")},
     "atan2": (2, np.arctan2),
     "hypot": (2, np.hypot),
     "max": (2, np.maximum),
     "min": (2, np.minimum),
-    **{name: (2, getattr(special, name)) for name in ("jv", "yv", "iv", "kv")},
+    **{name: (2, special(name)) for name in ("jv", "yv", "iv", "kv")},
 }
 _BINARY: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Add: np.add,

@@ -16,6 +16,7 @@ from kansweep import kinds
 from kansweep.laws import cells, fits, observations, orders, references
 from kansweep.laws.cells import AXES, DEFAULT, SPLITS, Curve, Rules
 from kansweep.laws.references import Reference
+from kansweep.laws.verdicts import INSUFFICIENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +85,15 @@ class Study:
 
     def behind(self, law: Series) -> DataFrame:
         """The cells that a law rests on; of one that is insufficient, those that count."""
-        fitted = law["verdict"] != "insufficient"
+        fitted = law["verdict"] != INSUFFICIENT
         curve = cells.of_curve(self.cells, law)
         behind: DataFrame = curve[curve["used" if fitted else "counts"].astype(bool)]
         return behind
 
     def orders_behind(self, law: Series) -> DataFrame:
         """The orders between the cells that a law rests on, from each to the next of them."""
-        both = orders.observed_orders(self.behind(law))
+        sizes = cells.of_sweep(self.cells, law)["size"]
+        both = orders.observed_orders(self.behind(law), sizes)
         of_split: DataFrame = both[both["split"] == law["split"]]
         return of_split
 
@@ -144,7 +146,7 @@ def study(
         ended=ended,
         curves=curves,
         cells=classified,
-        laws=fits.with_kinds(laws, classified),
+        laws=fits.completed(laws, classified),
         rules=rules,
         x=x or cells.axis(results),
     )

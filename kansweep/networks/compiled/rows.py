@@ -7,18 +7,19 @@ values are (J, points * W) and columns (J, points), the place of each run's firs
 
 from __future__ import annotations
 
-from kansweep.networks.compiled.basis import add4, compiled
+from kansweep.networks.compiled.basis import add4
 from kansweep.networks.compiled.layout import Floats, Ints
+from kansweep.networks.compiling import loop
 
 BLOCK, CACHED = 128, 16_384  # points at most; numbers that a block of rows may hold
 
 
-@compiled
+@loop
 def block_size(runs: int, w: int) -> int:
     return max(8, min(BLOCK, CACHED // (runs * w)))
 
 
-@compiled
+@loop
 def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
     """Add rows^T rows to the lower triangle of gram (P * P + 8,); what lies beyond a run is zero.
 
@@ -43,7 +44,7 @@ def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: In
                 row += size
 
 
-@compiled
+@loop
 def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int) -> None:
     """Add rows^T sides to pull (C, P + 8); sides are (C, points). Runs are the inner loop, for they
     do not overlap."""
@@ -61,7 +62,7 @@ def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int)
                     add4(out, row + places[at] + 4, a, flat, 8 * at + 4)
 
 
-@compiled
+@loop
 def add_bands(band: Floats, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
     """Add each run's own products to the bands (P, k + 1): entry [j, d] stands at row j + d,
     column j."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import compiled
 from kansweep.networks.compiled.forward import BLOCK, extended, layer_sums, starts
 from kansweep.networks.compiled.layout import Floats, Ints, Net
+from kansweep.networks.compiling import loop
 
 EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 
-@compiled
+@loop
 def normalise(net: Net, x: Floats, margin: Floats, hidden: Floats, ends: Ints) -> None:
     """Every hidden layer in turn: its values at all points, the grids for their ranges, the same
     functions on them. theta and grid of the network change in place.
@@ -38,7 +38,7 @@ def normalise(net: Net, x: Floats, margin: Floats, hidden: Floats, ends: Ints) -
                     hidden[r, o, p] = (hidden[r, o, p] - mid) / half
 
 
-@compiled
+@loop
 def sums(net: Net, r: int, layer: int, first: int, node: int, x: Floats, out: Floats) -> None:
     """``layer_sums`` at all points, (I, n) -> (O, n)."""
     theta = extended(net, r)
@@ -47,7 +47,7 @@ def sums(net: Net, r: int, layer: int, first: int, node: int, x: Floats, out: Fl
         layer_sums(net, r, layer, first, node, theta, x[:, block], out[:, block])
 
 
-@compiled
+@loop
 def extremes(s: Floats) -> tuple[int, int]:
     """Where values (n,) are largest and least."""
     high = low = 0
@@ -59,7 +59,7 @@ def extremes(s: Floats) -> tuple[int, int]:
     return high, low
 
 
-@compiled
+@loop
 def _mid_and_half(high: float, low: float, margin: Floats) -> tuple[float, float]:
     """``gauge.mid_and_half``."""
     below, above, span = margin[0], margin[1], high - low
@@ -68,7 +68,7 @@ def _mid_and_half(high: float, low: float, margin: Floats) -> tuple[float, float
     return mid, (1 + below + above) * max(span / 2, least)
 
 
-@compiled
+@loop
 def _onto(net: Net, r: int, layer: int, first: int, o: int, mid: float, half: float) -> None:
     """The edges of output ``o`` for (s - mid) / half, their constant shared equally
     (``gauge.rescale_outputs``)."""
@@ -86,14 +86,14 @@ def _onto(net: Net, r: int, layer: int, first: int, o: int, mid: float, half: fl
             net.theta[r, weights + i] /= half
 
 
-@compiled
+@loop
 def values(net: Net, x: Floats, out: Floats) -> None:
     """Outputs of a KAN of one layer, (R, I, n) -> (R, O, n)."""
     for r in range(x.shape[0]):
         sums(net, r, 0, 0, 0, x[r], out[r])
 
 
-@compiled
+@loop
 def residuals(net: Net, layer: int, x: Floats, y: Floats, out: Floats, mse: Floats) -> None:
     """f - y behind what reaches the last layer, (R, I, n) and (R, M, n) -> (R, M, n), and the mean
     over points of their squares' sum, (R,)."""

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kansweep.networks.compiling import loop
 from kansweep.networks.kan import KAN
 from kansweep.networks.points import points_of
 from kansweep.networks.points.contract import Points
@@ -39,7 +40,7 @@ from kansweep.solvers.gauss_newton.objective import (
     settle,
 )
 from kansweep.solvers.gauss_newton.reml import Weight
-from kansweep.solvers.gauss_newton.strain.loops import Array, loop
+from kansweep.solvers.gauss_newton.strain.loops import Array
 from kansweep.solvers.gauss_newton.systems import system
 from kansweep.solvers.reasons import StopReason
 

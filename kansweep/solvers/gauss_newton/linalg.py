@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kansweep.solvers.gauss_newton.strain.loops import Array, loop
+from kansweep.networks.compiling import loop
+from kansweep.solvers.gauss_newton.strain.loops import Array
 
 
 @dataclass(frozen=True)

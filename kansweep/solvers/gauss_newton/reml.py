@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kansweep.networks.compiling import loop
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.objective import Point
-from kansweep.solvers.gauss_newton.strain.loops import Array, loop
+from kansweep.solvers.gauss_newton.strain.loops import Array
 from kansweep.solvers.gauss_newton.systems import System
 
 READY = 0.3  # re-estimate once a step lowers the objective by less than this share

@@ -8,20 +8,16 @@ differences. Sums are in float64 whatever comes in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from kansweep.networks.compiling import loop
 
 Array = NDArray[Any]  # of floats
 Index = NDArray[np.int64]
 LoopT = TypeVar("LoopT", bound=Callable[..., Any])
-
-
-def loop(function: LoopT) -> LoopT:
-    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return cast(LoopT, compiled)
 
 
 class Layout(NamedTuple):
