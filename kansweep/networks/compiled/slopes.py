@@ -109,7 +109,7 @@ def backward(net: Net, depth: int, output: int, block: Block, back: Floats, move
 @loop
 def runs(net: Net, depth: int) -> int:
     """How many runs a row of the first ``depth`` layers has."""
-    edges = edges_of(net, depth - 1) + net.width[depth - 1]
+    edges: int = edges_of(net, depth - 1) + net.width[depth - 1]
     return edges * (1 + int(net.base))
 
 

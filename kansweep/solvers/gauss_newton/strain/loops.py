@@ -7,8 +7,7 @@ differences. Sums are in float64 whatever comes in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from kansweep.networks.compiling import loop
 
 Array = NDArray[Any]  # of floats
 Index = NDArray[np.int64]
-LoopT = TypeVar("LoopT", bound=Callable[..., Any])
 
 
 class Layout(NamedTuple):
