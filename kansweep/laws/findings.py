@@ -13,7 +13,7 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from kansweep import kinds
-from kansweep.laws import cells, comparison, fits, observations, orders, references
+from kansweep.laws import cells, comparison, fits, noise, observations, orders, references
 from kansweep.laws.cells import AXES, DEFAULT, SPLITS, Curve, Rules
 from kansweep.laws.references import Reference
 from kansweep.laws.verdicts import INSUFFICIENT
@@ -69,6 +69,11 @@ class Study:
     @cached_property
     def observations(self) -> DataFrame:
         return observations.observed(self.ended, self.rules)
+
+    @cached_property
+    def noise_laws(self) -> DataFrame:
+        """Against data size, of targets with noise: `noise.NOISE_COLUMNS`."""
+        return noise.noise_laws(self.ended, self.rules)
 
     @cached_property
     def comparison(self) -> DataFrame:

@@ -12,6 +12,7 @@ from kansweep.laws.cells import WHOSE
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import listed
 from kansweep.laws.verdicts import INSUFFICIENT
+from kansweep.report import sentences
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "finest two"]
 _HEADER += ["verdict", "seeds"]
@@ -28,6 +29,7 @@ def summary(study: Study) -> str:
         predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
         title = f"{kind.of(law['data'])}: RMSE ~ {law['x']}^exponent{predicted}"
         blocks.append("\n".join([title, *_table(study, laws), *_remarks(study, laws)]))
+    blocks += ["\n".join(sentences.with_noise(law) for _, law in study.noise_laws.iterrows())]
     blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
     blocks += ["\n".join(_observed(study.observations))]
     return "\n\n".join(block for block in blocks if block)
