@@ -19,7 +19,7 @@ from kansweep.networks.bspline import piece_table
 from kansweep.networks.layer import Layer, trainable
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[np.int32] | NDArray[np.int64]
 
 
 class Net(NamedTuple):
