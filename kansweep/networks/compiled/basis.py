@@ -26,9 +26,8 @@ def add4(out: Floats, at: int, a: float, values: Floats, first: int) -> None:
 @inlined
 def dot4(a: Floats, at: int, b: Floats, first: int) -> float:
     i, j = np.uint64(at), np.uint64(first)
-    low: float = a[i] * b[j] + a[i + _1] * b[j + _1]
-    high: float = a[i + _2] * b[j + _2] + a[i + _3] * b[j + _3]
-    return low + high
+    low = a[i] * b[j] + a[i + _1] * b[j + _1]
+    return float(low + (a[i + _2] * b[j + _2] + a[i + _3] * b[j + _3]))
 
 
 @inlined

@@ -109,8 +109,8 @@ def backward(net: Net, depth: int, output: int, block: Block, back: Floats, move
 @loop
 def runs(net: Net, depth: int) -> int:
     """How many runs a row of the first ``depth`` layers has."""
-    edges: int = edges_of(net, depth - 1) + net.width[depth - 1]
-    return edges * (1 + int(net.base))
+    edges = edges_of(net, depth - 1) + net.width[depth - 1]
+    return int(edges * (1 + int(net.base)))
 
 
 @loop
@@ -118,7 +118,7 @@ def edges_of(net: Net, depth: int) -> int:
     """The edges of the first ``depth`` layers."""
     total = 0
     for layer in range(depth):
-        total += net.width[layer] * net.width[layer + 1]
+        total += int(net.width[layer] * net.width[layer + 1])
     return total
 
 

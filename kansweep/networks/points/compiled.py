@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from kansweep.networks.gauge import margins
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
 
-Number = TypeVar("Number", np.float64, np.int64)
 NO_GRAM, NO_BAND = np.zeros((0, 0)), np.zeros((0, 0, 0))
 
 
@@ -250,5 +249,5 @@ def _residuals(net: Net, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     return errors, squares
 
 
-def _where(mask: NDArray[np.bool_], a: NDArray[Number], b: NDArray[Number]) -> NDArray[Number]:
+def _where(mask: NDArray[np.bool_], a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return np.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b)

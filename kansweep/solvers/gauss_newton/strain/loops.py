@@ -26,7 +26,7 @@ class Layout(NamedTuple):
     rows: Index  # (3,), how many those are
     layer: Index  # (E,)
     node: Index  # (E,), the hidden node that it leads to, H for those of the last layer
-    own: Index  # (every node, 3): its first coefficient, its edges, and 1 if its range follows
+    own: Index  # (every node, 3): its first edge, how many it has, and 1 if its range follows
     order: int  # of differences, k + 2
     free: Array  # (F, K), curved rows and then the straight one
     gram: Array  # (2, K, K), their squares C^T C by kind
