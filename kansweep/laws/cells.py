@@ -10,7 +10,7 @@ size that does not where enough remain, never a window chosen by how well it fit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -149,15 +149,6 @@ class Curve:
         lost = DERIVATIVES.get(self.splits[-1], 0)
         return self.kind.exponent(self.cells["k"].iloc[0]) + lost
 
-    def of_derivative(self, split: str) -> Curve:
-        """The same cells by the errors of a derivative, of which no floor is known; one that has
-        none of them is not fitted."""
-        curve = replace(self, cells=self.cells.assign(floor_rmse=np.nan), splits=(split,))
-        fitted = self.fitted and bool(curve.whole.any())
-        return replace(
-            curve, cells=curve.cells.assign(used=curve.cells["used"] & fitted), fitted=fitted
-        )
-
 
 def classified(ended: DataFrame, rules: Rules = DEFAULT) -> list[Curve]:
     """The curves of rows as ``checked`` gives them, every cell with why it does not count."""
@@ -264,12 +255,8 @@ def _curve(rows: DataFrame, rules: Rules) -> Curve:
         for split in (*SPLITS, *DERIVATIVES)
     }
     faults = rows.pivot(index="seed", columns="size", values="fault").reindex(columns=run)
-    fitted = rules.long_enough(run) and bool(_whole(errors["test"]).any())
+    fitted = rules.long_enough(run) and bool(errors["test"].notna().all(axis=1).any())
     return Curve(cells.assign(used=in_run & fitted)[CELL_COLUMNS], errors, faults, fitted)
-
-
-def _whole(errors: DataFrame) -> Series:
-    return errors.notna().all(axis=1) & bool(errors.shape[1])
 
 
 def _run(counts: NDArray[np.bool_], with_gap: int) -> NDArray[np.bool_]:

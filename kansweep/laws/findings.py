@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
@@ -61,7 +62,7 @@ class Study:
         return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
     def _of_derivative(self, split: str) -> Study:
-        curves = [curve.of_derivative(split) for curve in self.curves]
+        curves = [_of_derivative(curve, split) for curve in self.curves]
         laws = every_law(curves, self.rules)
         return replace(self, curves=curves, cells=cells.table(curves), laws=laws)
 
@@ -149,6 +150,15 @@ class Study:
             cells=cells.table(curves),
             laws=_at(self.laws, sizes),
         )
+
+
+def _of_derivative(curve: Curve, split: str) -> Curve:
+    """The same cells by the errors of a derivative, of which no floor is known; a curve that has
+    none of them is not fitted."""
+    curve = replace(curve, cells=curve.cells.assign(floor_rmse=np.nan), splits=(split,))
+    fitted = curve.fitted and bool(curve.whole.any())
+    used = curve.cells["used"] & fitted
+    return replace(curve, cells=curve.cells.assign(used=used), fitted=fitted)
 
 
 def _at(rows: DataFrame, sizes: Series) -> DataFrame:
