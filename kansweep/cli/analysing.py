@@ -115,7 +115,7 @@ def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
     from kansweep.sweep.store import Store
 
     sweeps: dict[str, DataFrame] = {}
-    targets: dict[str, dict[str, Target]] = {}
+    targets: dict[str, Mapping[str, Target]] = {}
     for name, each in one_by_one(job).items():
         _, plan, sweeps[name] = results_of(each)
         targets[name] = targets_of(plan)
@@ -127,8 +127,8 @@ def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
     return Store(Path(job.outputs) / folder), several
 
 
-def targets_of(plan: Plan) -> dict[str, Target]:
-    """What is known of what a sweep learns."""
+def targets_of(plan: Plan) -> Mapping[str, Target]:
+    """What is known of what a sweep learns, by what its rows call it."""
     from kansweep.data import sources
 
     return sources.known(from_record(plan.config_record).data)

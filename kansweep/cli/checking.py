@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,16 +43,14 @@ def _study(job: CheckConfig) -> Study:
     if job.names is None:
         results, targets = _finished(job)
         return study.of_one(results, margin=margin, targets=targets)
-    of_each = {name: _finished(each) for name, each in one_by_one(job).items()}
-    return study.of_several(
-        {name: results for name, (results, _) in of_each.items()},
-        margin=margin,
-        targets={name: targets for name, (_, targets) in of_each.items()},
-    )
+    finished = {name: _finished(each) for name, each in one_by_one(job).items()}
+    sweeps = {name: results for name, (results, _) in finished.items()}
+    learned = {name: targets for name, (_, targets) in finished.items()}
+    return study.of_several(sweeps, margin=margin, targets=learned)
 
 
-def _finished(job: CheckConfig) -> tuple[DataFrame, dict[str, Target]]:
-    """The rows of one sweep, and what is known of its target; refused where some that may be
+def _finished(job: CheckConfig) -> tuple[DataFrame, Mapping[str, Target]]:
+    """The rows of one sweep, and what is known of what it learns; refused where some that may be
     selected are not there yet."""
     store, plan, results = results_of(job)
     asked = job.check.n_train

@@ -15,6 +15,7 @@ Splines of order 2 or more hold the squares without error. Signs are told by ran
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -174,8 +175,8 @@ class Reader:
         self.n_squares += 1
         if self.n_squares > _MOST_SQUARES:
             raise NoStructure(f"it has more than {_MOST_SQUARES} products that change their sign")
-        ratio = np.max(np.abs(self.ranges.of_term(b))) / np.max(np.abs(self.ranges.of_term(a)))
-        c = float(2.0 ** np.round(np.log2(ratio) / 2.0))
+        sizes = [max(map(abs, self.ranges.of_term(term))) for term in (a, b)]
+        c = 2.0 ** round(math.log2(sizes[1] / sizes[0]) / 2.0) if all(sizes) else 1.0
         squares = []
         for sign in (1.0, -1.0):
             part = summed([scaled(c, a), scaled(sign / c, b)])

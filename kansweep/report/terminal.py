@@ -108,8 +108,7 @@ def _remarks(study: Study, laws: DataFrame) -> list[str]:
     sizes.pop("", None)
     remarks = [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
     why = study.why_no_floor(laws.iloc[0])
-    remarks += [f"  No floor: {why}."] if why else []
-    return [*remarks, *_named_primary(laws)]
+    return [*remarks, *([f"  No floor: {why}."] if why else []), *_named_primary(laws)]
 
 
 def _named_primary(laws: DataFrame) -> list[str]:

@@ -167,7 +167,7 @@ def test_a_folder_from_before_formulas_had_floors_has_them_now(
     assert kansweep(*words).out.startswith("old: 6 cells, 6 of them kept")
     assert pd.read_parquet(folder / "results.parquet")["floor_rmse"].isna().all()
     assert load_results(folder)["floor_rmse"].equals(expected)
-    assert "against the floor" in kansweep("plot", "name=old").out
+    assert "\nfloor " in kansweep("plot", "name=old").out
 
 
 def test_a_target_of_ones_own_is_one_yaml_file(kansweep: Any, tmp_path: Path) -> None:

@@ -34,7 +34,10 @@ def by_sympy(text, x):
     expression = sympy.sympify(text.replace("^", "**"), locals=known | names)
     first = [expression.diff(a) for a in symbols]
     second = [[part.diff(b) for b in symbols] for part in first]
-    at = [{symbol: sympy.Float(value, 30) for symbol, value in zip(symbols, row)} for row in x]
+    at = [
+        {symbol: sympy.Float(value, 30) for symbol, value in zip(symbols, row, strict=True)}
+        for row in x
+    ]
     return (
         np.array([[float(part.evalf(20, subs=a)) for part in first] for a in at]),
         np.array([[[float(p.evalf(20, subs=a)) for p in row] for row in second] for a in at]),
