@@ -78,22 +78,31 @@ def plot(job: PlotConfig) -> int:
         from kansweep.report import compared, terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
-    if job.names is None:
-        store, study = _study(job)
-        written = [store.write_laws(study.laws)]
-        drawn = sets.of_one(study, splits)
-    else:
-        store, study = _study_of_several(job)
-        written = []
-        drawn = sets.of_several(study, splits)
+    store, study = _study(job) if job.names is None else _study_of_several(job)
+    derived = _derivatives(study) if job.plot.derivatives else {}
+    drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
+    drawn += sets.of_derivatives(study) if derived else []
+    laws = study.laws_of_all if derived else study.laws
+    written = [store.write_laws(laws)] if job.names is None else []
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     say(terminal.summary(study), "")
+    for each in derived.values():
+        say(terminal.laws(each), "")
     if beside := compared.sentences(study.comparison, splits[-1]):
         say(*beside, "")
     if job.plot.orders and (orders := terminal.orders_table(study)):
         say(orders, "")
     say(*map(str, written))
     return OK
+
+
+def _derivatives(study: Study) -> dict[str, Study]:
+    if not study.derivatives:
+        raise ConfigError(
+            "`plot.derivatives` needs cells with errors of derivatives; those of earlier versions"
+            " have none, nor have kinds of networks and targets whose derivatives are not known."
+        )
+    return study.derivatives
 
 
 def _study(job: PlotConfig) -> tuple[Store, Study]:

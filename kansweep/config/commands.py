@@ -61,6 +61,9 @@ class FigureConfig(FormatsConfig):
     margin: float = key(
         0.25, rules.POSITIVE, "an exponent this close to the theory is consistent with it"
     )
+    derivatives: bool = key(
+        False, rules.FLAG, "the laws of the errors of first and second derivatives too"
+    )
     orders: bool = key(False, rules.FLAG, "print the observed orders too, as Markdown")
 
 
@@ -127,7 +130,11 @@ class ExpectedConfig(Schema):
     n_train: Any = key(
         None, rules.optional(rules.COUNTS_OR_ALL), "training points, a list or all; null: the most"
     )
-    split: str = key("test", one_of("train", "test", "both"), "whose RMSE: train, test or both")
+    split: str = key(
+        "test",
+        one_of("train", "test", "both", "gradient", "hessian"),
+        "whose RMSE: train, test, both, gradient or hessian",
+    )
     margin: float = key(FigureConfig.margin, rules.POSITIVE, "of the verdict, as plot.margin")
 
 

@@ -27,3 +27,9 @@ def of_several(study: Study, splits: Sequence[str] = SPLITS) -> list[Drawn]:
     return (
         [*drawn, measured_orders.measured_orders(study)] if measured_orders.wanted(study) else drawn
     )
+
+
+def of_derivatives(study: Study) -> list[Drawn]:
+    """The errors of each derivative against the study's axis, of one sweep or of several."""
+    draw = scaling.draw_together if "target" in study.results else scaling.draw
+    return [each for split, part in study.derivatives.items() for each in draw(part, [split])]

@@ -70,7 +70,7 @@ def _lacking(curve: Curve) -> Iterator[str]:
     """The seeds without a sound cell somewhere in the run, and why."""
     symbol = curve.kind.symbol
     faults = curve.faults.where(curve.faults.isin(_FAULTS), "no sound cell")
-    faults = faults.where(curve.errors["test"].isna(), "")
+    faults = faults.where(~curve.sound, "")
     why: dict[str, list[str]] = {}
     for seed, row in faults.iterrows():
         parts = [
@@ -93,7 +93,7 @@ def _above_floor(curve: Curve, rules: Rules) -> Iterator[str]:
 
 
 def _shortfall(curve: Curve, rules: Rules) -> str:
-    run: list[Any] = list(curve.errors["test"])
+    run: list[Any] = list(curve.sound)
     kind = curve.kind
     if len(run) < rules.min_sizes:
         return f"too few {kind.size}s in a row count: {len(run)}, a fit takes {rules.min_sizes}"

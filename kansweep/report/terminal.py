@@ -21,18 +21,26 @@ _OF_SOME = _HEADER[4:6]  # each of the laws that are judged by it
 
 def summary(study: Study) -> str:
     """Everything that a study shows, as text."""
-    blocks = []
-    by = ["data", "x", "model", "k"]
-    for _, laws in study.shown.groupby(by, sort=False, dropna=False):
-        law = laws.iloc[0]
-        kind = KINDS[law["model"]]
-        predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
-        title = f"{kind.of(law['data'])}: RMSE ~ {law['x']}^exponent{predicted}"
-        blocks.append("\n".join([title, *_table(study, laws), *_remarks(study, laws)]))
-    blocks += ["\n".join(sentences.with_noise(law) for _, law in study.noise_laws.iterrows())]
+    blocks = [laws(study)]
+    blocks += ["
+".join(sentences.with_noise(law) for _, law in study.noise_laws.iterrows())]
     blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
     blocks += ["\n".join(_observed(study.observations))]
     return "\n\n".join(block for block in blocks if block)
+
+
+def laws(study: Study) -> str:
+    """The laws of a study, a table for each target, kind and order."""
+    blocks = []
+    of = {"gradient": " of the gradient", "hessian": " of the Hessian"}.get(study.splits[0], "")
+    by = ["data", "x", "model", "k"]
+    for _, part in study.shown.groupby(by, sort=False, dropna=False):
+        law = part.iloc[0]
+        kind = KINDS[law["model"]]
+        predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
+        title = f"{kind.of(law['data'])}: RMSE{of} ~ {law['x']}^exponent{predicted}"
+        blocks.append("\n".join([title, *_table(study, part), *_remarks(study, part)]))
+    return "\n\n".join(blocks)
 
 
 # ------------------------------------------------------------------------------ the laws
