@@ -182,7 +182,7 @@ def report(job: ReportConfig) -> int:
         drawn=sets.of_one(of_sweep),
         record=plan.config_record,
         command=_reproduction(stored),
-        joint=joint.describe(of_sweep.cells, sources.spread(stored.data)),
+        joint=joint.describe(of_sweep.ended, sources.spread(stored.data)),
     )
     say(str(store.write_report(page(made))))
     return OK

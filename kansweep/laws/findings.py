@@ -13,7 +13,7 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from kansweep import kinds
-from kansweep.laws import cells, fits, observations, orders, references
+from kansweep.laws import cells, fits, observations, orders, pooled, references
 from kansweep.laws.cells import AXES, DEFAULT, SPLITS, Curve, Rules
 from kansweep.laws.references import Reference
 
@@ -67,6 +67,11 @@ class Study:
     @cached_property
     def observations(self) -> DataFrame:
         return observations.observed(self.ended, self.rules)
+
+    @cached_property
+    def pooled(self) -> DataFrame:
+        """The law of all data sizes at once, of every target with a floor, by split."""
+        return pooled.pooled(self.ended, self.cells, self.rules)
 
     @cached_property
     def shapes(self) -> list[str]:

@@ -8,9 +8,10 @@ from pandas import DataFrame, Series
 
 from kansweep import kinds
 from kansweep.kinds import KINDS
+from kansweep.laws import cells
 from kansweep.laws.cells import WHOSE
 from kansweep.laws.findings import Study
-from kansweep.laws.notation import listed
+from kansweep.laws.notation import counted, listed
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "verdict", "seeds"]
 
@@ -24,7 +25,8 @@ def summary(study: Study) -> str:
         kind = KINDS[law["model"]]
         predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
         title = f"{kind.of(law['data'])}: RMSE ~ {law['x']}^exponent{predicted}"
-        blocks.append("\n".join([title, *_table(study, laws), *_remarks(laws)]))
+        pooled = _pooled(cells.of_sweep(study.pooled, law))
+        blocks.append("\n".join([title, *_table(study, laws), *_remarks(laws), *pooled]))
     blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
     blocks += ["\n".join(_observed(study.observations))]
     return "\n\n".join(block for block in blocks if block)
@@ -90,6 +92,20 @@ def _remarks(laws: DataFrame) -> list[str]:
             sizes.setdefault(part, []).append(n_train)
     sizes.pop("", None)
     return [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
+
+
+def _pooled(laws: DataFrame) -> list[str]:
+    """The law of all data sizes together, a line a split."""
+    if laws.empty:
+        return []
+    first = laws.iloc[0]
+    among = f"{counted(first['n_cells'], 'cell')}, {counted(first['n_seeds'], 'seed')}"
+    lines = [f"All data sizes at once, ln(RMSE/floor) = a + delta ln G + c P/n ({among}):"]
+    for _, law in laws.sort_values("split").iterrows():
+        delta = f"delta {law['delta']:+.3f} [{law['delta_low']:.3f}, {law['delta_high']:.3f}]"
+        cost = f"c {law['c']:+.2f} {_interval(law, 'c_low', 'c_high')}"
+        lines.append(f"  {law['split']:<5}  {delta}, in theory 0; {cost}")
+    return lines
 
 
 # ---------------------------------------------------------------------------- the orders
