@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,13 @@ from pandas import DataFrame
 
 from kansweep.data import floor
 from kansweep.data.knots import Spacing
-from kansweep.data.targets import TARGETS
+from kansweep.data.targets import TARGETS, Target
 from kansweep.kinds import KINDS
-from kansweep.laws import cells, findings
+from kansweep.laws import cells, findings, pooled, prediction
 from kansweep.laws.cells import Rules
 from kansweep.laws.findings import Study
+from kansweep.laws.notation import listed
+from kansweep.laws.prediction import Place, Prediction
 
 _SHAPE = ["data", "k", "width", "size", "spacing"]  # all that a floor depends on
 
@@ -79,5 +82,67 @@ def with_floor(results: DataFrame) -> DataFrame:
 
 
 def _floor(data: str, k: int, width: str, grid_size: int, spacing: Spacing) -> float | None:
+    return _floor_of(TARGETS[data], k, width, grid_size, spacing)
+
+
+def _floor_of(target: Target, k: int, width: str, grid_size: int, spacing: Spacing) -> float | None:
     hidden = tuple(map(int, width.split("-")[1:-1]))
-    return floor.floor(TARGETS[data], hidden, int(k), int(grid_size), spacing)
+    return floor.floor(target, hidden, int(k), int(grid_size), spacing)
+
+
+def predicted(
+    results: DataFrame,
+    size: int | None = None,
+    n_train: int | None = None,
+    *,
+    sizes: Sequence[int] | None = None,
+    n_trains: Sequence[int] | None = None,
+    target: Target | None = None,
+    spread: float = 1.0,
+) -> Prediction:
+    """What one sweep's rows, or those of these sizes and data sizes alone, say of a cell.
+
+    Unset, the size and the data size are the sweep's largest. `target` is what was learned, unless
+    it is one of ``TARGETS``, and `spread` its standard deviation. Raises ValueError where the
+    networks are on no grid, where a size to rest on is none of the sweep's, or where too few cells
+    count.
+    """
+    of_sweep = of_one(results)
+    ended, cells_ = of_sweep.ended, of_sweep.cells
+    if not of_sweep.kind.on_grid:
+        raise ValueError(f"{of_sweep.kind.title}s have no grid, and no law of a whole sweep")
+    row = ended.iloc[0]
+    target = TARGETS.get(row["data"]) if target is None else target
+    place = _place(ended, size, n_train, target)
+    chosen = {"size": ("sizes", sizes), "n_train": ("n_trains", n_trains)}
+    parts = [ended, pooled.usable(ended, cells_, of_sweep.rules), cells_]
+    for column, (name, values) in chosen.items():
+        if values is not None:
+            _check_chosen(name, values, ended[column])
+            parts = [part[part[column].isin(values)] for part in parts]
+    found = prediction.predict(place, parts[0], parts[1], spread)
+    at = (ended["size"] == place.size) & (ended["n_train"] == place.n_train) & ended["ok"]
+    line, line_of = prediction.power_law(place, parts[2])
+    measured = ended[at].set_index("seed")["test_rmse"]
+    return replace(found, power_law=line, power_law_of=line_of, measured=measured)
+
+
+def _check_chosen(name: str, values: Sequence[int], there: pd.Series) -> None:
+    if missing := sorted(set(values) - set(there)):
+        of = listed(sorted(set(there)))
+        raise ValueError(f"`{name}` must be out of the sweep's {of}; got {listed(missing)}")
+
+
+def _place(ended: DataFrame, size: int | None, n_train: int | None, target: Target | None) -> Place:
+    """A cell with what belongs to its size: P is linear in the number of intervals."""
+    size = int(ended["size"].max()) if size is None else size
+    n_train = int(ended["n_train"].max()) if n_train is None else n_train
+    by_size = ended.groupby("size")["n_params"].first()
+    if len(by_size) < 2:
+        raise ValueError("a prediction takes three sizes; the sweep has one")
+    slope, level = np.polyfit(by_size.index.to_numpy(float), by_size.to_numpy(float), 1)
+    row, known = ended.iloc[0], None
+    if target is not None and "width" in ended:
+        known = _floor_of(target, row["k"], row["width"], size, row["spacing"])
+    floor_there = float("nan") if known is None else known
+    return Place(size, n_train, round(level + slope * size), floor_there)
