@@ -1,8 +1,8 @@
 """kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
 
-In a notebook: ``load_results``, ``fit_laws``, ``plot_laws`` and ``plot_edges``, explained in
-``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and ``Target`` and
-``Edge``, of which a target of one's own is made, in ``kansweep.data.targets``.
+In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``plot_laws`` and ``plot_edges``,
+explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and
+``Target`` and ``Edge``, of which a target of one's own is made, in ``kansweep.data.targets``.
 """
 
 from importlib import import_module
@@ -17,6 +17,7 @@ _HOMES = {
     "load_results": "notebook",
     "plot_edges": "notebook",
     "plot_laws": "notebook",
+    "predict": "notebook",
 }
 __all__ = list(_HOMES)
 

@@ -3,6 +3,7 @@
 results = kansweep.load_results("outputs/example8")
 laws = kansweep.fit_laws(results)
 kansweep.plot_laws(results, laws).savefig("law.png")
+kansweep.predict(results, size=200, n_train=10000).rmse
 
 model = kansweep.load_model("outputs/example8", n_train=3000)
 kansweep.plot_edges(model).savefig("edges.png")
@@ -10,6 +11,7 @@ kansweep.plot_edges(model).savefig("edges.png")
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,9 +19,11 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from kansweep import study
+from kansweep.data import targets
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets
 from kansweep.laws import cells, findings, fits
+from kansweep.laws.prediction import Prediction
 from kansweep.sweep import store
 from kansweep.trained.kan import TrainedKAN
 from kansweep.trained.network import TrainedNetwork
@@ -42,6 +46,25 @@ def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
     rules = study.rules(results)
     curves = cells.classified(cells.checked(results), rules)
     return fits.fit_laws(curves, cells.axis(results) if x is None else x, rules)
+
+
+def predict(
+    results: DataFrame,
+    size: int | None = None,
+    n_train: int | None = None,
+    *,
+    sizes: Sequence[int] | None = None,
+    n_trains: Sequence[int] | None = None,
+    target: Target | None = None,
+) -> Prediction:
+    """The test RMSE of a cell, with its 95% interval; see ``kansweep.study.predicted``.
+
+    `target` is what was learned, for its floor, unless it is one of ``TARGETS``.
+    """
+    known = TARGETS.get(results["data"].iloc[0]) if target is None else target
+    spread = 1.0 if known is None else targets.spread(known)
+    chosen = {"sizes": sizes, "n_trains": n_trains}
+    return study.predicted(results, size, n_train, **chosen, target=known, spread=spread)
 
 
 def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figure:

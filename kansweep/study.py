@@ -114,6 +114,11 @@ def predicted(
     row = ended.iloc[0]
     target = TARGETS.get(row["data"]) if target is None else target
     place = _place(ended, size, n_train, target)
+    least = of_sweep.rules.least_error(row["dtype"])
+    if place.floor < least:
+        raise ValueError(
+            f"the floor at that size, {place.floor:.1e}, is below round-off, {least:.1e}"
+        )
     chosen = {"size": ("sizes", sizes), "n_train": ("n_trains", n_trains)}
     parts = [ended, pooled.usable(ended, cells_, of_sweep.rules), cells_]
     for column, (name, values) in chosen.items():

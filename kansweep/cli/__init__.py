@@ -1,4 +1,4 @@
-"""The command line: ``kansweep run``, ``show``, ``plot``, ``report``; it alone prints or exits."""
+"""The command line: ``kansweep run``, ``show``, ``plot`` and so on; it alone prints or exits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kansweep import __version__
-from kansweep.cli.analysing import edges, plot, report, show
+from kansweep.cli.analysing import edges, plot, predict, report, show
 from kansweep.cli.composing import HELP, complete, compose
 from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, refuse, say
 from kansweep.cli.training import run, selection_of
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[[Any], int]] = {
     "run": run,
     "show": show,
     "plot": plot,
+    "predict": predict,
     "report": report,
 }
 SUBCOMMANDS: dict[str, Callable[[Any], int]] = {"edges": edges}  # of plot

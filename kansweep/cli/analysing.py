@@ -1,4 +1,5 @@
-"""``kansweep show``, ``plot``, ``plot edges`` and ``report``: what is made of a stored sweep."""
+"""``kansweep show``, ``plot``, ``plot edges``, ``predict`` and ``report``: what is made of a stored
+sweep."""
 
 from __future__ import annotations
 
@@ -8,11 +9,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
-from kansweep.config.commands import EdgesConfig, PlotConfig, ReportConfig, ShowConfig
+from kansweep.config.commands import (
+    EdgesConfig,
+    PlotConfig,
+    PredictConfig,
+    ReportConfig,
+    ShowConfig,
+)
 from kansweep.config.loading import from_record
 from kansweep.config.overrides import overrides
 from kansweep.config.rules import ConfigError
@@ -27,7 +34,9 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from kansweep.sweep.store import Store
 
 
-def _stored(job: ShowConfig | PlotConfig | ReportConfig | EdgesConfig) -> tuple[Store, Plan]:
+def _stored(
+    job: ShowConfig | PlotConfig | PredictConfig | ReportConfig | EdgesConfig,
+) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
     from kansweep.data import sources
     from kansweep.sweep.outputs import latest
@@ -110,7 +119,7 @@ def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
     return Store(outputs / folder), study.of_several(sweeps, job.plot.x, job.plot.margin)
 
 
-def _results(job: PlotConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
+def _results(job: PlotConfig | PredictConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
     """A sweep and its rows; refused where there are none."""
     store, plan = _stored(job)
     results = store.results(cell.key for cell in plan.cells)
@@ -161,6 +170,26 @@ def edges(job: EdgesConfig) -> int:
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
     drawn = {name: notebook.plot_edges(network)}
     say(*map(str, _write_figures(store, drawn, job.plot.formats)))
+    return OK
+
+
+def predict(job: PredictConfig) -> int:
+    from kansweep import study
+    from kansweep.data import sources
+    from kansweep.report import predicted
+
+    store, plan, results = _results(job)
+    data = from_record(plan.config_record).data
+    wanted: dict[str, Any] = {
+        name: getattr(job, name) for name in ("size", "n_train", "sizes", "n_trains")
+    }
+    try:
+        target = None if data.is_table else sources.target(data)
+        found = study.predicted(results, **wanted, target=target, spread=sources.spread(data))
+    except ValueError as error:
+        raise ConfigError(f"{store.folder} predicts nothing: {error}.") from error
+    name = plan.config_record["name"]
+    say(predicted.text(found, job.format, name, kinds.of(results)))
     return OK
 
 

@@ -41,6 +41,7 @@ Usage: kansweep COMMAND [key=value ...]
   show    the matrix as a table: what is done, waiting and failed
   plot    fit the laws, print them and draw them
           plot edges: draw the functions that one trained network learned
+  predict the error of a cell that was not trained, with an interval
   report  all of it as one HTML page, to be read anywhere
 
 kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
@@ -58,6 +59,12 @@ Train one KAN for every data size, grid size and seed; what is already trained i
 """,
     "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
     "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
+    "predict": """\
+Predict the test RMSE of a cell from the sweep, with a 95% interval that holds the misfit.
+
+  kansweep predict size=200 n_train=10000
+  kansweep predict size=100 n_train=3000 sizes=[5,10,20]    as if it had no finer grids
+""",
     "report": "Write one HTML page with the laws, the figures, the matrix and how to repeat it.\n",
     "edges": """\
 Draw every function that the KAN of one cell learned, beside the target's own where it is known.

@@ -13,8 +13,9 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from kansweep import kinds
-from kansweep.laws import cells, fits, observations, orders, pooled, references
+from kansweep.laws import cells, fits, frontier, observations, orders, pooled, references
 from kansweep.laws.cells import AXES, DEFAULT, SPLITS, Curve, Rules
+from kansweep.laws.frontier import Frontier
 from kansweep.laws.references import Reference
 
 
@@ -72,6 +73,11 @@ class Study:
     def pooled(self) -> DataFrame:
         """The law of all data sizes at once, of every target with a floor, by split."""
         return pooled.pooled(self.ended, self.cells, self.rules)
+
+    @cached_property
+    def frontier(self) -> Frontier:
+        """The best size of each data size, and the laws along these."""
+        return frontier.frontier(self.ended, self.rules)
 
     @cached_property
     def shapes(self) -> list[str]:

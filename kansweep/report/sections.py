@@ -22,7 +22,7 @@ from kansweep.laws.notation import (
     rmse,
     signed,
 )
-from kansweep.report import making, markup, sentences, whole
+from kansweep.report import frontier, making, markup, sentences, whole
 from kansweep.report.contents import Report
 from kansweep.report.matrix import texts
 from kansweep.sweep.columns import State
@@ -159,7 +159,7 @@ def _orders(orders: DataFrame) -> str:
 
 
 def _matrix(report: Report) -> str:
-    return f"{_medians(report)}\n{whole.joint(report.joint)}"
+    return f"{_medians(report)}\n{frontier.section(report.study)}\n{whole.joint(report.joint)}"
 
 
 def _medians(report: Report) -> str:

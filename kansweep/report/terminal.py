@@ -12,6 +12,7 @@ from kansweep.laws import cells
 from kansweep.laws.cells import WHOSE
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import counted, listed
+from kansweep.report import frontier
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "verdict", "seeds"]
 
@@ -28,6 +29,7 @@ def summary(study: Study) -> str:
         pooled = _pooled(cells.of_sweep(study.pooled, law))
         blocks.append("\n".join([title, *_table(study, laws), *_remarks(laws), *pooled]))
     blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
+    blocks += ["\n".join(frontier.lines(study))]
     blocks += ["\n".join(_observed(study.observations))]
     return "\n\n".join(block for block in blocks if block)
 

@@ -20,7 +20,7 @@ from kansweep.cli import main
 os.environ["COMP_LINE"] = "kansweep run solver="
 for words in (
     ["--help"], ["--version"], ["run", "--help"], ["show", "--help"], ["plot", "--help"],
-    ["report", "--help"], ["plot", "edges", "--help"],
+    ["report", "--help"], ["predict", "--help"], ["plot", "edges", "--help"],
     ["run", "--cfg", "job"], ["-sc", "query=bash"], ["run", "model.k=0"], ["run", "solvr=lm"],
 ):
     sys.argv = ["kansweep", *words]
