@@ -11,7 +11,7 @@ delta ln G enters only where the likelihood asks for it, since delta is 0 in the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +29,6 @@ LEAST = 3  # sizes, at least
 _DEPARTURE = float(stats.chi2.ppf(0.99, 1)) / 2  # of the log likelihood, before delta is believed
 _FADING = 2.0  # the power of 1/G as which the misfit falls
 _SCATTER = (3e-4, 3.0)  # of v and w, where the search for their variances begins
-_SEARCH: dict[str, Any] = {
-    "method": "Nelder-Mead",
-    "bounds": optimize.Bounds(-25.0, 10.0),
-    "options": {"xatol": 1e-3, "fatol": 1e-4, "maxiter": 600},
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +87,7 @@ class Sample:
         def unlikelihood(logs: Array) -> float:
             return self.unlikelihood(*np.exp(logs))
 
-        found = optimize.minimize(unlikelihood, np.log(_SCATTER), **_SEARCH)
-        common, own = map(float, np.exp(found.x))
+        common, own = map(float, np.exp(_least(unlikelihood, np.log(_SCATTER))))
         return common, own
 
 
@@ -189,7 +183,17 @@ def _most_likely(sample: Sample, delta: bool, likelihood: str) -> Mixed:
         return float(getattr(mixed(logs).solve(), likelihood))
 
     start = np.log([10 * _SCATTER[0], *_SCATTER])[searched]
-    return mixed(optimize.minimize(unlikelihood, start, **_SEARCH).x)
+    return mixed(_least(unlikelihood, start))
+
+
+def _least(unlikelihood: Callable[[Array], float], start: Array) -> Array:
+    """The logs of the variances at which it is least, by Nelder and Mead's simplex."""
+    given: dict[str, Any] = {
+        "method": "Nelder-Mead",
+        "bounds": optimize.Bounds(-25.0, 10.0),  # a new one: SciPy keeps the start's shape in it
+        "options": {"xatol": 1e-3, "fatol": 1e-4, "maxiter": 600},
+    }
+    return np.asarray(optimize.minimize(unlikelihood, start, **given).x, float)
 
 
 def half_width(parts: Sequence[tuple[float, float]]) -> float:

@@ -104,7 +104,7 @@ def test_what_the_form_missed_when_it_was_not_shown_it_widens_the_interval():
         (above_floor(), {"n_trains": [1, 300]}, "`n_trains` must be out of the sweep's 300, 1000"),
         (above_floor(), {"sizes": [5]}, "there are 3"),
         (above_floor().query("size == 5"), {}, "a prediction takes three sizes"),
-        (above_floor(), {"size": 100_000}, "below round-off"),
+        (above_floor().assign(dtype="float32"), {"size": 100}, "below round-off"),
     ],
 )
 def test_what_cannot_be_predicted_is_refused_in_a_sentence(results, given, message):
