@@ -2,9 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/installed
+CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
+FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck bench bench-quick bench-engines bench-accuracy bench-tables bench-blowups kills gallery ci clean
+.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -16,6 +18,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@echo "Installing into .venv (torch is large)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/kansweep run $(FEW) outputs=$$(mktemp -d) > /dev/null # compiles the solver's loops
 	@touch $@
 
 run: $(INSTALLED) ## train what is not trained yet, then draw the law
@@ -35,11 +38,19 @@ lint: $(INSTALLED) ## check style and format
 typecheck: $(INSTALLED) ## check types
 	$(BIN)/mypy
 
+check: $(INSTALLED) ## train a small sweep and hold its law against the theory
+	$(BIN)/kansweep run $(CHECKED) data.sizes=[1000] grid.sizes=[5,10,20,50] seeds=3 run.mode=force
+	$(BIN)/kansweep check $(CHECKED) check.verdict=consistent check.exponent=[-4.3,-3.9] \
+	  'check.worst={50: 1e-6}' format=$(if $(GITHUB_ACTIONS),github,text)
+
 bench: $(INSTALLED) $(PEERS)/installed ## measure kansweep and its peers; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 bench-quick: $(INSTALLED) $(PEERS)/installed ## a minute's worth of bench; only prints
 	$(BIN)/python -m benchmarks.peers --quick $(ARGS)
+
+bench-revision: $(INSTALLED) ## measure kansweep against an earlier revision of its own; only prints
+	$(BIN)/python -m benchmarks.revision $(ARGS)
 
 bench-engines: $(INSTALLED) ## measure the engines and a folder of 100,000 cells; writes benchmarks/ENGINES.md
 	$(BIN)/python -m benchmarks.engines $(ARGS)
@@ -65,7 +76,7 @@ $(PEERS)/installed: benchmarks/peers.txt
 gallery: $(INSTALLED) ## train and draw what docs/gallery.md shows, and write it
 	$(BIN)/python docs/gallery.py $(ARGS)
 
-ci: lint typecheck test ## what continuous integration runs
+ci: lint typecheck test check ## what continuous integration runs
 
 clean: ## remove the environment and the caches; outputs/ stays
 	rm -rf .venv $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

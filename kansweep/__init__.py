@@ -1,6 +1,7 @@
 """kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
 
-In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``plot_laws`` and ``plot_edges``,
+In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``compare_laws``, ``plot_laws`` and
+``plot_edges``,
 explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and
 ``Target`` and ``Edge``, of which a target of one's own is made, in ``kansweep.data.targets``.
 """
@@ -12,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Edge": "data.targets",
     "Target": "data.targets",
+    "compare_laws": "notebook",
     "fit_laws": "notebook",
     "load_model": "trained.weights",
     "load_results": "notebook",

@@ -46,6 +46,7 @@ class Kind:
     mark: str  # the array by which stored weights are known to be of this kind
     sizes: tuple[int, ...] = ()  # by default, where it has no keys of its own in `config`
     trained: str | None = None  # module:function from stored arrays to a NumPy function, if any
+    derivatives: str | None = None  # module:function, as `networks.derivatives`, if there is one
     theory: Callable[[float], float] | None = None
     order: str = ""  # minus the theory's exponent, as a formula
     spaced: bool = False  # its knots may stand at unequal steps: `shape_of` is told `grid.spacing`
@@ -103,6 +104,7 @@ KINDS: dict[str, Kind] = {
             network="kansweep.networks.kan:KAN",
             mark="0.coef",
             trained="kansweep.trained.kan:from_arrays",
+            derivatives="kansweep.networks.derivatives:derivatives",
             spaced=True,
             order="k + 1",
             theory=lambda k: -(k + 1),  # Liu et al. 2024, arXiv:2404.19756, theorem 2.1

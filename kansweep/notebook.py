@@ -4,6 +4,7 @@ results = kansweep.load_results("outputs/example8")
 laws = kansweep.fit_laws(results)
 kansweep.plot_laws(results, laws).savefig("law.png")
 kansweep.predict(results, size=200, n_train=10000).rmse
+kansweep.compare_laws({"kan": results, "mlp": kansweep.load_results("outputs/mlp")})
 
 model = kansweep.load_model("outputs/example8", n_train=3000)
 kansweep.plot_edges(model).savefig("edges.png")
@@ -11,7 +12,8 @@ kansweep.plot_edges(model).savefig("edges.png")
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -19,12 +21,15 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from kansweep import study
-from kansweep.data import targets
+from kansweep.config.loading import from_record
+from kansweep.config.rules import ConfigError
+from kansweep.data import sources, targets
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets
 from kansweep.laws import cells, findings, fits
 from kansweep.laws.prediction import Prediction
 from kansweep.sweep import store
+from kansweep.sweep.refusals import StoreError
 from kansweep.trained.kan import TrainedKAN
 from kansweep.trained.network import TrainedNetwork
 
@@ -34,7 +39,11 @@ def load_results(path: str | Path) -> DataFrame:
 
     Raises FileNotFoundError where there is no such file.
     """
-    return study.with_floor(store.read_results(Path(path)))
+    results = store.read_results(Path(path))
+    targets = TARGETS
+    with suppress(StoreError, ConfigError):  # rows may stand alone
+        targets = sources.known(from_record(store.read_record(Path(path))).data)
+    return study.with_floor(results, targets)
 
 
 def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
@@ -61,10 +70,19 @@ def predict(
 
     `target` is what was learned, for its floor, unless it is one of ``TARGETS``.
     """
-    known = TARGETS.get(results["data"].iloc[0]) if target is None else target
-    spread = 1.0 if known is None else targets.spread(known)
+    name = str(results["data"].iloc[0])
+    known = TARGETS if target is None else {name: target}
+    spread = targets.spread(known[name]) if name in known else 1.0
     chosen = {"sizes": sizes, "n_trains": n_trains}
-    return study.predicted(results, size, n_train, **chosen, target=known, spread=spread)
+    return study.predicted(results, size, n_train, **chosen, targets=known, spread=spread)
+
+
+def compare_laws(sweeps: Mapping[str, DataFrame], x: str | None = None) -> DataFrame:
+    """The second of two sweeps beside the first, with their names: differences of exponents and
+    ratios of errors, paired by seed; see ``kansweep.laws.comparison.compare``."""
+    if len(sweeps) != 2:
+        raise ValueError(f"`sweeps` must be two; got {len(sweeps)}.")
+    return study.of_several(sweeps, x).comparison
 
 
 def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figure:

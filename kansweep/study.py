@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from kansweep.data import floor
 from kansweep.data.knots import Spacing
@@ -20,21 +20,38 @@ from kansweep.laws.notation import listed
 from kansweep.laws.prediction import Place, Prediction
 
 _SHAPE = ["data", "k", "width", "size", "spacing"]  # all that a floor depends on
+Targets = Mapping[str, Target]  # by the names that rows have them by in the column `data`
 
 
-def of_one(results: DataFrame, x: str | None = None, margin: float = cells.DEFAULT.margin) -> Study:
+def of_one(
+    results: DataFrame,
+    x: str | None = None,
+    margin: float = cells.DEFAULT.margin,
+    targets: Targets = TARGETS,
+) -> Study:
     """The study of one sweep's rows, against ``x`` or what its networks have."""
-    results = with_floor(results)
-    return findings.study(results, rules(results, margin), x)
+    results = with_floor(results, targets)
+    why = without_floor(results, targets)
+    return findings.study(results, rules(results, margin), x, without_floor=why)
 
 
 def of_several(
-    sweeps: Mapping[str, DataFrame], x: str | None = None, margin: float = cells.DEFAULT.margin
+    sweeps: Mapping[str, DataFrame],
+    x: str | None = None,
+    margin: float = cells.DEFAULT.margin,
+    targets: Mapping[str, Targets] | None = None,
 ) -> Study:
     """The study of several sweeps, each with its name in the column ``data``: a curve belongs to
-    its sweep, whatever target they share. The target is in ``target``."""
-    floored = {name: with_floor(results) for name, results in sweeps.items()}
-    return findings.study(together(floored), Rules(margin=margin), x)
+    its sweep, whatever target they share. The target is in ``target``; ``targets`` are those of
+    each sweep, by its name."""
+    of_sweep = {name: (targets or {}).get(name, TARGETS) for name in sweeps}
+    floored = {name: with_floor(results, of_sweep[name]) for name, results in sweeps.items()}
+    why = {
+        name: reason
+        for name, results in floored.items()
+        for reason in without_floor(results, of_sweep[name]).values()
+    }
+    return findings.study(together(floored), Rules(margin=margin), x, without_floor=why)
 
 
 def together(sweeps: Mapping[str, DataFrame]) -> DataFrame:
@@ -48,46 +65,70 @@ def together(sweeps: Mapping[str, DataFrame]) -> DataFrame:
 
 def rules(results: DataFrame, margin: float = cells.DEFAULT.margin) -> Rules:
     """The rules for these results: nothing is measured where splines are exact."""
-    targets = cells.complete(results)[cells.WHOSE].drop_duplicates()
-    exact = [
-        _is_exact(*whose)
-        for whose in targets.itertuples(index=False, name=None)
-        if whose[0] in TARGETS
-    ]
-    return Rules(exact=bool(exact) and all(exact), margin=margin)
+    exact = _exact(cells.complete(results), TARGETS)
+    return Rules(exact=bool(len(exact)) and bool(exact.all()), margin=margin)
 
 
-def _is_exact(data: str, model: str, k: float) -> bool:
-    """Whether networks represent a target without error: those whose theory is of splines."""
-    exact_from = TARGETS[data].exact_from
-    return KINDS[model].has_theory and exact_from is not None and k >= exact_from
-
-
-def with_floor(results: DataFrame) -> DataFrame:
+def with_floor(results: DataFrame, targets: Targets = TARGETS) -> DataFrame:
     """The results with ``floor_rmse`` of every cell whose target's structure is known, of kinds
-    with a theory.
+    with a theory, and with ``exact`` where splines represent one.
 
     That of a user's own target, whose structure the rows do not hold, stays as they have it.
     """
     results = cells.complete(results)
-    has_theory = results["model"].map(lambda name: KINDS[name].has_theory).astype(bool)
-    ours = results["data"].isin(TARGETS) & has_theory
-    shapes = list(results.loc[ours, _SHAPE].itertuples(index=False, name=None))
-    by_shape = {shape: _floor(*shape) for shape in dict.fromkeys(shapes)}
+    has_theory = _has_theory(results)
+    known = results["data"].isin(targets) & has_theory
+    shapes = list(results.loc[known, _SHAPE].itertuples(index=False, name=None))
+    by_shape = {shape: _floor(targets[shape[0]], *shape[1:]) for shape in dict.fromkeys(shapes)}
     floors = pd.Series(np.nan, results.index)
     if "floor_rmse" in results:
         floors = results["floor_rmse"].astype(float).where(has_theory)
-    floors[ours] = np.array([by_shape[shape] for shape in shapes], float)
-    return results.assign(floor_rmse=floors)
+    floors[known] = np.array([by_shape[shape] for shape in shapes], float)
+    results = results.assign(floor_rmse=floors)
+    exact = _exact(results, targets)
+    return results.assign(exact=exact) if exact.any() else results
 
 
-def _floor(data: str, k: int, width: str, grid_size: int, spacing: Spacing) -> float | None:
-    return _floor_of(TARGETS[data], k, width, grid_size, spacing)
+def without_floor(results: DataFrame, targets: Targets = TARGETS) -> dict[str, str]:
+    """Why formulas have no floor, by their names in ``data``: the end of a sentence."""
+    results = cells.complete(results)
+    known = results[results["data"].isin(targets) & _has_theory(results)]
+    if known.empty:
+        return {}
+    whose = known[["data", "k", "width"]].drop_duplicates()
+    reasons = {
+        name: floor.missing(targets[name], _hidden(width), int(k))
+        for name, k, width in whose.itertuples(index=False, name=None)
+        if targets[name].expression is not None
+    }
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
-def _floor_of(target: Target, k: int, width: str, grid_size: int, spacing: Spacing) -> float | None:
-    hidden = tuple(map(int, width.split("-")[1:-1]))
-    return floor.floor(target, hidden, int(k), int(grid_size), spacing)
+def _floor(target: Target, k: int, width: str, grid_size: int, spacing: Spacing) -> float | None:
+    return floor.floor(target, _hidden(width), int(k), int(grid_size), spacing)
+
+
+def _hidden(width: str) -> tuple[int, ...]:
+    return tuple(map(int, width.split("-")[1:-1]))
+
+
+def _has_theory(results: DataFrame) -> Series:
+    return results["model"].map(lambda name: KINDS[name].has_theory).astype(bool)
+
+
+def _exact(results: DataFrame, targets: Targets) -> Series:
+    """Whether networks represent a target without error: those whose theory is of splines."""
+    exact = results["exact"].astype(bool) if "exact" in results else Series(False, results.index)
+    known = results[results["data"].isin(targets) & _has_theory(results)]
+    if known.empty:
+        return exact
+    shapes = list(known[["data", "k", "width"]].itertuples(index=False, name=None))
+    by_shape = {
+        (name, k, width): floor.is_exact(targets[name], _hidden(width), int(k))
+        for name, k, width in dict.fromkeys(shapes)
+    }
+    exact[known.index] = np.array([by_shape[shape] for shape in shapes])
+    return exact
 
 
 def predicted(
@@ -97,23 +138,22 @@ def predicted(
     *,
     sizes: Sequence[int] | None = None,
     n_trains: Sequence[int] | None = None,
-    target: Target | None = None,
+    targets: Targets = TARGETS,
     spread: float = 1.0,
 ) -> Prediction:
     """What one sweep's rows, or those of these sizes and data sizes alone, say of a cell.
 
-    Unset, the size and the data size are the sweep's largest. `target` is what was learned, unless
-    it is one of ``TARGETS``, and `spread` its standard deviation. Raises ValueError where the
+    Unset, the size and the data size are the sweep's largest. `targets` are what is known of what
+    was learned, by its name in the rows, and `spread` is its standard deviation. Raises ValueError where the
     networks are on no grid, where a size to rest on is none of the sweep's, or where too few cells
     count.
     """
-    of_sweep = of_one(results)
+    of_sweep = of_one(results, targets=targets)
     ended, cells_ = of_sweep.ended, of_sweep.cells
     if not of_sweep.kind.on_grid:
         raise ValueError(f"{of_sweep.kind.title}s have no grid, and no law of a whole sweep")
     row = ended.iloc[0]
-    target = TARGETS.get(row["data"]) if target is None else target
-    place = _place(ended, size, n_train, target)
+    place = _place(ended, size, n_train, targets.get(row["data"]))
     least = of_sweep.rules.least_error(row["dtype"])
     if place.floor < least:
         raise ValueError(
@@ -148,6 +188,6 @@ def _place(ended: DataFrame, size: int | None, n_train: int | None, target: Targ
     slope, level = np.polyfit(by_size.index.to_numpy(float), by_size.to_numpy(float), 1)
     row, known = ended.iloc[0], None
     if target is not None and "width" in ended:
-        known = _floor_of(target, row["k"], row["width"], size, row["spacing"])
+        known = _floor(target, row["k"], row["width"], size, row["spacing"])
     floor_there = float("nan") if known is None else known
     return Place(size, n_train, round(level + slope * size), floor_there)

@@ -9,10 +9,12 @@ from cells import EXP_SIN_FLOOR, kans, mlps, published
 
 from kansweep import study
 from kansweep.data import floor
+from kansweep.data.functions import from_formula
 from kansweep.data.targets import TARGETS
 from kansweep.figures import sets
 from kansweep.laws import findings, fits
 from kansweep.laws.cells import SPLITS
+from kansweep.report import terminal
 
 
 def of_several(sweeps, x=None) -> findings.Study:
@@ -86,7 +88,7 @@ def test_a_sweep_whose_splines_are_exact_has_no_law_among_others_either():
     both = of_several({"one": published(), "exact": product})
     laws = both.laws
     assert set(laws[laws["data"] == "exact"]["verdict"]) == {"insufficient"}
-    assert "consistent" in set(laws[laws["data"] == "one"]["verdict"])
+    assert "descriptive" in set(laws[laws["data"] == "one"]["verdict"])
     counts = both.cells.groupby("data")["counts"].any()
     assert counts.to_dict() == {"exact": False, "one": True}
 
@@ -104,6 +106,46 @@ def test_the_floor_of_a_users_own_target_stays_as_its_rows_have_it():
     both = pd.concat([own, published()], ignore_index=True)
     floors = study.with_floor(both).groupby("data")["floor_rmse"].max()
     assert floors.to_dict() == pytest.approx({"a user's own": 0.25, "exp_sin": 6.62e-3}, rel=5e-3)
+
+
+def formula(text, domain=None):
+    return {"mine": from_formula(text, "mine", domain, None)}
+
+
+def test_rows_of_a_formula_without_a_floor_are_given_theirs():
+    old = published().assign(data="mine", floor_rmse=np.nan)
+    filled = study.with_floor(old, formula("exp(sin(pi*x1)+x2^2)"))
+    assert filled["floor_rmse"].tolist() == study.with_floor(published())["floor_rmse"].tolist()
+    assert study.with_floor(old)["floor_rmse"].isna().all()  # nothing says what it is
+    both = study.of_several({"a": old, "b": old}, targets={"a": formula("exp(sin(pi*x1)+x2^2)")})
+    assert both.cells.groupby("data")["floor_rmse"].count().gt(0).to_dict() == {
+        "a": True,
+        "b": False,
+    }
+
+
+def test_why_a_formula_has_no_floor_is_kept_with_the_study():
+    rows = published().assign(data="mine")
+    of_product = study.of_one(rows, targets=formula("x1*x2"))
+    assert of_product.without_floor == {"mine": "its structure is that of a KAN 2-2-1"}
+    assert "  No floor: its structure is that of a KAN 2-2-1." in terminal.summary(of_product)
+    of_sum = study.of_one(rows, targets=formula("exp(sin(pi*x1)+x2^2)"))
+    assert of_sum.without_floor == {}
+    assert "No floor" not in terminal.summary(of_sum)
+    several = study.of_several({"one": rows}, targets={"one": formula("x1*x2")})
+    assert list(several.without_floor) == ["one"]
+    assert study.of_one(mlps(data="mine"), targets=formula("x1*x2")).without_floor == {}
+
+
+def test_a_formula_that_splines_represent_exactly_has_no_law():
+    rows = published().assign(data="mine", width="2-2-1")
+    of_product = study.of_one(rows, targets=formula("x1*x2"))
+    assert set(of_product.cells["reason"]) == {"exactly represented"}
+    assert of_product.without_floor == {"mine": "splines of order 3 represent it exactly"}
+    several = study.of_several({"one": rows}, targets={"one": formula("x1*x2")})
+    assert set(several.cells["reason"]) == {"exactly represented"}
+    linear = study.of_one(rows.assign(k=1), targets=formula("x1*x2"))
+    assert "exactly represented" not in set(linear.cells["reason"])
 
 
 def test_noise_leaves_the_floor_and_an_mlp_has_none():

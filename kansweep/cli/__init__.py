@@ -1,4 +1,4 @@
-"""The command line: ``kansweep run``, ``show``, ``plot`` and so on; it alone prints or exits."""
+"""The command line: ``kansweep run``, ``show``, ``plot``, …; it alone prints or exits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from kansweep import __version__
 from kansweep.cli.analysing import edges, plot, predict, report, show
+from kansweep.cli.checking import check
 from kansweep.cli.composing import HELP, complete, compose
 from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, refuse, say
 from kansweep.cli.training import run, selection_of
@@ -20,6 +21,7 @@ COMMANDS: dict[str, Callable[[Any], int]] = {
     "show": show,
     "plot": plot,
     "predict": predict,
+    "check": check,
     "report": report,
 }
 SUBCOMMANDS: dict[str, Callable[[Any], int]] = {"edges": edges}  # of plot

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
@@ -19,29 +19,34 @@ from kansweep.config.commands import (
     PredictConfig,
     ReportConfig,
     ShowConfig,
+    StoredSweep,
+    StoredSweeps,
 )
 from kansweep.config.loading import from_record
 from kansweep.config.overrides import overrides
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
+from kansweep.engines.imports import importing
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from kansweep.data.targets import Target
     from kansweep.laws.findings import Study
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
+AnySweeps = TypeVar("AnySweeps", bound=StoredSweeps)
 
-def _stored(
-    job: ShowConfig | PlotConfig | PredictConfig | ReportConfig | EdgesConfig,
-) -> tuple[Store, Plan]:
+
+def _stored(job: StoredSweep) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
-    from kansweep.data import sources
-    from kansweep.sweep.outputs import latest
-    from kansweep.sweep.plan import planned
-    from kansweep.sweep.store import Store
+    with importing():
+        from kansweep.data import sources
+        from kansweep.sweep.outputs import latest
+        from kansweep.sweep.plan import planned
+        from kansweep.sweep.store import Store
 
     outputs = Path(job.outputs)
     name = job.name or latest(outputs)
@@ -56,7 +61,8 @@ def _stored(
 def show(job: ShowConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep.report import matrix
+    with importing():
+        from kansweep.report import matrix
 
     at_work = len(store.marks.held())
     table = matrix.matrix(store.overview(plan))
@@ -68,9 +74,10 @@ def show(job: ShowConfig) -> int:
 
 
 def plot(job: PlotConfig) -> int:
-    from kansweep.figures import sets
-    from kansweep.laws import cells
-    from kansweep.report import terminal
+    with importing():
+        from kansweep.figures import sets
+        from kansweep.laws import cells
+        from kansweep.report import compared, terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     if job.names is None:
@@ -83,6 +90,8 @@ def plot(job: PlotConfig) -> int:
         drawn = sets.of_several(study, splits)
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     say(terminal.summary(study), "")
+    if beside := compared.sentences(study.comparison, splits[-1]):
+        say(*beside, "")
     if job.plot.orders and (orders := terminal.orders_table(study)):
         say(orders, "")
     say(*map(str, written))
@@ -92,34 +101,52 @@ def plot(job: PlotConfig) -> int:
 def _study(job: PlotConfig) -> tuple[Store, Study]:
     from kansweep import study
 
-    store, _, results = _results(job)
+    store, plan, results = results_of(job)
     _check_axis(job, results)
-    return store, study.of_one(results, job.plot.x, job.plot.margin)
+    return store, study.of_one(results, job.plot.x, job.plot.margin, targets_of(plan))
 
 
 def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
     """The study of several sweeps, and the folder for what is drawn of them."""
     from kansweep import study
-    from kansweep.sweep.outputs import named
     from kansweep.sweep.store import Store
 
-    outputs, names = Path(job.outputs), job.names
+    sweeps: dict[str, DataFrame] = {}
+    targets: dict[str, Mapping[str, Target]] = {}
+    for name, each in one_by_one(job).items():
+        _, plan, sweeps[name] = results_of(each)
+        targets[name] = targets_of(plan)
+        _check_axis(job, sweeps[name])
+    # No sweep's name has a `+`.
+    pattern = isinstance(job.names, str)
+    folder = re.sub(r"[*?]", "+", job.names) if pattern else "+".join(sweeps)[:200]
+    several = study.of_several(sweeps, job.plot.x, job.plot.margin, targets)
+    return Store(Path(job.outputs) / folder), several
+
+
+def targets_of(plan: Plan) -> Mapping[str, Target]:
+    """What is known of what a sweep learns, by what its rows call it."""
+    from kansweep.data import sources
+
+    return sources.known(from_record(plan.config_record).data)
+
+
+def one_by_one(job: AnySweeps) -> dict[str, AnySweeps]:
+    """The same of each sweep that ``names`` tells, by its name."""
+    from kansweep.sweep.outputs import named
+
+    names = job.names
     if isinstance(names, str):
-        names = named(outputs, names)
+        names = named(Path(job.outputs), names)
         if len(names) < 2:
             raise ConfigError(
                 f"`names` must match two sweeps or more; {job.names} matches {len(names)} of"
-                f" {outputs}."
+                f" {job.outputs}."
             )
-    sweeps = {name: _results(replace(job, name=name, names=None))[-1] for name in names}
-    for results in sweeps.values():
-        _check_axis(job, results)
-    # No sweep's name has a `+`.
-    folder = "+".join(names)[:200] if names is job.names else re.sub(r"[*?]", "+", job.names)
-    return Store(outputs / folder), study.of_several(sweeps, job.plot.x, job.plot.margin)
+    return {name: replace(job, name=name, names=None) for name in names}
 
 
-def _results(job: PlotConfig | PredictConfig | ReportConfig) -> tuple[Store, Plan, DataFrame]:
+def results_of(job: StoredSweep) -> tuple[Store, Plan, DataFrame]:
     """A sweep and its rows; refused where there are none."""
     store, plan = _stored(job)
     results = store.results(cell.key for cell in plan.cells)
@@ -155,8 +182,9 @@ def _write_figures(
 def edges(job: EdgesConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep import notebook
-    from kansweep.trained import weights
+    with importing():
+        from kansweep import notebook
+        from kansweep.trained import weights
 
     results = store.results(cell.key for cell in plan.cells)
     try:
@@ -174,18 +202,18 @@ def edges(job: EdgesConfig) -> int:
 
 
 def predict(job: PredictConfig) -> int:
-    from kansweep import study
-    from kansweep.data import sources
-    from kansweep.report import predicted
+    with importing():
+        from kansweep import study
+        from kansweep.data import sources
+        from kansweep.report import predicted
 
-    store, plan, results = _results(job)
-    data = from_record(plan.config_record).data
+    store, plan, results = results_of(job)
     wanted: dict[str, Any] = {
         name: getattr(job, name) for name in ("size", "n_train", "sizes", "n_trains")
     }
+    spread = sources.spread(from_record(plan.config_record).data)
     try:
-        target = None if data.is_table else sources.target(data)
-        found = study.predicted(results, **wanted, target=target, spread=sources.spread(data))
+        found = study.predicted(results, **wanted, targets=targets_of(plan), spread=spread)
     except ValueError as error:
         raise ConfigError(f"{store.folder} predicts nothing: {error}.") from error
     name = plan.config_record["name"]
@@ -194,17 +222,18 @@ def predict(job: PredictConfig) -> int:
 
 
 def report(job: ReportConfig) -> int:
-    from kansweep import study
-    from kansweep.data import sources
-    from kansweep.figures import sets
-    from kansweep.laws import joint
-    from kansweep.report import matrix
-    from kansweep.report.contents import Report
-    from kansweep.report.page import page
+    with importing():
+        from kansweep import study
+        from kansweep.data import sources
+        from kansweep.figures import sets
+        from kansweep.laws import joint
+        from kansweep.report import matrix
+        from kansweep.report.contents import Report
+        from kansweep.report.page import page
 
-    store, plan, results = _results(job)
+    store, plan, results = results_of(job)
     stored = from_record(plan.config_record)
-    of_sweep = study.of_one(results)
+    of_sweep = study.of_one(results, targets=targets_of(plan))
     made = Report(
         study=of_sweep,
         matrix=matrix.matrix(store.overview(plan)),

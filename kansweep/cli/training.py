@@ -16,6 +16,7 @@ from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
+from kansweep.engines.imports import importing
 from kansweep.kinds import KINDS
 from kansweep.sweep.columns import Status
 from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
@@ -73,19 +74,21 @@ class Progress:
 
 
 def run(job: RunConfig) -> int:
-    from kansweep import engines
-    from kansweep.data import sources
-    from kansweep.sweep import runner
-    from kansweep.sweep.plan import planned
-    from kansweep.sweep.refusals import StoreError
-    from kansweep.sweep.store import Store
+    with importing():
+        from kansweep import engines
+        from kansweep.data import sources
+        from kansweep.sweep import runner
+        from kansweep.sweep.plan import planned
+        from kansweep.sweep.refusals import StoreError
+        from kansweep.sweep.store import Store
 
     job = replace(job, data=sources.resolved(job.data))
     plan = planned(job)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:
-        from kansweep.sweep import worker
+        with importing():
+            from kansweep.sweep import worker
 
         worker.check_device(job.device)
     with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
@@ -104,6 +107,7 @@ def run(job: RunConfig) -> int:
         f"{job.name}: {summary.total} cells, {summary.cached} of them kept, {summary.done} trained,"
         f" {len(summary.failed)} failed{stopped}; {summary.seconds:.1f} s",
         f"Results: {store.layout.results}",
+        *_without_floor(job),
         f"Next: kansweep plot{_selection(job)}",
     )
     tell_damage(summary.damaged, "to be trained again by the next run")
@@ -115,6 +119,18 @@ def run(job: RunConfig) -> int:
     return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
 
 
+def _without_floor(job: RunConfig) -> list[str]:
+    """Why a formula has no floor on the networks asked for, if it has none."""
+    from kansweep.data import floor, sources
+    from kansweep.sweep.plan import layer_widths
+
+    if job.data.formula is None or not job.kind.has_theory or job.model.order is None:
+        return []
+    hidden = layer_widths(job, job.sizes[0])[1:-1]
+    why = floor.missing(sources.target(job.data), hidden, job.model.order)
+    return [f"No floor: {why}."] if why else []
+
+
 def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> str:
     """How far a run came that did not come to its end, and the command that goes on."""
     if job.run.mode == "force":
@@ -122,9 +138,9 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
             f"{progress.done} of {len(plan.cells)} cells were trained again; the others are as they"
             f" were. To train them all again: {_again()}"
         )
-    results = store.results(cell.key for cell in plan.cells)
-    kept = results if job.run.mode == "cached" else results[results["status"] == Status.OK]
-    return f"{len(kept)} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
+    statuses = list(store.statuses(cell.key for cell in plan.cells).values())
+    kept = len(statuses) if job.run.mode == "cached" else statuses.count(Status.OK)
+    return f"{kept} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
 
 
 def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:

@@ -20,6 +20,20 @@ class StoredSweep(Schema):
 
 
 @dataclass
+class StoredSweeps(StoredSweep):
+    """Which sweep a command reads, or which several."""
+
+    names: Any = key(
+        None, rules.optional(rules.NAMES), "several sweeps together; a list, or orders*"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is not None and self.names is not None:
+            raise ConfigError("`name` is one sweep and `names` are several; give one of the two.")
+
+
+@dataclass
 class ShowConfig(StoredSweep):
     """``kansweep show``."""
 
@@ -51,18 +65,10 @@ class FigureConfig(FormatsConfig):
 
 
 @dataclass
-class PlotConfig(StoredSweep):
+class PlotConfig(StoredSweeps):
     """``kansweep plot``."""
 
-    names: Any = key(
-        None, rules.optional(rules.NAMES), "several sweeps, drawn together; a list, or orders*"
-    )
     plot: FigureConfig = field(default_factory=FigureConfig)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.name is not None and self.names is not None:
-            raise ConfigError("`name` is one sweep and `names` are several; give one of the two.")
 
 
 @dataclass
@@ -111,11 +117,68 @@ class EdgesConfig(StoredSweep):
     plot: FormatsConfig = field(default_factory=FormatsConfig)
 
 
+# Of the laws, as ``laws.fits`` gives them.
+VERDICTS = (
+    *("consistent", "pre-asymptotic", "inconsistent", "inconclusive"),
+    *("insufficient", "descriptive"),
+)
+
+
+@dataclass
+class ExpectedConfig(Schema):
+    """What laws and cells are held against, null where they are not, and which ones."""
+
+    prefix: ClassVar[str] = "check."
+    verdict: Any = key(
+        None, rules.optional(rules.words_of(*VERDICTS)), "what a law's verdict may be; or a list"
+    )
+    exponent: Any = key(
+        None, rules.optional(rules.INTERVAL), "where a law's exponent must lie, as [-4.3,-3.8]"
+    )
+    worst: Any = key(
+        None, rules.optional(rules.BOUNDS), "the largest RMSE of a seed, or by size, {50: 1e-6}"
+    )
+    against: str | None = key(
+        None, rules.optional(rules.TEXT), "a stored laws.csv or results, not to be worse than"
+    )
+    factor: float = key(1.1, rules.POSITIVE, "by which an error may be larger than the stored one")
+    data: Any = key(None, rules.optional(rules.TEXTS), "targets, or of `names` sweeps; null: all")
+    n_train: Any = key(
+        None, rules.optional(rules.COUNTS_OR_ALL), "training points, a list or all; null: the most"
+    )
+    split: str = key("test", one_of("train", "test", "both"), "whose RMSE: train, test or both")
+    margin: float = key(FigureConfig.margin, rules.POSITIVE, "of the verdict, as plot.margin")
+
+
+@dataclass
+class CheckConfig(StoredSweeps):
+    """``kansweep check``."""
+
+    format: str = key("text", one_of("text", "junit", "github"), "text, junit or github")
+    file: str | None = key(
+        None, rules.optional(rules.TEXT), "where it is written; null: to the standard output"
+    )
+    check: ExpectedConfig = field(default_factory=ExpectedConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks = ("verdict", "exponent", "worst", "against")
+        given = [name for name in checks if getattr(self.check, name) is not None]
+        if not given:
+            named = ", ".join(f"`check.{name}`" for name in checks[:-1])
+            raise ConfigError(f"Nothing is to be checked; give {named} or `check.{checks[-1]}`.")
+        for setting, name in (("factor", "against"), ("margin", "verdict")):
+            usual = getattr(ExpectedConfig, setting)
+            if name not in given and getattr(self.check, setting) != usual:
+                raise ConfigError(f"`check.{setting}` is for `check.{name}`, which is not given.")
+
+
 SCHEMAS: dict[str, type[Schema]] = {
     "run": RunConfig,
     "show": ShowConfig,
     "plot": PlotConfig,
     "predict": PredictConfig,
+    "check": CheckConfig,
     "report": ReportConfig,
     "edges": EdgesConfig,
 }

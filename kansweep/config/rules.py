@@ -65,7 +65,9 @@ def matching(must: str, pattern: str) -> Rule:
 
 
 def optional(rule: Rule) -> Rule:
-    return Rule(f"{rule.must}, or null", lambda value: value is None or rule.holds(value))
+    return Rule(
+        f"{rule.must}, or null", lambda value: value is None or rule.holds(value), rule.options
+    )
 
 
 TEXT = matching("a text that is not empty", r".+")
@@ -99,6 +101,10 @@ SEEDS = Rule(
 )
 ORDER = Rule("an integer from 1 to 10", lambda value: _is_int(value, 1, 10))
 COUNTS = Rule("a list of positive integers", lambda values: _are_ints(values, 1))
+COUNTS_OR_ALL = Rule(
+    "a list of positive integers without repeats, or all",
+    lambda values: values == "all" or (_are_ints(values, 1) and _are_distinct(values)),
+)
 DISTINCT = Rule(
     "a list of integers, 2 or more, without repeats",  # one point has no spread to learn
     lambda values: _are_ints(values, 2) and _are_distinct(values),
@@ -114,6 +120,24 @@ NOISE = Rule(
     lambda value: (
         (type(value) in (int, float) and 0 <= value < float("inf"))
         or (isinstance(value, str) and bool(re.fullmatch(r"(\d+\.?\d*|\.\d+)(e-?\d+)?%", value)))
+    ),
+)
+TEXTS = Rule(
+    "a text, or a list of such without repeats",
+    lambda value: (
+        TEXT.holds(value)
+        or (isinstance(value, tuple) and _are_distinct(value) and all(map(TEXT.holds, value)))
+    ),
+)
+BOUNDS = Rule(
+    "a positive number, or one for each of some sizes, as {50: 1e-6}",
+    lambda value: (
+        POSITIVE.holds(value)
+        or (
+            isinstance(value, dict)
+            and len(value) > 0
+            and all(COUNT.holds(size) and POSITIVE.holds(most) for size, most in value.items())
+        )
     ),
 )
 FUNCTION = matching("as package.module:function", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -136,6 +160,7 @@ def _is_interval(value: Any) -> bool:
     )
 
 
+INTERVAL = Rule("as [low,high]", _is_interval)
 DOMAIN = Rule(
     "as [low,high], or a list of such, one for each input",
     lambda value: (
@@ -157,4 +182,14 @@ def some_of(*options: str) -> Rule:
     return Rule(
         f"a list of one or more of {', '.join(options)}, without repeats",
         lambda values: _are_distinct(values) and set(values) <= set(options),
+    )
+
+
+def words_of(*options: str) -> Rule:
+    """One of them, or a list of some."""
+    one, some = one_of(*options), some_of(*options)
+    return Rule(
+        f"{one.must}, or a list of such without repeats",
+        lambda value: one.holds(value) or (isinstance(value, tuple) and some.holds(value)),
+        options,
     )

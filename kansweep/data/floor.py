@@ -38,11 +38,14 @@ from scipy.interpolate import BSpline
 from kansweep.data import knots
 from kansweep.data.knots import Spacing
 from kansweep.data.splines import Grid, adapted_grid, best_spline, equal_grid
-from kansweep.data.targets import Array, Edge, Target, Univariate
+from kansweep.data.structure import Structure, structure
+from kansweep.data.targets import Array, Edge, NoStructure, Target, Univariate
 
 _BINS = 2**14  # of a node's range, at least; and at least _BINS_PER_INTERVAL of each interval
 _BINS_PER_INTERVAL = 64
 _PIECES = 2**12  # of an input's range, at least, for breaks that are not equal
+_SAMPLE_BITS = 16  # of the points, in binary, where nodes feed several edges
+_IDLE = "hidden nodes of it are only added up or multiplied, where networks beat composed splines"
 _RARE = 1e-12  # a bin less likely, against the likeliest, is lost in the transform's round-off
 
 
@@ -63,6 +66,14 @@ class _Splines:
         unit = (law.points - law.lower) / (law.upper - law.lower)
         return Grid(law.lower, law.upper, knots.at_quantiles(unit, law.moments[0], self.grid_size))
 
+    def best(self, function: Univariate, law: _Law) -> tuple[Grid, Univariate]:
+        """The best spline of a function whose input has a law, and the grid that it is on."""
+        grid = self.grid(function, law)
+        spline = best_spline(function, grid, self.k)
+        if self.spacing == "uniform":
+            return grid, spline
+        return grid, _linear_beyond(spline, law.lower, law.upper)
+
 
 @lru_cache(maxsize=1024)
 def floor(
@@ -74,8 +85,9 @@ def floor(
 ) -> float | None:
     """RMSE of the composed best splines on ``grid_size`` intervals.
 
-    None where no floor is known: the target states no structure, ``hidden`` are not the widths
-    that it was stated for, or splines of order ``k`` represent it exactly. On fine grids the value
+    None where no floor is known, for the reason that ``missing`` gives: no structure of these
+    widths is known, splines of order ``k`` represent it exactly, or the composed ones are no
+    reference for what networks do (``structure``). On fine grids the value
     sinks into round-off, near 1e-16 of the target's size: a rule that compares with it must do so
     itself.
 
@@ -83,17 +95,65 @@ def floor(
     function known; with "quantile" those at quantiles of its true input. Beyond the last knot these
     splines continue linearly, those on equal intervals by their last piece.
     """
-    exact = target.exact_from is not None and k >= target.exact_from
-    if target.structure is None or hidden != target.hidden or exact:
+    if missing(target, hidden, k):
         return None
+    known = structure(target, hidden)
     splines = _Splines(k, grid_size, spacing)
+    mean_square = (_by_quadrature if known.is_tree else _by_sample)(known, target, splines)
+    return float(np.sqrt(max(mean_square, 0.0)))
+
+
+def missing(target: Target, hidden: tuple[int, ...], k: int) -> str:
+    """Why there is no floor, as the end of a sentence; '' where there is one."""
+    if is_exact(target, hidden, k):
+        return f"splines of order {k} represent it exactly"
+    try:
+        known = structure(target, hidden)
+    except NoStructure as error:
+        return str(error)
+    return _IDLE if k >= known.idle_from else ""
+
+
+def is_exact(target: Target, hidden: tuple[int, ...], k: int) -> bool:
+    """Whether splines of order ``k`` represent a target without error on a KAN of these widths."""
+    if target.exact_from is not None:
+        return k >= target.exact_from
+    try:
+        return k >= structure(target, hidden).exact_from
+    except NoStructure:
+        return False
+
+
+def _by_quadrature(known: Structure, target: Target, splines: _Splines) -> float:
+    """The mean square error of a tree."""
     inputs = {interval: _input(interval, splines) for interval in set(target.intervals)}
     laws = {i: inputs[interval] for i, interval in enumerate(target.intervals)}
-    for layer in target.structure:
+    for layer in known.layers:
         sums = {edge.sink: [e for e in layer if e.sink == edge.sink] for edge in layer}
         laws = {sink: _sum(edges, laws, splines) for sink, edges in sums.items()}
-    mean_square = np.mean([law.likely().moments[2].sum() for law in laws.values()])
-    return float(np.sqrt(max(mean_square, 0.0)))
+    return float(np.mean([law.likely().moments[2].sum() for law in laws.values()]))
+
+
+def _by_sample(known: Structure, target: Target, splines: _Splines) -> float:
+    """The same where nodes feed several edges, over the points of a scrambled Sobol sequence."""
+    from scipy.stats import qmc  # slow to import
+
+    lower, upper = target.bounds
+    unit = qmc.Sobol(target.n_inputs, rng=np.random.default_rng(0)).random_base2(_SAMPLE_BITS)
+    nodes = {i: (x, x) for i, x in enumerate((lower + (upper - lower) * unit).T)}
+    ranges = dict(enumerate(target.intervals))
+    for layer in known.layers:
+        sums = {edge.sink: np.zeros((2, unit.shape[0])) for edge in layer}  # true and by splines
+        bounds = {edge.sink: np.zeros(2) for edge in layer}
+        for edge in layer:
+            law = _Law.of_sample(nodes[edge.source][0], *(edge.domain or ranges[edge.source]))
+            true = np.clip(nodes[edge.source][0], law.lower, law.upper)
+            spline = splines.best(edge.function, law)[1]
+            sums[edge.sink] += edge.function(true), spline(nodes[edge.source][1])
+            bounds[edge.sink] += edge.values
+        nodes = {sink: (true, value) for sink, (true, value) in sums.items()}
+        ranges = {sink: (low, high) for sink, (low, high) in bounds.items()}
+    return float(np.mean([(value - true) ** 2 for true, value in nodes.values()]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +170,13 @@ class _Law:
     points: Array
     moments: Array
     step: float = 0.0
+
+    @classmethod
+    def of_sample(cls, u: Array, lower: float, upper: float) -> _Law:
+        """The law of a sample: (n,) values."""
+        moments = np.zeros((3, u.size))
+        moments[0] = 1.0 / u.size
+        return cls(lower, upper, np.sort(u), moments)
 
     def errors(self) -> tuple[Array, Array]:
         """Two equally likely errors at each point that have the moments of e."""
@@ -175,15 +242,10 @@ def _sum(edges: Iterable[Edge], laws: dict[int, _Law], splines: _Splines) -> _La
 
 def _through(law: _Law, function: Univariate, splines: _Splines) -> tuple[Array, Array]:
     """Values of an edge at points of a law, (q,), and the moments of its error, (3, q)."""
-    grid = splines.grid(function, law)
-    spline = best_spline(function, grid, splines.k)
-    value: Univariate = spline
-    if splines.spacing == "uniform":
-        law = law.likely()
-    else:
-        law, value = law.resolved(grid.places), _linear_beyond(spline, law.lower, law.upper)
+    grid, spline = splines.best(function, law)
+    law = law.likely() if splines.spacing == "uniform" else law.resolved(grid.places)
     values = function(law.points)
-    errors = np.stack([value(law.points + error) - values for error in law.errors()])
+    errors = np.stack([spline(law.points + error) - values for error in law.errors()])
     given = np.stack([np.ones_like(values), errors.mean(axis=0), (errors**2).mean(axis=0)])
     return values, law.moments[0] * given
 

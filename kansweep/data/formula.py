@@ -1,7 +1,7 @@
 """A user's formula as a function: parsed by Python's ``ast``, and only what is listed here runs.
 
 Nothing of the text is evaluated by Python itself: its tree is walked once, every node is looked up
-in a table of what is allowed, and what comes out is a composition of NumPy functions. Numbers are
+in a table of what is allowed, and what comes out is an expression of NumPy functions. Numbers are
 float64 from the start, so that 9**9**9 is infinite instead of endless.
 """
 
@@ -9,48 +9,30 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import special
 
 from kansweep.config.rules import ConfigError, did_you_mean
-
-Array = NDArray[np.float64]
-_Node = Callable[[Array], Any]  # (n, d) -> (n,) or a number
+from kansweep.data.expressions import (
+    FUNCTIONS,
+    Array,
+    Expression,
+    Variable,
+    call,
+    evaluate,
+    variables,
+)
 
 MOST_CHARACTERS = 2000  # a parser's stack is finite
 MOST_VARIABLES = 1000
 CONSTANTS = {"pi": np.pi, "e": np.e}
-FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
-    **{
-        name: (1, getattr(np, name))
-        for name in (
-            *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"),
-            *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "cbrt", "abs", "sign"),
-        )
-    },
-    **{name: (1, getattr(np, f"arc{name[1:]}")) for name in ("asin", "acos", "atan")},
-    **{name: (1, getattr(special, name)) for name in ("erf", "gamma", "j0", "j1", "y0", "y1")},
-    "atan2": (2, np.arctan2),
-    "hypot": (2, np.hypot),
-    "max": (2, np.maximum),
-    "min": (2, np.minimum),
-    **{name: (2, getattr(special, name)) for name in ("jv", "yv", "iv", "kv")},
-}
-_BINARY: dict[type[ast.operator], Callable[..., Any]] = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: np.multiply,
-    ast.Div: np.divide,
-    ast.Pow: np.power,
-}
-_UNARY: dict[type[ast.unaryop], Callable[..., Any]] = {
-    ast.USub: np.negative,
-    ast.UAdd: np.positive,
+_OPERATORS: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Pow: "^",
 }
 
 
@@ -60,12 +42,12 @@ class Formula:
 
     text: str
     n_inputs: int
-    tree: _Node
+    expression: Expression = field(compare=False)
 
     def __call__(self, x: Array) -> Array:
         with np.errstate(all="ignore"):  # what is not finite is found where it is checked
-            value = np.broadcast_to(np.asarray(self.tree(x), dtype=np.float64), len(x))
-        return value[:, None].copy()
+            value = np.asarray(evaluate(self.expression, lambda i: x[:, i - 1]), dtype=np.float64)
+        return np.broadcast_to(value, len(x))[:, None].copy()
 
 
 def parse(text: str) -> Formula:
@@ -78,15 +60,15 @@ def parse(text: str) -> Formula:
         raise _refusal(text, f"have at most {MOST_CHARACTERS} characters")
     try:
         body = ast.parse(text.strip().replace("^", "**"), mode="eval").body
-        variables: set[int] = set()
-        tree = _node(body, text, variables)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        expression = _expression(body, text)
+        indices = variables(expression)
+    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:
         if isinstance(error, ConfigError):
             raise
         raise _refusal(text, "be a formula such as exp(sin(pi*x1) + x2^2)") from error
-    if not variables:
+    if not indices:
         raise _refusal(text, "depend on x1")
-    return Formula(text, max(variables), tree)
+    return Formula(text, max(indices), expression)
 
 
 def _refusal(text: str, must: str, hint: str = "") -> ConfigError:
@@ -94,46 +76,37 @@ def _refusal(text: str, must: str, hint: str = "") -> ConfigError:
     return ConfigError(f"`data.formula` must {must}; got {shown!r}.{hint}")
 
 
-def _node(node: ast.AST, text: str, variables: set[int]) -> _Node:
-    """The function of one node; ``variables`` collects the indices that it meets."""
-
-    def sub(part: ast.AST) -> _Node:
-        return _node(part, text, variables)
-
+def _expression(node: ast.AST, text: str) -> Expression:
+    """The expression of one node."""
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            number = np.float64(value)
-            return lambda x: number
+            return float(value)
         case ast.Name(id=name):
-            return _name(name, text, variables)
-        case ast.UnaryOp(op=sign, operand=operand) if type(sign) in _UNARY:
-            return _applied(_UNARY[type(sign)], [sub(operand)])
-        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _BINARY:
-            return _applied(_BINARY[type(operator)], [sub(left), sub(right)])
+            return _name(name, text)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _expression(operand, text)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return call("*", -1.0, _expression(operand, text))
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
+            sign = _OPERATORS[type(operator)]
+            return call(sign, _expression(left, text), _expression(right, text))
         case ast.Call(func=ast.Name(id=name), args=given, keywords=[]):
             if name not in FUNCTIONS:
                 hint = did_you_mean(name, FUNCTIONS)
                 raise _refusal(text, f"use functions out of {', '.join(FUNCTIONS)}", hint)
-            count, function = FUNCTIONS[name]
+            count = FUNCTIONS[name][0]
             if len(given) != count:
                 arguments = "one argument" if count == 1 else f"{count} arguments"
                 raise _refusal(text, f"give {name} {arguments}")
-            return _applied(function, [sub(part) for part in given])
+            return call(name, *(_expression(part, text) for part in given))
     what = ast.unparse(node)
     raise _refusal(text, f"hold numbers, x1, x2, …, functions and + - * / ^ alone, not `{what}`")
 
 
-def _applied(function: Callable[..., Any], parts: list[_Node]) -> _Node:
-    return lambda x: function(*(part(x) for part in parts))
-
-
-def _name(name: str, text: str, variables: set[int]) -> _Node:
+def _name(name: str, text: str) -> Expression:
     if name in CONSTANTS:
-        constant = np.float64(CONSTANTS[name])
-        return lambda x: constant
+        return CONSTANTS[name]
     if not re.fullmatch(r"x[1-9]\d{0,3}", name) or int(name[1:]) > MOST_VARIABLES:
         allowed = f"x1 to x{MOST_VARIABLES}, {' and '.join(CONSTANTS)}"
         raise _refusal(text, f"have no names but {allowed}; `{name}` is none", "")
-    index = int(name[1:])
-    variables.add(index)
-    return lambda x: x[:, index - 1]
+    return Variable(int(name[1:]))

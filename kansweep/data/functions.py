@@ -28,9 +28,10 @@ def from_formula(
 ) -> Target:
     """The target that a formula writes; raises ConfigError where it is of no use."""
     function = formula.parse(text)
-    target = _chosen(
-        Target(name, text, function, function.n_inputs, (1,), "formula"), domain, hidden
+    written = Target(
+        *(name, text, function, function.n_inputs, (1,), "formula"), expression=function.expression
     )
+    target = _chosen(written, domain, hidden)
     _check_values(target, "data.formula")
     return target
 

@@ -7,6 +7,7 @@ test set is the same for every size. NumPy, no torch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kansweep.config.rules import ConfigError
+from kansweep.data.derivatives import NotDifferentiable, gradient, hessian
 from kansweep.data.streams import Stream, generator
 from kansweep.data.targets import Target
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:  # a table's reader is imported where there is a table: it tak
 Array = NDArray[np.float64]
 Points = tuple[Array, Array]
 """Inputs (n, n_inputs) and outputs (n, n_outputs)."""
+Derivatives = tuple[Array, Array]
+"""First and second derivatives of the outputs by the inputs."""
 
 
 class Source(Protocol):
@@ -49,6 +53,11 @@ class Source(Protocol):
 
     def test(self, n: int, seed: int) -> Points:
         """The ``n`` test points of a seed, without noise."""
+        ...
+
+    def derivatives(self, x: Array) -> Derivatives | None:
+        """Those of the outputs at points, None where they are not known: (n, n_inputs) -> (n,
+        n_outputs, n_inputs) and (n, n_outputs, n_inputs, n_inputs)."""
         ...
 
 
@@ -78,6 +87,14 @@ class Sampled:
         x = _uniform(n, self.target, seed, Stream.TEST)
         return x, self.target.function(x)
 
+    def derivatives(self, x: Array) -> Derivatives | None:
+        expression = self.target.expression
+        if expression is None or self.target.n_outputs != 1:
+            return None
+        with suppress(NotDifferentiable):
+            return gradient(expression, x)[:, None], hessian(expression, x)[:, None]
+        return None
+
 
 @dataclass(frozen=True)
 class Tabled:
@@ -101,6 +118,9 @@ class Tabled:
 
     def test(self, n: int, seed: int) -> Points:
         return self._rows(slice(0, n), seed)
+
+    def derivatives(self, x: Array) -> None:
+        return None
 
     def _rows(self, part: slice, seed: int) -> Points:
         order = generator(seed, Stream.TRAIN).permutation(len(self.table.x))[part]

@@ -55,6 +55,12 @@ def target(data: DataConfig) -> Target:
     return TARGETS[data.name]
 
 
+def known(data: DataConfig) -> dict[str, Target]:
+    """The targets of which all is known that there is to know, by what rows call them: those of
+    kansweep, and a formula. A user's module is not imported for it."""
+    return TARGETS | ({label(data): target(data)} if data.formula is not None else {})
+
+
 def label(data: DataConfig) -> str:
     """What rows and figures call it: its name, unless that is the one of the target overridden."""
     if data.is_table:

@@ -35,7 +35,9 @@ class Grid:
         """The breaks themselves."""
         if self.equal:
             return np.linspace(self.lower, self.upper, self.breaks.size)
-        return self.lower + (self.upper - self.lower) * self.breaks
+        places = self.lower + (self.upper - self.lower) * self.breaks
+        places[-1] = self.upper  # which round-off may have passed
+        return places
 
     def gauss(self, k: int) -> tuple[Array, Array]:
         """Points and weights, adding up to one, of k + 5 a piece of each interval: (q,)."""

@@ -13,8 +13,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
-from scipy.special import j0
+
+from kansweep.data.expressions import Expression
+from kansweep.data.formula import parse
+from kansweep.data.special import special
 
 Array = NDArray[np.float64]
 Univariate = Callable[[Array], Array]
@@ -29,13 +31,19 @@ SPECIAL = "Liu et al. 2024, arXiv:2404.19756, section 3.2; values by scipy.speci
 class Edge:
     """A univariate function from node ``source`` of a layer to node ``sink`` of the next.
 
-    ``values`` is the range that it takes over all inputs of the target.
+    ``values`` is the range that it takes over all inputs of the target. ``domain`` is the range of
+    the node ``source``, where that is not the sum of the ranges of what goes into it.
     """
 
     source: int
     sink: int
     function: Univariate
-    values: tuple[float, float]
+    values: Interval
+    domain: Interval | None = None
+
+
+class NoStructure(ValueError):
+    """Why a function is not known to be what a KAN of certain widths computes."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class Target:
     ``exact_from`` on its splines do so without error, and there is no law to measure.
     ``structure``, where known, are the layers of that KAN: a node is the sum of the edges into
     it, nodes without are not needed, and no node feeds two edges, so a sum's terms are independent.
+    ``expression``, where known, is the function in a form of which derivatives can be taken and,
+    without ``structure``, a structure can be read.
     """
 
     name: str
@@ -59,6 +69,7 @@ class Target:
     domain: tuple[Interval, ...] = ((-1.0, 1.0),)
     exact_from: int | None = None
     structure: tuple[tuple[Edge, ...], ...] | None = None
+    expression: Expression | None = None
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
@@ -86,7 +97,7 @@ def exp_sin(x: Array) -> Array:
 
 def bessel(x: Array) -> Array:
     """J0(20 x), (n, 1) -> (n, 1)."""
-    return np.asarray(j0(20.0 * x), dtype=np.float64)
+    return np.asarray(special("j0")(20.0 * x), dtype=np.float64)
 
 
 def product(x: Array) -> Array:
@@ -110,27 +121,27 @@ def nested(x: Array) -> Array:
 
 def ellipj(x: Array) -> Array:
     """sn(x1 | x2), the Jacobian elliptic sine, (n, 2) -> (n, 1)."""
-    return np.asarray(special.ellipj(x[:, [0]], x[:, [1]])[0], dtype=np.float64)
+    return np.asarray(special("ellipj")(x[:, [0]], x[:, [1]])[0], dtype=np.float64)
 
 
 def ellipkinc(x: Array) -> Array:
     """F(x1 | x2), the incomplete elliptic integral of the first kind, (n, 2) -> (n, 1)."""
-    return np.asarray(special.ellipkinc(x[:, [0]], x[:, [1]]), dtype=np.float64)
+    return np.asarray(special("ellipkinc")(x[:, [0]], x[:, [1]]), dtype=np.float64)
 
 
 def ellipeinc(x: Array) -> Array:
     """E(x1 | x2), the incomplete elliptic integral of the second kind, (n, 2) -> (n, 1)."""
-    return np.asarray(special.ellipeinc(x[:, [0]], x[:, [1]]), dtype=np.float64)
+    return np.asarray(special("ellipeinc")(x[:, [0]], x[:, [1]]), dtype=np.float64)
 
 
 def jv(x: Array) -> Array:
     """J_x1(x2), the Bessel function of the first kind and real order, (n, 2) -> (n, 1)."""
-    return np.asarray(special.jv(x[:, [0]], x[:, [1]]), dtype=np.float64)
+    return np.asarray(special("jv")(x[:, [0]], x[:, [1]]), dtype=np.float64)
 
 
 def lpmv(x: Array) -> Array:
     """P_x1(x2), the Legendre function of real degree, (n, 2) -> (n, 1)."""
-    return np.asarray(special.lpmv(0, x[:, [0]], x[:, [1]]), dtype=np.float64)
+    return np.asarray(special("lpmv")(0, x[:, [0]], x[:, [1]]), dtype=np.float64)
 
 
 def _square(u: Array) -> Array:
@@ -146,7 +157,7 @@ def _exp(u: Array) -> Array:
 
 
 def _bessel(u: Array) -> Array:
-    return np.asarray(j0(20.0 * u), dtype=np.float64)
+    return np.asarray(special("j0")(20.0 * u), dtype=np.float64)
 
 
 def _exp_half(u: Array) -> Array:
@@ -161,7 +172,7 @@ _EXP_SIN = (
     (Edge(0, 0, _sin_pi, (-1.0, 1.0)), Edge(1, 0, _square, (0.0, 1.0))),
     (Edge(0, 0, _exp, (np.exp(-1.0), np.exp(2.0))),),
 )
-_BESSEL = ((Edge(0, 0, _bessel, (float(j0(3.8317059702075125)), 1.0)),),)  # the first minimum
+_BESSEL = ((Edge(0, 0, _bessel, (-0.402759395702553, 1.0)),),)  # J_0 at its first minimum
 _SINE_MEAN = (
     tuple(Edge(i, 0, _hundredth_of_a_sine, (0.0, 0.01)) for i in range(100)),
     (Edge(0, 0, _exp, (1.0, np.e)),),
@@ -179,29 +190,47 @@ def _special(
     return Target(name, formula, function, 2, (3,), SPECIAL, domain=(first, second))
 
 
+def _of_paper(
+    name: str,
+    formula: str,
+    function: Callable[[Array], Array],
+    hidden: tuple[int, ...],
+    written: str,
+    structure: tuple[tuple[Edge, ...], ...] | None = None,
+    exact_from: int | None = None,
+) -> Target:
+    """A target of the paper, ``written`` as formulas are."""
+    parsed = parse(written)
+    return Target(
+        *(name, formula, function, parsed.n_inputs, hidden, PAPER),
+        exact_from=exact_from,
+        structure=structure,
+        expression=parsed.expression,
+    )
+
+
+_SINES = "+".join(f"sin(pi*x{i}/2)^2" for i in range(1, 101))
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("exp_sin", "exp(sin(pi x1) + x2^2)", exp_sin, 2, (1,), PAPER, structure=_EXP_SIN),
-        Target("bessel", "J0(20 x1)", bessel, 1, (), PAPER, structure=_BESSEL),
-        Target("product", "x1 x2", product, 2, (2,), PAPER, exact_from=2),
-        Target(
-            "sine_mean",
-            "exp(mean sin^2(pi xi / 2))",
-            sine_mean,
-            100,
-            (1,),
-            PAPER,
-            structure=_SINE_MEAN,
+        _of_paper(
+            *("exp_sin", "exp(sin(pi x1) + x2^2)", exp_sin, (1,), "exp(sin(pi*x1)+x2^2)"), _EXP_SIN
         ),
-        Target(
+        _of_paper("bessel", "J0(20 x1)", bessel, (), "j0(20*x1)", _BESSEL),
+        _of_paper("product", "x1 x2", product, (2,), "x1*x2", exact_from=2),
+        _of_paper(
+            *("sine_mean", "exp(mean sin^2(pi xi / 2))", sine_mean, (1,)),
+            f"exp(({_SINES})/100)",
+            _SINE_MEAN,
+        ),
+        _of_paper(
             "nested",
             "exp((sin(pi (x1^2 + x2^2)) + sin(pi (x3^2 + x4^2))) / 2)",
             nested,
-            4,
             (4, 2),
-            PAPER,
-            structure=_NESTED,
+            "exp((sin(pi*(x1^2+x2^2))+sin(pi*(x3^2+x4^2)))/2)",
+            _NESTED,
         ),
         _special("ellipj", "sn(x1 | x2)", ellipj, (0.0, 4.0), (0.0, 0.9)),
         _special("ellipkinc", "F(x1 | x2)", ellipkinc, (0.0, 1.4), (0.0, 0.9)),

@@ -21,10 +21,10 @@ from pandas import DataFrame, Series
 from kansweep.figures.style import FLOOR, REFERENCE, escaped, looks
 from kansweep.kinds import KINDS, Kind
 from kansweep.laws import references
-from kansweep.laws.cells import TINY
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import exponent, signed
 from kansweep.laws.references import Reference
+from kansweep.laws.verdicts import INSUFFICIENT, TINY
 from kansweep.sweep.columns import Status
 
 _CEILING = 1e4  # an error above this multiple of the largest that counts leaves the axis
@@ -39,7 +39,6 @@ _ENVELOPE: dict[Any, Any] = {
 }
 _DASHED = (0, (4.0, 1.5))
 _DOTS: dict[Any, Any] = {"linestyle": "", "marker": ".", "markersize": 3.5, "alpha": 0.4}
-INSUFFICIENT = "insufficient"
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _law(laws: DataFrame, split: str, column: str, value: Any) -> str:
     if of_curve.empty:
         return ""
     law: Series = of_curve.iloc[0]
-    return INSUFFICIENT if law["verdict"] == "insufficient" else exponent(law)
+    return INSUFFICIENT if law["verdict"] == INSUFFICIENT else exponent(law)
 
 
 # ------------------------------------------------------------------------------ the drawing

@@ -13,7 +13,6 @@ from pandas import DataFrame
 from kansweep.figures import style
 from kansweep.figures.curves import (
     AXES,
-    INSUFFICIENT,
     Axis,
     PlottedCurve,
     against_data,
@@ -28,6 +27,7 @@ from kansweep.laws.cells import SPLITS, WHOSE
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import listed, rmse, signed
 from kansweep.laws.references import Reference
+from kansweep.laws.verdicts import INSUFFICIENT
 
 
 def draw(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:

@@ -1,9 +1,10 @@
 """Which cells of a sweep count: their errors over the seeds, and the rules fixed before any fit.
 
 A curve is the RMSE of one (data, model, k, n_train) against size, all seeds; the size is what the
-kind of network grows along. The fit of a curve takes the whole contiguous run of sizes that ends
-at the largest one that counts, never a window chosen by how well it fits. A (curve, seed) is one
-chain, where each size is warm-started from the last, hence one correlated unit.
+kind of network grows along. A (curve, seed) is one chain, where each size is warm-started from the
+last, hence one correlated unit: a seed whose training went wrong leaves the curve as a seed. The
+fit of a curve takes the whole run of sizes that ends at the largest one that counts, across one
+size that does not where enough remain, never a window chosen by how well it fits.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from scipy import stats
 
 from kansweep import kinds
 from kansweep.config.commands import FigureConfig
+from kansweep.laws import verdicts
+from kansweep.laws.verdicts import CONFIDENCE, TINY
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep.columns import REQUIRED, Status
 
@@ -33,9 +36,7 @@ CELL_COLUMNS = [
     *("train_rmse", "train_low", "train_high", "test_rmse", "test_low", "test_high"),
     *("reason", "counts", "used"),
 ]
-CONFIDENCE = 0.95
-BAND_SEEDS = 3  # fewer seeds say too little of their spread for a band
-TINY = float(np.finfo(np.float64).eps ** 2)  # stands for an error of exactly 0 in logs
+MANY = 3  # fewer seeds say too little of their spread for a band, or of what is usual
 
 _OPTIONAL: dict[str, Any] = {
     "status": Status.OK,
@@ -53,18 +54,21 @@ class Rules:
 
     `scale` is rms(f), the root mean square of the target, which results do not hold; 1 serves
     any target of order one. `exact` says that the model's splines represent the target without
-    error: what is left is the solver's and follows no law. `gradient` bounds `grad_norm` where no
-    floor above round-off is known: the cosine between the residual and the Jacobian's worst
-    column, which a solver that has converged brings below 0.01; it is lax, so that only a cell
-    left on its way falls to it. `above_noise` is for noise on the training outputs, as the rows
-    have it: what is left then is no error of approximation.
+    error: what is left is the solver's and follows no law. Whether training converged is the
+    solver's to say and never the error's, or a law that fails would lose the cells that show it.
+    `gradient` bounds `grad_norm`, the cosine between the residual and the Jacobian's worst column,
+    which a solver that has converged brings below 0.01; it is lax, so that only a cell left on its
+    way falls to it. `astray` compares a seed with the others of its cell, whatever they all are.
+    `above_noise` is for noise on the training outputs, as the rows have it: what is left then is
+    no error of approximation. `above_floor` excludes nothing: beyond it a note says so.
     """
 
     params_per_point: float = 0.5  # n_params / n_train, at most
     above_noise: float = 2.0  # train / noise, at least
     over_fit: float = 2.0  # test / train, at most
-    above_floor: float = 2.0  # train / floor, at most
     gradient: float = 0.1
+    astray: float = 3.0  # train / that of the median seed, at most, among three seeds or more
+    above_floor: float = 2.0  # train / floor, beyond which it is remarked
     round_off: float = 10.0  # test / (eps of the dtype · scale), at least
     scale: float = 1.0
     exact: bool = False
@@ -72,10 +76,22 @@ class Rules:
     margin: float = FigureConfig.margin  # an exponent this close to the theory's is the theory's
     min_sizes: int = 3
     min_span: float = 4.0  # largest / smallest size, at least
+    min_with_gap: int = 4  # sizes that must remain where one between them is left out
 
     def least_error(self, dtype: str) -> float:
         """The least error that is not round-off."""
         return self.round_off * float(np.finfo(dtype).eps) * self.scale
+
+    def floor_of(self, cells: DataFrame) -> NDArray[np.float64] | None:
+        """The floor of cells of one curve, where it can be compared with at every size."""
+        floor = cells["floor_rmse"].to_numpy(float)
+        return floor if (floor > self.least_error(cells["dtype"].iloc[0])).all() else None
+
+    def judged(self, cells: DataFrame, errors: DataFrame, theory: float) -> str:
+        """The verdict on the errors, seeds by sizes, of these cells of one curve."""
+        sizes = cells["size"].to_numpy(float)
+        floor, numbers = self.floor_of(cells), errors.to_numpy(float)
+        return str(verdicts.verdict(sizes, numbers, floor, theory, self.margin))
 
     def long_enough(self, run: Sequence[float]) -> bool:
         """Whether a curve can be fitted over these sizes, given in ascending order."""
@@ -91,12 +107,19 @@ class Curve:
 
     cells: DataFrame  # CELL_COLUMNS, sorted by size
     errors: dict[str, DataFrame]  # split -> seeds by sizes of the run; NaN: no sound cell
+    faults: DataFrame  # seeds by sizes of the run: why there is none
     fitted: bool
 
     @property
     def whole(self) -> Series:
         """Which seeds have every cell of the run."""
         return _whole(self.errors["test"])
+
+    @property
+    def used(self) -> DataFrame:
+        """The cells that the fit rests on."""
+        used: DataFrame = self.cells[self.cells["used"]]
+        return used
 
     @property
     def kind(self) -> kinds.Kind:
@@ -124,12 +147,14 @@ def classified(ended: DataFrame, rules: Rules = DEFAULT) -> list[Curve]:
 def table(curves: Sequence[Curve]) -> DataFrame:
     """One row a (data, model, k, n_train, size): its errors, and why it does not count.
 
-    Errors, floor and gradient are geometric means over the `n_seeds` seeds that ended ok, `*_low`
-    and `*_high` the 95% Student-t interval of that mean in logs, given three seeds. `reason` is
-    '' or the first that holds of `failed` (more seeds failed than not), `exactly represented`,
-    `over-parameterised`, `noise-limited`, `round-off`, `over-fitted`, `poor fit` (most seeds ended
-    so, and no floor says otherwise), `not converged`; `counts` says that it is '', `used` that the
-    cell enters the fit of its curve.
+    Errors, floor and gradient are geometric means over the `n_seeds` seeds whose cell is sound, or
+    over those that ended ok where most are not; `*_low` and `*_high` are the 95% Student-t interval
+    of that mean in logs, given three seeds. A seed's cell is not sound that `failed`, ended in a
+    `poor fit` and no floor says that this is what splines can do, is `not converged`, or `astray`
+    of the other seeds. `reason` is '' or the first that holds of `failed` (so did more seeds than
+    did not), `exactly represented`, `over-parameterised`, `noise-limited`, `round-off`,
+    `over-fitted`, and what most of the seeds have where fewer are sound than not; `counts` says
+    that it is '', `used` that the cell enters the fit of its curve.
     """
     if not curves:
         return DataFrame(columns=CELL_COLUMNS).astype({"counts": bool, "used": bool})
@@ -205,56 +230,92 @@ def checked(results: DataFrame) -> DataFrame:
 
 
 def _curve(rows: DataFrame, rules: Rules) -> Curve:
+    rows = rows.assign(fault=_faults(rows, rules))
     cells = _summarise(rows)
     cells["reason"] = _reasons(cells, rules)
     cells["counts"] = cells["reason"] == ""
-    in_run = _last_run(cells["counts"].to_numpy(bool))
+    in_run = _run(cells["counts"].to_numpy(bool), rules.min_with_gap)
     run = cells.loc[in_run, "size"].tolist()
-    sound, seeds = rows[rows["ok"]], sorted(set(rows["seed"]))
+    sound, seeds = rows[rows["fault"] == ""], sorted(set(rows["seed"]))
     errors = {
         split: sound.pivot(index="seed", columns="size", values=f"{split}_rmse").reindex(
             index=seeds, columns=run
         )
         for split in SPLITS
     }
+    faults = rows.pivot(index="seed", columns="size", values="fault").reindex(columns=run)
     fitted = rules.long_enough(run) and bool(_whole(errors["test"]).any())
-    return Curve(cells.assign(used=in_run & fitted)[CELL_COLUMNS], errors, fitted)
+    return Curve(cells.assign(used=in_run & fitted)[CELL_COLUMNS], errors, faults, fitted)
 
 
 def _whole(errors: DataFrame) -> Series:
     return errors.notna().all(axis=1) & bool(errors.shape[1])
 
 
-def _last_run(counts: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The contiguous run of True that ends at the last True."""
+def _run(counts: NDArray[np.bool_], with_gap: int) -> NDArray[np.bool_]:
+    """The contiguous run of True that ends at the last True; with the run before it where one
+    False is between them and so many True are in both."""
     run = np.zeros_like(counts)
-    if counts.any():
-        last = np.flatnonzero(counts)[-1]
-        gaps = np.flatnonzero(~counts[:last])
-        run[gaps[-1] + 1 if gaps.size else 0 : last + 1] = True
+    if not counts.any():
+        return run
+    last = np.flatnonzero(counts)[-1]
+    first = _after_gap(counts, last)
+    if first >= 2 and counts[first - 2]:
+        further = _after_gap(counts, first - 2)
+        if (first - 1 - further) + (last + 1 - first) >= with_gap:
+            run[further : first - 1] = True
+    run[first : last + 1] = True
     return run
 
 
+def _after_gap(counts: NDArray[np.bool_], last: int) -> int:
+    """Where the contiguous run of True that ends at ``last`` begins."""
+    gaps = np.flatnonzero(~counts[:last])
+    return int(gaps[-1]) + 1 if gaps.size else 0
+
+
+def _faults(rows: DataFrame, rules: Rules) -> NDArray[Any]:
+    """Why each seed's cell is not sound, '' where it is."""
+    train, floor = rows["train_rmse"].astype(float), rows["floor_rmse"].astype(float)
+    least = rows["dtype"].map(rules.least_error).astype(float)
+    at_floor = (floor > least) & (train <= rules.above_floor * floor)
+    of_cell = train.clip(lower=TINY).where(rows["ok"]).groupby(rows["size"])
+    typical = of_cell.transform("median").where(of_cell.transform("count") >= MANY)
+    conditions = {
+        "failed": ~rows["ok"],
+        "poor fit": (rows["stop_reason"] == StopReason.POOR_FIT) & ~at_floor,
+        "not converged": rows["grad_norm"].astype(float) > rules.gradient,
+        "astray": train > np.maximum(rules.astray * typical, least),
+    }
+    return np.select(list(conditions.values()), list(conditions), default="")
+
+
 def _summarise(rows: DataFrame) -> DataFrame:
-    """Geometric means over the seeds that ended ok, and t bands of the errors, a row a cell of one
-    curve."""
+    """Geometric means over seeds, and t bands of the errors, a row a cell of one curve."""
     by_cell = rows.groupby("size")
     cells = by_cell[["n_params", "noise", "dtype", "exact"]].first()
-    cells["n_seeds"] = by_cell["ok"].sum()
-    cells["n_failed"] = by_cell["ok"].size() - cells["n_seeds"]
-    poor = rows["ok"] & (rows["stop_reason"] == StopReason.POOR_FIT)
-    cells["n_poor"] = poor.groupby(rows["size"]).sum()
+    sound = rows["fault"] == ""
+    cells["n_seeds"] = sound.groupby(rows["size"]).sum()
+    cells["n_failed"] = by_cell.size() - cells["n_seeds"]
+    cells["fault"] = [_commonest(part["fault"]) for _, part in by_cell]
+    few = rows["size"].map(cells["n_seeds"] < cells["n_failed"])
+    averaged = sound | (few & rows["ok"])
     for column in ("train_rmse", "test_rmse", "floor_rmse", "grad_norm"):
-        logs = rows[column].astype(float).clip(lower=TINY).where(rows["ok"]).map(np.log)
+        logs = rows[column].astype(float).clip(lower=TINY).where(averaged).map(np.log)
         grouped = logs.groupby(rows["size"])
         cells[column] = np.exp(grouped.mean())
         if column in ("train_rmse", "test_rmse"):
-            enough = cells["n_seeds"].where(cells["n_seeds"] >= BAND_SEEDS)
+            count = grouped.count()
             with np.errstate(over="ignore"):
-                factor = np.exp(half_width(grouped.std(), enough))
+                factor = np.exp(half_width(grouped.std(), count.where(count >= MANY)))
             cells[column.replace("rmse", "low")] = cells[column] / factor
             cells[column.replace("rmse", "high")] = cells[column] * factor
     return cells.reset_index().assign(**rows[CURVE].iloc[0])
+
+
+def _commonest(faults: Series) -> str:
+    found = faults[faults != ""]
+    return "" if found.empty else str(found.mode().iloc[0])
 
 
 def half_width(deviation: Any, count: Any) -> Any:
@@ -264,19 +325,15 @@ def half_width(deviation: Any, count: Any) -> Any:
 
 def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:
     least = cells["dtype"].map(rules.least_error).astype(float)
-    above_floor = cells["train_rmse"] > rules.above_floor * cells["floor_rmse"]
-    stopped_early = cells["grad_norm"] > rules.gradient
     in_noise = cells["train_rmse"] < rules.above_noise * cells["noise"]
-    known = cells["floor_rmse"] > least
-    poor = (2 * cells["n_poor"] > cells["n_seeds"]) & ~(known & ~above_floor)
+    few = (cells["n_seeds"] == 0) | (cells["n_seeds"] < cells["n_failed"])
     conditions = {
-        "failed": (cells["n_seeds"] == 0) | (cells["n_seeds"] < cells["n_failed"]),
+        "failed": few & (cells["fault"] == "failed"),
         "exactly represented": cells["exact"].astype(bool) | rules.exact,
         "over-parameterised": cells["n_params"] > rules.params_per_point * cells["n_train"],
         "noise-limited": in_noise & (cells["noise"] > 0),
         "round-off": cells["test_rmse"] < least,
         "over-fitted": cells["test_rmse"] > rules.over_fit * cells["train_rmse"],
-        "poor fit": poor,
-        "not converged": above_floor.where(known, stopped_early),
     }
-    return np.select(list(conditions.values()), list(conditions), default="")
+    others = cells["fault"].where(few, "").to_numpy(object)
+    return np.select(list(conditions.values()), list(conditions), default=others)

@@ -5,7 +5,7 @@ It is made once; figures, terminal and report are handed it and compute no stati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,10 +13,20 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from kansweep import kinds
-from kansweep.laws import cells, fits, frontier, observations, orders, pooled, references
+from kansweep.laws import (
+    cells,
+    comparison,
+    fits,
+    frontier,
+    observations,
+    orders,
+    pooled,
+    references,
+)
 from kansweep.laws.cells import AXES, DEFAULT, SPLITS, Curve, Rules
 from kansweep.laws.frontier import Frontier
 from kansweep.laws.references import Reference
+from kansweep.laws.verdicts import INSUFFICIENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +43,7 @@ class Study:
     laws: DataFrame  # against every axis, `fits.LAW_COLUMNS`
     rules: Rules
     x: str
+    without_floor: Mapping[str, str]  # why there is none, by `data`, as far as that is known
 
     @property
     def kind(self) -> kinds.Kind:
@@ -80,6 +91,11 @@ class Study:
         return frontier.frontier(self.ended, self.rules)
 
     @cached_property
+    def comparison(self) -> DataFrame:
+        """The second of two sweeps beside the first, `comparison.COMPARED`; else empty."""
+        return comparison.compare(self.ended, self.curves, self.x, self.rules)
+
+    @cached_property
     def shapes(self) -> list[str]:
         """The widths of the networks, in terms of their size where it is one of them: 2-w-w-1."""
         if "width" not in self.results:
@@ -95,14 +111,15 @@ class Study:
 
     def behind(self, law: Series) -> DataFrame:
         """The cells that a law rests on; of one that is insufficient, those that count."""
-        fitted = law["verdict"] != "insufficient"
+        fitted = law["verdict"] != INSUFFICIENT
         curve = cells.of_curve(self.cells, law)
         behind: DataFrame = curve[curve["used" if fitted else "counts"].astype(bool)]
         return behind
 
     def orders_behind(self, law: Series) -> DataFrame:
         """The orders between the cells that a law rests on, from each to the next of them."""
-        both = orders.observed_orders(self.behind(law))
+        sizes = cells.of_sweep(self.cells, law)["size"]
+        both = orders.observed_orders(self.behind(law), sizes)
         of_split: DataFrame = both[both["split"] == law["split"]]
         return of_split
 
@@ -111,6 +128,11 @@ class Study:
         if not kinds.KINDS[row["model"]].has_theory:
             return {}
         return orders.floor_orders(cells.of_sweep(self.cells, row))
+
+    def why_no_floor(self, row: Series) -> str:
+        """The end of a sentence, '' where there is a floor or nothing is known of the target."""
+        why = self.without_floor.get(row["data"], "")
+        return why if kinds.KINDS[row["model"]].has_theory else ""
 
     def largest(self) -> Study:
         """Of several sweeps, each at its largest data size alone."""
@@ -135,6 +157,7 @@ def study(
     rules: Rules = DEFAULT,
     x: str | None = None,
     laws: DataFrame | None = None,
+    without_floor: Mapping[str, str] | None = None,
 ) -> Study:
     """The study of results, against ``x`` or what all of their networks have.
 
@@ -155,9 +178,10 @@ def study(
         ended=ended,
         curves=curves,
         cells=classified,
-        laws=fits.with_kinds(laws, classified),
+        laws=fits.completed(laws, classified),
         rules=rules,
         x=x or cells.axis(results),
+        without_floor=without_floor or {},
     )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from pandas import DataFrame
 
 from kansweep import kinds
-from kansweep.laws.cells import CELL, CURVE, DEFAULT, TINY, WHOSE, Rules, half_width
+from kansweep.laws.cells import CELL, CURVE, DEFAULT, WHOSE, Rules, half_width
+from kansweep.laws.verdicts import TINY
 
 
 def best_sizes(cells: DataFrame, split: str = "test") -> DataFrame:

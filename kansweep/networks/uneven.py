@@ -94,19 +94,19 @@ def locate(x: Tensor, lower: Tensor, upper: Tensor, breaks: Tensor) -> tuple[Ten
 
 def basis(interval: Tensor, t: Tensor, table: Tensor) -> Tensor:
     """``bspline.basis`` by the pieces (R, I, G, k+1, k+1): (R, n, I) -> (R, n, I, k+1)."""
-    return _sum(bspline.powers(t, table.shape[-1] - 1)[0], _at(table, interval))
+    return _sum(bspline.powers(t, table.shape[-1] - 1)[0], at(table, interval))
 
 
 def basis_and_derivative(interval: Tensor, t: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     """``basis`` and its derivatives with respect to t."""
     k = table.shape[-1] - 1
     powers, inside = bspline.powers(t, k)
-    local = _at(table, interval)
+    local = at(table, interval)
     exponents = torch.arange(1, k + 1, dtype=t.dtype, device=t.device)
     return _sum(powers, local), _sum(inside * exponents, local[..., 1:, :])
 
 
-def _at(table: Tensor, interval: Tensor) -> Tensor:
+def at(table: Tensor, interval: Tensor) -> Tensor:
     """What a table (R, I, G, ...) has for the interval of each point: (R, n, I, ...)."""
     replicas, n_inputs, grid_size = table.shape[:3]
     grid = torch.arange(replicas * n_inputs, device=table.device).view(replicas, 1, n_inputs)
@@ -123,7 +123,7 @@ def _sum(powers: Tensor, local: Tensor) -> Tensor:
 
 def widths(interval: Tensor, breaks: Tensor) -> Tensor:
     """Width of each point's interval as a share of the range: (R, n, I) -> (R, n, I)."""
-    return _at(breaks.diff(dim=2), interval)
+    return at(breaks.diff(dim=2), interval)
 
 
 def top_derivatives(coef: Tensor, breaks: Tensor, k: int) -> Tensor:

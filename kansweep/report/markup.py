@@ -13,8 +13,8 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from kansweep.figures.style import SAVE_STYLE
+from kansweep.laws.notation import printable
 
-_UNPRINTABLE = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _POINT = 4 / 3  # a point in CSS pixels
 
 STYLE = """\
@@ -84,7 +84,7 @@ figcaption { margin-top: .5rem; max-width: 46rem; font-size: .875rem; }
 
 def text(value: object) -> str:
     """Escaped for an element or a quoted attribute; what is no character of a text is U+FFFD."""
-    return html.escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value)))
+    return html.escape(printable(str(value)))
 
 
 def paragraph(words: str, look: str = "") -> str:

@@ -17,11 +17,13 @@ from kansweep.laws.notation import (
     TIMES,
     entry,
     exponent,
+    exponent_finest,
     exponent_vs_floor,
     listed,
     rmse,
     signed,
 )
+from kansweep.laws.verdicts import INSUFFICIENT
 from kansweep.report import frontier, making, markup, sentences, whole
 from kansweep.report.contents import Report
 from kansweep.report.matrix import texts
@@ -63,7 +65,7 @@ def _findings(report: Report) -> str:
     """A sentence a curve: those with a law first, and of these that of the most data."""
     study = report.study
     laws = study.shown[study.shown["split"] == "test"]
-    laws = laws.assign(without=laws["verdict"] == "insufficient")
+    laws = laws.assign(without=laws["verdict"] == INSUFFICIENT)
     laws = laws.sort_values(["without", "n_train"], ascending=[True, False])
     findings = markup.items(
         [
@@ -101,16 +103,20 @@ def _figures(report: Report) -> str:
 
 def _laws(report: Report) -> str:
     study = report.study
-    return f"{_laws_table(study)}\n{whole.pooled(study.pooled)}\n{_orders(study.orders)}"
+    why = study.why_no_floor(study.cells.iloc[0])
+    note = markup.paragraph(f"There is no floor to hold the errors against: {why}.", "note")
+    parts = [_laws_table(study), note if why else "", whole.pooled(study.pooled)]
+    parts += [_orders(study.orders)]
+    return "\n".join(part for part in parts if part)
 
 
 def _laws_table(study: Study) -> str:
     kind = study.kind
-    header = ["RMSE", "against", "n", "exponent [95%]", "relative to the floor", "theory"]
-    header += ["verdict", "seeds", f"{kind.size}s", "note"]
+    header = ["RMSE", "against", "n", "exponent [95%]", "relative to the floor", "finest two"]
+    header += ["theory", "verdict", "seeds", f"{kind.size}s", "note"]
     laws = study.shown.sort_values(["split", "n_train"])
     rows = [_law(law, study.behind(law)) for _, law in laws.iterrows()]
-    aligned = "hhHnnnwnpp"
+    aligned = "hhHnnnnwnpp"
     trivial = {"", kind.symbol, "P"}  # a column of these alone says nothing
     shown = [i for i, column in enumerate(zip(*rows, strict=True)) if set(column) - trivial]
     of = "number P of parameters" if study.x == "n_params" else kind.size
@@ -123,13 +129,14 @@ def _laws_table(study: Study) -> str:
 
 
 def _law(law: Series, behind: DataFrame) -> list[str]:
-    fitted = law["verdict"] != "insufficient"
+    fitted = law["verdict"] != INSUFFICIENT
     return [
         law["split"],
         sentences.axis(law),
         str(law["n_train"]),
         exponent(law),
         exponent_vs_floor(law),
+        exponent_finest(law),
         "" if law["theory"] != law["theory"] else signed(law["theory"], 0),
         entry(law["verdict"]),
         str(law["n_seeds"]),
@@ -216,8 +223,8 @@ def _meaning(reason: str, rules: Rules) -> str:
         "round-off": f"test RMSE below {rules.round_off:g} units of round-off",
         "over-fitted": f"test RMSE above {rules.over_fit:g} times the train RMSE",
         "poor fit": "training converged, and what is left to fit no start and no finer grid fits",
-        "not converged": f"train RMSE above {rules.above_floor:g} times the floor or, without one,"
-        f" a relative gradient above {rules.gradient:g}",
+        "not converged": f"a relative gradient above {rules.gradient:g} where training ended",
+        "astray": f"train RMSE above {rules.astray:g} times that of the median seed",
     }
     return f"{reason}: {meanings[reason]}" if reason in meanings else reason
 

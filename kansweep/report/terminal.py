@@ -12,9 +12,12 @@ from kansweep.laws import cells
 from kansweep.laws.cells import WHOSE
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import counted, listed
+from kansweep.laws.verdicts import INSUFFICIENT
 from kansweep.report import frontier
 
-_HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "verdict", "seeds"]
+_HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "finest two"]
+_HEADER += ["verdict", "seeds"]
+_OF_SOME = _HEADER[4:6]  # each of the laws that are judged by it
 
 
 def summary(study: Study) -> str:
@@ -27,7 +30,8 @@ def summary(study: Study) -> str:
         predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
         title = f"{kind.of(law['data'])}: RMSE ~ {law['x']}^exponent{predicted}"
         pooled = _pooled(cells.of_sweep(study.pooled, law))
-        blocks.append("\n".join([title, *_table(study, laws), *_remarks(laws), *pooled]))
+        remarks = _remarks(study, laws)
+        blocks.append("\n".join([title, *_table(study, laws), *remarks, *pooled]))
     blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
     blocks += ["\n".join(frontier.lines(study))]
     blocks += ["\n".join(_observed(study.observations))]
@@ -43,7 +47,7 @@ def _table(study: Study, laws: DataFrame) -> list[str]:
     rows = [[*_HEADER, f"{kind.size}s", f"orders in {kind.symbol}"]]
     sorted_laws = laws.sort_values(["split", "n_train"])
     rows += [
-        _line(law, study.behind(law)["size"], study.orders_behind(law)["order"])
+        _line(law, study.behind(law)["size"], study.orders_behind(law))
         for _, law in sorted_laws.iterrows()
     ]
     floor = study.floor_orders(laws.iloc[0])
@@ -51,49 +55,68 @@ def _table(study: Study, laws: DataFrame) -> list[str]:
         sizes = dict.fromkeys(size for pair in floor for size in pair)
         orders = " ".join(f"{order:.2f}" for order in floor.values())
         rows.append(["floor", *[""] * (len(_HEADER) - 1), " ".join(map(str, sizes)), orders])
-    else:
-        rows = [row[:4] + row[5:] for row in rows]
-    if not kind.on_grid:
-        rows = [row[:-1] for row in rows]
-    aligns = "<>>><<<<<" if floor else "<>>><<<<"
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(_padded, row, widths, aligns)).rstrip() for row in rows]
+    columns = list(zip(*rows, "<>>><<<<<<", strict=True))
+    columns = columns if kind.on_grid else columns[:-1]
+    shown = [column for column in columns if column[0] not in _OF_SOME or any(column[1:-1])]
+    *lines, aligns = zip(*shown, strict=True)
+    widths = [max(map(len, column[:-1])) for column in shown]
+    return ["  ".join(map(_padded, line, widths, aligns)).rstrip() for line in lines]
 
 
 def _padded(text: str, width: int, align: str) -> str:
     return f"{text:{align}{width}}"
 
 
-def _line(law: Series, sizes: Series, orders: Series) -> list[str]:
-    fitted = law["verdict"] != "insufficient"
-    relative = fitted and law["exponent_vs_floor"] == law["exponent_vs_floor"]
+def _line(law: Series, sizes: Series, orders: DataFrame) -> list[str]:
+    fitted = law["verdict"] != INSUFFICIENT
     return [
         law["split"],
         str(law["n_train"]),
         f"{law['exponent']:.2f}" if fitted else "",
         _interval(law, "ci_low", "ci_high") if fitted else "",
-        f"{law['exponent_vs_floor']:+.2f} {_interval(law, 'vs_floor_low', 'vs_floor_high')}"
-        if relative
-        else "",
+        _judged(law, "exponent_vs_floor", "vs_floor_low", "vs_floor_high"),
+        _judged(law, "exponent_finest", "finest_low", "finest_high"),
         str(law["verdict"]),
         str(law["n_seeds"]),
         " ".join(map(str, sizes)),
-        " ".join(f"{order:.2f}" for order in orders),
+        " ".join(
+            f"{order:.2f}{' (across a gap)' if across else ''}"
+            for order, across in zip(orders["order"], orders["across"], strict=True)
+        ),
     ]
+
+
+def _judged(law: Series, middle: str, low: str, high: str) -> str:
+    if law[middle] != law[middle]:
+        return ""
+    interval = f" {_interval(law, low, high)}" if law[low] == law[low] else ""
+    return f"{law[middle]:+.2f}{interval}"
 
 
 def _interval(row: Series, low: str, high: str) -> str:
     return f"[{row[low]:.2f}, {row[high]:.2f}]"
 
 
-def _remarks(laws: DataFrame) -> list[str]:
-    """Each part of the notes once, with the data sizes that it concerns."""
+def _remarks(study: Study, laws: DataFrame) -> list[str]:
+    """Each part of the notes once, with the data sizes that it concerns; why there is no floor."""
     sizes: dict[str, list[Any]] = {}
     for n_train, notes in laws.groupby("n_train")["note"]:
         for part in "; ".join(notes.dropna().unique()).split("; "):  # NaN: '' read back from CSV
             sizes.setdefault(part, []).append(n_train)
     sizes.pop("", None)
-    return [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
+    remarks = [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
+    why = study.why_no_floor(laws.iloc[0])
+    return [*remarks, *([f"  No floor: {why}."] if why else []), *_named_primary(laws)]
+
+
+def _named_primary(laws: DataFrame) -> list[str]:
+    """Which of several laws is the one to look at."""
+    if len(laws) == 1:
+        return []
+    chosen = laws[laws["primary"].astype(bool)]
+    return [
+        f"  Primary: {law['split']} RMSE at n = {law['n_train']}" for _, law in chosen.iterrows()
+    ]
 
 
 def _pooled(laws: DataFrame) -> list[str]:

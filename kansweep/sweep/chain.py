@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kansweep import kinds
 from kansweep.data.sampling import Source
 from kansweep.kinds import Kind
 from kansweep.networks.protocol import Network, Refinable, Shape
@@ -59,6 +60,8 @@ class Ending:
     reg: float | None = None
     steps: int | None = None
     grad_norm: float | None = None
+    gradient_rmse: float | None = None
+    hessian_rmse: float | None = None
     error: str | None = None
     net: Checkpoint | None = None
     trace: tuple[TraceRow, ...] = ()
@@ -149,6 +152,7 @@ def _sample(batch: Batch) -> Data:
         batch.seeds,
         dtype=getattr(torch, batch.dtype),
         device=batch.device,
+        derivatives=batch.kind.derivatives is not None,
     )
 
 
@@ -186,7 +190,7 @@ class _Training:
         outcome = self.solver.solve(net, problem, memory, recorder.observe)
         outcome = replace(outcome, net=units.restored(outcome.net))
         starts = [_start_size(batch.kind, shape, net) for net in nets]
-        return _measured(outcome, data, recorder, starts)
+        return _measured(outcome, data, recorder, starts, batch.kind)
 
 
 def _begin(
@@ -213,10 +217,10 @@ def _begin(
 
 
 def _measured(
-    outcome: Outcome[Any], data: Data, recorder: Recorder, starts: Sequence[int | None]
+    outcome: Outcome[Any], data: Data, recorder: Recorder, starts: Sequence[int | None], kind: Kind
 ) -> list[Ending]:
     """The errors of every replica and its network, with the size at which its chain began."""
-    numbers = _numbers(outcome, data)
+    numbers = _numbers(outcome, data) | _of_derivatives(outcome.net, data, kind)
     errors = zip(numbers["train_rmse"], numbers["test_rmse"], strict=True)
     finite = [bool(np.isfinite(both).all()) for both in errors]
     return [
@@ -247,6 +251,23 @@ def _numbers(outcome: Outcome[Any], data: Data) -> dict[str, list[Any]]:
     if (reg := net.regularity(data.x_train)) is not None:
         columns["reg"] = reg
     return {name: value.tolist() for name, value in columns.items()}
+
+
+def _of_derivatives(net: Network, data: Data, kind: Kind) -> dict[str, list[Any]]:
+    """The same of the errors of derivatives, where both sides have them."""
+    truth = data.derivatives
+    if truth is None or kind.derivatives is None:
+        return {}
+    gradient, hessian = kinds.load(kind.derivatives)(net, truth.x)
+    columns = {"gradient_rmse": _rms_norm(gradient - truth.gradient)}
+    if hessian is not None:
+        columns["hessian_rmse"] = _rms_norm(hessian - truth.hessian)
+    return {name: value.tolist() for name, value in columns.items()}
+
+
+def _rms_norm(errors: Tensor) -> Tensor:
+    """Root mean square, over points and outputs, of the norm of (R, n, M, ...): (R,)."""
+    return errors.flatten(3).square().sum(3).mean((1, 2)).sqrt()
 
 
 def _failure(error: Exception, device: str) -> Ending:

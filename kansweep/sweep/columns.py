@@ -84,6 +84,18 @@ RESULTS = (
     Column("size", "int64", "", "what the network grows along: grid size or width"),
     Column("noise", "float64", OUTPUT, "standard deviation of the training outputs' noise"),
     Column("spacing", "string", "", "of the knots, where networks have a grid, as `grid.spacing`"),
+    Column(
+        "gradient_rmse",
+        "float64",
+        f"{OUTPUT}/input",
+        "RMS norm of the gradient's error (H1 seminorm) at test points, where it is known",
+    ),
+    Column(
+        "hessian_rmse",
+        "float64",
+        f"{OUTPUT}/input^2",
+        "RMS Frobenius norm of the Hessian's error (H2 seminorm) there",
+    ),
 )
 
 REQUIRED = tuple(column.name for column in RESULTS if column.required)

@@ -15,11 +15,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from folders import files
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from processes import python
 from small import CELLS, SMALL
 from statsmodels.datasets import engel
 
+from kansweep import load_results
 from kansweep.cli.training import Progress
 from kansweep.sweep.events import Event, Finished, Progressed, Started
 
@@ -34,6 +39,37 @@ def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
     status, out, err = kansweep("run", *SMALL)
     assert (status, err) == (0, "")
     assert f"example8: {CELLS} cells, {CELLS} of them kept, 0 trained, 0 failed; " in out
+
+
+def test_a_run_imports_what_it_needs_and_one_that_trains_nothing_even_less(tmp_path: Path) -> None:
+    script = """
+import sys
+from kansweep.cli import main
+
+main()
+assert not {"pandas", "matplotlib", "distributed", "submitit"} & set(sys.modules)
+main()
+"""
+    words = ("run", *SMALL, f"outputs={tmp_path}")
+    assert python(script, *words) == ""
+    kept = script.replace('{"pandas"', '{"torch", "numba", "scipy", "pandas"')
+    assert python(kept, *words) == ""
+
+
+def test_a_configuration_is_composed_once(
+    kansweep: Any, sweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compositions = []
+    compose = ConfigLoaderImpl.load_configuration
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        compositions.append(args)
+        return compose(*args, **kwargs)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+    sweep()
+    assert kansweep("show").status == 0
+    assert len(compositions) == 2
 
 
 def test_a_changed_configuration_is_refused_under_a_used_name(
@@ -133,6 +169,38 @@ def test_a_formula_may_have_quotes_of_its_own_or_only_those_of_the_shell(
     results = pd.read_parquet(tmp_path / "outputs/example8/results.parquet")
     assert set(results["data"]) == {"exp(x1) + x2^2"}
     assert set(results["width"]) == {"2-1-1"}
+
+
+def test_a_formula_has_a_floor_or_the_output_says_why(kansweep: Any, tmp_path: Path) -> None:
+    words = (*SMALL, "seeds=1", "data.formula=x1*x2")
+    status, out, _ = kansweep("run", *words, "data.domain=[1,2]", "name=positive")
+    assert status == 0
+    assert "No floor" not in out
+    rows = pd.read_parquet(tmp_path / "outputs/positive/results.parquet")
+    assert (rows["floor_rmse"] > 0).all()
+    status, out, _ = kansweep("run", *words, "run.report=true", "name=signed")
+    assert "\nNo floor: its structure is that of a KAN 2-2-1.\n" in out
+    assert "  No floor: its structure is that of a KAN 2-2-1.\n" in kansweep("plot").out
+    page = (tmp_path / "outputs/signed/report.html").read_text()
+    assert "There is no floor to hold the errors against: its structure is that of a KAN" in page
+    assert load_results(tmp_path / "outputs/signed")["floor_rmse"].isna().all()
+
+
+def test_a_folder_from_before_formulas_had_floors_has_them_now(
+    kansweep: Any, tmp_path: Path
+) -> None:
+    """Its rows hold none, and nothing is trained again: a floor is no part of a cell's identity."""
+    words = ("run", *SMALL, "seeds=1", "data.formula=x1*x2", "data.domain=[1,2]", "name=old")
+    kansweep(*words)
+    folder = tmp_path / "outputs/old"
+    expected = load_results(folder)["floor_rmse"]
+    for path in folder.glob("cells/*.parquet"):
+        pq.write_table(pa.Table.from_pandas(pd.read_parquet(path).assign(floor_rmse=np.nan)), path)
+    (folder / "index.parquet").unlink()
+    assert kansweep(*words).out.startswith("old: 6 cells, 6 of them kept")
+    assert pd.read_parquet(folder / "results.parquet")["floor_rmse"].isna().all()
+    assert load_results(folder)["floor_rmse"].equals(expected)
+    assert "\nfloor " in kansweep("plot", "name=old").out
 
 
 def test_a_target_of_ones_own_is_one_yaml_file(kansweep: Any, tmp_path: Path) -> None:

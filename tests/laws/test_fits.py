@@ -12,7 +12,8 @@ from studies import at, envelope, fit_laws, observed_orders, only, reasons
 
 from kansweep.laws import findings
 from kansweep.laws.cells import DEFAULT, Rules, classify
-from kansweep.laws.fits import LAW_COLUMNS, fit, verdicts
+from kansweep.laws.fits import LAW_COLUMNS
+from kansweep.laws.verdicts import equivalence, fit, verdict
 from kansweep.report import terminal
 
 # ------------------------------------------------------------------------ the published table
@@ -21,8 +22,8 @@ from kansweep.report import terminal
 @pytest.mark.parametrize(
     ("n_train", "exponent", "low", "high", "n_points", "verdict"),
     [
-        (3000, -4.08, -4.23, -3.92, 5, "consistent"),
-        (300, -4.08, -6.51, -1.65, 3, "inconclusive"),
+        (3000, -4.08, -4.23, -3.92, 5, "descriptive"),
+        (300, -4.08, -6.51, -1.65, 3, "descriptive"),
     ],
 )
 def test_published_table_gives_the_known_slopes(n_train, exponent, low, high, n_points, verdict):
@@ -48,8 +49,8 @@ def test_published_table_is_steeper_against_parameters():
 
 def test_span_is_measured_in_grid_sizes_whatever_the_axis():
     assert 69 / 24 < 4  # n_params of G = 5 and 20
-    law = only(fit_laws(published(), x="n_params"), n_train=300, split="test")
-    assert law["verdict"] == "inconclusive"  # as against the grid size
+    laws = fit_laws(power_law([-4.0] * 2, [1.0] * 2, sizes=[5, 10, 20]), x="n_params")
+    assert set(laws["verdict"]) == {"consistent"}  # as against the grid size
 
 
 # -------------------------------------------------------------------------------- the interval
@@ -92,6 +93,7 @@ def test_laws_have_the_columns_of_the_contract_and_leave_the_floor_where_none_is
         *("data", "n_train", "x", "split", "exponent", "ci_low", "ci_high"),
         *("exponent_vs_floor", "vs_floor_low", "vs_floor_high", "amplitude"),
         *("n_points", "n_seeds", "theory", "verdict", "note", "model", "k"),
+        *("exponent_finest", "finest_low", "finest_high", "primary"),
     ]  # fmt: skip
     assert laws["split"].tolist() == ["train", "test"]
     assert laws[["exponent_vs_floor", "vs_floor_low", "vs_floor_high"]].isna().all(axis=None)
@@ -100,11 +102,10 @@ def test_laws_have_the_columns_of_the_contract_and_leave_the_floor_where_none_is
 # --------------------------------------------------------------------------------- verdicts
 
 
-def test_published_table_beside_the_floor_is_consistent_and_hardly_steeper():
+def test_published_table_beside_the_floor_is_hardly_steeper():
     results = published()
     results = results.assign(floor_rmse=results["grid_size"].map(EXP_SIN_FLOOR))
     law = only(fit_laws(results), n_train=3000, split="test")
-    assert law["verdict"] == "consistent"
     assert round(law["exponent"], 2) == -4.08  # whatever the floor
     mine = results[at(results, n_train=3000)].sort_values("grid_size")
     ratio = mine["test_rmse"] / mine["floor_rmse"]
@@ -113,7 +114,7 @@ def test_published_table_beside_the_floor_is_consistent_and_hardly_steeper():
     assert law["vs_floor_low"] < slope < law["vs_floor_high"]
 
 
-def test_curve_that_follows_the_floor_is_consistent_where_its_own_slope_is_not_the_theorys():
+def test_curve_is_judged_by_its_floor_or_its_finest_sizes_and_not_by_its_slope():
     floor = {5: 3.0e-3, 10: 6.0e-5, 20: 1.4e-6, 50: 1.3e-8, 100: 4.0e-10}  # k = 4, about -5.3
     results = power_law([0.0, 0.0, 0.0], [1.0] * 3).assign(k=4)
     results["floor_rmse"] = results["grid_size"].map(floor)
@@ -121,9 +122,13 @@ def test_curve_that_follows_the_floor_is_consistent_where_its_own_slope_is_not_t
     results["train_rmse"] = results["test_rmse"]
     alone = only(fit_laws(results.assign(floor_rmse=np.nan)), split="test")
     beside = only(fit_laws(results), split="test")
-    assert alone["verdict"] == "inconsistent"
+    assert alone["exponent"] < -5.25
+    assert alone["verdict"] == "consistent"  # by the finest two sizes
+    assert alone["exponent_finest"] == pytest.approx(np.log(4.0e-10 / 1.3e-8) / np.log(2), abs=1e-3)
+    assert np.isnan(alone["exponent_vs_floor"])
     assert beside["verdict"] == "consistent"
     assert beside["exponent_vs_floor"] == pytest.approx(0.0, abs=0.01)
+    assert np.isnan(beside["exponent_finest"])
 
 
 def test_floor_at_round_off_is_not_compared_with():
@@ -141,7 +146,7 @@ def test_floor_at_round_off_is_not_compared_with():
         ((-3.5, -3.4, -3.3), 0.25, "inconsistent"),
         ((-3.5, -3.4, -3.3), 1.0, "consistent"),
         ((-4.8, -4.0, -3.2), 0.25, "inconclusive"),
-        ((-4.6, -4.6, -4.5), 0.25, "inconsistent"),
+        ((-4.6, -4.6, -4.5), 0.25, "pre-asymptotic"),
     ],
 )
 def test_verdict_is_by_equivalence_within_the_margin(slopes, margin, verdict):
@@ -195,10 +200,14 @@ def test_interval_covers_the_true_exponent_in_95_of_100(n_seeds, cell_noise):
 @pytest.mark.parametrize("n_seeds", [3, 5, 10])
 @pytest.mark.parametrize("cell_noise", [0.02, 0.1, 0.3])
 def test_another_law_is_hardly_ever_called_consistent(n_seeds, cell_noise):
-    found = verdicts(fit(GRIDS, sweeps(-3.5, n_seeds, cell_noise)), -4.0, DEFAULT.margin)
-    assert np.mean(found == "consistent") < 0.01
+    errors, floor = sweeps(-3.5, n_seeds, cell_noise), np.array(GRIDS) ** -4.0
+    beside = verdict(GRIDS, errors, floor, -4.0, DEFAULT.margin)
+    alone = verdict(GRIDS, errors, None, -4.0, DEFAULT.margin)
+    assert np.mean(beside == "consistent") < 0.01
+    assert np.mean(alone == "consistent") < 0.02
     if cell_noise < 0.1:
-        assert np.mean(found == "inconsistent") > 0.95
+        assert np.mean(beside == "inconsistent") > 0.95
+        assert np.mean(alone == "inconsistent") > 0.9  # 5% seem to come nearer
 
 
 @pytest.mark.parametrize("n_seeds", [1, 3, 10])
@@ -211,7 +220,7 @@ def test_errors_that_end_at_the_floor_of_float32_are_never_called_inconsistent(n
     for count in np.unique(n_counting):
         if count >= 3 and GRIDS[count - 1] >= 4 * GRIDS[0]:
             mine = fit(GRIDS[:count], errors[n_counting == count][..., :count])
-            assert not np.any(verdicts(mine, -4.0, DEFAULT.margin) == "inconsistent")
+            assert not np.any(equivalence(mine, -4.0, DEFAULT.margin) == "inconsistent")
     for draw in range(3):  # the rule is the same
         laws = fit_laws(framed(errors[draw], dtype="float32"))
         assert laws["n_points"].tolist() == [n_counting[draw]] * 2
@@ -219,8 +228,8 @@ def test_errors_that_end_at_the_floor_of_float32_are_never_called_inconsistent(n
 
 @pytest.mark.parametrize("n_seeds", [1, 3, 5, 10])
 def test_theory_over_a_preasymptotic_range_is_not_called_inconsistent_beside_its_floor(n_seeds):
-    errors = sweeps(0.0, n_seeds, 0.1) * list(EXP_SIN_FLOOR.values())
-    beside = verdicts(fit(GRIDS, errors / list(EXP_SIN_FLOOR.values())), 0.0, DEFAULT.margin)
+    floor = np.array(list(EXP_SIN_FLOOR.values()))
+    beside = verdict(GRIDS, sweeps(0.0, n_seeds, 0.1) * floor, floor, -4.0, DEFAULT.margin)
     assert np.mean(beside == "inconsistent") < 0.02
 
 
@@ -228,16 +237,40 @@ def test_theory_over_a_preasymptotic_range_is_not_called_inconsistent_beside_its
 
 
 def test_fit_takes_the_whole_run_that_ends_at_the_largest_size_that_counts():
-    results = power_law(sizes=[3, 5, 10, 20, 50, 100, 200])
-    results.loc[at(results, grid_size=5), "test_rmse"] *= 3
-    results.loc[at(results, grid_size=200), "test_rmse"] *= 3
+    results = power_law(sizes=[3, 5, 7, 10, 20, 50, 100, 200])
+    for size in (5, 7, 200):
+        results.loc[at(results, grid_size=size), "test_rmse"] *= 3
     cells = classify(results)
     assert cells.loc[cells["used"], "size"].tolist() == [10, 20, 50, 100]
     assert cells.loc[cells["counts"], "size"].tolist() == [3, 10, 20, 50, 100]
     law = only(fit_laws(results), split="test")
     assert law["exponent"] == pytest.approx(-4, rel=1e-12)
-    assert "G = 5, 200 over-fitted" in law["note"]
+    assert "G = 5, 7, 200 over-fitted" in law["note"]
     assert "G = 3 coarser than a gap" in law["note"]
+
+
+@pytest.mark.parametrize(
+    ("lost", "used"),
+    [
+        ([10], [3, 5, 20, 50, 100]),
+        ([5], [3, 10, 20, 50, 100]),
+        ([50], [3, 5, 10, 20, 100]),
+        ([10, 20], [50, 100]),
+        ([5, 20], [50, 100]),  # three would remain of the last two runs
+        ([10, 50], [100]),
+        ([10, 100], [3, 5, 20, 50]),
+    ],
+)
+def test_one_size_may_be_left_out_between_four_that_count(lost, used):
+    results = power_law([-4.0, -4.0], [1.0, 2.0], sizes=[3, 5, 10, 20, 50, 100])
+    for size in lost:
+        results.loc[at(results, grid_size=size), "test_rmse"] *= 3
+    curve = findings.study(results).curves[0]
+    assert list(curve.errors["test"]) == used
+    law = only(fit_laws(results), split="test")
+    gaps = [size for size in lost if used[0] < size < used[-1]]
+    told = f"fitted across the gap at G = {gaps[0]}" if gaps else "the gap"
+    assert (told in law["note"]) == bool(gaps)
 
 
 def test_window_does_not_follow_the_fit():
@@ -260,7 +293,7 @@ def test_window_does_not_follow_the_fit():
     ],
 )
 def test_fit_wants_three_sizes_and_a_factor_of_four(sizes, verdict):
-    laws = fit_laws(power_law(sizes=sizes))
+    laws = fit_laws(power_law([-4.0] * 2, [1.0] * 2, sizes=sizes))
     assert (laws["verdict"] == verdict).all()
     assert laws["exponent"].notna().all() == (verdict != "insufficient")
     assert (laws["n_points"] == len(sizes)).all()
@@ -420,7 +453,7 @@ def test_the_axis_is_the_one_that_all_models_have():
 
 
 def test_models_in_one_frame_are_curves_of_their_own_and_no_null_drops_a_row():
-    both = pd.concat([kans(numbers=(100_000,)), mlps()], ignore_index=True)
+    both = pd.concat([kans(2, numbers=(100_000,)), mlps()], ignore_index=True)
     cells = classify(both)
     assert cells.groupby("model")["used"].sum().to_dict() == {"kan": 5, "mlp": 5}
     assert cells.groupby("model")["k"].first().isna().to_dict() == {"kan": False, "mlp": True}
@@ -438,9 +471,9 @@ def test_what_an_mlp_lacks_is_said_of_its_width():
     wide = fit_laws(mlps(numbers=(6000,)))  # 2,751 parameters at w = 50, 10,501 at w = 100
     assert wide["n_points"].tolist() == [4, 4]
     assert wide["note"].str.startswith("w = 100 over-parameterised; ").all()
-    gap = mlps(sizes=(5, 10, 20, 50, 100))
-    gap.loc[at(gap, size=10), "test_rmse"] *= 3
-    assert "w = 10 over-fitted; w = 5 narrower than a gap" in fit_laws(gap)["note"].iloc[0]
+    gap = mlps(sizes=(2, 5, 10, 20, 50, 100))
+    gap.loc[at(gap, size=5) | at(gap, size=10), "test_rmse"] *= 3
+    assert "w = 5, 10 over-fitted; w = 2 narrower than a gap" in fit_laws(gap)["note"].iloc[0]
 
 
 def test_an_mlp_is_fitted_alike_whatever_its_nulls_are():
@@ -448,3 +481,38 @@ def test_an_mlp_is_fitted_alike_whatever_its_nulls_are():
     as_na = mlps().astype({"k": "Int64", "grid_size": "Int64"})
     for results in (as_nan, as_na):
         pd.testing.assert_frame_equal(fit_laws(results), fit_laws(mlps()))
+
+
+# ------------------------------------------------------------------ what a verdict hangs on
+
+
+def test_a_seed_or_a_size_that_a_verdict_hangs_on_is_named():
+    results = power_law([-4.0, -4.01, -3.99, -4.0, -4.02], [1.0] * 5)
+    assert only(fit_laws(results), split="test")["note"] == ""
+    results.loc[at(results, seed=3, grid_size=100), "test_rmse"] *= 1.5
+    law = only(fit_laws(results), split="test")
+    assert law["verdict"] == "inconclusive"
+    assert "without seed 3 it would be consistent" in law["note"]
+    assert "without G = 100 it would be consistent" in law["note"]
+    few = only(fit_laws(results[results["seed"] > 2]), split="test")
+    assert "without seed" not in few["note"]
+
+
+def test_the_primary_law_is_of_the_test_error_at_the_most_data():
+    results = pd.concat([kans(3, numbers=(300, 1000, 3000)), mlps(seeds=3)], ignore_index=True)
+    for x, models in (("grid_size", {"kan"}), ("n_params", {"kan", "mlp"})):
+        laws = fit_laws(results, x=x)
+        primary = laws[laws["primary"]]
+        assert set(primary["model"]) == models
+        assert (primary["split"] == "test").all()
+        assert primary[primary["model"] == "kan"]["n_train"].tolist() == [3000]
+
+
+def test_laws_of_older_versions_get_the_columns_they_lack():
+    results = kans(3)
+    laws = fit_laws(results)
+    old = laws.drop(columns=LAW_COLUMNS[-6:])
+    completed = findings.study(results, laws=old).laws
+    pd.testing.assert_series_equal(completed["primary"], laws["primary"])
+    assert completed["exponent_finest"].isna().all()
+    assert set(completed["model"]) == {"kan"}

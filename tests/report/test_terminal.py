@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from cells import EXP_SIN_FLOOR, kans, mlps, published
 from pandas import DataFrame
@@ -27,12 +28,13 @@ def test_terminal_table_reads_as_a_result():
     told = lines(text)
     assert told[0] == "exp_sin: RMSE ~ grid_size^exponent, in theory -4"
     orders = "5 10 20 50 100 4.34 4.17 3.96 3.91"
-    assert f"test 3000 -4.08 [-4.23, -3.92] consistent 1 {orders}" in told
-    assert "test 300 -4.08 [-6.51, -1.65] inconclusive 1 5 10 20 4.41 3.75" in told
+    assert f"test 3000 -4.08 [-4.23, -3.92] -3.91 descriptive 1 {orders}" in told
+    assert "test 300 -4.08 [-6.51, -1.65] -3.75 descriptive 1 5 10 20 4.41 3.75" in told
     assert "test 100 insufficient 1 5" in told
     assert "n = 300: G = 50, 100 over-parameterised" in told
     assert "n = 1000: G = 50, 100 over-fitted" in told
-    assert "n = 300, 1000, 3000: one seed: the interval is that of its own residuals" in told
+    assert "n = 300, 1000, 3000: one seed: no verdict, for the interval is that of its own" in text
+    assert "Primary: test RMSE at n = 3000" in told
     assert "More data does no harm: does not hold (15 comparisons: G = 10, " in text
     assert "Larger grids gain more from data: holds (5 comparisons: n = 100 to 3000: " in text
     assert "Least test RMSE: G = 20 at n = 100 (3.07e-04); G = 50 at n = 300 (5.00e-06); " in text
@@ -45,7 +47,7 @@ def test_floor_has_its_column_and_its_row_of_orders_where_it_is_known():
     results = published().assign(floor_rmse=published()["grid_size"].map(EXP_SIN_FLOOR))
     told = lines(printed(results))
     orders = "5 10 20 50 100 4.34 4.17 3.96 3.91"
-    assert f"test 3000 -4.08 [-4.23, -3.92] +0.05 [0.02, 0.09] consistent 1 {orders}" in told
+    assert f"test 3000 -4.08 [-4.23, -3.92] +0.05 [0.02, 0.09] descriptive 1 {orders}" in told
     assert "floor 5 10 20 50 100 4.45 4.14 4.03 4.01" in told
     without = lines(printed(published()))
     assert not any(line.startswith("floor") for line in without)
@@ -55,10 +57,21 @@ def test_laws_read_back_from_a_file_print_the_same(tmp_path):
     both = pd.concat([kans(3), mlps(-0.9, 3, numbers=(10_000,))], ignore_index=True)
     for results in (published(), both):
         laws = findings.study(results).laws
-        for columns in (fits.LAW_COLUMNS, fits.LAW_COLUMNS[:-2]):  # as older versions wrote them
-            laws[columns].to_csv(tmp_path / "laws.csv", index=False)
+        for lacking in (0, 4, 6):  # as older versions wrote them
+            laws[fits.LAW_COLUMNS[: len(fits.LAW_COLUMNS) - lacking]].to_csv(
+                tmp_path / "laws.csv", index=False
+            )
             again = pd.read_csv(tmp_path / "laws.csv")
-            assert printed(results, again) == printed(results)
+            known = laws.assign(exponent_finest=np.nan) if lacking else laws
+            assert printed(results, again) == printed(results, known)
+
+
+def test_an_order_across_a_size_that_is_left_out_says_so():
+    results = kans(3)
+    results.loc[results["grid_size"] == 20, "test_rmse"] *= 3
+    told = lines(printed(results))
+    assert any(line.endswith("4.00 4.00 (across a gap) 4.00") for line in told)
+    assert "n = 10000: fitted across the gap at G = 20" in told
 
 
 def test_orders_are_a_markdown_table_with_the_floors_and_what_does_not_count_in_parentheses():
@@ -92,7 +105,8 @@ def test_both_kinds_are_told_apart_even_on_one_target():
     assert "exp_sin: RMSE ~ n_params^exponent, in theory -4" in told
     assert "exp_sin (MLP): RMSE ~ n_params^exponent" in told
     assert "test 100000 -0.90 [-0.90, -0.90] descriptive 3 5 10 20 50 100" in told
-    assert any(line.startswith("test 10000 -4.64 ") for line in told)
+    line = next(line for line in told if line.startswith("test 10000 -4.64 "))
+    assert "-4.00 [-4.00, -4.00] consistent" in line  # against grid size, as the theory is
     assert any(line.startswith("exp_sin: Least test RMSE: G = 100 at n = 3000") for line in told)
     assert any(line.startswith("exp_sin (MLP): Least test RMSE: w = 100 at") for line in told)
     assert "nan" not in text.lower()

@@ -25,13 +25,13 @@ def test_a_law_is_a_sentence_with_its_verdict() -> None:
     )
     assert (
         f"With 3000 training points, test RMSE falls as G to the {middle} [{low}, {high}],"
-        f" consistent with the theory's {MINUS}4 (as RMSE over the floor: 0.05 [0.02, 0.08], 0 in"
-        " theory), over G = 5 to 50, three seeds."
+        f" consistent with the theory's {MINUS}4 (as RMSE over the floor: 0.05 [0.02, 0.08], about"
+        " 0 in theory), over G = 5 to 50, three seeds."
     ) in text
     assert f"which neither supports nor refutes the theory's {MINUS}4" in text
     assert "relative to the floor" in text
     assert "relative to the floor" not in said("usual")
-    usual = f"consistent with the theory's {MINUS}4, over G = 5 to 50, three seeds."
+    usual = f"consistent with the theory's {MINUS}4 (between the finest two: {MINUS}"
     assert usual in said("usual")
 
 

@@ -256,3 +256,10 @@ def test_equal_laws_have_equal_quantiles():
     target = alone(np.exp)
     uniform = floor(target, (), 3, 10)
     assert floor(target, (), 3, 10, "quantile") == pytest.approx(uniform, rel=1e-6)
+
+
+def test_round_off_does_not_carry_the_last_knot_beyond_the_end():
+    lower, upper = -1.540567311559915, 0.06515261304367206
+    assert lower + (upper - lower) > upper
+    grid = adapted_grid(np.exp, lower, upper, 3, 6)
+    assert grid.places[-1] == upper
