@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy import optimize, stats
 
-from kansweep.laws.cells import CONFIDENCE
-
 Array = NDArray[np.float64]
 AXES = ["size", "n_train", "n_params"]
 NAMES = ("a", "c", "delta")

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy import stats
 
-from kansweep.laws.cells import CELL, CONFIDENCE, DEFAULT, SPLITS, TINY, WHOSE, Rules, half_width
+from kansweep.laws.cells import CELL, DEFAULT, SPLITS, WHOSE, Rules, half_width
+from kansweep.laws.verdicts import CONFIDENCE, TINY
 
 Array = NDArray[np.float64]
 TERMS = ["a", "delta", "c"]
