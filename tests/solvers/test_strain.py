@@ -1,4 +1,4 @@
-"""The penalty's rows near a KAN: compiled loops against tensors, and those against dense algebra."""
+"""The penalty's rows near a KAN: loops against tensors, and those against dense algebra."""
 
 from __future__ import annotations
 

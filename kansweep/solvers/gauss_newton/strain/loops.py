@@ -7,8 +7,7 @@ differences. Sums are in float64 whatever comes in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from kansweep.networks.compiling import loop
 
 Array = NDArray[Any]  # of floats
 Index = NDArray[np.int64]
-LoopT = TypeVar("LoopT", bound=Callable[..., Any])
 
 
 class Layout(NamedTuple):
@@ -28,7 +26,7 @@ class Layout(NamedTuple):
     rows: Index  # (3,), how many those are
     layer: Index  # (E,)
     node: Index  # (E,), the hidden node that it leads to, H for those of the last layer
-    own: Index  # (every node, 3): its first coefficient, its edges, and 1 if its range follows
+    own: Index  # (every node, 3): its first edge, how many it has, and 1 if its range follows
     order: int  # of differences, k + 2
     free: Array  # (F, K), curved rows and then the straight one
     gram: Array  # (2, K, K), their squares C^T C by kind
