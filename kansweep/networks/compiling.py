@@ -48,15 +48,24 @@ def loop(function: LoopT) -> LoopT:
     return compiled
 
 
+def inner(function: LoopT) -> LoopT:
+    """A function that only loops call: a way in from Python would have to be compiled as well."""
+    return _njit(function, no_cpython_wrapper=True) if available() else function
+
+
 def inlined(function: LoopT) -> LoopT:
     """A function that becomes a part of the loops that call it."""
-    return _njit(function, forceinline=True) if available() else function
+    if not available():
+        return function
+    return _njit(function, no_cpython_wrapper=True, forceinline=True)
 
 
 def _njit(function: LoopT, **options: bool) -> LoopT:
     numba: Any = import_module("numba")
     numba.config.SLP_VECTORIZE = 1  # four sums of neighbours become one of a vector
-    compiled: LoopT = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    compiled: LoopT = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(
+        function
+    )
     return compiled
 
 

@@ -61,6 +61,8 @@ def test_loops_and_tensors_agree(problem):
     close(mse, mse_of_tensors, "mse")
     for one, other in zip(margin, both[1].margins(net)[0], strict=True):
         close(one, other, "margin")
+    # At the largest margin extremes may fall on a knot, where slopes of k = 1 hang on a rounding.
+    margin = [0.97 * one for one in margin]
     loops, tensors = (one.hidden(net, margin) for one in both)
     close(loops.kan.theta(), tensors.kan.theta(), "theta")
     last = tensors.kan.layers[-1]

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from kansweep.networks.compiled.basis import act, add_dots, silu
 from kansweep.networks.compiled.layout import Floats, Ints, Net, packed
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner, loop
 from kansweep.networks.layer import Layer
 
 BLOCK = 128  # points
 
 
-@loop
+@inner
 def extended(net: Net, r: int) -> Floats:
     """theta of one replica with zeros behind, so that blocks of W may be read from any place."""
     theta = np.zeros(net.theta.shape[1] + 8)
@@ -23,7 +23,7 @@ def extended(net: Net, r: int) -> Floats:
     return theta
 
 
-@loop
+@inner
 def starts(net: Net) -> tuple[Ints, Ints]:
     """Where the parameters of each layer and its input nodes begin, (L + 1,) each."""
     layers, per_edge = net.width.size - 1, net.grid_size + net.k + int(net.base)
@@ -34,7 +34,7 @@ def starts(net: Net) -> tuple[Ints, Ints]:
     return first, node
 
 
-@loop
+@inner
 def layer_sums(
     net: Net, r: int, layer: int, first: int, node: int, theta: Floats, x: Floats, out: Floats
 ) -> None:

@@ -20,7 +20,7 @@ from kansweep.networks.compiled.slopes import (
     range_sides,
     runs,
 )
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner, loop
 
 
 @loop
@@ -60,7 +60,7 @@ def normal_equations(
             diagonal[r, j] += matrix[j * (size + 1)] if gram.size else own[j, 0]
 
 
-@loop
+@inner
 def _accumulate(
     net: Net,
     r: int,
@@ -95,14 +95,14 @@ def _accumulate(
             _add_core(core, sides)
 
 
-@loop
+@inner
 def add_scaled(out: Floats, a: float, values: Floats) -> None:
     """out += a * values, as many as there are of these."""
     for j in range(values.size):
         out[j] += a * values[j]
 
 
-@loop
+@inner
 def _add_core(core: Floats, sides: Floats) -> None:
     for c in range(sides.shape[0]):
         for d in range(c + 1):
@@ -110,7 +110,7 @@ def _add_core(core: Floats, sides: Floats) -> None:
             core[d, c] = core[c, d]
 
 
-@loop
+@inner
 def _add_symmetric(matrix: Floats, a: Floats, b: Floats) -> None:
     """Add a b^T + b a^T to a lower triangle (P * P + 8,)."""
     size = a.size

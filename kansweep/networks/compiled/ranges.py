@@ -14,7 +14,7 @@ from kansweep.networks.compiled.slopes import (
     range_sides,
     runs,
 )
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner, loop
 
 
 @loop
@@ -27,7 +27,7 @@ def range_terms(net: Net, x: Floats, hidden: Floats, ends: Ints, inner: Floats) 
         _moving(net, r, extended(net, r), x[r], hidden[r], ends[r], inner[r])
 
 
-@loop
+@inner
 def _moving(
     net: Net, r: int, theta: Floats, x: Floats, hidden: Floats, ends: Ints, inner: Floats
 ) -> None:
@@ -50,7 +50,7 @@ def _moving(
         at += 2 * net.width[depth]
 
 
-@loop
+@inner
 def _row(
     net: Net,
     r: int,

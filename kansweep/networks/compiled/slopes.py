@@ -9,7 +9,7 @@ import numpy as np
 from kansweep.networks.compiled.basis import act, add_dots, silu
 from kansweep.networks.compiled.forward import starts
 from kansweep.networks.compiled.layout import Floats, Ints, Net
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner
 
 
 class Block(NamedTuple):
@@ -23,7 +23,7 @@ class Block(NamedTuple):
     spline_slope: Floats  # (E, points), the part of it that the grid's range moves
 
 
-@loop
+@inner
 def activated(net: Net, r: int, theta: Floats, x: Floats) -> Block:
     """The block of the values x (N, points) of a normalised KAN."""
     nodes, points, w = x.shape[0], x.shape[1], net.pieces.shape[4]
@@ -52,7 +52,7 @@ def activated(net: Net, r: int, theta: Floats, x: Floats) -> Block:
     return block
 
 
-@loop
+@inner
 def _slopes(
     net: Net,
     layer: int,
@@ -79,7 +79,7 @@ def _slopes(
             whole[p] = own[p] + weight * silu_rise[p]
 
 
-@loop
+@inner
 def backward(net: Net, depth: int, output: int, block: Block, back: Floats, moved: Floats) -> None:
     """Derivatives of an output of the first ``depth`` layers by back-propagation.
 
@@ -106,14 +106,14 @@ def backward(net: Net, depth: int, output: int, block: Block, back: Floats, move
                         moved[at, p] += given[p] * block.spline_slope[e, p]
 
 
-@loop
+@inner
 def runs(net: Net, depth: int) -> int:
     """How many runs a row of the first ``depth`` layers has."""
     edges = edges_of(net, depth - 1) + net.width[depth - 1]
     return int(edges * (1 + int(net.base)))
 
 
-@loop
+@inner
 def edges_of(net: Net, depth: int) -> int:
     """The edges of the first ``depth`` layers."""
     total = 0
@@ -122,7 +122,7 @@ def edges_of(net: Net, depth: int) -> int:
     return total
 
 
-@loop
+@inner
 def fill(
     net: Net,
     depth: int,
@@ -162,7 +162,7 @@ def fill(
                     j += 1
 
 
-@loop
+@inner
 def gathered(x: Floats, hidden: Floats, begin: int, end: int) -> Floats:
     """The values of all nodes at some points, (I, n) and (H, n) -> (N, points)."""
     out = np.empty((x.shape[0] + hidden.shape[0], end - begin))
@@ -174,7 +174,7 @@ def gathered(x: Floats, hidden: Floats, begin: int, end: int) -> Floats:
     return out
 
 
-@loop
+@inner
 def range_sides(net: Net, x: Floats, moved: Floats, sides: Floats) -> None:
     """Derivatives with respect to the ends (high, low) of all hidden grids, into (2H, points).
 
