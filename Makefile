@@ -4,8 +4,9 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
+FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck check bench bench-quick bench-engines bench-accuracy bench-tables bench-blowups kills gallery ci clean
+.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -17,6 +18,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@echo "Installing into .venv (torch is large)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/kansweep run $(FEW) outputs=$$(mktemp -d) > /dev/null # compiles the solver's loops
 	@touch $@
 
 run: $(INSTALLED) ## train what is not trained yet, then draw the law
@@ -46,6 +48,9 @@ bench: $(INSTALLED) $(PEERS)/installed ## measure kansweep and its peers; writes
 
 bench-quick: $(INSTALLED) $(PEERS)/installed ## a minute's worth of bench; only prints
 	$(BIN)/python -m benchmarks.peers --quick $(ARGS)
+
+bench-revision: $(INSTALLED) ## measure kansweep against an earlier revision of its own; only prints
+	$(BIN)/python -m benchmarks.revision $(ARGS)
 
 bench-engines: $(INSTALLED) ## measure the engines and a folder of 100,000 cells; writes benchmarks/ENGINES.md
 	$(BIN)/python -m benchmarks.engines $(ARGS)

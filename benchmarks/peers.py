@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks import scaling
+from benchmarks import revision, scaling
 from benchmarks.report import HERE, cells, figures, markdown, measured_on, own_chains, process, say
 from kansweep import __version__
 from kansweep.config.run import RunConfig
@@ -234,6 +234,8 @@ def main() -> None:
             cell_table(rows[rows["seed"] < scope.seeds], "train_rmse", _error),
             "### Seconds a seed",
             cell_table(rows, "seconds", figures),
+            "" if options.quick else "## Against an earlier revision",
+            "" if options.quick else revision.measure(enough=60.0),
             "## kansweep's own cost",
             scaling.measure(ranges, folder),
         ]

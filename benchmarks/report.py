@@ -20,13 +20,13 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENB
 QUIET = {"JAX_PLATFORMS": "cpu", "MPLBACKEND": "Agg"}
 
 
-def process(command: Sequence[str | Path], folder: Path) -> tuple[str, float]:
+def process(command: Sequence[str | Path], folder: Path, **variables: str) -> tuple[str, float]:
     """What a command printed, and its seconds from start to end; it has one thread a library."""
     began = time.perf_counter()
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
-        env={**os.environ, **ONE_THREAD, **QUIET},
+        env={**os.environ, **ONE_THREAD, **QUIET, **variables},
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,5 @@
-"""``kansweep show``, ``plot``, ``plot edges`` and ``report``: what is made of a stored sweep."""
+"""``kansweep show``, ``plot``, ``plot edges``, ``predict`` and ``report``: what is made of a stored
+sweep."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
 from kansweep.config.commands import (
     EdgesConfig,
     PlotConfig,
+    PredictConfig,
     ReportConfig,
     ShowConfig,
     StoredSweep,
@@ -24,6 +26,7 @@ from kansweep.config.loading import from_record
 from kansweep.config.overrides import overrides
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
+from kansweep.engines.imports import importing
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from matplotlib.figure import Figure
@@ -39,10 +42,11 @@ AnySweeps = TypeVar("AnySweeps", bound=StoredSweeps)
 
 def _stored(job: StoredSweep) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
-    from kansweep.data import sources
-    from kansweep.sweep.outputs import latest
-    from kansweep.sweep.plan import planned
-    from kansweep.sweep.store import Store
+    with importing():
+        from kansweep.data import sources
+        from kansweep.sweep.outputs import latest
+        from kansweep.sweep.plan import planned
+        from kansweep.sweep.store import Store
 
     outputs = Path(job.outputs)
     name = job.name or latest(outputs)
@@ -57,7 +61,8 @@ def _stored(job: StoredSweep) -> tuple[Store, Plan]:
 def show(job: ShowConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep.report import matrix
+    with importing():
+        from kansweep.report import matrix
 
     at_work = len(store.marks.held())
     table = matrix.matrix(store.overview(plan))
@@ -69,9 +74,10 @@ def show(job: ShowConfig) -> int:
 
 
 def plot(job: PlotConfig) -> int:
-    from kansweep.figures import sets
-    from kansweep.laws import cells
-    from kansweep.report import compared, terminal
+    with importing():
+        from kansweep.figures import sets
+        from kansweep.laws import cells
+        from kansweep.report import compared, terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     store, study = _study(job) if job.names is None else _study_of_several(job)
@@ -185,8 +191,9 @@ def _write_figures(
 def edges(job: EdgesConfig) -> int:
     store, plan = _stored(job)
 
-    from kansweep import notebook
-    from kansweep.trained import weights
+    with importing():
+        from kansweep import notebook
+        from kansweep.trained import weights
 
     results = store.results(cell.key for cell in plan.cells)
     try:
@@ -203,14 +210,35 @@ def edges(job: EdgesConfig) -> int:
     return OK
 
 
+def predict(job: PredictConfig) -> int:
+    with importing():
+        from kansweep import study
+        from kansweep.data import sources
+        from kansweep.report import predicted
+
+    store, plan, results = results_of(job)
+    wanted: dict[str, Any] = {
+        name: getattr(job, name) for name in ("size", "n_train", "sizes", "n_trains")
+    }
+    spread = sources.spread(from_record(plan.config_record).data)
+    try:
+        found = study.predicted(results, **wanted, targets=targets_of(plan), spread=spread)
+    except ValueError as error:
+        raise ConfigError(f"{store.folder} predicts nothing: {error}.") from error
+    name = plan.config_record["name"]
+    say(predicted.text(found, job.format, name, kinds.of(results)))
+    return OK
+
+
 def report(job: ReportConfig) -> int:
-    from kansweep import study
-    from kansweep.data import sources
-    from kansweep.figures import sets
-    from kansweep.laws import joint
-    from kansweep.report import matrix
-    from kansweep.report.contents import Report
-    from kansweep.report.page import page
+    with importing():
+        from kansweep import study
+        from kansweep.data import sources
+        from kansweep.figures import sets
+        from kansweep.laws import joint
+        from kansweep.report import matrix
+        from kansweep.report.contents import Report
+        from kansweep.report.page import page
 
     store, plan, results = results_of(job)
     stored = from_record(plan.config_record)
@@ -221,7 +249,7 @@ def report(job: ReportConfig) -> int:
         drawn=sets.of_one(of_sweep),
         record=plan.config_record,
         command=_reproduction(stored),
-        joint=joint.describe(of_sweep.cells, sources.spread(stored.data)),
+        joint=joint.describe(of_sweep.ended, sources.spread(stored.data)),
     )
     say(str(store.write_report(page(made))))
     return OK

@@ -16,6 +16,7 @@ from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
+from kansweep.engines.imports import importing
 from kansweep.kinds import KINDS
 from kansweep.sweep.columns import Status
 from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
@@ -73,19 +74,21 @@ class Progress:
 
 
 def run(job: RunConfig) -> int:
-    from kansweep import engines
-    from kansweep.data import sources
-    from kansweep.sweep import runner
-    from kansweep.sweep.plan import planned
-    from kansweep.sweep.refusals import StoreError
-    from kansweep.sweep.store import Store
+    with importing():
+        from kansweep import engines
+        from kansweep.data import sources
+        from kansweep.sweep import runner
+        from kansweep.sweep.plan import planned
+        from kansweep.sweep.refusals import StoreError
+        from kansweep.sweep.store import Store
 
     job = replace(job, data=sources.resolved(job.data))
     plan = planned(job)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:
-        from kansweep.sweep import worker
+        with importing():
+            from kansweep.sweep import worker
 
         worker.check_device(job.device)
     with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
@@ -135,9 +138,9 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
             f"{progress.done} of {len(plan.cells)} cells were trained again; the others are as they"
             f" were. To train them all again: {_again()}"
         )
-    results = store.results(cell.key for cell in plan.cells)
-    kept = results if job.run.mode == "cached" else results[results["status"] == Status.OK]
-    return f"{len(kept)} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
+    statuses = list(store.statuses(cell.key for cell in plan.cells).values())
+    kept = len(statuses) if job.run.mode == "cached" else statuses.count(Status.OK)
+    return f"{kept} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
 
 
 def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:

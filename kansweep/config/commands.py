@@ -75,6 +75,25 @@ class PlotConfig(StoredSweeps):
 
 
 @dataclass
+class PredictConfig(StoredSweep):
+    """``kansweep predict``."""
+
+    size: int | None = key(
+        None, rules.optional(rules.COUNT), "the cell's grid size; null: the sweep's largest"
+    )
+    n_train: int | None = key(
+        None, rules.optional(rules.COUNT), "its training points; null: the sweep's most"
+    )
+    sizes: tuple[int, ...] | None = key(
+        None, rules.optional(rules.ASCENDING), "the grid sizes to rest on; null: all"
+    )
+    n_trains: tuple[int, ...] | None = key(
+        None, rules.optional(rules.ASCENDING), "the data sizes to rest on; null: all"
+    )
+    format: str = key("table", one_of("table", "csv", "json"), "table, csv or json")
+
+
+@dataclass
 class ReportConfig(StoredSweep):
     """``kansweep report``."""
 
@@ -165,6 +184,7 @@ SCHEMAS: dict[str, type[Schema]] = {
     "run": RunConfig,
     "show": ShowConfig,
     "plot": PlotConfig,
+    "predict": PredictConfig,
     "check": CheckConfig,
     "report": ReportConfig,
     "edges": EdgesConfig,

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+
+from kansweep.data.special import special
 
 Array = NDArray[np.float64]
 
@@ -26,12 +27,12 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
         )
     },
     **{name: (1, getattr(np, f"arc{name[1:]}")) for name in ("asin", "acos", "atan")},
-    **{name: (1, getattr(special, name)) for name in ("erf", "gamma", "j0", "j1", "y0", "y1")},
+    **{name: (1, special(name)) for name in ("erf", "gamma", "j0", "j1", "y0", "y1")},
     "atan2": (2, np.arctan2),
     "hypot": (2, np.hypot),
     "max": (2, np.maximum),
     "min": (2, np.minimum),
-    **{name: (2, getattr(special, name)) for name in ("jv", "yv", "iv", "kv")},
+    **{name: (2, special(name)) for name in ("jv", "yv", "iv", "kv")},
 }
 """What a formula may call: the number of arguments, and the function of arrays."""
 _OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -40,7 +41,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "*": np.multiply,
     "/": np.divide,
     "^": np.power,
-    "polygamma": special.polygamma,  # of derivatives alone
+    "polygamma": special("polygamma"),  # of derivatives alone
     **{name: function for name, (_, function) in FUNCTIONS.items()},
 }
 

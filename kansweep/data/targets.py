@@ -13,11 +13,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
-from scipy.special import j0
 
 from kansweep.data.expressions import Expression
 from kansweep.data.formula import parse
+from kansweep.data.special import special
 
 Array = NDArray[np.float64]
 Univariate = Callable[[Array], Array]
@@ -98,7 +97,7 @@ def exp_sin(x: Array) -> Array:
 
 def bessel(x: Array) -> Array:
     """J0(20 x), (n, 1) -> (n, 1)."""
-    return np.asarray(j0(20.0 * x), dtype=np.float64)
+    return np.asarray(special("j0")(20.0 * x), dtype=np.float64)
 
 
 def product(x: Array) -> Array:
@@ -122,27 +121,27 @@ def nested(x: Array) -> Array:
 
 def ellipj(x: Array) -> Array:
     """sn(x1 | x2), the Jacobian elliptic sine, (n, 2) -> (n, 1)."""
-    return np.asarray(special.ellipj(x[:, [0]], x[:, [1]])[0], dtype=np.float64)
+    return np.asarray(special("ellipj")(x[:, [0]], x[:, [1]])[0], dtype=np.float64)
 
 
 def ellipkinc(x: Array) -> Array:
     """F(x1 | x2), the incomplete elliptic integral of the first kind, (n, 2) -> (n, 1)."""
-    return np.asarray(special.ellipkinc(x[:, [0]], x[:, [1]]), dtype=np.float64)
+    return np.asarray(special("ellipkinc")(x[:, [0]], x[:, [1]]), dtype=np.float64)
 
 
 def ellipeinc(x: Array) -> Array:
     """E(x1 | x2), the incomplete elliptic integral of the second kind, (n, 2) -> (n, 1)."""
-    return np.asarray(special.ellipeinc(x[:, [0]], x[:, [1]]), dtype=np.float64)
+    return np.asarray(special("ellipeinc")(x[:, [0]], x[:, [1]]), dtype=np.float64)
 
 
 def jv(x: Array) -> Array:
     """J_x1(x2), the Bessel function of the first kind and real order, (n, 2) -> (n, 1)."""
-    return np.asarray(special.jv(x[:, [0]], x[:, [1]]), dtype=np.float64)
+    return np.asarray(special("jv")(x[:, [0]], x[:, [1]]), dtype=np.float64)
 
 
 def lpmv(x: Array) -> Array:
     """P_x1(x2), the Legendre function of real degree, (n, 2) -> (n, 1)."""
-    return np.asarray(special.lpmv(0, x[:, [0]], x[:, [1]]), dtype=np.float64)
+    return np.asarray(special("lpmv")(0, x[:, [0]], x[:, [1]]), dtype=np.float64)
 
 
 def _square(u: Array) -> Array:
@@ -158,7 +157,7 @@ def _exp(u: Array) -> Array:
 
 
 def _bessel(u: Array) -> Array:
-    return np.asarray(j0(20.0 * u), dtype=np.float64)
+    return np.asarray(special("j0")(20.0 * u), dtype=np.float64)
 
 
 def _exp_half(u: Array) -> Array:
@@ -173,7 +172,7 @@ _EXP_SIN = (
     (Edge(0, 0, _sin_pi, (-1.0, 1.0)), Edge(1, 0, _square, (0.0, 1.0))),
     (Edge(0, 0, _exp, (np.exp(-1.0), np.exp(2.0))),),
 )
-_BESSEL = ((Edge(0, 0, _bessel, (float(j0(3.8317059702075125)), 1.0)),),)  # the first minimum
+_BESSEL = ((Edge(0, 0, _bessel, (-0.402759395702553, 1.0)),),)  # J_0 at its first minimum
 _SINE_MEAN = (
     tuple(Edge(i, 0, _hundredth_of_a_sine, (0.0, 0.01)) for i in range(100)),
     (Edge(0, 0, _exp, (1.0, np.e)),),

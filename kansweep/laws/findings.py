@@ -14,8 +14,19 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from kansweep import kinds
-from kansweep.laws import cells, comparison, fits, observations, orders, references
+from kansweep.laws import (
+    cells,
+    comparison,
+    fits,
+    frontier,
+    noise,
+    observations,
+    orders,
+    pooled,
+    references,
+)
 from kansweep.laws.cells import AXES, DEFAULT, DERIVATIVES, SPLITS, Curve, Rules
+from kansweep.laws.frontier import Frontier
 from kansweep.laws.references import Reference
 from kansweep.laws.verdicts import INSUFFICIENT
 
@@ -95,6 +106,21 @@ class Study:
     @cached_property
     def observations(self) -> DataFrame:
         return observations.observed(self.ended, self.rules)
+
+    @cached_property
+    def noise_laws(self) -> DataFrame:
+        """Against data size, of targets with noise: `noise.NOISE_COLUMNS`."""
+        return noise.noise_laws(self.ended, self.rules)
+
+    @cached_property
+    def pooled(self) -> DataFrame:
+        """The law of all data sizes at once, of every target with a floor, by split."""
+        return pooled.pooled(self.ended, self.cells, self.rules)
+
+    @cached_property
+    def frontier(self) -> Frontier:
+        """The best size of each data size, and the laws along these."""
+        return frontier.frontier(self.ended, self.rules)
 
     @cached_property
     def comparison(self) -> DataFrame:

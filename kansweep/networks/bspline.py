@@ -73,6 +73,11 @@ def locate(x: Tensor, lower: Tensor, upper: Tensor, grid_size: int) -> tuple[Ten
     return interval.long(), u - interval
 
 
+def piece_table(k: int) -> Array:
+    """Entry [m, j] is the coefficient of t^m in the j-th basis function, (k + 1, k + 1)."""
+    return _pieces(k).T
+
+
 @lru_cache
 def _table(k: int, derivative: bool, like: tuple[torch.dtype, torch.device]) -> Tensor:
     """The polynomials' monomial coefficients, (k + 1, k + 1), or their derivatives', (k, k + 1)."""

@@ -108,6 +108,14 @@ class Activation:
         """That of some replicas, or of some points of each: an index, mask, or pair of indices."""
         return replace(self, **{name: value[index] for name, value in tensors(self)})
 
+    def where(self, mask: Tensor, other: Activation) -> Activation:
+        """Replica by replica, this where the mask (R,) is true and the other elsewhere."""
+        chosen = {}
+        for name, value in tensors(self):
+            choice = mask.view(-1, *[1] * (value.dim() - 1))
+            chosen[name] = torch.where(choice, value, getattr(other, name))
+        return replace(self, **chosen)
+
 
 def basis(layer: Layer, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The first coefficient that acts at each input, (R, n, I), and the values of the k + 1

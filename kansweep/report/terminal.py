@@ -8,10 +8,12 @@ from pandas import DataFrame, Series
 
 from kansweep import kinds
 from kansweep.kinds import KINDS
+from kansweep.laws import cells
 from kansweep.laws.cells import WHOSE
 from kansweep.laws.findings import Study
-from kansweep.laws.notation import listed
+from kansweep.laws.notation import counted, listed
 from kansweep.laws.verdicts import INSUFFICIENT
+from kansweep.report import frontier, sentences
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "finest two"]
 _HEADER += ["verdict", "seeds"]
@@ -21,7 +23,9 @@ _OF_SOME = _HEADER[4:6]  # each of the laws that are judged by it
 def summary(study: Study) -> str:
     """Everything that a study shows, as text."""
     blocks = [laws(study)]
+    blocks += ["\n".join(sentences.with_noise(law) for _, law in study.noise_laws.iterrows())]
     blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
+    blocks += ["\n".join(frontier.lines(study))]
     blocks += ["\n".join(_observed(study.observations))]
     return "\n\n".join(block for block in blocks if block)
 
@@ -36,7 +40,10 @@ def laws(study: Study) -> str:
         kind = KINDS[law["model"]]
         predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
         title = f"{kind.of(law['data'])}: RMSE{of} ~ {law['x']}^exponent{predicted}"
-        blocks.append("\n".join([title, *_table(study, part), *_remarks(study, part)]))
+        lines = [title, *_table(study, part), *_remarks(study, part)]
+        if not of:
+            lines += _pooled(cells.of_sweep(study.pooled, law))
+        blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
@@ -119,6 +126,20 @@ def _named_primary(laws: DataFrame) -> list[str]:
     return [
         f"  Primary: {law['split']} RMSE at n = {law['n_train']}" for _, law in chosen.iterrows()
     ]
+
+
+def _pooled(laws: DataFrame) -> list[str]:
+    """The law of all data sizes together, a line a split."""
+    if laws.empty:
+        return []
+    first = laws.iloc[0]
+    among = f"{counted(first['n_cells'], 'cell')}, {counted(first['n_seeds'], 'seed')}"
+    lines = [f"All data sizes at once, ln(RMSE/floor) = a + delta ln G + c P/n ({among}):"]
+    for _, law in laws.sort_values("split").iterrows():
+        delta = f"delta {law['delta']:+.3f} [{law['delta_low']:.3f}, {law['delta_high']:.3f}]"
+        cost = f"c {law['c']:+.2f} {_interval(law, 'c_low', 'c_high')}"
+        lines.append(f"  {law['split']:<5}  {delta}, in theory 0; {cost}")
+    return lines
 
 
 # ---------------------------------------------------------------------------- the orders

@@ -7,13 +7,13 @@ read twice while it stays as it is.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from kansweep.sweep import rows
+from kansweep.sweep import files, rows
 from kansweep.sweep.layout import ROW, STATE, Layout
 from kansweep.sweep.rows import SCHEMA, Stamp
 
@@ -36,6 +36,18 @@ class Index:
         self._table: pa.Table | None = None
         self._places: dict[str, int] = {}
         self._saved: pa.Table | None = None
+        self._written: dict[tuple[str | int, ...], pa.Table] = {}
+
+    def note(self, key: str, row: pa.Table) -> None:
+        """Take a row that this process has just written as it is, so that it is not read again;
+        without effect where rows were not read yet, as in a process that only writes."""
+        if self._table is None:
+            return
+        row_stamp, state_stamp = (
+            rows.stamp(path) or _NO_FILE
+            for path in (self._layout.cell(key), self._layout.state(key))
+        )
+        self._written[key, *row_stamp, *state_stamp] = row
 
     def refresh(self) -> Index:
         """Read what is new or changed since the index was last read or saved."""
@@ -46,19 +58,23 @@ class Index:
         on_disk = {(key, *at, *states.get(key, _NO_FILE)) for key, at in stamps.items()}
         entries = (self._table[name].to_pylist() for name in ("key", *_STAMPS))
         indexed = list(zip(*entries, strict=True))
-        kept = [entry in on_disk for entry in indexed]
-        parts = [self._table if all(kept) else self._table.filter(pa.array(kept, pa.bool_()))]
+        kept = [place for place, entry in enumerate(indexed) if entry in on_disk]
+        parts = [self._table if len(kept) == len(indexed) else self._table.take(_numbers(kept))]
         damaged: list[Path] = []
         new = sorted(on_disk.difference(indexed))
         for some in (new[i : i + _AT_ONCE] for i in range(0, len(new), _AT_ONCE)):
-            read = ((self._read(key, damaged), at) for key, *at in some)
+            read = ((self._row(key, at, damaged), at) for key, *at in some)
             tables = [_marked(row, at) for row, at in read if row is not None]
-            parts.append(pa.concat_tables([_INDEX.empty_table(), *tables]).combine_chunks())
+            parts.append(pa.concat_tables([rows.as_table([], _INDEX), *tables]).combine_chunks())
         if len(parts) > 1 or len(parts[0]) < len(self._table):
             self._table = pa.concat_tables(parts).combine_chunks()
         self._places = {key: i for i, key in enumerate(self._table["key"].to_pylist())}
         self.damaged = tuple(damaged)
+        self._written.clear()
         return self
+
+    def _row(self, key: str, at: Sequence[int], damaged: list[Path]) -> pa.Table | None:
+        return self._written.get((key, *at)) or self._read(key, damaged)
 
     def _read(self, key: str, damaged: list[Path]) -> pa.Table | None:
         path, state = self._layout.cell(key), self._layout.state(key)
@@ -78,12 +94,18 @@ class Index:
     def take(self, keys: Iterable[str]) -> pa.Table:
         """The rows of these cells, in this order; those without a row are left out."""
         places = [self._places[key] for key in keys if key in self._places]
-        return self._current.select(SCHEMA.names).take(pa.array(places, pa.int64()))
+        return self._current.select(SCHEMA.names).take(_numbers(places))
+
+    def statuses(self, keys: Iterable[str]) -> dict[str, str]:
+        """The statuses of those of these cells that have a row, in this order."""
+        statuses = self.column("status")
+        return {key: statuses[key] for key in keys if key in statuses}
 
     def save(self) -> None:
         """Write the index, if it is not what the file holds already. Raises OSError."""
         if self._table is not self._saved:
-            rows.write_table(self._layout.index, self._current, write_page_checksum=True)
+            fill = rows.filling(self._current, write_page_checksum=True)
+            files.write(self._layout.index, fill)
             self._saved = self._table
 
     @property
@@ -97,8 +119,8 @@ def _read_index(path: Path) -> pa.Table:
     try:
         table = rows.read_table(path)
     except rows.UNREADABLE:  # or not to be read: it only costs time
-        return _INDEX.empty_table()
-    return table if table.schema.equals(_INDEX) else _INDEX.empty_table()
+        return rows.as_table([], _INDEX)
+    return table if table.schema.equals(_INDEX) else rows.as_table([], _INDEX)
 
 
 def _scan(folder: Path, ending: str) -> dict[str, Stamp]:
@@ -115,4 +137,10 @@ def _scan(folder: Path, ending: str) -> dict[str, Stamp]:
 
 def _marked(row: pa.Table, at: Iterable[int]) -> pa.Table:
     """The row with the stamps of the files it is from."""
-    return pa.Table.from_arrays([*row.columns, *([number] for number in at)], schema=_INDEX)
+    return pa.Table.from_arrays(
+        [*row.columns, *(_numbers([number]) for number in at)], schema=_INDEX
+    )
+
+
+def _numbers(whole: Sequence[int]) -> pa.Array:
+    return rows.array(whole, pa.int64())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from typing import Any
 
 from kansweep.config.run import RunConfig
 from kansweep.engines import Engine, EngineError, WorkerDied
+from kansweep.engines.imports import importing
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep import schedule
 from kansweep.sweep.columns import Status
@@ -36,7 +37,7 @@ class Summary:
     cached: int
     done: int
     left: int
-    failed: Sequence[Mapping[Hashable, Any]]
+    failed: Sequence[Mapping[str, Any]]
     damaged: Sequence[Path]
     seconds: float
 
@@ -60,13 +61,13 @@ def run(plan: Plan, store: Store, config: RunConfig, engine: Engine, listener: L
     except CellFailed:
         pass
     finally:
-        results = store.write_results(cell.key for cell in plan.cells)
+        statuses = store.write_results(cell.key for cell in plan.cells)
     return Summary(
         total=len(plan.cells),
         cached=len(plan.cells) - wanted,
         done=len(tracker.reported),
-        left=len(plan.cells) - len(results),
-        failed=results[results["status"] != Status.OK].to_dict("records"),
+        left=len(plan.cells) - len(statuses),
+        failed=store.rows(key for key, status in statuses.items() if status != Status.OK),
         damaged=_planned(store.damaged, plan),
         seconds=time.perf_counter() - clock,
     )
@@ -82,7 +83,8 @@ def _perform(tasks: Sequence[Task], store: Store, engine: Engine, tracker: _Trac
     """Have all tasks done, and done again in part where a worker died."""
     waiting = deque(tasks)
     submitted: dict[Future[bool], Task] = {}
-    anywhere = Store(store.folder.absolute())  # a worker may be in another folder
+    # A worker may be in another folder; one in this process shares what is read and written here.
+    anywhere = store if engine.inline else Store(store.folder.absolute())
     while waiting or submitted:
         while waiting and (engine.max_submitted is None or len(submitted) < engine.max_submitted):
             task = waiting.popleft()
@@ -99,7 +101,8 @@ def _perform(tasks: Sequence[Task], store: Store, engine: Engine, tracker: _Trac
 
 def perform(task: Task, store: Store, *listener: Listener) -> bool:
     """Train a task; what the engine calls, where torch may not have been imported yet."""
-    from kansweep.sweep.worker import work
+    with importing():
+        from kansweep.sweep.worker import work
 
     return work(task, store, *listener)
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import pandas as pd
 import yaml
 
 from kansweep.config.keys import identity
@@ -30,8 +31,14 @@ from kansweep.sweep.plan import Plan
 from kansweep.sweep.refusals import ConfigDamaged, StoreError, naming_the_file, unlockable
 from kansweep.sweep.rows import Stamp
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where it is needed, so that a run starts without it
+    import pandas as pd
     from matplotlib.figure import Figure
+
+FinishedCell = tuple[Mapping[str, Any], Mapping[str, np.ndarray] | None]
+"""Its row, and its weights where it has any."""
+
+SETTLE_EVERY = 1.0  # seconds, at least, between flushes of the cells' names
 
 
 class Store:
@@ -41,6 +48,7 @@ class Store:
         self.folder, self.layout = folder, Layout(folder)
         self.marks = Marks(self.layout.running)
         self._index = Index(self.layout, lambda key: self.read_state(key) is not None)
+        self._settled = -math.inf
 
     def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
         return Store, (self.folder,)  # the index is not for those who only write
@@ -126,16 +134,35 @@ class Store:
 
     def write_cell(self, row: Mapping[str, Any], state: Mapping[str, np.ndarray] | None) -> None:
         """Keep a finished cell: its weights, where it has any, then its row."""
-        state_path = self.layout.state(row["key"])
-        if state is None:
-            with naming_the_file(state_path):  # what was there is not this row's
-                state_path.unlink(missing_ok=True)
-        else:
-            packed = io.BytesIO()
-            np.savez(packed, allow_pickle=False, **state, key=np.array(row["key"]))
-            self._write(state_path, lambda file: file.write(packed.getbuffer()))
-        with naming_the_file(self.layout.cell(row["key"])):
-            rows.write_row(self.layout.cell(row["key"]), row)
+        self.write_cells([(row, state)])
+
+    def write_cells(self, cells: Sequence[FinishedCell]) -> None:
+        """Keep finished cells, each as ``write_cell`` does.
+
+        None is lost to a kill; a power cut can take back those of the last second, each whole.
+        """
+        tables = {str(row["key"]): rows.of_row(row) for row, _ in cells}
+        fills: dict[Path, Callable[[BinaryIO], object]] = {}  # the weights before the rows
+        for key, (_, state) in zip(tables, cells, strict=True):
+            if state is None:
+                with naming_the_file(self.layout.state(key)):  # what was there is not this row's
+                    self.layout.state(key).unlink(missing_ok=True)
+            else:
+                fills[self.layout.state(key)] = _packed(key, state)
+        for key, table in tables.items():
+            fills[self.layout.cell(key)] = rows.filling(table, write_page_checksum=True)
+        self._write_together(fills)
+        for key, table in tables.items():
+            self._index.note(key, table)
+        if time.monotonic() - self._settled > SETTLE_EVERY:
+            self.settle()
+
+    def settle(self) -> None:
+        """From here on not even a power cut takes back a cell that is written."""
+        for folder in (self.layout.states, self.layout.cells):
+            with naming_the_file(folder):
+                files.settle(folder)
+        self._settled = time.monotonic()
 
     def write_trace(self, key: str, steps: Sequence[Mapping[str, Any]]) -> None:
         """Keep the iterations of a cell."""
@@ -144,14 +171,13 @@ class Store:
             path.parent.mkdir(exist_ok=True)
             rows.write_trace(path, steps)
 
-    def write_results(self, keys: Iterable[str]) -> pd.DataFrame:
-        """Rebuild ``results.parquet`` for these cells, and the index; what the former holds."""
+    def write_results(self, keys: Iterable[str]) -> dict[str, str]:
+        """Rebuild ``results.parquet`` for these cells, and the index; the statuses of the former's
+        rows by their keys."""
         self.consolidate()
-        table = self._index.take(keys)
-        with naming_the_file(self.layout.results):
-            rows.write_table(self.layout.results, table)
-        results: pd.DataFrame = table.to_pandas()
-        return results
+        keys = list(keys)
+        self._write(self.layout.results, rows.filling(self._index.take(keys)))
+        return self._index.statuses(keys)
 
     def consolidate(self) -> None:
         """Let the index hold all rows, so that none of their files is read again."""
@@ -176,6 +202,19 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._write(path, lambda file: figure.savefig(file, format=file_format))
         return path
+
+    def _write_together(self, fills: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
+        """Files in this order, each whole or not at all; their folders are not settled."""
+        with ExitStack() as stack:
+            staged = []
+            for path, fill in fills.items():
+                with naming_the_file(path):
+                    staged.append(stack.enter_context(files.Staged(path, fill)))
+            with naming_the_file(staged[-1].path):
+                files.flush(staged)
+            for one in staged:
+                with naming_the_file(one.path):
+                    one.place()
 
     def _write(self, path: Path, fill: Callable[[BinaryIO], object]) -> None:
         with naming_the_file(path):
@@ -231,6 +270,15 @@ class Store:
         with naming_the_file(self.folder, "read"):
             return self._index.refresh()
 
+    def statuses(self, keys: Iterable[str]) -> dict[str, str]:
+        """The statuses of those of these cells that have a row, in this order."""
+        return self.index().statuses(keys)
+
+    def rows(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """The rows of these cells as of the last reading; what is null there is None."""
+        rows: list[dict[str, Any]] = self._index.take(keys).to_pylist()
+        return rows
+
     def results(self, keys: Iterable[str]) -> pd.DataFrame:
         """The rows of these cells, in this order; those without a row are left out."""
         table: pd.DataFrame = self.index().take(keys).to_pandas()
@@ -239,6 +287,8 @@ class Store:
     def overview(self, plan: Plan) -> pd.DataFrame:
         """Every planned cell with its status (done, failed, running or waiting), its errors and
         its seconds, if any."""
+        import pandas as pd
+
         at_work = {key for mark in self.marks.held() for key in mark.running}
         planned = pd.DataFrame([vars(cell) for cell in plan.cells])
         ended = self.results(planned["key"])
@@ -250,6 +300,13 @@ class Store:
         return table.assign(status=state, model=plan.config_record["model"]["name"])
 
 
+def _packed(key: str, state: Mapping[str, np.ndarray]) -> Callable[[BinaryIO], object]:
+    """What fills a file with a cell's weights; packed in memory, since a zip is written in bits."""
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, **state, key=np.array(key))
+    return lambda file: file.write(packed.getbuffer())
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """The configuration of the sweep that a folder, or a parquet file in it, is of."""
     return Store(path if path.is_dir() else path.parent).read_config()
@@ -257,6 +314,8 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def read_results(path: Path) -> pd.DataFrame:
     """The rows of a sweep's folder or of one parquet file."""
+    import pandas as pd
+
     file = Layout(path).results if path.is_dir() else path
     results: pd.DataFrame = pd.read_parquet(file)
     return results

@@ -18,6 +18,7 @@ from kansweep.data import floor, sources
 from kansweep.data.knots import Spacing
 from kansweep.engines.signals import interrupts_later
 from kansweep.kinds import Kind
+from kansweep.networks import compiling
 from kansweep.networks.protocol import Network, Shape
 from kansweep.solvers.contract import Checkpoint, Solver
 from kansweep.sweep import chain, schedule
@@ -27,6 +28,9 @@ from kansweep.sweep.plan import Cell, layer_widths
 from kansweep.sweep.provenance import provenance
 from kansweep.sweep.schedule import Task
 from kansweep.sweep.store import Store
+
+FEW = 30  # points
+AT_ONCE = 32  # cells that are written together; each has two files open
 
 
 class Superseded(BaseException):
@@ -42,12 +46,25 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
         time.sleep(0.1)
     try:
         with store.marks.hold(task.name) as write, _one_thread():
+            _compile_ahead(task)
             reporter = _TaskReporter(task, store, write, listener)
             for chains in schedule.batches(schedule.remaining(task, store)):
                 _train(replace(task, chains=tuple(chains)), store, reporter)
     except Superseded:
         return False
     return True
+
+
+def _compile_ahead(task: Task) -> None:
+    """Train a few points where compiled loops are not there yet, so that no cell's time holds
+    theirs."""
+    solver = make_solver(task.config)  # which brings in its loops
+    with compiling.filling() as empty:
+        if empty:
+            few = replace(_batch(task), n_train=FEW, n_test=FEW, seeds=task.seeds[:1])
+            few = replace(few, shapes=tuple(shape(task.config, size) for size in (2, 3)))
+            for _ in chain.train(few, solver, [None], lambda _: None):
+                pass
 
 
 class _TaskReporter:
@@ -99,21 +116,25 @@ def _train(task: Task, store: Store, reporter: _TaskReporter) -> None:
         reporter.begin(cells)
         results = next(of_each_size)
         with interrupts_later():
-            rows = [
-                _kept(task, cell, result, store)
-                for cell, result in zip(cells, results, strict=True)
-            ]
+            rows = _kept(task, cells, results, store)
         reporter.finish(rows)  # who is told may stop the run, but not lose what is done
+    store.settle()
 
 
-def _kept(task: Task, cell: Cell, result: chain.Result, store: Store) -> dict[str, Any]:
-    """Write all that there is of a cell, its row last; the row."""
-    before = schedule.described(task, cell) | _facts(task.config, cell) | provenance()
-    row = before | result.columns  # the device that trained it, where both say one
-    if task.config.solver.trace:
-        store.write_trace(cell.key, result.trace)
-    store.write_cell(row, None if result.net is None else result.net.to_arrays())
-    return row
+def _kept(
+    task: Task, cells: Sequence[Cell], results: Sequence[chain.Result], store: Store
+) -> list[dict[str, Any]]:
+    """Write all that there is of cells, their rows last; the rows."""
+    finished = []
+    for cell, result in zip(cells, results, strict=True):
+        before = schedule.described(task, cell) | _facts(task.config, cell) | provenance()
+        row = before | result.columns  # the device that trained it, where both say one
+        if task.config.solver.trace:
+            store.write_trace(cell.key, result.trace)
+        finished.append((row, None if result.net is None else result.net.to_arrays()))
+    for some in (finished[i : i + AT_ONCE] for i in range(0, len(finished), AT_ONCE)):
+        store.write_cells(some)
+    return [row for row, _ in finished]
 
 
 def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:

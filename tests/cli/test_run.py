@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from folders import files
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from processes import python
 from small import CELLS, SMALL
 from statsmodels.datasets import engel
 
@@ -37,6 +39,37 @@ def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
     status, out, err = kansweep("run", *SMALL)
     assert (status, err) == (0, "")
     assert f"example8: {CELLS} cells, {CELLS} of them kept, 0 trained, 0 failed; " in out
+
+
+def test_a_run_imports_what_it_needs_and_one_that_trains_nothing_even_less(tmp_path: Path) -> None:
+    script = """
+import sys
+from kansweep.cli import main
+
+main()
+assert not {"pandas", "matplotlib", "distributed", "submitit"} & set(sys.modules)
+main()
+"""
+    words = ("run", *SMALL, f"outputs={tmp_path}")
+    assert python(script, *words) == ""
+    kept = script.replace('{"pandas"', '{"torch", "numba", "scipy", "pandas"')
+    assert python(kept, *words) == ""
+
+
+def test_a_configuration_is_composed_once(
+    kansweep: Any, sweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compositions = []
+    compose = ConfigLoaderImpl.load_configuration
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        compositions.append(args)
+        return compose(*args, **kwargs)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+    sweep()
+    assert kansweep("show").status == 0
+    assert len(compositions) == 2
 
 
 def test_a_changed_configuration_is_refused_under_a_used_name(

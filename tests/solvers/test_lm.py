@@ -14,10 +14,11 @@ from kansweep.data.sampling import Sampled
 from kansweep.data.targets import TARGETS
 from kansweep.networks.gauge import MARGIN
 from kansweep.networks.kan import KAN, Shape, edges
-from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty, systems
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.lm import LM
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep.samples import sample

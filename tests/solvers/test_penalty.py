@@ -12,8 +12,9 @@ from nets import normal, points, random_kan, uneven_kan
 from scipy.linalg import block_diag
 
 from kansweep.networks.kan import KAN
+from kansweep.networks.points import points_of
 from kansweep.solvers.gauss_newton import penalty
-from kansweep.solvers.gauss_newton.projection import with_best_last_layer
+from kansweep.solvers.gauss_newton.projection import best_last_layer
 
 
 def test_the_weight_for_cubic_splines_is_that_of_their_error_constant():
@@ -154,7 +155,7 @@ def test_the_last_layer_is_the_penalised_least_squares_solution(width, base):
         normal(1, 80, width[1], seed=5),
         torch.tensor([[[1e-4, 1e-2, 1e-3]]], dtype=torch.float64),
     )
-    fitted = with_best_last_layer(net, x, y, w)
+    fitted = KAN((best_last_layer(points_of(x, y).hidden(net, []), w),), net.k)
     columns = []
     for p in range(net.n_params):  # the output is linear in theta
         unit = torch.zeros(1, net.n_params, dtype=torch.float64)

@@ -9,9 +9,10 @@ import torch
 from nets import example, random_kan
 
 from kansweep.networks.kan import Shape
-from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import race
 from kansweep.solvers.gauss_newton.lm import LM
+from kansweep.solvers.gauss_newton.objective import training_error
 
 CHAIN = Shape((2, 1, 1, 1), 3, 5, False)
 

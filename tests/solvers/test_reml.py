@@ -15,10 +15,10 @@ from trainings import EXAMPLE, fresh_rmse, trained
 
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, edges
+from kansweep.networks.points import points_of
 from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import descent, penalty, projection, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
-from kansweep.solvers.gauss_newton.linearised import linearise
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.objective import settle
 from kansweep.solvers.gauss_newton.reml import Weight, updated
@@ -111,8 +111,8 @@ def repeated_updates(problem: Problem, grid_size: int) -> tuple[np.ndarray, np.n
     replicas = torch.arange(net.n_replicas)
     value = torch.full((net.n_replicas, 1, 3), 1e-3, dtype=torch.float64)
     for _ in range(100):
-        point = settle(net, problem, value, ())
-        equations = system(linearise(point.kan, point.activations, point.residual))
+        point = settle(net, points_of(problem.x, problem.y), value, ())
+        equations = system(point.linearised())
         one_more = Weight(value, 0 * value, torch.ones_like(replicas))
         ends = value, point.energy, equations.trace(value, replicas)
         value = updated(one_more, point, equations, replicas >= 0).value

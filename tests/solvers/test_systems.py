@@ -14,11 +14,12 @@ from torch import Tensor
 from trainings import additive, fresh_rmse, trained
 
 from kansweep.networks.kan import KAN, edges
-from kansweep.solvers.contract import Problem, training_error
+from kansweep.networks.points import points_of
 from kansweep.solvers.gauss_newton import descent, penalty, systems
-from kansweep.solvers.gauss_newton.linearised import Linearised, linearise
+from kansweep.solvers.gauss_newton.linearised import Linearised
 from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.solvers.gauss_newton.objective import evaluate
+from kansweep.solvers.gauss_newton.objective import Point, training_error
+from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 from kansweep.solvers.gauss_newton.systems import Direct, Iterative
 
 
@@ -55,7 +56,7 @@ def some_system(width: tuple[int, ...], base: bool) -> tuple[Linearised, Tensor,
     kinds = torch.tensor([[1e-1, 3e-2, 1e-2], [1e-3, 1e-4, 1e-2]], dtype=torch.float64)
     w = kinds[:, None] * torch.logspace(0, -1, len(width) - 1, dtype=torch.float64)[:, None]
     net = normalised(normalised(random_kan(width, base=base), x), x)
-    point = evaluate(net, Problem(x, y, (-1, 1), (0, 1)))
+    point = Point.of(points_of(x, y).settled(net))
     theta, h, columns = net.theta(), 1e-6, []
     for p in range(theta.shape[1]):
         move = torch.zeros_like(theta)
@@ -65,7 +66,7 @@ def some_system(width: tuple[int, ...], base: bool) -> tuple[Linearised, Tensor,
     jacobian = torch.stack(columns, dim=2)  # (R, rows, P)
     here = residuals(net, x, y, w)
     gradient = (jacobian.mT @ here[..., None])[..., 0]
-    lin = linearise(net, point.activations, point.residual)
+    lin = point.linearised()
     np.testing.assert_allclose(point.objective(w), here.square().sum(1), rtol=1e-12)
     return lin, w, jacobian.mT @ jacobian, gradient
 
@@ -85,7 +86,7 @@ def test_idle_directions_change_nothing_and_are_all_there_are(width, base):
     """By the matrix of finite differences: each has no curvature, and where silu does not see
     hidden values as they were, nothing else has none."""
     lin, _, matrix, _ = some_system(width, base)
-    idle = lin.idle_directions()
+    idle = TensorStrain(lin.kan, lin.data.half).idle_directions()
     curvature = (idle * (matrix @ idle)).sum(1)
     np.testing.assert_allclose(curvature, 0, atol=1e-8)
     assert (torch.linalg.matrix_rank(idle) == idle.shape[2]).all()
@@ -104,7 +105,7 @@ def test_both_forms_of_a_system_solve_it(width, base, form, monkeypatch):
     lin, w, matrix, gradient = some_system(width, base)
     damping = torch.tensor([0.1, 0.01]).double()
     diagonal = matrix.diagonal(dim1=1, dim2=2)
-    most = (lin.data_diagonal() / lin.n_points).amax(1, keepdim=True)
+    most = (lin.data.diagonal() / lin.n_points).amax(1, keepdim=True)
     assert (diagonal > 2 * most).any()
     damped = matrix + torch.diag_embed(damping[:, None] * torch.minimum(diagonal, most))
     factored = form(lin).factored(w, damping)
@@ -121,7 +122,7 @@ def test_traces_by_layer_and_kind_are_those_of_the_dense_inverse_and_estimated_w
     everyone = torch.arange(2)
     direct = Direct(lin).trace(w, everyone)
     eye = torch.eye(lin.kan.n_params).double()
-    columns = [lin.strain_change(row.expand(2, -1)) for row in eye]
+    columns = [lin.strain.change(row.expand(2, -1)) for row in eye]
     strain = torch.stack(columns, dim=2)  # (R, S, P), B
     whole = torch.stack([lin.product(w, row.expand(2, -1)) for row in eye], dim=2)
     inverse = np.linalg.pinv(whole.numpy(), rcond=1e-12, hermitian=True)

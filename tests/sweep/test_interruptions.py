@@ -219,14 +219,14 @@ def test_whatever_happens_in_between_the_table_ends_as_that_of_an_undisturbed_ru
 def test_an_interrupt_while_cells_are_written_waits_until_all_are_kept(
     tmp_path, recording, monkeypatch
 ):
-    write, handler = Store.write_cell, signal.signal(signal.SIGINT, signal.default_int_handler)
+    write, handler = Store.write_cells, signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted(store, *cell):
         monkeypatch.undo()
         os.kill(os.getpid(), signal.SIGINT)
         write(store, *cell)
 
-    monkeypatch.setattr(Store, "write_cell", interrupted)
+    monkeypatch.setattr(Store, "write_cells", interrupted)
     try:
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kansweep.config.data import DataConfig
 from kansweep.config.models import GridConfig
@@ -142,3 +145,26 @@ def test_temporaries_and_strangers_are_no_rows(store):
     again = Store(store.folder)
     assert len(values(again)) == 6
     assert again.damaged == ()
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "error": st.sampled_from([None, "", "\N{GREEK SMALL LETTER PI}", "two\nlines"]),
+                "seed": st.none() | st.integers(-(2**63), 2**63 - 1),
+                "seconds": st.none() | st.floats(allow_nan=False),
+                "started_at": st.none() | st.datetimes(timezones=st.just(UTC)),
+            },
+        ),
+        max_size=10,
+    )
+)
+def test_rows_become_the_table_that_pyarrow_makes_of_them(made):
+    assert rows.as_table(made, rows.SCHEMA).equals(pa.Table.from_pylist(made, schema=rows.SCHEMA))
+
+
+def test_a_number_that_is_none_of_its_column_is_refused():
+    with pytest.raises(TypeError):
+        rows.as_table([{"seed": 0.5}], rows.SCHEMA)

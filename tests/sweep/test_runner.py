@@ -17,7 +17,7 @@ from kansweep.config.models import GridConfig
 from kansweep.config.run import RunModeConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.sweep import runner
+from kansweep.sweep import rows, runner
 from kansweep.sweep.plan import planned
 from kansweep.sweep.rows import SCHEMA, TRACE
 from kansweep.sweep.store import Store
@@ -32,6 +32,16 @@ def test_a_run_trains_every_cell_once_and_a_second_run_none(tmp_path):
     again = run(tmp_path / "s")
     assert (again.cached, again.done) == (CELLS, 0)
     assert times(tmp_path / "s") == before
+
+
+def test_rows_that_a_run_has_written_are_not_read_again(tmp_path, monkeypatch):
+    read = []
+    original = rows.read_row
+    monkeypatch.setattr(rows, "read_row", lambda path, key: read.append(key) or original(path, key))
+    run(tmp_path / "s")
+    assert read == []
+    run(tmp_path / "s")
+    assert read == []
 
 
 def test_results_hold_the_plan_in_order_with_every_column(tmp_path):
@@ -139,7 +149,7 @@ def test_who_looks_meanwhile_sees_which_cells_run(tmp_path, recording):
 def test_rows_are_consolidated_while_a_run_lasts(tmp_path, recording, monkeypatch):
     monkeypatch.setattr(runner, "CONSOLIDATE_EVERY", 4)
     with monkeypatch.context() as dying:
-        dying.setattr(Store, "write_results", lambda *_: pd.DataFrame({"status": []}))
+        dying.setattr(Store, "write_results", lambda *_: {})
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, watch=Watch(interrupt_after=9))
     assert len(pq.read_table(tmp_path / "index.parquet")) >= 8

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 import struct
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -162,6 +164,29 @@ def test_weights_that_cannot_be_written_leave_the_row_unwritten(store, monkeypat
         store.write_cell(row(), {"a": np.zeros(2)})
     monkeypatch.undo()
     assert list(statuses(store)) == []
+
+
+def test_cells_are_flushed_before_they_are_placed_and_their_names_once_a_second(store, monkeypatch):
+    clock, calls = [100.0], []
+    flush, place = os.fsync, Path.replace
+
+    def flushed(number):
+        calls.append("name" if stat.S_ISDIR(os.fstat(number).st_mode) else "file")
+        flush(number)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "replace", lambda *of: calls.append(of[1].suffix) or place(*of))
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    both = [(row(key), {"a": np.zeros(2)}) for key in KEYS]
+    placed = ["file"] * 4 + [".npz", ".npz", ".parquet", ".parquet"]
+    store.write_cells(both)
+    assert calls == [*placed, "name", "name"]
+    calls.clear()
+    store.write_cells(both)
+    assert calls == placed
+    clock[0] += 1.5
+    store.write_cells(both)
+    assert calls == [*placed, *placed, "name", "name"]
 
 
 def test_what_a_killed_process_leaves_behind_is_not_read_and_goes_with_the_next_run(

@@ -16,10 +16,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.networks.kan import KAN, where
+from kansweep.networks.compiling import loop
+from kansweep.networks.kan import KAN
+from kansweep.networks.points import points_of
+from kansweep.networks.points.contract import Points
 from kansweep.solvers.contract import (
     Iteration,
     Observe,
@@ -29,15 +33,14 @@ from kansweep.solvers.contract import (
     relative_gradient,
 )
 from kansweep.solvers.gauss_newton import penalty, reml
-from kansweep.solvers.gauss_newton.linearised import linearise
 from kansweep.solvers.gauss_newton.objective import (
     Point,
-    evaluate,
     hidden_margins,
     scaled_output,
     settle,
 )
 from kansweep.solvers.gauss_newton.reml import Weight
+from kansweep.solvers.gauss_newton.strain.loops import Array
 from kansweep.solvers.gauss_newton.systems import system
 from kansweep.solvers.reasons import StopReason
 
@@ -61,7 +64,7 @@ class Search:
     """The replicas still searching and where each of them stands; outputs have unit variance."""
 
     replica: Tensor  # (R,), which of all replicas these are
-    problem: Problem
+    points: Points
     spread: Tensor  # (R, M), what unit variance is worth
     weight: Weight
     margin: tuple[Tensor, ...]  # (R, O, 2) of each hidden layer, where the descent began
@@ -81,7 +84,7 @@ class Search:
             return self
         return Search(
             self.replica[mask],
-            self.problem[mask.nonzero()[:, 0]],
+            self.points[mask],
             self.spread[mask],
             self.weight[mask],
             tuple(part[mask] for part in self.margin),
@@ -99,7 +102,7 @@ def descend(
     problem: Problem,
     limits: Limits,
     weight: Weight,
-    damping: float,
+    damping: float | Tensor,
     observe: Observe | None = None,
 ) -> Outcome[KAN]:
     """Minimise mean squared error / variance + w energy until every replica is done.
@@ -127,61 +130,87 @@ def descend(
     return _in_order(ended)
 
 
-def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float) -> Search:
+def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) -> Search:
     spread = output_spread(problem.y)
-    problem = replace(problem, y=problem.y / spread[:, None])
+    points = points_of(problem.x, problem.y / spread[:, None])
     kan = scaled_output(kan, 1 / spread)
-    margin = hidden_margins(kan, problem, weight.value)
-    point = settle(kan, problem, weight.value, margin)
+    margin = hidden_margins(kan, points, weight.value)
+    point = settle(kan, points, weight.value, margin)
     one = torch.ones_like(point.mse)
     none = torch.zeros_like(one, dtype=torch.long)
     replica = torch.arange(kan.n_replicas, device=one.device)
     return Search(
-        replica, problem, spread, weight, margin, point, damping * one, none, one, 0 * one, none > 0
+        replica, points, spread, weight, margin, point, damping * one, none, one, 0 * one, none > 0
     )
 
 
 def _step(search: Search, tolerance: float) -> Search:
     """One damped Gauss-Newton step of every replica, taken where it lowers the objective."""
-    point, problem = search.point, search.problem
-    lin = linearise(point.kan, point.activations, point.residual)
+    point = search.point
+    lin = point.linearised()
     equations = system(lin)
     weight = reml.updated(search.weight, point, equations, search.fall < reml.READY)
     w = weight.value
     gradient = lin.gradient(w)
     factored = equations.factored(w, search.damping)
     step, failed = factored.solve(-gradient)
-    trial = settle(point.kan.with_theta(point.kan.theta() + step), problem, w, search.margin)
+    trial = settle(point.kan.with_theta(point.kan.theta() + step), search.points, w, search.margin)
 
     objective = point.objective(w)
-    decrease = objective - trial.objective(w)
-    # The gradient is half of one, so the model changes by (2 g + A d) d; a fall is positive.
-    predicted = -((2 * gradient + lin.product(w, step)) * step).sum(1)
-    predicted = torch.where(failed, torch.inf, predicted)
-    better = (decrease > 0) & ~failed  # false for a NaN
+    predicted = torch.where(failed, torch.inf, factored.fall(gradient, step))
     round_off = 100 * torch.finfo(w.dtype).eps ** 2
-    small = tolerance * objective + round_off
-    # After a refusal it is the damping that promises little.
-    no_more = (predicted < small) & (search.rejections == 0)
-    gain = decrease / predicted
-    # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
-    down = (1 - (2 * gain - 1) ** 3).clamp(1 / DAMPING_DOWN, 1.0)
-    damping = search.damping * torch.where(better, down, DAMPING_UP)
-    if bool(better.all()):
-        reached = trial
-    else:
-        reached = evaluate(where(better, trial.kan, point.kan), problem)
+    numbers = (objective, trial.objective(w), predicted, search.damping)
+    now, then, promised, damped = (part.cpu().numpy() for part in numbers)
+    refused = search.rejections.cpu().numpy()
+    judged = _judged(now, then, promised, damped, refused, tolerance, round_off)
+    better, damping, rejections, fall, little = (
+        torch.from_numpy(part).to(w.device) for part in judged
+    )
     return replace(
         search,
         weight=weight,
-        point=reached,
-        damping=damping.clamp(min=DAMPING_FLOOR),
-        rejections=torch.where(better, 0, search.rejections + 1),
-        fall=torch.where(better, decrease, predicted) / objective,
+        point=_chosen(better, trial, point),
+        damping=damping,
+        rejections=rejections,
+        fall=fall,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
-        converged=(weight.is_final & ((better & (decrease < small)) | no_more))
-        | (objective < round_off),
+        converged=(weight.is_final & little) | (objective < round_off),
     )
+
+
+def _chosen(mask: Tensor, trial: Point, point: Point) -> Point:
+    """Replica by replica, a trial point or the one before, which knows what was computed there."""
+    if bool(mask.all()):
+        return trial
+    return trial.where(mask, point) if bool(mask.any()) else point
+
+
+@loop
+def _judged(
+    objective: Array, reached: Array, predicted: Array, damping: Array, rejections: Array,
+    tolerance: float, round_off: float,
+) -> tuple[Array, ...]:  # fmt: skip
+    """Of each replica: whether its step is taken, the damping and the refusals in a row after it,
+    the share of the objective that it took, or promised, and whether that is too little to go on.
+    What a failed solve promises is infinite."""
+    better, little = np.zeros(len(damping), np.bool_), np.zeros(len(damping), np.bool_)
+    damping, rejections, fall = damping.copy(), rejections.copy(), predicted / objective
+    for r in range(len(damping)):
+        decrease, small = objective[r] - reached[r], tolerance * objective[r] + round_off
+        # After a refusal it is the damping that promises little.
+        little[r] = predicted[r] < small and rejections[r] == 0
+        better[r] = decrease > 0.0 and predicted[r] != np.inf  # false for a NaN
+        if better[r]:
+            # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
+            gain = decrease / predicted[r]
+            damping[r] *= min(max(1.0 - (2.0 * gain - 1.0) ** 3, 1.0 / DAMPING_DOWN), 1.0)
+            damping[r] = max(damping[r], DAMPING_FLOOR)
+            rejections[r], fall[r] = 0, decrease / objective[r]
+            little[r] |= decrease < small
+        else:
+            damping[r] *= DAMPING_UP
+            rejections[r] += 1
+    return better, damping, rejections, fall, little
 
 
 def _iteration(search: Search, step: int) -> Iteration:

@@ -8,40 +8,72 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kansweep.networks.compiling import loop
+from kansweep.solvers.gauss_newton.strain.loops import Array
+
 
 @dataclass(frozen=True)
 class Cholesky:
-    """Factors of A + damping diag A for R systems, and diag A."""
+    """Factors of A + ridge for R systems, with diag A."""
 
     lower: Tensor  # (R, P, P), float64
     diagonal: Tensor  # (R, P)
+    ridge: Tensor  # (R, P)
     failed: Tensor  # (R,), not positive definite
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
-        """(A + damping diag A)^-1 b, (R, P, c) -> (R, P, c), and failed (R,), where it is 0."""
+        """(A + ridge)^-1 b, (R, P, c) -> (R, P, c), and failed (R,), where it is 0."""
         x = torch.cholesky_solve(rhs.double(), self.lower)
-        failed = self.failed | ~torch.isfinite(x).all(dim=(1, 2))
-        return torch.where(failed[:, None, None], 0.0, x).to(rhs.dtype), failed
+        failed = self.failed | ~torch.isfinite(x.sum((1, 2)))
+        return x.masked_fill_(failed[:, None, None], 0.0).to(rhs.dtype), failed
 
     def inverse(self) -> Tensor:
-        """(A + damping diag A)^-1, (R, P, P)."""
-        return torch.cholesky_inverse(self.lower)
+        """(A + ridge)^-1, (R, P, P)."""
+        return torch.cholesky_inverse(self.lower).mT  # whose rows are contiguous
 
 
-def cholesky(matrix: Tensor, damping: Tensor | float) -> Cholesky:
-    """Factor R matrices (R, P, P), float64, of which only the lower triangle is read.
+def cholesky(
+    matrix: Tensor, damping: Tensor | float, most: Tensor | None = None, rounding: float = 0.0
+) -> Cholesky:
+    """Factor R matrices (R, P, P), float64, of which only the lower triangle is read; their
+    diagonals are raised in place, as ``ridge`` says.
 
-    Damping is relative to the diagonal (Marquardt 1963), so no unknown's units matter: one number,
-    or one an unknown (R, P). A matrix that is not positive definite even so is marked failed.
+    A matrix that is not positive definite even so is marked failed.
     """
-    diagonal = matrix.diagonal(dim1=1, dim2=2).clone()
-    ridge = torch.as_tensor(damping).to(matrix) * diagonal
-    # An unknown that nothing depends on stays where it is.
-    ridge = torch.where(diagonal > 0, ridge, 1.0)
-    damped = matrix.clone()
-    damped.diagonal(dim1=1, dim2=2).add_(ridge)
-    lower, info = torch.linalg.cholesky_ex(damped)
-    return Cholesky(lower, diagonal, info > 0)
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    before, raised = diagonal.clone(), ridge(diagonal, damping, most, rounding)
+    diagonal.add_(raised)
+    lower, info = torch.linalg.cholesky_ex(matrix)
+    return Cholesky(lower, before, raised, info > 0)
+
+
+def ridge(
+    diagonal: Tensor, damping: Tensor | float, most: Tensor | None = None, rounding: float = 0.0
+) -> Tensor:
+    """What is added to a diagonal (R, P): damping times itself (Marquardt 1963), so that no
+    unknown's units matter, of which no more than ``most`` (R,) counts, and a rounding of it.
+
+    An unknown that nothing depends on stays where it is.
+    """
+    shared = torch.as_tensor(damping, dtype=diagonal.dtype).to(diagonal.device).reshape(-1)
+    limit = torch.full_like(shared, torch.inf) if most is None else most
+    if diagonal.device.type == "cpu":
+        out = torch.empty(diagonal.shape, dtype=diagonal.dtype)
+        given = shared.numpy(), limit.contiguous().numpy(), diagonal.numpy()
+        _ridge(*given, rounding, out.numpy())
+        return out
+    raised = shared[:, None] * torch.minimum(diagonal, limit[:, None]) + rounding * diagonal
+    return torch.where(diagonal > 0, raised, 1.0)
+
+
+@loop
+def _ridge(damping: Array, most: Array, diagonal: Array, rounding: float, out: Array) -> None:
+    """``ridge`` of diagonals (R, P), with damping (R,) or (1,)."""
+    for r in range(len(diagonal)):
+        share, limit = damping[r % len(damping)], most[r % len(most)]
+        for p in range(diagonal.shape[1]):
+            own = diagonal[r, p]
+            out[r, p] = share * min(own, limit) + rounding * own if own > 0.0 else 1.0
 
 
 def conjugate_gradients(

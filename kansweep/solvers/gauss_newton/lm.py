@@ -11,13 +11,19 @@ from torch import Tensor
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, where
-from kansweep.solvers.contract import Observe, Outcome, Problem, training_error
-from kansweep.solvers.gauss_newton import basins, placing, race, spectral, start, weights
+from kansweep.solvers.contract import Observe, Outcome, Problem
+from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
 from kansweep.solvers.gauss_newton.descent import Limits, descend
+from kansweep.solvers.gauss_newton.objective import training_error
+from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
 
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
+# Several nodes leave directions that no coarser grid told apart. Their curvature is of the size of
+# the misfit, and so is the damping with which such networks begin (Fan and Yuan, Computing 74,
+# 2005); the way along them is long and takes this share of the tolerance.
+VALLEY = 0.3
 ROUGHLY = 1e-2  # tolerance of a cold start
 COARSE = 6  # the grid on which inner functions follow from rough gradients
 # Of the theory's order, by which errors fall in the right basin, and by which they do not move.
@@ -71,6 +77,14 @@ class LM:
     ) -> Outcome[KAN]:
         """Train from ``net``. What is remembered is a ``Memory``."""
         last = None if memory is None else Memory.of(memory)
+        if self.settings.penalty is not None:
+            return self._searched(net, problem, last, observe)
+        return simplest.solved(self._searched, self._solved, net, problem, last, observe)
+
+    def _searched(
+        self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
+    ) -> Outcome[KAN]:
+        """The network trained, on trial of other starts and judged where points are enough."""
         net = self._spaced(net, problem, last)
         outcome = self._solved(net, problem, last, observe)
         if last is not None and len(net.layers) > 2:
@@ -80,6 +94,8 @@ class LM:
         doubtful = ~self._falls(outcome, problem, last, ORDER)
         if net.spacing != "uniform":  # placing knots lowers the error in a wrong basin too
             doubtful |= Memory.of(outcome.memory).error > _small(net)
+        if not _one_node(net) and self.settings.penalty is None:
+            outcome = self._loosened(outcome, doubtful.nonzero()[:, 0], problem, observe)
         if last is not None and _one_node(net) and self.settings.start == "auto":
             lost = doubtful.nonzero()[:, 0]
             if lost.numel():
@@ -95,8 +111,27 @@ class LM:
         left = (Memory.of(outcome.memory).error > WORSE * before).nonzero()[:, 0]
         if left.numel() == 0:
             return outcome
-        again = self._solved(net[left], problem[left], None, observe, soften=False)
+        again = self._solved(net[left], problem[left], None, _seen(observe, left), soften=False)
         return _replaced(outcome, left, again)
+
+    def _loosened(
+        self, outcome: Outcome[KAN], at: Tensor, problem: Problem, observe: Observe | None
+    ) -> Outcome[KAN]:
+        """The outcome with those of the replicas ``at`` (r,) trained at the weights of data without
+        noise that are better by far, by cross-validation with all their parameters counted.
+
+        Layers make up for each other: where one has become stiff, the others bend in its place,
+        what cannot be bent away passes for noise, and so the weight stays.
+        """
+        if at.numel() == 0:
+            return outcome
+        net, part = outcome.net[at], problem[at]
+        loose = Weight.fixed(weights.unit(net, None))
+        again = self._descended(net, part, loose, _seen(observe, at))
+        spare = 1 - net.n_params / (part.x.shape[1] * part.y.shape[2])
+        error = Memory.of(outcome.memory).error[at]
+        better = Memory.of(again.memory).error < basins.BY_FAR * spare * error
+        return _replaced(outcome, at, again, better)
 
     def _solved(
         self,
@@ -110,8 +145,19 @@ class LM:
         weight = weights.begun(net, problem, self.settings.penalty, memory)
         if soften and len(net.layers) > 2:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
+        return self._descended(net, problem, weight, observe)
+
+    def _descended(
+        self, net: KAN, problem: Problem, weight: Weight, observe: Observe | None
+    ) -> Outcome[KAN]:
+        """Trained to the end, with what is to be remembered."""
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
-        outcome = descend(net, problem, limits, weight, WARM_DAMPING, observe)
+        damping = training_error(net, problem).clamp(max=WARM_DAMPING)
+        if _one_node(net):
+            damping = torch.full_like(damping, WARM_DAMPING)
+        else:
+            limits = replace(limits, tolerance=VALLEY * limits.tolerance)
+        outcome = descend(net, problem, limits, weight, damping, observe)
         error = training_error(outcome.net, problem).sqrt()
         weight_of_layer = outcome.memory.view(weight.value.shape)
         left = Memory(weight_of_layer, error, torch.full_like(error, net.grid_size))
@@ -145,8 +191,9 @@ class LM:
         found = training_error(best, part) != training_error(net[lost], part)
         if not bool(found.any()):
             return outcome
-        again = self._solved(best[found], whole[found.nonzero()[:, 0]], None, observe)
-        return _replaced(outcome, lost[found], again)
+        chosen = lost[found]
+        again = self._solved(best[found], problem[chosen], None, _seen(observe, chosen))
+        return _replaced(outcome, chosen, again)
 
     def _judged(
         self, outcome: Outcome[KAN], problem: Problem, memory: Memory | None, doubtful: Tensor
@@ -255,13 +302,26 @@ def _better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
     return where(lost, rival[place], net)
 
 
-def _replaced(outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN]) -> Outcome[KAN]:
-    """The outcome with the replicas ``at`` (r,) taken from another of r replicas."""
+def _seen(observe: Observe | None, at: Tensor) -> Observe | None:
+    """What to tell of the replicas ``at`` (r,) alone, which count from 0 while they are trained."""
+    if observe is None:
+        return None
+    return lambda now: observe(replace(now, replicas=at[now.replicas]))
+
+
+def _replaced(
+    outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN], better: Tensor | None = None
+) -> Outcome[KAN]:
+    """The outcome with the replicas ``at`` (r,) taken from another of r replicas, those that are
+    better (r,), if that is said; its steps count in any case."""
     steps, reasons = list(outcome.steps), list(outcome.stop_reason)
     for row, r in enumerate(at.tolist()):
         steps[r] += other.steps[row]
-        reasons[r] = other.stop_reason[row]
+        if better is None or better[row]:
+            reasons[r] = other.stop_reason[row]
     mask, place = race.spread_out(at, len(steps))
+    if better is not None:
+        mask[at] = better
     return Outcome(
         where(mask, other.net[place], outcome.net),
         tuple(steps),

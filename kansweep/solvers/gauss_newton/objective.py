@@ -12,34 +12,54 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kansweep.networks.gauge import margins, mid_and_half, rescale_inputs, rescale_outputs
-from kansweep.networks.kan import KAN, Activation, activate
-from kansweep.solvers.contract import Problem
+from kansweep.networks.kan import KAN
+from kansweep.networks.points import points_of
+from kansweep.networks.points.contract import Points, Settled
+from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import penalty
-from kansweep.solvers.gauss_newton.projection import with_best_last_layer
+from kansweep.solvers.gauss_newton.linearised import Linearised
+from kansweep.solvers.gauss_newton.projection import best_last_layer
+from kansweep.solvers.gauss_newton.strain import energy
 
 
 @dataclass(frozen=True)
 class Point:
     """A settled KAN and what was computed there."""
 
-    kan: KAN
-    activations: list[Activation]
-    residual: Tensor  # (R, n, M)
-    mse: Tensor  # (R,), summed over outputs
+    at: Settled
     energy: Tensor  # (R, L, 3), of each layer's edges by kind
+
+    @classmethod
+    def of(cls, at: Settled) -> Point:
+        return cls(at, energy(at.kan))
+
+    @property
+    def kan(self) -> KAN:
+        return self.at.kan
+
+    @property
+    def residual(self) -> Tensor:
+        """(R, n, M)."""
+        return self.at.residual
+
+    @property
+    def mse(self) -> Tensor:
+        """Summed over outputs, (R,)."""
+        return self.at.mse
 
     def objective(self, w: Tensor) -> Tensor:
         return self.mse + (w * self.energy).sum((1, 2))
 
+    def linearised(self) -> Linearised:
+        return Linearised.of(self.kan, self.at.data())
+
     def __getitem__(self, replicas: Tensor) -> Point:
-        return Point(
-            self.kan[replicas],
-            [activation[replicas] for activation in self.activations],
-            self.residual[replicas],
-            self.mse[replicas],
-            self.energy[replicas],
-        )
+        return Point(self.at[replicas], self.energy[replicas])
+
+    def where(self, mask: Tensor, other: Point) -> Point:
+        """Replica by replica, this where the mask (R,) is true and the other elsewhere."""
+        energy = torch.where(mask[:, None, None], self.energy, other.energy)
+        return Point(self.at.where(mask, other.at), energy)
 
 
 # A polynomial that goes on for m intervals beyond the points may be wrong by (1 + m)^(k+1) times
@@ -48,55 +68,29 @@ class Point:
 WILD, SMOOTH = 0.3, 1e3
 
 
-def hidden_margins(kan: KAN, problem: Problem, w: Tensor) -> tuple[Tensor, ...]:
+def hidden_margins(kan: KAN, points: Points, w: Tensor) -> tuple[Tensor, ...]:
     """The margins of every hidden layer's grids, (R, O, 2) each, for outputs of unit variance and
     at weights w (R, L, 3); the gauge does not matter."""
-    found, x = [], problem.x
-    for layer in kan.layers:
-        x = activate(layer, x, kan.k)[1]
-        found.append(x)
-    error = (x - problem.y).square().mean((1, 2)).sqrt()
+    reached, mse = points.margins(kan)
+    error = mse.sqrt()
     intervals = (WILD / error.clamp(min=torch.finfo(error.dtype).tiny)) ** (1 / (kan.k + 1)) - 1
     smooth = w[:, -1, penalty.ROUGH] > SMOOTH * penalty.weight(kan.grid_size, kan.k)
     most = (intervals / kan.grid_size).clamp(min=0).nan_to_num(0.0)
     most = torch.where(smooth, torch.inf, most)[:, None, None]
-    pairs = zip(kan.layers, found[:-1], strict=False)
-    return tuple(torch.minimum(margins(layer, s, kan.k), most) for layer, s in pairs)
+    return tuple(torch.minimum(reach, most) for reach in reached)
 
 
-def settle(kan: KAN, problem: Problem, w: Tensor, margin: tuple[Tensor, ...]) -> Point:
+def settle(kan: KAN, points: Points, w: Tensor, margin: tuple[Tensor, ...]) -> Point:
     """Hidden values onto their grids, the last layer to its optimum at weights w (R, L, 3)."""
-    layers, activations, x = list(kan.layers), [], problem.x
-    for index in range(len(layers) - 1):
-        activation, s = activate(layers[index], x, kan.k)
-        mid, half = mid_and_half(s, margin[index])
-        layers[index] = rescale_outputs(layers[index], mid, half)
-        activations.append(_rescaled(activation, half))
-        layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)
-        x = (s - mid[:, None]) / half[:, None]
-    kan = with_best_last_layer(replace(kan, layers=tuple(layers)), x, problem.y, w[:, -1:])
-    last, f = activate(kan.layers[-1], x, kan.k)
-    return _point(kan, [*activations, last], f, problem)
+    hidden = points.hidden(kan, margin)
+    return Point.of(hidden.settled(best_last_layer(hidden, w[:, -1:])))
 
 
-def evaluate(kan: KAN, problem: Problem) -> Point:
-    """The point of a KAN that is already normalised."""
-    activations, f = kan.activations(problem.x)
-    return _point(kan, activations, f, problem)
-
-
-def _point(kan: KAN, activations: list[Activation], f: Tensor, problem: Problem) -> Point:
-    residual = f - problem.y
-    mse = residual.square().mean(1).sum(1)
-    return Point(kan, activations, residual, mse, penalty.energy(kan))
-
-
-def _rescaled(activation: Activation, half: Tensor) -> Activation:
-    """The activation of a layer whose outputs were divided by their half-ranges (R, O)."""
-    per = half[:, None, None]
-    return replace(
-        activation, slope=activation.slope / per, spline_slope=activation.spline_slope / per
-    )
+def training_error(kan: KAN, problem: Problem) -> Tensor:
+    """``contract.training_error``, computed as the points' own form has it."""
+    spread = output_spread(problem.y)
+    points = points_of(problem.x, problem.y / spread[:, None])
+    return points.settled(scaled_output(kan, 1 / spread)).mse / problem.y.shape[2]
 
 
 def scaled_output(kan: KAN, factor: Tensor) -> KAN:

@@ -69,21 +69,25 @@ def _polynomials(n_coef: int, k: int) -> Array:
     return rows
 
 
-def _rows(n_coef: int, k: int) -> tuple[int, int, int]:
+def counts(n_coef: int, k: int) -> tuple[int, int, int]:
     """How many rows an edge has of each kind."""
     free = min(k + 1, n_coef - 1)
     return max(n_coef - k - 2, 0), free - 1, 1
 
 
-@lru_cache
-def _free(n_coef: int, k: int, like: tuple[torch.dtype, torch.device]) -> Tensor:
+def free_rows(n_coef: int, k: int) -> Array:
     """``_polynomials`` in the order of the rows: curved ones, then the straight one."""
     rows = _polynomials(n_coef, k)
+    return np.concatenate([rows[1:], rows[:1]])
+
+
+@lru_cache
+def _free(n_coef: int, k: int, like: tuple[torch.dtype, torch.device]) -> Tensor:
     with torch.inference_mode(False):
-        return torch.from_numpy(np.concatenate([rows[1:], rows[:1]])).to(like[1], like[0])
+        return torch.from_numpy(free_rows(n_coef, k)).to(like[1], like[0])
 
 
-def _shared(kan: KAN) -> bool:
+def shared(kan: KAN) -> bool:
     """Whether all edges have the same rough rows, or none."""
     even = all(layer.breaks is None for layer in kan.layers)
     return even or kan.grid_size <= 2
@@ -93,7 +97,7 @@ def bands(kan: KAN) -> Tensor:
     """``band`` of the rough rows, (R, E, K, k + 3); or one for all edges, (1, 1, K, k + 3)."""
     order, n_coef = kan.k + 2, kan.grid_size + kan.k
     like = kan.layers[0].coef
-    if _shared(kan):
+    if shared(kan):
         return torch.from_numpy(band(n_coef, order)).to(like.device)[None, None]
     parts = []
     for layer in kan.layers:
@@ -141,7 +145,7 @@ def transposed(kan: KAN, e: Tensor) -> Tensor:
     for layer in kan.layers:
         edges, n_coef = layer.coef.shape[:3], layer.coef.shape[3]
         rough, curved, straight = (
-            next(pieces).reshape(*edges, rows) for rows in _rows(n_coef, kan.k)
+            next(pieces).reshape(*edges, rows) for rows in counts(n_coef, kan.k)
         )
         free = _free(n_coef, kan.k, (e.dtype, e.device))
         pull = torch.cat([curved, straight], dim=3) @ free
@@ -163,7 +167,7 @@ def energy(kan: KAN) -> Tensor:
 
 def ranks(kan: KAN) -> list[int]:
     """Rows by layer and kind: how many directions each restrains."""
-    rows = _rows(kan.grid_size + kan.k, kan.k)
+    rows = counts(kan.grid_size + kan.k, kan.k)
     return [layer.n_outputs * layer.n_inputs * n for layer in kan.layers for n in rows]
 
 
@@ -180,7 +184,7 @@ def owners(width: tuple[int, ...], n_coef: int, k: int, device: torch.device) ->
     parts, first = [], 0
     for n_in, n_out in itertools.pairwise(width):
         nodes = torch.arange(first, first + n_out, device=device)
-        parts += [nodes.repeat_interleave(n_in * rows) for rows in _rows(n_coef, k)]
+        parts += [nodes.repeat_interleave(n_in * rows) for rows in counts(n_coef, k)]
         first += n_out
     return torch.cat(parts).clamp(max=sum(width[1:-1]))
 
@@ -192,7 +196,7 @@ def entries(kan: KAN) -> tuple[Tensor, Tensor, Tensor]:
     base, device = kan.layers[0].base is not None, kan.layers[0].coef.device
     n_coef = kan.grid_size + kan.k
     place, value, group = _entries(kan.width, n_coef, kan.k, base, device)
-    if not _shared(kan):
+    if not shared(kan):
         own = bands(kan)
         column, depth = (torch.from_numpy(at) for at in np.nonzero(band(n_coef, kan.k + 2)))
         value = value.expand(own.shape[0], -1).clone()
@@ -242,7 +246,7 @@ def diagonal(kan: KAN, w: Tensor) -> Tensor:
     own, parts, first = bands(kan)[..., 0].to(w), [], 0
     for layer, weight in zip(kan.layers, w.unbind(1), strict=True):
         edges = layer.n_outputs * layer.n_inputs
-        if _shared(kan):
+        if shared(kan):
             parts.append((weight @ torch.cat([own[0], free])).repeat(1, edges))
         else:
             rough = weight[:, None, :1] * own[:, first : first + edges]  # (R, E, K)

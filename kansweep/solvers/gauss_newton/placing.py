@@ -16,7 +16,8 @@ from torch import Tensor
 
 from kansweep.networks import uneven
 from kansweep.networks.kan import KAN, edges, where
-from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton.objective import training_error
 
 FINER = (4, 2)  # times as many intervals, the first for which there are points enough
 POINTS = 4  # a parameter of the finer spline, at least

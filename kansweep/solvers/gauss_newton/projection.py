@@ -12,29 +12,29 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.gauge import balanced
-from kansweep.networks.jacobian import layer_rows
 from kansweep.networks.kan import KAN, Layer
-from kansweep.solvers.gauss_newton.linearised import Linearised, linear
+from kansweep.networks.points.contract import Hidden
+from kansweep.solvers.gauss_newton.linearised import Linearised
 from kansweep.solvers.gauss_newton.systems import system
 
 # Beside silu the splines are ill-conditioned, and a second solve removes the rounding of the first.
 PASSES, PASSES_WITH_BASE = 1, 2
 
 
-def with_best_last_layer(kan: KAN, x: Tensor, y: Tensor, w: Tensor) -> KAN:
-    """The KAN whose last layer minimises mean squared error + w energy on its inputs x (R, n, I).
+def best_last_layer(hidden: Hidden, w: Tensor) -> Layer:
+    """The last layer that minimises mean squared error + w energy behind given hidden layers.
 
-    Every output has edges of its own and all share one matrix: y is (R, n, M), w is (R, 1, 3).
+    Every output has edges of its own and all share one matrix; w is (R, 1, 3).
     """
+    kan = hidden.kan
     layer = kan.layers[-1]
-    rows = layer_rows(layer, x, kan.k)
     outputs = [KAN((_output(layer, m),), kan.k) for m in range(layer.n_outputs)]
 
     def linearised(m: int) -> Linearised:
-        return linear(outputs[m], rows, rows.product(outputs[m].theta())[:, 0] - y[:, :, m])
+        return Linearised.of(outputs[m], hidden.last(m, outputs[m].layers[0]))
 
     # Edges share a constant (B-splines sum to one), hence a ridge of a few roundings.
-    ridge = torch.full_like(w[:, 0, 0], 50 * torch.finfo(y.dtype).eps)
+    ridge = torch.full_like(w[:, 0, 0], 50 * torch.finfo(w.dtype).eps)
     lin = linearised(0)
     factored = system(lin).factored(w, ridge)
     for m in range(len(outputs)):
@@ -42,7 +42,7 @@ def with_best_last_layer(kan: KAN, x: Tensor, y: Tensor, w: Tensor) -> KAN:
             lin = lin if lin.kan is outputs[m] else linearised(m)
             step = factored.solve(-lin.gradient(w))[0]
             outputs[m] = outputs[m].with_theta(outputs[m].theta() + step)
-    return replace(kan, layers=(*kan.layers[:-1], balanced(_joined(layer, outputs))))
+    return balanced(_joined(layer, outputs))
 
 
 def _output(layer: Layer, m: int) -> Layer:

@@ -17,9 +17,10 @@ from torch import Tensor
 from kansweep.data.streams import Stream, generator
 from kansweep.data.targets import Array
 from kansweep.networks.kan import KAN, Shape, where
-from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
 
 # A race runs over these grids; after each, this many of twelve starts stay. Which start is good

@@ -15,12 +15,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from kansweep.networks.compiling import loop
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.objective import Point
+from kansweep.solvers.gauss_newton.strain.loops import Array
 from kansweep.solvers.gauss_newton.systems import System
 
 READY = 0.3  # re-estimate once a step lowers the objective by less than this share
@@ -36,6 +39,7 @@ IDLE = 2.0  # degrees of freedom of rough rows below which their weight hardly m
 FAINT = 0.05  # likewise of what the rough rows leave free
 # Below these a weight is as good as infinite, and what is left of its freedom is rounding.
 GONE, ROUNDED = 1e-4, 1e-9
+TINY = 1e-150  # in place of nothing, where a logarithm is taken
 MOST = 1e10  # beyond it, rounding of the penalty would drown what it leaves free, at G = 100 or so
 
 
@@ -71,37 +75,71 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     chosen = (ready & ~weight.is_final).nonzero()[:, 0]
     if chosen.numel() == 0:
         return weight
-    w, energy = weight.value[chosen], point.energy[chosen]
-    kan, observations = point.kan, point.residual[0].numel()
-    trace = system.trace(weight.value, chosen)  # (r, L, 3)
-    ranks = torch.tensor(penalty.ranks(kan), device=w.device).view(w.shape[1:])
-    freedom = ranks - w * trace
-    tiny = torch.finfo(energy.dtype).tiny  # an estimated trace may leave less than no freedom
-    freedom, energy = freedom.clamp(min=tiny**0.5), energy.clamp(min=tiny)
-    # What the rough rows leave free counts by its freedom and not by its energy, the same where
-    # its weights are right; on a new grid they are not, and would drown what is to be seen.
-    free = unpenalised(kan) + freedom[..., penalty.CURVED :].sum((1, 2))
-    rough = (w * energy)[..., penalty.ROUGH].sum(1)
-    variance = (point.mse[chosen] + rough) / (observations - free).clamp(min=1.0)
-    each = (variance[:, None, None] * freedom / energy).log()
-    shared = (variance[:, None] * freedom.sum(1) / energy.sum(1)).log()[:, None]
-    edf = unpenalised(kan) + freedom.sum((1, 2))
-    trust = (TRUST * (1 - edf / observations)).clamp(0, 1)[:, None, None]
-    new = (shared + trust * (each - shared)).exp()
+    value = weight.value
+    trace = system.trace(value, chosen)  # (r, L, 3)
+    ranks = np.array(penalty.ranks(point.kan)).reshape(value.shape[1:])
+    numbers = (value[chosen], weight.least[chosen], point.energy[chosen], trace, point.mse[chosen])
+    w, least, energy, trace_of, mse = (part.double().cpu().numpy() for part in numbers)
+    observations = point.residual[0].numel()
+    new, near = _update(
+        w, least, energy, trace_of, mse, ranks, observations, unpenalised(point.kan)
+    )
+    left = torch.where(torch.from_numpy(near).to(value.device), 0, weight.left[chosen] - 1)
+    return replace(
+        weight,
+        value=value.index_copy(0, chosen, torch.from_numpy(new).to(value)),
+        left=weight.left.index_copy(0, chosen, left),
+    )
+
+
+@loop
+def _update(
+    w: Array, least: Array, energy: Array, trace: Array, mse: Array, ranks: Array,
+    observations: int, unpenalised: int,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Weights, their least values, energies and traces (r, L, 3), mse (r,) and ranks (L, 3): the
+    next weights, and whether each replica's are final."""
+    new, near = w.copy(), np.zeros(len(w), np.bool_)
+    for r in range(len(w)):
+        if not np.isfinite(trace[r]).all():  # where A was not factored, nothing is known
+            continue
+        freedom = np.maximum(ranks - w[r] * trace[r], TINY)  # an estimate may leave less than none
+        size = np.maximum(energy[r], TINY)
+        # What the rough rows leave free counts by its freedom and not by its energy, the same where
+        # its weights are right; on a new grid they are not, and would drown what is to be seen.
+        free = unpenalised + freedom[:, 1:].sum()
+        rough = (w[r, :, 0] * size[:, 0]).sum()
+        variance = max((mse[r] + rough) / max(observations - free, 1.0), TINY)
+        edf = unpenalised + freedom.sum()
+        trust = min(max(TRUST * (1.0 - edf / observations), 0.0), 1.0)
+        near[r] = True
+        for kind in range(3):
+            shared = np.log(variance * freedom[:, kind].sum() / size[:, kind].sum())
+            for layer in range(len(ranks)):
+                own = freedom[layer, kind]
+                each = np.log(variance * own / size[layer, kind])
+                asked = np.exp(shared + trust * (each - shared))
+                before = w[r, layer, kind]
+                after = min(max(_bounded(before, asked, own, kind), least[r, layer, kind]), MOST)
+                new[r, layer, kind] = after
+                idle = own < (IDLE if kind == 0 else FAINT) or ranks[layer, kind] == 0
+                near[r] &= idle or (before > 0.0 and abs(np.log(after / before)) < NEAR)
+    return new, near
+
+
+@loop
+def _bounded(before: float, asked: float, freedom: float, kind: int) -> float:
+    """The next of a weight for which the update asks."""
+    if before == 0.0:
+        return asked
     # A weight as good as infinite grows no further; where nothing but rounding is left, it stays.
-    new = torch.where((freedom < GONE) & (w > 0), torch.minimum(new, w), new)
-    new = torch.where((freedom < ROUNDED) & (w > 0), w, new)
-    bounded = w * ((new / w).nan_to_num(1.0) ** RELAXATION).clamp(1 / LARGEST, LARGEST)
-    bounded[..., penalty.CURVED :] = torch.minimum(bounded, new)[..., penalty.CURVED :]
-    new = torch.where(w > 0, bounded, new)
-    new = torch.maximum(new, weight.least[chosen]).clamp(max=MOST).to(w)
-    idle = torch.tensor([IDLE, FAINT, FAINT], device=w.device)
-    near = ((new / w).log().abs() < NEAR) | (freedom < idle) | (ranks == 0)
-    near = near.all(2).all(1) & torch.isfinite(trace).flatten(1).all(1)
-    value, left = weight.value.clone(), weight.left.clone()
-    value[chosen] = new
-    left[chosen] = torch.where(near, 0, left[chosen] - 1)
-    return replace(weight, value=value, left=left)
+    if freedom < ROUNDED:
+        asked = before
+    elif freedom < GONE:
+        asked = min(asked, before)
+    factor = min(max((asked / before) ** RELAXATION, 1.0 / LARGEST), LARGEST)
+    bounded: float = before * factor
+    return bounded if kind == 0 else min(bounded, asked)
 
 
 def unpenalised(kan: KAN) -> int:

@@ -8,6 +8,7 @@ nonzeros each, and the memory is that of the Jacobian.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -16,25 +17,38 @@ from torch import Tensor
 from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import banded, penalty
-from kansweep.solvers.gauss_newton.linalg import Cholesky, cholesky, conjugate_gradients
+from kansweep.solvers.gauss_newton.linalg import (
+    Cholesky,
+    cholesky,
+    conjugate_gradients,
+    ridge,
+)
 from kansweep.solvers.gauss_newton.linearised import Linearised
 
 # A step to 1% is as good as an exact one, since the next linearisation corrects it; the trace is
 # estimated to about as much, and the weight that it serves is trusted to 30%.
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
 PROBES, PROBE_TOLERANCE = 4, 1e-2
+CACHED = 100_000  # numbers that a matrix and its factor may have to stay in a core's own cache
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
 TRACE_RIDGE = 1e-10
 ROUNDING = 8.0  # last digits of the diagonal by which what was computed may be wrong
+# Damping is for what is not linear, so of an entry of the diagonal no more counts than the data's
+# own largest entry. A stiff penalty's diagonal lies so far above what the penalty leaves free that
+# a thousandth of all of it would hold every parameter where it is.
 
 
 class Factored(Protocol):
-    """A with its diagonal raised by ``shares`` of itself, ready to be solved with."""
+    """A with its diagonal raised by ``linalg.ridge``, ready to be solved with."""
 
     diagonal: Tensor  # (R, P), of A itself
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
         """(R, P) -> (R, P), and which replicas failed (R,), whose result is 0."""
+        ...
+
+    def fall(self, gradient: Tensor, step: Tensor) -> Tensor:
+        """-(2 g + A d) d, (R,), by how much a step d that solves for -g lowers the model."""
         ...
 
 
@@ -44,9 +58,8 @@ class System(Protocol):
     def factored(self, w: Tensor, damping: Tensor) -> Factored: ...
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        """tr(A^-1 B^T B) by layer and kind of rows, of some replicas: an index (r,) -> (r, L, 3).
-
-        NaN where A could not be factored.
+        """tr(A^-1 B^T B) by layer and kind of rows, of some replicas: an ascending index (r,) ->
+        (r, L, 3). NaN where A could not be factored.
         """
         ...
 
@@ -56,120 +69,100 @@ def system(lin: Linearised) -> System:
     return Direct(lin) if lin.kan.n_params <= DIRECT_LIMIT else Iterative(lin)
 
 
-def shares(damping: Tensor, diagonal: Tensor, data: Tensor) -> Tensor:
-    """By which share of itself each entry of A's diagonal (R, P) is raised, at damping (R,).
-
-    Damping is for what is not linear, so of an entry no more counts than the data's own largest
-    entry, data (R, P). A stiff penalty's diagonal lies so far above what the penalty leaves free
-    that a thousandth of all of it would hold every parameter where it is.
-    """
-    tiny, eps = torch.finfo(diagonal.dtype).tiny, torch.finfo(data.dtype).eps
-    most = (data.amax(1, keepdim=True) / diagonal.clamp(min=tiny)).clamp(max=1)
-    return damping[:, None] * most + ROUNDING * eps
-
-
 class Direct:
-    """n A formed and factored, in float64; of symmetric matrices only the lower half is valid.
-
-    ``data`` is J^T J (R, P, P) and ``data_diagonal`` its diagonal (R, P); ``strain_factors`` are L
-    and F of ``Linearised``, of the hidden node's layer ``node_layer`` (H,); the entries of C^T C
-    are ``stiff`` (R, entries) at ``index`` of a flattened matrix, of ``group`` (layer and kind).
+    """n A formed and factored, in float64, a few replicas at a time; of symmetric matrices only
+    the lower half is valid. ``data`` is J^T J (R, P, P) and ``most`` its largest entry (R,).
     """
 
     def __init__(self, lin: Linearised) -> None:
-        self.n = lin.n_points
-        self.data = lin.data_gram()
-        self.data_diagonal = self.data.diagonal(dim1=1, dim2=2).to(lin.strain)
-        self.strain_factors = [part.double() for part in lin.strain_factors()]
-        self.index, stiff, self.group = penalty.entries(lin.kan)
-        self.stiff = stiff.expand(len(self.data), -1)
-        self.node_layer = _node_layers(lin.kan)
-        self.lin = lin
-
-    def _matrix(self, w: Tensor, replicas: Tensor | slice) -> Tensor:
-        scale = self.n * w.double()[replicas]
-        matrix = self.data[replicas].clone()
-        by_group = scale.flatten(1)[:, self.group]
-        matrix.flatten(1).index_add_(1, self.index, by_group * self.stiff[replicas])
-        left, right = (part[replicas] for part in self.strain_factors)
-        if left.shape[2]:
-            right = (right * scale[:, None, self.node_layer]).sum(3)
-            matrix.baddbmm_(torch.cat([left, right], 2), torch.cat([right, left], 2).mT)
-        return matrix
+        self.n, self.strain = lin.n_points, lin.strain
+        self.data = lin.data.gram()
+        self.most = self.data.diagonal(dim1=1, dim2=2).amax(1)
+        self.rounding = ROUNDING * torch.finfo(lin.strain.rows.dtype).eps
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
-        return _Solved(self._damped(w, damping, slice(None)), self.n)
-
-    def _damped(self, w: Tensor, damping: Tensor, replicas: Tensor | slice) -> Cholesky:
-        matrix = self._matrix(w, replicas)
-        diagonal = matrix.diagonal(dim1=1, dim2=2)
-        return cholesky(matrix, shares(damping[replicas], diagonal, self.data_diagonal[replicas]))
-
-    def _held(self, w: Tensor, replicas: Tensor) -> Cholesky:
-        """A with what changes nothing held: in the inverse it would be huge, and what it adds to
-        a trace the difference of huge numbers."""
-        matrix = self._matrix(w, replicas)
-        diagonal = matrix.diagonal(dim1=1, dim2=2)
-        ridge = shares(
-            torch.full_like(diagonal[:, 0], TRACE_RIDGE), diagonal, self.data_diagonal[replicas]
-        )
-        idle = self.lin.idle_directions()[replicas].to(matrix)
-        scale = self.data_diagonal[replicas].amax(1).to(matrix)
-        return cholesky(matrix.baddbmm(idle * scale[:, None, None], idle.mT), ridge)
+        parts = [
+            cholesky(matrix, damping[part], self.most[part], self.rounding)
+            for part, matrix in self._matrices(w, torch.arange(len(w), device=w.device))
+        ]
+        return _Solved(parts, self.n)
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        factors = self._held(w, replicas)
-        inverse = factors.inverse()
-        # Entries below the diagonal stand for two.
-        twice = torch.where(self.index % (inverse.shape[1] + 1) == 0, 1.0, 2.0)
-        terms = inverse.flatten(1)[:, self.index] * (self.stiff[replicas] * twice)
-        left, right = (part[replicas] for part in self.strain_factors)
-        nodes = 2 * ((inverse @ left)[..., None] * right).sum(1)  # (r, H, 3)
-        total = terms.new_zeros(len(replicas), w[0].numel())
-        total = total.index_add_(1, self.group, terms).view(-1, *w.shape[1:])
-        total.index_add_(1, self.node_layer, nodes)
-        return torch.where(factors.failed[:, None, None], torch.nan, self.n * total)
+        """With what changes nothing held: in the inverse it would be huge, and what it adds to a
+        trace the difference of huge numbers."""
+        traces = []
+        for part, matrix in self._matrices(w, replicas):
+            which, most = replicas[part], self.most[replicas][part]
+            self.strain.hold(matrix, most, which)
+            factors = cholesky(matrix, TRACE_RIDGE, most, self.rounding)
+            trace = self.n * self.strain.trace(factors.inverse(), which)
+            traces.append(trace.masked_fill_(factors.failed[:, None, None], torch.nan))
+        return _joined(traces)
+
+    def _matrices(self, w: Tensor, replicas: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """n A of some replicas, as many at a time as a processor's cache can hold; of a GPU all."""
+        many, scale = len(replicas), self.n * w.double()
+        every = many == len(self.data)  # then all are in order, and need not be looked up
+        at_once = many if w.is_cuda else max(1, CACHED // self.data[0].numel())
+        for first in range(0, many, at_once):
+            part = slice(first, first + at_once)
+            which = replicas[part]
+            matrix = self.data[part].clone() if every else self.data[which]
+            self.strain.add_to(matrix, scale[part] if every else scale[which], which)
+            yield part, matrix
 
 
 class _Solved:
-    def __init__(self, factors: Cholesky, n: int) -> None:
-        self.n, self.factors = n, factors
-        self.diagonal = self.factors.diagonal / n
+    def __init__(self, parts: list[Cholesky], n: int) -> None:
+        self.n, self.parts = n, parts
+        self.diagonal = _joined([part.diagonal for part in parts]) / n
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
-        x, failed = self.factors.solve(self.n * rhs[..., None])
-        return x[..., 0], failed
+        rhs = self.n * rhs[..., None]
+        if len(self.parts) == 1:
+            x, failed = self.parts[0].solve(rhs)
+            return x[..., 0], failed
+        sizes = [part.failed.shape[0] for part in self.parts]
+        pairs = zip(self.parts, rhs.split(sizes), strict=True)
+        solved = [part.solve(own) for part, own in pairs]
+        return _joined([x for x, _ in solved])[..., 0], _joined([failed for _, failed in solved])
+
+    def fall(self, gradient: Tensor, step: Tensor) -> Tensor:
+        # A d = -g - ridge d
+        ridge = _joined([part.ridge for part in self.parts]) / self.n
+        return ((ridge * step - gradient) * step).sum(1)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class Iterative:
     """A as a product, solved by conjugate gradients in the dtype that comes in.
 
-    ``data_diagonal`` (R, P) is that of J^T J / n, ``node_diagonal`` (R, P, H, 3) what each hidden
-    node's range adds to the penalty's, ``data_band`` (R, E, K, k + 1) the lower band of J^T J / n
-    that belongs to each edge's spline.
+    ``data_diagonal`` (R, P) is that of J^T J / n, ``data_band`` (R, E, K, k + 1) the lower band of
+    J^T J / n that belongs to each edge's spline.
     """
 
     def __init__(self, lin: Linearised) -> None:
         self.lin = lin
-        self.data_diagonal = lin.data_diagonal() / lin.n_points
-        left, right = lin.strain_factors()
-        self.node_diagonal = 2 * left[..., None] * right
-        self.data_band = torch.cat(lin.rows.bands(lin.kan), dim=1) / lin.n_points
+        self.data_diagonal = lin.data.diagonal() / lin.n_points
+        self.data_band = lin.data.bands() / lin.n_points
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
         return _Preconditioned(self, w, damping, CG_TOLERANCE)
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
         """Hutchinson's estimate from a few vectors of signs, always the same ones."""
-        lin = self.lin
+        lin, strain = self.lin, self.lin.strain
         total = torch.zeros_like(w)
         nearly = _Preconditioned(self, w, torch.full_like(w[:, 0, 0], TRACE_RIDGE), PROBE_TOLERANCE)
         generator = torch.Generator().manual_seed(0)
         for _ in range(PROBES):
-            signs = torch.randint(0, 2, (lin.strain.shape[1],), generator=generator)
-            probe = (2.0 * signs - 1.0).to(lin.strain).expand_as(lin.strain)
-            x, _ = nearly.solve(lin.strain_pull(probe))
-            parts = (probe * lin.strain_change(x)).split(penalty.ranks(lin.kan), dim=1)
+            signs = torch.randint(0, 2, (strain.rows.shape[1],), generator=generator)
+            probe = (2.0 * signs - 1.0).to(strain.rows).expand_as(strain.rows)
+            x, _ = nearly.solve(strain.pull(torch.ones_like(w), probe))
+            parts = (probe * strain.change(x)).split(penalty.ranks(lin.kan), dim=1)
             total = total + torch.stack([part.sum(1) for part in parts], dim=1).view(w.shape)
         return total[replicas] / PROBES
 
@@ -181,11 +174,9 @@ class _Preconditioned:
     def __init__(self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float) -> None:
         self.lin, self.w, self.tolerance = parts.lin, w, tolerance
         kan = self.lin.kan
-        by_node = (w[:, None, _node_layers(kan)] * parts.node_diagonal).sum((2, 3))
-        self.diagonal = parts.data_diagonal + penalty.diagonal(kan, w) + by_node
-        ridge = shares(damping, self.diagonal, parts.data_diagonal) * self.diagonal
-        # An unknown that nothing depends on stays where it is.
-        self.ridge = torch.where(self.diagonal > 0, ridge, 1.0)
+        self.diagonal = parts.data_diagonal + parts.lin.strain.diagonal(w)
+        rounding = ROUNDING * torch.finfo(w.dtype).eps
+        self.ridge = ridge(self.diagonal, damping, parts.data_diagonal.amax(1), rounding)
         self.n_coef = kan.grid_size + kan.k
         band = torch.nn.functional.pad(parts.data_band, (0, 2))
         edges = torch.tensor([a.n_outputs * a.n_inputs for a in kan.layers], device=w.device)
@@ -203,6 +194,9 @@ class _Preconditioned:
         failed = ~torch.isfinite(x).all(1) | stuck | broken
         return torch.where(failed[:, None], 0.0, x), failed
 
+    def fall(self, gradient: Tensor, step: Tensor) -> Tensor:
+        return -((2 * gradient + self.lin.product(self.w, step)) * step).sum(1)
+
     def _apply(self, d: Tensor) -> Tensor:
         return self.lin.product(self.w, d) + self.ridge * d
 
@@ -210,13 +204,6 @@ class _Preconditioned:
         coef, base = _split(self.lin.kan, v)
         solved = self.factors.solve(coef.reshape(-1, self.n_coef, 1)).reshape(coef.shape)
         return _join(self.lin.kan, solved, base / self.base)
-
-
-def _node_layers(kan: KAN) -> Tensor:
-    """The layer whose outputs each hidden node is, (H,)."""
-    sizes = torch.tensor([layer.n_outputs for layer in kan.layers[:-1]], dtype=torch.long)
-    index = torch.arange(len(kan.layers) - 1)
-    return index.repeat_interleave(sizes).to(kan.layers[0].coef.device)
 
 
 def _split(kan: KAN, theta: Tensor) -> tuple[Tensor, Tensor]:

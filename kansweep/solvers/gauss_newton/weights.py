@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
-from kansweep.solvers.contract import Problem, training_error
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
 
 STIFF = (1.0, 1.0, 0.1)  # of the three kinds of rows, on outputs of unit variance
@@ -23,7 +24,7 @@ STIFF = (1.0, 1.0, 0.1)  # of the three kinds of rows, on outputs of unit varian
 class Memory:
     """What a grid leaves to the next one, NaN in replicas of which nothing is known."""
 
-    weight: Tensor  # (R, L, 3)
+    weight: Tensor  # (R, L, 3), infinite behind what is simple (``simplest``)
     error: Tensor  # (R,), training RMSE as a share of the outputs' spread
     grid_size: Tensor  # (R,)
 
@@ -31,6 +32,20 @@ class Memory:
     def of(cls, numbers: Tensor) -> Memory:
         """From ``Outcome.memory``, (R, L * 3 + 2)."""
         return cls(numbers[:, :-2].unflatten(1, (-1, penalty.KINDS)), *numbers[:, -2:].unbind(1))
+
+    def __getitem__(self, replicas: Tensor) -> Memory:
+        return Memory(self.weight[replicas], self.error[replicas], self.grid_size[replicas])
+
+    @property
+    def simple(self) -> Tensor:
+        """Which replicas were left to the simplest KANs, (R,) of bool (``simplest``)."""
+        return self.weight[:, -1].isinf().all(1)
+
+    @property
+    def of_first_layer(self) -> Memory:
+        """What an additive model is to know, nothing where all was linear."""
+        weight = self.weight[:, :1]
+        return replace(self, weight=torch.where(weight.isinf(), torch.nan, weight))
 
     @property
     def numbers(self) -> Tensor:

@@ -1,0 +1,1 @@
+"""KANs in compiled loops over points: no step stores points times nonzeros."""

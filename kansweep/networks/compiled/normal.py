@@ -1,0 +1,155 @@
+"""The normal equations at a normalised KAN, in one pass over the points.
+
+J = rows + U V^T: U are derivatives with respect to the ends of hidden grids, V those of the ends.
+Of U no more is kept than rows^T U and U^T U, with the residual as its last column.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kansweep.networks.compiled.basis import add_dots, dots
+from kansweep.networks.compiled.forward import extended
+from kansweep.networks.compiled.layout import Floats, Net
+from kansweep.networks.compiled.rows import add_bands, add_gram, add_pull, block_size
+from kansweep.networks.compiled.slopes import (
+    activated,
+    backward,
+    fill,
+    gathered,
+    range_sides,
+    runs,
+)
+from kansweep.networks.compiling import loop
+
+
+@loop
+def normal_equations(
+    net: Net,
+    x: Floats,
+    hidden: Floats,
+    residual: Floats,
+    inner: Floats,
+    gram: Floats,
+    band: Floats,
+    pull: Floats,
+    diagonal: Floats,
+) -> None:
+    """x (R, I, n), hidden (R, H, n), residual (R, M, n), V^T inner (R, 2H, P); into pull goes
+    J^T r and into diagonal that of J^T J, (R, P) each. One of gram (R, P P + 8), J^T J, and band
+    (R, P, k + 1), rows^T rows run by run, is asked for and begins as zeros, the other is empty."""
+    size, sides = net.theta.shape[1], inner.shape[1] + 1
+    for r in range(x.shape[0]):
+        theta = extended(net, r)
+        matrix = gram[r] if gram.size else gram.reshape(gram.size)
+        own = band[r] if band.size else np.empty((0, 1))
+        products, core = np.zeros((sides, size + 8)), np.zeros((sides, sides))
+        given = x[r], hidden[r], residual[r]
+        _accumulate(net, r, theta, given, matrix, own, products, core)
+        for c in range(sides - 1):
+            for d in range(sides - 1):
+                add_scaled(products[c], core[d, c] / 2, inner[r, d])
+            add_scaled(pull[r], core[sides - 1, c], inner[r, c])
+            if gram.size:
+                _add_symmetric(matrix, inner[r, c], products[c])
+            else:
+                for j in range(size):
+                    diagonal[r, j] += 2 * inner[r, c, j] * products[c, j]
+        add_scaled(pull[r], 1.0, products[sides - 1, :size])
+        for j in range(size):
+            diagonal[r, j] += matrix[j * (size + 1)] if gram.size else own[j, 0]
+
+
+@loop
+def _accumulate(
+    net: Net,
+    r: int,
+    theta: Floats,
+    given: tuple[Floats, Floats, Floats],
+    gram: Floats,
+    band: Floats,
+    products: Floats,
+    core: Floats,
+) -> None:
+    """Add rows^T rows, rows^T (U, r) and (U, r)^T (U, r) of all points and outputs."""
+    x, hidden, residual = given
+    w, count, depth = net.pieces.shape[4], runs(net, net.width.size - 1), net.width.size - 1
+    lengths, size = np.empty(count, np.int64), block_size(count, w)
+    for begin in range(0, x.shape[1], size):
+        points = min(size, x.shape[1] - begin)
+        block = activated(net, r, theta, gathered(x, hidden, begin, begin + points))
+        back, moved = np.empty((net.width.sum(), points)), np.empty((net.width.sum(), points))
+        values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
+        sides = np.empty((core.shape[0], points))
+        for m in range(residual.shape[0]):
+            backward(net, depth, m, block, back, moved)
+            fill(net, depth, m, block, back, values, columns, lengths)
+            range_sides(net, block.x, moved, sides)
+            for p in range(points):
+                sides[-1, p] = residual[m, begin + p]
+            if gram.size:
+                add_gram(gram, products.shape[1] - 8, values, columns, lengths, w)
+            if band.size:
+                add_bands(band, values, columns, lengths, w)
+            add_pull(products, values, columns, sides, w)
+            _add_core(core, sides)
+
+
+@loop
+def add_scaled(out: Floats, a: float, values: Floats) -> None:
+    """out += a * values, as many as there are of these."""
+    for j in range(values.size):
+        out[j] += a * values[j]
+
+
+@loop
+def _add_core(core: Floats, sides: Floats) -> None:
+    for c in range(sides.shape[0]):
+        for d in range(c + 1):
+            core[c, d] += dots(sides[c], sides[d])
+            core[d, c] = core[c, d]
+
+
+@loop
+def _add_symmetric(matrix: Floats, a: Floats, b: Floats) -> None:
+    """Add a b^T + b a^T to a lower triangle (P * P + 8,)."""
+    size = a.size
+    for i in range(size):
+        row = matrix[i * size : (i + 1) * size]
+        for j in range(i + 1):
+            row[j] += a[i] * b[j] + b[i] * a[j]
+
+
+@loop
+def product(net: Net, x: Floats, hidden: Floats, inner: Floats, d: Floats, out: Floats) -> None:
+    """J^T J d of every replica, (R, P) -> (R, P)."""
+    w, depth = net.pieces.shape[4], net.width.size - 1
+    count, ends, size = runs(net, depth), inner.shape[1], net.theta.shape[1]
+    lengths, at_once = np.empty(count, np.int64), block_size(count, w)
+    for r in range(x.shape[0]):
+        theta, total = extended(net, r), np.zeros((1, size + 8))
+        step, moves = np.zeros(size + 8), np.zeros(ends)
+        add_scaled(step, 1.0, d[r])
+        for c in range(ends):
+            moves[c] = dots(inner[r, c], d[r])
+        for begin in range(0, x.shape[2], at_once):
+            points = min(at_once, x.shape[2] - begin)
+            block = activated(net, r, theta, gathered(x[r], hidden[r], begin, begin + points))
+            back, moved = np.empty((net.width.sum(), points)), np.empty((net.width.sum(), points))
+            values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
+            sides, change = np.empty((ends, points)), np.empty((1, points))
+            for m in range(net.width[depth]):
+                backward(net, depth, m, block, back, moved)
+                fill(net, depth, m, block, back, values, columns, lengths)
+                range_sides(net, block.x, moved, sides)
+                for p in range(points):
+                    change[0, p] = 0.0
+                for j in range(count):
+                    add_dots(change[0], step, 0, columns[j], values[j], w)
+                for c in range(ends):
+                    add_scaled(change[0], moves[c], sides[c])
+                add_pull(total, values, columns, change, w)
+                for c in range(ends):
+                    add_scaled(total[0], dots(sides[c], change[0]), inner[r, c])
+        for j in range(size):
+            out[r, j] = total[0, j]

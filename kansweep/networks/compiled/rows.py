@@ -1,0 +1,74 @@
+"""Products of the Jacobian's rows, a block of points at a time.
+
+A row consists of J short runs, each of k + 1 numbers (a spline at its interval) or one (a base
+weight), padded by zeros to W; runs stand in the order of their columns. Of a block of points,
+values are (J, points * W) and columns (J, points), the place of each run's first number.
+"""
+
+from __future__ import annotations
+
+from kansweep.networks.compiled.basis import add4
+from kansweep.networks.compiled.layout import Floats, Ints
+from kansweep.networks.compiling import loop
+
+BLOCK, CACHED = 128, 16_384  # points at most; numbers that a block of rows may hold
+
+
+@loop
+def block_size(runs: int, w: int) -> int:
+    return max(8, min(BLOCK, CACHED // (runs * w)))
+
+
+@loop
+def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
+    """Add rows^T rows to the lower triangle of gram (P * P + 8,); what lies beyond a run is zero.
+
+    A run's rows of the matrix are few, so runs are the outer loop. Points come next, and the other
+    runs last: what is added in succession never overlaps, so that no sum waits for another.
+    """
+    flat, places = values.reshape(values.size), columns.reshape(columns.size)
+    points = columns.shape[1]
+    for j in range(columns.shape[0]):
+        for p in range(points):
+            row, own = columns[j, p] * size, (j * points + p) * w
+            for s in range(lengths[j]):
+                a = flat[own + s]
+                if w == 4:
+                    for other in range(p, (j + 1) * points, points):
+                        add4(gram, row + places[other], a, flat, 4 * other)
+                else:
+                    for other in range(p, (j + 1) * points, points):
+                        at = row + places[other]
+                        add4(gram, at, a, flat, 8 * other)
+                        add4(gram, at + 4, a, flat, 8 * other + 4)
+                row += size
+
+
+@loop
+def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int) -> None:
+    """Add rows^T sides to pull (C, P + 8); sides are (C, points). Runs are the inner loop, for they
+    do not overlap."""
+    out, points = pull.reshape(pull.size), columns.shape[1]
+    flat, places = values.reshape(values.size), columns.reshape(columns.size)
+    for p in range(points):
+        for c in range(sides.shape[0]):
+            row, a = c * pull.shape[1], sides[c, p]
+            if w == 4:
+                for at in range(p, places.size, points):
+                    add4(out, row + places[at], a, flat, 4 * at)
+            else:
+                for at in range(p, places.size, points):
+                    add4(out, row + places[at], a, flat, 8 * at)
+                    add4(out, row + places[at] + 4, a, flat, 8 * at + 4)
+
+
+@loop
+def add_bands(band: Floats, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
+    """Add each run's own products to the bands (P, k + 1): entry [j, d] stands at row j + d,
+    column j."""
+    for j in range(columns.shape[0]):
+        for p in range(columns.shape[1]):
+            for s in range(lengths[j]):
+                for d in range(lengths[j] - s):
+                    at = p * w + s
+                    band[columns[j, p] + s, d] += values[j, at] * values[j, at + d]

@@ -1,0 +1,111 @@
+"""Hidden values onto their grids, and the residual behind them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kansweep.networks.compiled.forward import BLOCK, extended, layer_sums, starts
+from kansweep.networks.compiled.layout import Floats, Ints, Net
+from kansweep.networks.compiling import loop
+
+EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
+
+
+@loop
+def normalise(net: Net, x: Floats, margin: Floats, hidden: Floats, ends: Ints) -> None:
+    """Every hidden layer in turn: its values at all points, the grids for their ranges, the same
+    functions on them. theta and grid of the network change in place.
+
+    x (R, I, n), margin (R, H, 2) below and above; into hidden (R, H, n) go the values on their
+    grids and into ends (R, H, 2) the points of the largest and the least.
+    """
+    first, node = starts(net)
+    for r in range(x.shape[0]):
+        for layer in range(net.width.size - 2):
+            begin = node[layer + 1] - net.width[0]
+            end = begin + net.width[layer + 1]
+            given = x[r] if layer == 0 else hidden[r, begin - net.width[layer] : begin]
+            sums(net, r, layer, first[layer], node[layer], given, hidden[r, begin:end])
+            for o in range(begin, end):
+                high, low = extremes(hidden[r, o])
+                ends[r, o, 0], ends[r, o, 1] = high, low
+                mid, half = _mid_and_half(hidden[r, o, high], hidden[r, o, low], margin[r, o])
+                _onto(net, r, layer, first[layer], o - begin, mid, half)
+                place = net.grid[r, net.width[0] + o]
+                place[2] += place[3] * mid
+                place[3] *= half
+                for p in range(x.shape[2]):
+                    hidden[r, o, p] = (hidden[r, o, p] - mid) / half
+
+
+@loop
+def sums(net: Net, r: int, layer: int, first: int, node: int, x: Floats, out: Floats) -> None:
+    """``layer_sums`` at all points, (I, n) -> (O, n)."""
+    theta = extended(net, r)
+    for begin in range(0, x.shape[1], BLOCK):
+        block = slice(begin, min(begin + BLOCK, x.shape[1]))
+        layer_sums(net, r, layer, first, node, theta, x[:, block], out[:, block])
+
+
+@loop
+def extremes(s: Floats) -> tuple[int, int]:
+    """Where values (n,) are largest and least."""
+    high = low = 0
+    for p in range(s.size):
+        if s[p] > s[high]:
+            high = p
+        if s[p] < s[low]:
+            low = p
+    return high, low
+
+
+@loop
+def _mid_and_half(high: float, low: float, margin: Floats) -> tuple[float, float]:
+    """``gauge.mid_and_half``."""
+    below, above, span = margin[0], margin[1], high - low
+    least = max(EPS * max(abs(high), abs(low)), TINY)
+    mid = (high + low + (above - below) * span) / 2
+    return mid, (1 + below + above) * max(span / 2, least)
+
+
+@loop
+def _onto(net: Net, r: int, layer: int, first: int, o: int, mid: float, half: float) -> None:
+    """The edges of output ``o`` for (s - mid) / half, their constant shared equally
+    (``gauge.rescale_outputs``)."""
+    n_in, n_coef = net.width[layer], net.grid_size + net.k
+    begin = first + o * n_in * n_coef
+    own = net.theta[r, begin : begin + n_in * n_coef]
+    weights = first + n_in * net.width[layer + 1] * n_coef + o * n_in
+    shared = (own.sum() / n_coef - mid) / n_in
+    for i in range(n_in):
+        edge = own[i * n_coef : (i + 1) * n_coef]
+        constant = edge.sum() / n_coef
+        for j in range(n_coef):
+            edge[j] = (edge[j] - constant + shared) / half
+        if net.base:
+            net.theta[r, weights + i] /= half
+
+
+@loop
+def values(net: Net, x: Floats, out: Floats) -> None:
+    """Outputs of a KAN of one layer, (R, I, n) -> (R, O, n)."""
+    for r in range(x.shape[0]):
+        sums(net, r, 0, 0, 0, x[r], out[r])
+
+
+@loop
+def residuals(net: Net, layer: int, x: Floats, y: Floats, out: Floats, mse: Floats) -> None:
+    """f - y behind what reaches the last layer, (R, I, n) and (R, M, n) -> (R, M, n), and the mean
+    over points of their squares' sum, (R,)."""
+    first, node = starts(net)
+    for r in range(x.shape[0]):
+        sums(net, r, layer, first[layer], node[layer], x[r], out[r])
+        total = 0.0
+        for m in range(y.shape[1]):
+            for begin in range(0, y.shape[2], BLOCK):
+                part = 0.0  # sums of sums lose less
+                for p in range(begin, min(begin + BLOCK, y.shape[2])):
+                    out[r, m, p] -= y[r, m, p]
+                    part += out[r, m, p] ** 2
+                total += part
+        mse[r] = total / y.shape[2]

@@ -1,0 +1,253 @@
+"""The contract in compiled loops, on a CPU and in float64: no Jacobian is ever stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kansweep.networks.compiled import normal, ranges, settling
+from kansweep.networks.compiled.layout import Floats, Ints, Net, packed, unpacked
+from kansweep.networks.gauge import margins
+from kansweep.networks.kan import KAN
+from kansweep.networks.layer import Layer
+
+NO_GRAM, NO_BAND = np.zeros((0, 0)), np.zeros((0, 0, 0))
+
+
+class Equations(NamedTuple):
+    """What one pass over the points gives; gram or band is empty."""
+
+    gram: Floats  # (R, P P + 8)
+    band: Floats  # (R, P, k + 1)
+    pull: Floats  # (R, P)
+    diagonal: Floats  # (R, P)
+
+
+class CompiledData:
+    """The contract's ``Data``: one pass over the points for all but products."""
+
+    def __init__(self, net: Net, x: Floats, hidden: Floats, residual: Floats, ends: Ints) -> None:
+        self.net, self.x, self.hidden = net, x, hidden
+        self.residual, self.ends = residual, ends
+        self.n_points: int = x.shape[2]
+        self._last: Equations | None = None
+
+    def pull(self) -> Tensor:
+        return torch.from_numpy(self._equations().pull)
+
+    @cached_property
+    def half(self) -> Tensor:
+        inner, halves, at = self._inner, [], 0
+        for nodes in self.net.width[1:-1].tolist():
+            high, low = inner[:, at : at + nodes], inner[:, at + nodes : at + 2 * nodes]
+            halves.append((high - low) / 2)
+            at += 2 * nodes
+        return torch.from_numpy(np.concatenate(halves, 1) if halves else inner).mT
+
+    @cached_property
+    def _inner(self) -> Floats:
+        """Derivatives of the ends of hidden grids, (R, 2H, P)."""
+        replicas, nodes, _ = self.hidden.shape
+        inner = np.empty((replicas, 2 * nodes, self.net.theta.shape[1]))
+        if nodes:
+            ranges.range_terms(self.net, self.x, self.hidden, self.ends, inner)
+        return inner
+
+    def gram(self) -> Tensor:
+        replicas, size = self.net.theta.shape
+        found = self._equations(gram=True).gram[:, : size * size]
+        return torch.from_numpy(found).view(replicas, size, size)
+
+    def diagonal(self) -> Tensor:
+        return torch.from_numpy(self._equations().diagonal)
+
+    def bands(self) -> Tensor:
+        band, net = torch.from_numpy(self._equations(band=True).band), self.net
+        n_coef, parts, first = net.grid_size + net.k, [], 0
+        for edges in (net.width[:-1] * net.width[1:]).tolist():
+            parts.append(band[:, first : first + edges * n_coef].unflatten(1, (edges, n_coef)))
+            first += edges * (n_coef + net.base)
+        return torch.cat(parts, dim=1)
+
+    def product(self, d: Tensor) -> Tensor:
+        out = np.empty_like(self.net.theta)
+        normal.product(self.net, self.x, self.hidden, self._inner, d.contiguous().numpy(), out)
+        return torch.from_numpy(out)
+
+    def _equations(self, *, gram: bool = False, band: bool = False) -> Equations:
+        """Of the last pass, where that is enough."""
+        last = self._last
+        if last is None or (gram and not last.gram.size) or (band and not last.band.size):
+            last = self._last = self._pass(gram)
+        return last
+
+    def _pass(self, gram: bool) -> Equations:
+        replicas, size = self.net.theta.shape
+        found = Equations(
+            np.zeros((replicas, size * size + 8)) if gram else NO_GRAM,
+            NO_BAND if gram else np.zeros((replicas, size, self.net.k + 1)),
+            np.zeros((replicas, size)),
+            np.zeros((replicas, size)),
+        )
+        given = self.net, self.x, self.hidden, self.residual, self._inner
+        normal.normal_equations(*given, *found)
+        return found
+
+
+@dataclass(frozen=True)
+class CompiledSettled:
+    """A normalised KAN: its numbers, what reaches its layers, and its residual."""
+
+    like: KAN  # all but its numbers counts
+    net: Net
+    x: Floats  # (R, I, n)
+    hidden: Floats  # (R, H, n)
+    ends: Ints  # (R, H, 2), points of the largest and the least value
+    errors: Floats  # (R, M, n)
+    squares: Floats  # (R,)
+
+    @cached_property
+    def kan(self) -> KAN:
+        return replace(self.like, layers=unpacked(self.net, self.like.layers))
+
+    @property
+    def residual(self) -> Tensor:
+        return torch.from_numpy(self.errors).mT
+
+    @property
+    def mse(self) -> Tensor:
+        return torch.from_numpy(self.squares)
+
+    @cached_property
+    def _data(self) -> CompiledData:
+        return CompiledData(self.net, self.x, self.hidden, self.errors, self.ends)
+
+    def data(self) -> CompiledData:
+        return self._data
+
+    def __getitem__(self, replicas: Tensor) -> CompiledSettled:
+        at = replicas.numpy()
+        return CompiledSettled(
+            self.like[replicas],
+            self.net.of(at),
+            *(part[at] for part in (self.x, self.hidden, self.ends, self.errors, self.squares)),
+        )
+
+    def where(self, mask: Tensor, other: CompiledSettled) -> CompiledSettled:
+        at = mask.numpy()
+        net = self.net._replace(
+            theta=_where(at, self.net.theta, other.net.theta),
+            grid=_where(at, self.net.grid, other.net.grid),
+        )
+        return CompiledSettled(
+            self.like,
+            net,
+            self.x,
+            _where(at, self.hidden, other.hidden),
+            _where(at, self.ends, other.ends),
+            _where(at, self.errors, other.errors),
+            _where(at, self.squares, other.squares),
+        )
+
+
+@dataclass(frozen=True)
+class CompiledHidden:
+    """Hidden values on their grids."""
+
+    like: KAN
+    net: Net
+    x: Floats
+    y: Floats  # (R, M, n)
+    hidden: Floats
+    ends: Ints
+
+    @cached_property
+    def kan(self) -> KAN:
+        return replace(self.like, layers=unpacked(self.net, self.like.layers))
+
+    @cached_property
+    def _reaching(self) -> Floats:
+        """What reaches the last layer, (R, I, n)."""
+        if not self.hidden.shape[1]:
+            return self.x
+        return np.ascontiguousarray(self.hidden[:, -int(self.net.width[-2]) :])
+
+    def last(self, output: int, layer: Layer) -> CompiledData:
+        net, x = packed((layer,), self.net.k), self._reaching
+        y = np.ascontiguousarray(self.y[:, output : output + 1])
+        none = np.empty((len(x), 0, x.shape[2])), np.empty((len(x), 0, 2), np.int64)
+        return CompiledData(net, x, none[0], _residuals(net, x, y)[0], none[1])
+
+    def settled(self, last: Layer) -> CompiledSettled:
+        net = packed((*self.kan.layers[:-1], last), self.net.k)
+        errors = _residuals(net, self._reaching, self.y)
+        return CompiledSettled(self.like, net, self.x, self.hidden, self.ends, *errors)
+
+
+@dataclass(frozen=True)
+class CompiledPoints:
+    """x (R, I, n) and y (R, M, n), contiguous."""
+
+    x: Floats
+    y: Floats
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor) -> CompiledPoints:
+        """x (R, n, I) and y (R, n, M)."""
+        return cls(*(part.mT.double().contiguous().numpy() for part in (x, y)))
+
+    def margins(self, kan: KAN) -> tuple[list[Tensor], Tensor]:
+        reached, x = [], self.x
+        for layer in kan.layers[:-1]:
+            x = _values(layer, x, kan.k)
+            reached.append(margins(layer, torch.from_numpy(x).mT, kan.k))
+        mse = _residuals(packed(kan.layers[-1:], kan.k), x, self.y)[1]
+        return reached, torch.from_numpy(mse) / self.y.shape[1]
+
+    def settled(self, kan: KAN) -> CompiledSettled:
+        found = [self.x]
+        for layer in kan.layers[:-1]:
+            found.append(_values(layer, found[-1], kan.k))
+        hidden = np.concatenate([self.x[:, :0], *found[1:]], 1)
+        ends = np.stack([hidden.argmax(2), hidden.argmin(2)], 2)
+        net = packed(kan.layers, kan.k)
+        errors = _residuals(net, found[-1], self.y)
+        return CompiledSettled(kan, net, self.x, hidden, ends, *errors)
+
+    def hidden(self, kan: KAN, margin: Sequence[Tensor]) -> CompiledHidden:
+        net, (replicas, _, n) = packed(kan.layers, kan.k), self.x.shape
+        nodes = int(net.width[1:-1].sum())
+        hidden, ends = np.empty((replicas, nodes, n)), np.empty((replicas, nodes, 2), np.int64)
+        if nodes:
+            beyond = torch.cat(tuple(margin), 1).numpy()
+            settling.normalise(net, self.x, beyond, hidden, ends)
+        return CompiledHidden(kan, net, self.x, self.y, hidden, ends)
+
+    def __getitem__(self, replicas: Tensor) -> CompiledPoints:
+        at = replicas.numpy()
+        return replace(self, x=self.x[at], y=self.y[at])
+
+
+def _values(layer: Layer, x: Floats, k: int) -> Floats:
+    """A layer's outputs, (R, I, n) -> (R, O, n)."""
+    out = np.empty((len(x), layer.n_outputs, x.shape[2]))
+    settling.values(packed((layer,), k), x, out)
+    return out
+
+
+def _residuals(net: Net, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """f - y (R, M, n) behind what reaches the last layer, x (R, I, n), and its mean square (R,)."""
+    errors, squares = np.empty_like(y), np.empty(len(y))
+    settling.residuals(net, len(net.width) - 2, x, y, errors, squares)
+    return errors, squares
+
+
+def _where(mask: NDArray[np.bool_], a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    return np.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b)

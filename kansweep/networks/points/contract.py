@@ -1,0 +1,107 @@
+"""What a second-order solver asks of a KAN at its points: a contract with two implementations.
+
+``tensor`` is torch's, on any device; ``compiled`` are loops over the points on a CPU. Letters of
+shapes are those of ``kan``; H are the hidden nodes, Q the parameters behind one output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+from kansweep.networks.kan import KAN
+from kansweep.networks.layer import Layer
+
+
+class Data(Protocol):
+    """The residual r + J d near a normalised KAN; J knows that hidden ranges move with theta."""
+
+    @property
+    def n_points(self) -> int: ...
+
+    @property
+    def half(self) -> Tensor:
+        """Derivatives of the hidden grids' half-widths, (R, P, H)."""
+        ...
+
+    def pull(self) -> Tensor:
+        """J^T r, (R, P)."""
+        ...
+
+    def gram(self) -> Tensor:
+        """J^T J in float64, (R, P, P), of which the lower triangle is valid."""
+        ...
+
+    def diagonal(self) -> Tensor:
+        """The diagonal of J^T J, (R, P)."""
+        ...
+
+    def bands(self) -> Tensor:
+        """Diagonal blocks of J^T J that belong to one edge's spline, ranges held fixed, as lower
+        bands (R, E, K, k+1): entry [j, d] stands at row j + d, column j."""
+        ...
+
+    def product(self, d: Tensor) -> Tensor:
+        """J^T J d, (R, P) -> (R, P)."""
+        ...
+
+
+SettledT = TypeVar("SettledT", bound="Settled")
+
+
+class Settled(Protocol):
+    """A normalised KAN with its outputs at the points."""
+
+    @property
+    def kan(self) -> KAN: ...
+
+    @property
+    def residual(self) -> Tensor:
+        """(R, n, M)."""
+        ...
+
+    @property
+    def mse(self) -> Tensor:
+        """Summed over outputs, (R,)."""
+        ...
+
+    def data(self) -> Data: ...
+
+    def __getitem__(self: SettledT, replicas: Tensor) -> SettledT: ...
+
+    def where(self: SettledT, mask: Tensor, other: SettledT) -> SettledT:
+        """Replica by replica, these where the mask (R,) is true and the others elsewhere."""
+        ...
+
+
+class Hidden(Protocol):
+    """A KAN whose hidden values are on their grids; its last layer is still to be chosen."""
+
+    @property
+    def kan(self) -> KAN: ...
+
+    def last(self, output: int, layer: Layer) -> Data:
+        """Of one output with such edges (R, 1, I, K); all outputs share one gram."""
+        ...
+
+    def settled(self, last: Layer) -> Settled: ...
+
+
+class Points(Protocol):
+    """The points of R replicas, x (R, n, I) and y (R, n, M)."""
+
+    def margins(self, kan: KAN) -> tuple[Sequence[Tensor], Tensor]:
+        """``gauge.margins`` of every hidden layer, and the mean squared error (R,)."""
+        ...
+
+    def settled(self, kan: KAN) -> Settled:
+        """Of a KAN that is already normalised."""
+        ...
+
+    def hidden(self, kan: KAN, margin: Sequence[Tensor]) -> Hidden:
+        """Hidden values onto their grids, with margins (R, O, 2) of each hidden layer."""
+        ...
+
+    def __getitem__(self, replicas: Tensor) -> Points: ...

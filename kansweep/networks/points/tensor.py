@@ -1,0 +1,167 @@
+"""The contract in torch: a sparse Jacobian that is stored, on any device and in any precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from kansweep.networks.gauge import (
+    margins,
+    mid_and_half,
+    range_terms,
+    rescale_inputs,
+    rescale_outputs,
+)
+from kansweep.networks.jacobian import Jacobian, jacobian, layer_rows
+from kansweep.networks.kan import KAN, where
+from kansweep.networks.layer import Activation, Layer, activate
+
+
+@dataclass(frozen=True)
+class TensorData:
+    """J = rows + outer inner^T."""
+
+    kan: KAN
+    rows: Jacobian
+    residual: Tensor  # (R, M, n)
+    outer: Tensor  # (R, M, n, 2H)
+    inner: Tensor  # (R, P, 2H)
+    half: Tensor  # (R, P, H)
+
+    @property
+    def n_points(self) -> int:
+        return self.residual.shape[2]
+
+    def _change(self, d: Tensor) -> Tensor:
+        """J d, (R, P) -> (R, M, n)."""
+        moved = (d[:, None] @ self.inner)[:, 0]  # (R, 2H)
+        return self.rows.product(d) + torch.einsum("rmnh,rh->rmn", self.outer, moved)
+
+    def _pull(self, v: Tensor) -> Tensor:
+        """J^T v, (R, M, n) -> (R, P)."""
+        moved = torch.einsum("rmnh,rmn->rh", self.outer, v)
+        return self.rows.transposed_product(v) + (self.inner @ moved[..., None])[..., 0]
+
+    def pull(self) -> Tensor:
+        return self._pull(self.residual)
+
+    def product(self, d: Tensor) -> Tensor:
+        return self._pull(self._change(d))
+
+    def gram(self) -> Tensor:
+        return self.rows.gram(self.outer, self.inner)
+
+    def diagonal(self) -> Tensor:
+        lowrank = self.inner * self.rows.cross(self.outer, self.inner)
+        return self.rows.squared_norms() + 2 * lowrank.sum(2)
+
+    def bands(self) -> Tensor:
+        return torch.cat(self.rows.bands(self.kan), dim=1)
+
+
+@dataclass(frozen=True)
+class TensorSettled:
+    """A normalised KAN with what every layer computed."""
+
+    kan: KAN
+    activations: list[Activation]
+    residual: Tensor  # (R, n, M)
+
+    @cached_property
+    def mse(self) -> Tensor:
+        return self.residual.square().mean(1).sum(1)
+
+    def data(self) -> TensorData:
+        rows, residual = jacobian(self.kan, self.activations), self.residual.mT.contiguous()
+        if len(self.kan.layers) == 1:
+            return _linear(self.kan, rows, residual)
+        return TensorData(self.kan, rows, residual, *range_terms(self.kan, self.activations))
+
+    def __getitem__(self, replicas: Tensor) -> TensorSettled:
+        activations = [activation[replicas] for activation in self.activations]
+        return TensorSettled(self.kan[replicas], activations, self.residual[replicas])
+
+    def where(self, mask: Tensor, other: TensorSettled) -> TensorSettled:
+        kan = where(mask, self.kan, other.kan)
+        pairs = zip(self.activations, other.activations, strict=True)
+        activations = [one.where(mask, rest) for one, rest in pairs]
+        residual = torch.where(mask[:, None, None], self.residual, other.residual)
+        return TensorSettled(kan, activations, residual)
+
+
+def _linear(kan: KAN, rows: Jacobian, residual: Tensor) -> TensorData:
+    """Of a KAN of one layer, without ranges that move; residual is (R, M, n)."""
+    outer = residual.new_zeros(*residual.shape, 0)
+    inner = residual.new_zeros(kan.n_replicas, kan.n_params, 0)
+    return TensorData(kan, rows, residual, outer, inner, inner)
+
+
+@dataclass(frozen=True)
+class TensorHidden:
+    """The activations of all layers but the last, and what reaches the last."""
+
+    kan: KAN
+    activations: list[Activation]
+    x: Tensor  # (R, n, I)
+    y: Tensor  # (R, n, M)
+
+    @cached_property
+    def _rows(self) -> Jacobian:
+        return layer_rows(self.kan.layers[-1], self.x, self.kan.k)
+
+    def last(self, output: int, layer: Layer) -> TensorData:
+        kan = KAN((layer,), self.kan.k)
+        residual = self._rows.product(kan.theta()) - self.y[:, None, :, output]
+        return _linear(kan, self._rows, residual)
+
+    def settled(self, last: Layer) -> TensorSettled:
+        activation, f = activate(last, self.x, self.kan.k)
+        kan = replace(self.kan, layers=(*self.kan.layers[:-1], last))
+        return TensorSettled(kan, [*self.activations, activation], f - self.y)
+
+
+@dataclass(frozen=True)
+class TensorPoints:
+    """x (R, n, I) and y (R, n, M)."""
+
+    x: Tensor
+    y: Tensor
+
+    def margins(self, kan: KAN) -> tuple[list[Tensor], Tensor]:
+        found, x = [], self.x
+        for layer in kan.layers:
+            x = activate(layer, x, kan.k)[1]
+            found.append(x)
+        error = (x - self.y).square().mean((1, 2))
+        pairs = zip(kan.layers, found[:-1], strict=False)
+        return [margins(layer, s, kan.k) for layer, s in pairs], error
+
+    def settled(self, kan: KAN) -> TensorSettled:
+        activations, f = kan.activations(self.x)
+        return TensorSettled(kan, activations, f - self.y)
+
+    def hidden(self, kan: KAN, margin: Sequence[Tensor]) -> TensorHidden:
+        layers, activations, x = list(kan.layers), [], self.x
+        for index in range(len(layers) - 1):
+            activation, s = activate(layers[index], x, kan.k)
+            mid, half = mid_and_half(s, margin[index])
+            layers[index] = rescale_outputs(layers[index], mid, half)
+            activations.append(_rescaled(activation, half))
+            layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)
+            x = (s - mid[:, None]) / half[:, None]
+        return TensorHidden(replace(kan, layers=tuple(layers)), activations, x, self.y)
+
+    def __getitem__(self, replicas: Tensor) -> TensorPoints:
+        return TensorPoints(self.x[replicas], self.y[replicas])
+
+
+def _rescaled(activation: Activation, half: Tensor) -> Activation:
+    """The activation of a layer whose outputs were divided by their half-ranges (R, O)."""
+    per = half[:, None, None]
+    return replace(
+        activation, slope=activation.slope / per, spline_slope=activation.spline_slope / per
+    )

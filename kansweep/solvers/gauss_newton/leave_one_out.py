@@ -1,0 +1,132 @@
+"""What a KAN would be wrong by at each point if it had been trained without it.
+
+A penalised linear model needs no second training for that: its residual over what the point leaves
+of itself, r_i / (1 - h_i), h the diagonal of the hat matrix (Craven and Wahba, *Numerische
+Mathematik* 31, 1979). Here it is that of the linearised KAN at its weights.
+
+Parameters are the penalty's rows b = C c over their deviations: with U = J C^-1 (n W)^(-1/2) the
+hat matrix is that of ridge regression, U (U^T U + 1)^-1 U^T, for which no weight is too large.
+What no row restrains, constants and all that leads to silu, is free.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kansweep.networks.kan import KAN, Layer
+from kansweep.networks.points.tensor import TensorData, TensorPoints
+from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.objective import scaled_output
+
+LEAST = 1e-14  # a weight that is as good as none
+DEPENDENT = 1e-10  # share of the largest direction below which there is none
+
+
+def errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
+    """Squared errors (R, n) of a KAN that was trained with weights w (R, L, 3), summed over
+    outputs of unit variance."""
+    # One by one: their dense Jacobians are large.
+    parts = torch.arange(kan.n_replicas, device=problem.x.device).split(1)
+    return torch.cat([_errors(kan[r], problem[r], w[r]) for r in parts])
+
+
+def _errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
+    spread = output_spread(problem.y)
+    points = TensorPoints(problem.x, problem.y / spread[:, None])
+    lin = points.settled(scaled_output(kan, 1 / spread)).data()
+    left = _left(*_effects(lin, w.double())).unflatten(1, lin.residual.shape[1:])
+    tiny = torch.finfo(left.dtype).eps ** 2
+    squares: Tensor = (lin.residual / left.clamp(min=tiny)).square().sum(1)
+    return squares
+
+
+def _left(random: Tensor, free: Tensor) -> Tensor:
+    """1 - h of N values, (R, N), for effects (R, N, .) whose deviation is the noise's, and free
+    ones (R, N, .)."""
+    u, s, _ = torch.linalg.svd(free, full_matrices=False)
+    span = u * (s > DEPENDENT * s[:, :1])[:, None]
+    random = random - span @ (span.mT @ random)
+    # A factor of the sum of squares and not the sum: where nothing is noise it would lose the 1.
+    wide = random.shape[2] >= random.shape[1]
+    columns = random.mT if wide else random
+    one = torch.eye(columns.shape[2]).to(columns).expand(len(columns), -1, -1)
+    factor = torch.linalg.qr(torch.cat([columns, one], 1), mode="r")[1]
+    if wide:
+        left = torch.linalg.solve_triangular(factor, one, upper=True).square().sum(2)
+    else:
+        hat = torch.linalg.solve_triangular(factor, random, upper=True, left=False)
+        left = 1 - hat.square().sum(2)
+    return torch.sub(left, span.square().sum(2))
+
+
+def _effects(lin: TensorData, w: Tensor) -> tuple[Tensor, Tensor]:
+    """How the penalty's rows in their deviations, and what is free, move the N = M n values of
+    the outputs: (R, N, S) and (R, N, .)."""
+    rows, (n_outputs, n_points) = _dense(lin), lin.residual.shape[1:]
+    to_theta = _deviations(lin.kan, w * n_points)
+    if lin.half.shape[2]:  # the strain is C c - e half^T c: it does not see a node's scale
+        along = torch.nn.functional.normalize(to_theta.mT @ lin.half.double(), dim=1)
+        q = torch.linalg.qr(along)[0]
+        to_theta = to_theta - (to_theta @ q) @ q.mT
+    constants = torch.eye(n_outputs).to(rows).repeat_interleave(n_points, 0)
+    free = [constants.expand(len(rows), -1, -1), rows @ _free(lin.kan).double()]
+    return rows @ to_theta, torch.cat(free, 2)
+
+
+def _dense(lin: TensorData) -> Tensor:
+    """J in float64, (R, M n, P)."""
+    values, columns = lin.rows.values.double(), lin.rows.columns
+    rows = values.new_zeros(*values.shape[:2], lin.kan.n_params, values.shape[3])
+    rows.scatter_(2, columns[:, None].expand_as(values), values)
+    moved = lin.outer.double() @ lin.inner.double().mT[:, None]  # (R, M, n, P)
+    return (rows.mT + moved).flatten(1, 2)
+
+
+def _deviations(kan: KAN, precision: Tensor) -> Tensor:
+    """theta by rows of unit deviation at precisions (R, L, 3), constants left out: (R, P, S)."""
+    ranks = torch.tensor(penalty.ranks(kan), device=precision.device).view(-1, penalty.KINDS)
+    blocks: list[Tensor] = []
+    for layer, own, rows in zip(kan.layers, precision.unbind(1), ranks, strict=True):
+        edges = layer.n_outputs * layer.n_inputs
+        scale = own.clamp(min=LEAST).rsqrt().repeat_interleave(rows // edges, 1)
+        by_edge = _inverse(layer, kan.k) * scale[:, None, None]
+        blocks += by_edge.repeat(1, edges // by_edge.shape[1], 1, 1).unbind(1)
+        if layer.base is not None:
+            blocks.append(scale.new_zeros(len(scale), edges, 0))  # silu's weights are free
+    return torch.stack([torch.block_diag(*parts) for parts in zip(*blocks, strict=True)])
+
+
+def _inverse(layer: Layer, k: int) -> Tensor:
+    """An edge's coefficients, of mean 0, by the penalty's rows: (R, I, K, rows), or (1, 1, .) where
+    all edges have the same."""
+    n_coef, many, breaks = layer.coef.shape[3], 1, layer.breaks
+    if breaks is not None:
+        many = breaks.shape[:2].numel()
+        breaks = breaks.double().flatten(0, 1).repeat_interleave(n_coef, 0)[:, None]
+    unit = torch.eye(n_coef, dtype=torch.float64, device=layer.coef.device).repeat(many, 1)
+    end = torch.ones_like(unit[:, :1])
+    edge = Layer(unit[:, None, None], -end, end, None, 0 * end, end, breaks)
+    rows = penalty.strain(KAN((edge,), k), unit).unflatten(0, (many, n_coef)).mT
+    square = torch.cat([rows, torch.ones_like(rows[:, :1])], 1)
+    inverse: Tensor = torch.linalg.inv(square)[..., :-1]
+    return inverse[None] if layer.breaks is None else inverse.unflatten(0, layer.lower.shape)
+
+
+def _free(kan: KAN) -> Tensor:
+    """Directions that no row restrains though outputs feel them, beside the outputs' constants,
+    (R, P, .): silu's weights, and what moves or scales the hidden nodes that it sees."""
+    theta, first = kan.theta()[..., None], 0
+    parts, each = [theta[..., :0]], torch.eye(kan.n_params).to(theta)
+    for depth, layer in enumerate(kan.layers):
+        splines = layer.coef[0].numel()
+        if layer.base is not None:
+            own = each[:, first : first + splines].unflatten(1, (layer.n_outputs, -1)).sum(2)
+            weights = each[:, first + splines : first + splines + layer.base[0].numel()]
+            hidden = [own.expand_as(theta * own), theta * own]
+            parts += hidden if depth < len(kan.layers) - 1 else []
+            parts.append(weights.expand(len(theta), -1, -1))
+            first += layer.base[0].numel()
+        first += splines
+    return torch.cat(parts, 2)

@@ -1,0 +1,146 @@
+"""The simplest KANs that a KAN contains, kept where the data give no reason for more.
+
+Its first edges can carry an additive model, and that a linear one, with straight lines behind. A
+network with hidden nodes follows noise more freely than either, and its weights cannot always tell
+(``weights``). So where points are few it must be the better one by leave-one-out errors, by more
+than a standard error of their difference (Breiman, Friedman, Olshen and Stone, *Classification and
+Regression Trees*, 1984, section 3.4.3); and so must the additive model beside the linear one. The
+first grid on which points are few decides: finer ones of the same data tell no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kansweep.config.solvers import DIRECT_LIMIT
+from kansweep.networks.kan import KAN, where
+from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem
+from kansweep.solvers.gauss_newton import contained, leave_one_out, penalty
+from kansweep.solvers.gauss_newton.objective import training_error
+from kansweep.solvers.gauss_newton.weights import Memory
+from kansweep.solvers.reasons import StopReason
+
+FEW = 4  # points a parameter; more of them tell signal from noise without this
+CERTAIN = 1.0  # standard errors
+
+# How a network is trained, with what the last grid remembers, if anything, and who looks on.
+Solve = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
+
+
+def solved(
+    search: Solve,
+    fit: Solve,
+    net: KAN,
+    problem: Problem,
+    memory: Memory | None,
+    observe: Observe | None,
+) -> Outcome[KAN]:
+    """What ``search`` makes of a network; in replicas in which that is no better than the simplest
+    KAN, or was none on a coarser grid, that one. ``fit`` trains additive models."""
+    every = torch.arange(net.n_replicas, device=problem.x.device)
+    simple = every < 0 if memory is None else memory.simple
+    few, rest, settled = _few(net, problem, memory), every[~simple], every[simple]
+    parts = []
+    if rest.numel():
+        known = None if memory is None else memory[rest]
+        found = search(net[rest], problem[rest], known, _among(observe, rest))
+        lost, instead = _lost(found, few[rest].nonzero()[:, 0], fit, problem[rest])
+        kept = torch.ones_like(rest, dtype=torch.bool).index_fill(0, lost, False).nonzero()[:, 0]
+        parts += [(rest[kept], _of(found, kept)), (rest[lost], instead)]
+    if settled.numel():
+        known = None if memory is None else memory[settled]
+        found, _ = _fitted(fit, net[settled], problem[settled], known, _among(observe, settled))
+        parts.append((settled, found))
+    return _joined(parts)
+
+
+def _few(net: KAN, problem: Problem, memory: Memory | None) -> Tensor:
+    """Whether this is the first grid on which points are few, (R,) of bool."""
+    n, per_interval = problem.x.shape[1], net.n_params / (net.grid_size + net.k)
+    few = n <= FEW * net.n_params and net.n_params <= DIRECT_LIMIT
+    holds_them = min(net.width[1:]) >= net.width[-1]
+    before = problem.x.new_full((net.n_replicas,), torch.nan)
+    before = before if memory is None else memory.grid_size
+    decided = n <= FEW * per_interval * (before + net.k)
+    return ~decided & (few and holds_them)
+
+
+def _lost(
+    outcome: Outcome[KAN], at: Tensor, fit: Solve, problem: Problem
+) -> tuple[Tensor, Outcome[KAN]]:
+    """Which of the replicas ``at`` are no better than the simplest KANs, and the outcome of these
+    after as many steps as the search took."""
+    if at.numel() == 0:
+        return at, _of(outcome, at)
+    own, part = _of(outcome, at), problem[at]
+    found, error = _fitted(fit, own.net, part, None, None)
+    theirs = leave_one_out.errors(own.net, part, Memory.of(own.memory).weight)
+    lost = (~_better(theirs, error)).nonzero()[:, 0]
+    return at[lost], _of(replace(found, steps=own.steps), lost)
+
+
+def _better(error: Tensor, other: Tensor) -> Tensor:
+    """Whether squared errors (R, n) are less than others, and not by chance, (R,) of bool."""
+    gain = other - error
+    better: Tensor = gain.mean(1) > CERTAIN * gain.std(1) / gain.shape[1] ** 0.5
+    return better
+
+
+def _fitted(
+    fit: Solve, net: KAN, problem: Problem, memory: Memory | None, observe: Observe | None
+) -> tuple[Outcome[KAN], Tensor]:
+    """The simplest KANs in the shape of a network and their leave-one-out errors, (R, n)."""
+    flat = contained.blank(net)
+    line, error = contained.linear(flat, problem)
+    one = torch.zeros_like(error[:, 0])
+    weight = (one + torch.inf)[:, None, None].repeat(1, len(net.layers), penalty.KINDS)
+    found = Outcome(line, (0,) * len(one), (StopReason.CONVERGED,) * len(one), one, one[:, None])
+    if len(net.layers) > 1:  # else it is an additive model itself
+        found = fit(flat, problem, None if memory is None else memory.of_first_layer, observe)
+        own = Memory.of(found.memory).weight
+        theirs = leave_one_out.errors(found.net, problem, own)
+        bent = _better(theirs, error)
+        line, error = where(bent, found.net, line), torch.where(bent[:, None], theirs, error)
+        weight[:, :1] = torch.where(bent[:, None, None], own.to(weight), weight[:, :1])
+    whole = contained.within(line, net, problem)
+    left = Memory(weight, training_error(whole, problem).sqrt(), one + net.grid_size)
+    return replace(found, net=whole, memory=left.numbers), error
+
+
+def _among(observe: Observe | None, at: Tensor) -> Observe | None:
+    """An observer of the replicas ``at`` alone."""
+
+    def told(now: Iteration) -> None:
+        if observe is not None:
+            observe(replace(now, replicas=at[now.replicas]))
+
+    return told
+
+
+def _of(outcome: Outcome[KAN], at: Tensor) -> Outcome[KAN]:
+    """The outcome of the replicas ``at``."""
+    which = at.tolist()
+    return Outcome(
+        outcome.net[at],
+        tuple(outcome.steps[r] for r in which),
+        tuple(outcome.stop_reason[r] for r in which),
+        outcome.grad_norm[at],
+        outcome.memory[at],
+    )
+
+
+def _joined(parts: list[tuple[Tensor, Outcome[KAN]]]) -> Outcome[KAN]:
+    """The outcomes of replicas (r,) each, which make up all, in order."""
+    outcomes = [outcome for at, outcome in parts if at.numel()]
+    whole = Outcome(
+        KAN.concatenated([one.net for one in outcomes]),
+        tuple(steps for one in outcomes for steps in one.steps),
+        tuple(reason for one in outcomes for reason in one.stop_reason),
+        torch.cat([one.grad_norm for one in outcomes]),
+        torch.cat([one.memory for one in outcomes]),
+    )
+    return _of(whole, torch.cat([at for at, _ in parts]).argsort())

@@ -1,0 +1,130 @@
+"""The contract in compiled loops, on a CPU."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kansweep.networks import uneven
+from kansweep.networks.kan import KAN
+from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.strain.loops import (
+    Array,
+    Index,
+    Layout,
+    add_square,
+    changed,
+    energy_of,
+    hold_idle,
+    pulled,
+    rows_of,
+    traces,
+)
+from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
+
+
+@dataclass(frozen=True)
+class CompiledStrain(TensorStrain):
+    """``diagonal`` is the tensors'."""
+
+    @cached_property
+    def rows(self) -> Tensor:
+        theta = _array(self.kan.theta())
+        return torch.from_numpy(rows_of(theta, self._layout, self._table))
+
+    def change(self, d: Tensor) -> Tensor:
+        return torch.from_numpy(changed(_array(d), *self._here))
+
+    def pull(self, w: Tensor, u: Tensor) -> Tensor:
+        return torch.from_numpy(pulled(_array(w), _array(u), *self._here))
+
+    def add_to(self, matrix: Tensor, w: Tensor, replicas: Tensor) -> None:
+        add_square(matrix.numpy(), _array(w), _array(replicas), *self._here, self._band)
+
+    def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor) -> None:
+        theta = _array(self.kan.theta()[replicas])
+        hold_idle(matrix.numpy(), _array(scale), theta, self._layout)
+
+    def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
+        solved = _array(inverse @ self.half[replicas].double())
+        found = traces(
+            _array(inverse), solved, _array(replicas), *self._here, self._band, len(self.kan.layers)
+        )
+        return torch.from_numpy(found)
+
+    @cached_property
+    def _here(self) -> tuple[Array, Array, Layout, Array]:
+        return _array(self.rows), _array(self.half), self._layout, self._table
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return layout_of(self.kan)
+
+    @cached_property
+    def _table(self) -> Array:
+        return table_of(self.kan)
+
+    @cached_property
+    def _band(self) -> Array:
+        return _array(penalty.bands(self.kan).double())
+
+
+def compiled_energy(kan: KAN) -> Tensor:
+    layout, layers = layout_of(kan), len(kan.layers)
+    return torch.from_numpy(energy_of(_array(kan.theta()), layout, table_of(kan), layers))
+
+
+def table_of(kan: KAN) -> Array:
+    """Factors of rough rows on knots of replicas' own, (R, E, S, k + 3), else (R, 0, 0, 0)."""
+    if penalty.shared(kan):
+        return np.empty((kan.n_replicas, 0, 0, 0))
+    parts = []
+    for layer in kan.layers:
+        factors = uneven.differences(layer.unit_breaks(kan.k).double(), kan.k)  # (R, I, S, k + 3)
+        parts.append(factors.repeat(1, layer.n_outputs, 1, 1))
+    return _array(torch.cat(parts, dim=1))
+
+
+def layout_of(kan: KAN) -> Layout:
+    return _layout(kan.width, kan.grid_size + kan.k, kan.k, kan.layers[0].base is not None)
+
+
+@lru_cache
+def _layout(width: tuple[int, ...], n_coef: int, k: int, base: bool) -> Layout:
+    rows = np.array(penalty.counts(n_coef, k))
+    edge: list[Index] = []
+    first, layer, node, own = [], [], [], []
+    at, row, hidden = 0, 0, sum(width[1:-1])
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(width)):
+        edges = np.arange(n_out * n_in)
+        follows = index < len(width) - 2 and not base
+        own += [(sum(map(np.size, edge)) + o * n_in, n_in, follows) for o in range(n_out)]
+        edge.append(at + n_coef * edges)
+        at += len(edges) * (n_coef + base)
+        kinds = row + len(edges) * (rows.cumsum() - rows)
+        first.append(kinds + edges[:, None] * rows)
+        row += len(edges) * rows.sum()
+        layer.append(np.full(len(edges), index))
+        node.append(np.minimum(sum(width[1 : index + 1]) + edges // n_in, hidden))
+    free = penalty.free_rows(n_coef, k)
+    return Layout(
+        np.concatenate(edge),
+        np.concatenate(first),
+        rows,
+        np.concatenate(layer),
+        np.concatenate(node),
+        np.array(own, dtype=np.int64),
+        k + 2,
+        free,
+        np.stack([free[:-1].T @ free[:-1], free[-1:].T @ free[-1:]]),
+    )
+
+
+def _array(values: Tensor) -> Array:
+    array: Array = values.contiguous().numpy()
+    return array

@@ -1,0 +1,81 @@
+"""The penalty's rows near a KAN: loops against tensors, and those against dense algebra."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from nets import normal, random_kan, uneven_kan
+
+from kansweep.networks.kan import KAN
+from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.strain import strain_of
+from kansweep.solvers.gauss_newton.strain.compiled import CompiledStrain, compiled_energy
+from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
+
+SOME = torch.tensor([2, 0])
+
+
+def pair(net: KAN) -> tuple[TensorStrain, CompiledStrain]:
+    """With derivatives of half-widths of which most are zero, as they are at extreme points."""
+    size = (net.n_replicas, net.n_params, sum(net.width[1:-1]))
+    half = normal(*size, seed=4) * (normal(*size, seed=5) > 0.8)
+    return TensorStrain(net, half), CompiledStrain(net, half)
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> None:
+    scale = expected.abs().max().item() if expected.numel() else 1.0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * scale)
+
+
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize("width", [(2, 1, 1), (3, 2, 2, 1), (2, 3, 2), (1, 1)])
+@pytest.mark.parametrize(("k", "grid_size"), [(1, 9), (3, 1), (3, 2), (3, 9), (5, 7)])
+@pytest.mark.parametrize("make", [random_kan, uneven_kan])
+def test_compiled_loops_and_tensors_agree(make, k, grid_size, width, base):
+    if make is uneven_kan and grid_size == 1:
+        pytest.skip("one interval has no inner knots")
+    net = make(width, grid_size=grid_size, k=k, base=base, replicas=3)
+    tensor, compiled = pair(net)
+    w, d = normal(3, len(width) - 1, 3, seed=2).square(), normal(3, net.n_params, seed=3)
+    u = normal(*tensor.rows.shape, seed=9)
+    close(compiled_energy(net), penalty.energy(net))
+    close(compiled.rows, tensor.rows)
+    close(compiled.change(d), tensor.change(d))
+    close(compiled.pull(w, u), tensor.pull(w, u))
+    root = normal(2, net.n_params, net.n_params, seed=11)
+    matrices = [(root + root.mT).clone() for _ in range(2)]
+    close(compiled.trace(matrices[0], SOME), tensor.trace(matrices[0], SOME))
+    for one, matrix in zip((tensor, compiled), matrices, strict=True):
+        one.add_to(matrix, w[SOME], SOME)
+        one.hold(matrix, torch.tensor([2.0, 3.0]).double(), SOME)
+    close(matrices[1].tril(), matrices[0].tril())
+
+
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize("form", [0, 1])
+def test_the_square_its_diagonal_and_its_trace_are_those_of_the_changes(form, base):
+    net = random_kan((3, 2, 2, 1), base=base, replicas=3)
+    strain = pair(net)[form]
+    eye = torch.eye(net.n_params).double()
+    rows = torch.stack([strain.change(row.expand(3, -1)) for row in eye], dim=2)  # (R, S, P), B
+    w = normal(3, 3, 3, seed=2).square()
+    square = rows.mT @ (penalty.per_row(net, w)[..., None] * rows)
+    matrix = torch.zeros(2, net.n_params, net.n_params).double()
+    strain.add_to(matrix, w[SOME], SOME)
+    close(matrix.tril(), square[SOME].tril())
+    close(strain.diagonal(w), square.diagonal(dim1=1, dim2=2))
+    root = normal(2, net.n_params, net.n_params, seed=11)
+    inverse = root @ root.mT
+    own = (rows[SOME] @ inverse * rows[SOME]).sum(2).split(penalty.ranks(net), dim=1)
+    expected = torch.stack([part.sum(1) for part in own], dim=1).unflatten(1, (3, 3))
+    close(strain.trace(inverse, SOME), expected)
+
+
+def test_a_cpu_takes_the_loops():
+    assert isinstance(strain_of(*_given()), CompiledStrain)
+
+
+def _given() -> tuple[KAN, torch.Tensor]:
+    net = random_kan((2, 1, 1))
+    return net, normal(2, net.n_params, 1)
