@@ -30,6 +30,7 @@ from recorded import (
 )
 
 from kansweep import load_model
+from kansweep.sweep.store import Store, read_results
 
 POINTS = np.array([[0.5, -0.25], [-0.3, 0.8]])
 VALUES = {  # there, of the best network of seed 1
@@ -94,3 +95,15 @@ def test_a_folder_of_before_is_shown_and_its_networks_load(kansweep: Any, finish
     assert "(6 done, 0 failed, 0 running, 0 waiting)" in out
     values = load_model(Path("outputs", finished), seed=1)(POINTS)
     np.testing.assert_allclose(values, VALUES[finished], rtol=1e-12)
+
+
+def test_errors_of_derivatives_are_unknown_of_cells_that_were_trained_without(
+    kansweep: Any, finished: str
+) -> None:
+    results = read_results(Path("outputs") / finished)
+    rows = Store(Path("outputs") / finished).results(results["key"])
+    assert len(rows) == len(results)
+    assert rows[["gradient_rmse", "hessian_rmse"]].isna().all(axis=None)
+    asked = kansweep("plot", f"name={finished}", "plot.derivatives=true")
+    assert asked.status == 2
+    assert "those of earlier versions have none" in asked.err
