@@ -144,9 +144,9 @@ def predicted(
     """What one sweep's rows, or those of these sizes and data sizes alone, say of a cell.
 
     Unset, the size and the data size are the sweep's largest. `targets` are what is known of what
-    was learned, by its name in the rows, and `spread` is its standard deviation. Raises ValueError where the
-    networks are on no grid, where a size to rest on is none of the sweep's, or where too few cells
-    count.
+    was learned, by its name in the rows, and `spread` is its standard deviation. Raises ValueError
+    where the networks are on no grid, where a size to rest on is none of the sweep's, or where too
+    few cells count.
     """
     of_sweep = of_one(results, targets=targets)
     ended, cells_ = of_sweep.ended, of_sweep.cells

@@ -18,7 +18,8 @@ from pandas import DataFrame
 from scipy import stats
 
 from kansweep import kinds
-from kansweep.laws.cells import CONFIDENCE, DEFAULT, TINY, WHOSE, Rules, half_width
+from kansweep.laws.cells import DEFAULT, WHOSE, Rules, half_width
+from kansweep.laws.verdicts import CONFIDENCE, TINY
 
 Array = NDArray[np.float64]
 BEST_COLUMNS = [

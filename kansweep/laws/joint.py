@@ -24,7 +24,7 @@ from scipy import stats
 from scipy.optimize import least_squares
 
 from kansweep.kinds import KINDS
-from kansweep.laws.cells import CONFIDENCE, TINY
+from kansweep.laws.verdicts import CONFIDENCE, TINY
 
 Array = NDArray[np.float64]
 STARTS, RESAMPLES = 12, 100

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy import optimize, stats
 
-from kansweep.laws.cells import CONFIDENCE
+from kansweep.laws.verdicts import CONFIDENCE
 
 Array = NDArray[np.float64]
 AXES = ["size", "n_train", "n_params"]

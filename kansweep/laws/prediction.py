@@ -15,8 +15,8 @@ import numpy as np
 from pandas import DataFrame, Series
 
 from kansweep.laws import joint, mixed
-from kansweep.laws.cells import TINY
 from kansweep.laws.mixed import AXES, Sample
+from kansweep.laws.verdicts import TINY
 
 LEAST_CELLS = 5  # for the joint form
 
