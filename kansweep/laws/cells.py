@@ -241,7 +241,7 @@ def checked(results: DataFrame) -> DataFrame:
 
 
 def _curve(rows: DataFrame, rules: Rules) -> Curve:
-    rows = rows.assign(fault=_faults(rows, rules))
+    rows = rows.assign(fault=faults_of(rows, rules))
     cells = _summarise(rows)
     cells["reason"] = _reasons(cells, rules)
     cells["counts"] = cells["reason"] == ""
@@ -281,7 +281,7 @@ def _after_gap(counts: NDArray[np.bool_], last: int) -> int:
     return int(gaps[-1]) + 1 if gaps.size else 0
 
 
-def _faults(rows: DataFrame, rules: Rules) -> NDArray[Any]:
+def faults_of(rows: DataFrame, rules: Rules) -> NDArray[Any]:
     """Why each seed's cell is not sound, '' where it is."""
     train, floor = rows["train_rmse"].astype(float), rows["floor_rmse"].astype(float)
     least = rows["dtype"].map(rules.least_error).astype(float)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy import stats
 
-from kansweep.laws.cells import CELL, DEFAULT, SPLITS, WHOSE, Rules, half_width
+from kansweep.laws.cells import CELL, CURVE, DEFAULT, SPLITS, WHOSE, Rules, faults_of, half_width
 from kansweep.laws.verdicts import CONFIDENCE, TINY
 
 Array = NDArray[np.float64]
@@ -28,12 +29,18 @@ POOLED_COLUMNS = [
 
 
 def usable(ended: DataFrame, cells: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
-    """The sound rows whose cell counts and has a floor above round-off, with `floor_rmse` as the
-    cell has it; see ``cells.checked`` for the rows."""
+    """The rows without a fault whose cell counts and has a floor above round-off, with `floor_rmse`
+    as the cell has it; see ``cells.checked`` for the rows."""
     least = cells["dtype"].map(rules.least_error).astype(float)
     counting = cells[cells["counts"] & (cells["floor_rmse"] > least)]
-    rows = ended[ended["ok"]].drop(columns="floor_rmse")
-    return rows.merge(counting[[*CELL, "floor_rmse"]], on=CELL)
+    curves = [rows for _, rows in ended.groupby(CURVE, dropna=False)]
+    if not curves:
+        return ended.assign(floor_rmse=np.nan)
+    sound = pd.concat([rows[faults_of(rows, rules) == ""] for rows in curves])
+    usable: DataFrame = sound.drop(columns="floor_rmse").merge(
+        counting[[*CELL, "floor_rmse"]], on=CELL
+    )
+    return usable
 
 
 def design(rows: DataFrame) -> Array:

@@ -79,6 +79,15 @@ def test_one_seed_has_the_interval_of_its_residuals():
     assert law["delta_high"] - law["delta_low"] < 0.05
 
 
+def test_a_seed_that_went_astray_is_left_out():
+    results = sweep()
+    wrong = (results["seed"] == 2) & (results["grid_size"] == 20) & (results["n_train"] == 1000)
+    errors = {name: results[name].where(~wrong, 0.01) for name in ("train_rmse", "test_rmse")}
+    found = laws(results.assign(**errors))
+    assert found["n_seeds"].tolist() == [4, 4]
+    assert found["delta"].to_numpy() == pytest.approx(0.0, abs=1e-9)
+
+
 def test_cells_that_do_not_count_and_seeds_that_lack_one_are_left_out():
     results = sweep()
     lost = (results["seed"] == 3) & (results["grid_size"] == 20)
