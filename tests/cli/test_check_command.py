@@ -109,7 +109,7 @@ def test_a_sweep_is_held_against_what_was_stored(kansweep: Any, sweep: Any, tmp_
         (["check.exponent=[-3,-4]"], "`check.exponent` must be as [low,high], or null; got"),
         (["check.verdict=consistant"], "got 'consistant'. Did you mean `consistent`?"),
         (["check.verdict=[consistent,no]"], "or a list of such without repeats, or null; got"),
-        (["check.worst=9", "check.split=all"], "`check.split` must be train, test or both"),
+        (["check.worst=9", "check.split=all"], "`check.split` must be train, test, both, gradient or hessian"),
         (["check.worst=9", "check.n_train=60"], "`check.n_train` must be a list of positive"),
         (["check.worst=9", "check.factor=2"], "`check.factor` is for `check.against`, which is"),
         (["check.worst=9", "check.margin=1"], "`check.margin` is for `check.verdict`, which is"),
