@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 
     from kansweep.data.targets import Target
     from kansweep.laws.findings import Study
+    from kansweep.laws.prediction import Prediction
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
@@ -242,6 +243,7 @@ def report(job: ReportConfig) -> int:
 
     store, plan, results = results_of(job)
     stored = from_record(plan.config_record)
+    spread = sources.spread(stored.data)
     of_sweep = study.of_one(results, targets=targets_of(plan))
     made = Report(
         study=of_sweep,
@@ -249,10 +251,21 @@ def report(job: ReportConfig) -> int:
         drawn=sets.of_one(of_sweep),
         record=plan.config_record,
         command=_reproduction(stored),
-        joint=joint.describe(of_sweep.ended, sources.spread(stored.data)),
+        joint=joint.describe(of_sweep.ended, spread),
+        predicted=_beyond(results, targets_of(plan), spread),
     )
     say(str(store.write_report(page(made))))
     return OK
+
+
+def _beyond(results: DataFrame, targets: Mapping[str, Target], spread: float) -> Prediction | None:
+    """What the sweep says of twice its largest size, where it says anything of it."""
+    from kansweep import study
+
+    size = 2 * int(results["size"].max())
+    with suppress(ValueError):
+        return study.predicted(results, size, targets=targets, spread=spread)
+    return None
 
 
 def _reproduction(job: RunConfig) -> str:

@@ -123,7 +123,7 @@ def _told(law: Series) -> str:
         for where, columns in (
             ("", ["exponent", "ci_low", "ci_high"]),
             ("over the floor ", ["exponent_vs_floor", "vs_floor_low", "vs_floor_high"]),
-            ("over the finest two ", ["exponent_finest", "finest_low", "finest_high"]),
+            ("over the finest doubling ", ["exponent_finest", "finest_low", "finest_high"]),
         )
         if law[columns].notna().all()
     ]

@@ -32,8 +32,8 @@ def fit_laws(curves: Sequence[Curve], x: str, rules: Rules = DEFAULT) -> DataFra
     Least squares in log-log for each seed that has every cell of the run, then mean and Student-t
     interval of the slopes; one seed has the t interval of its own residuals. Where the floor is
     known at every size of the run, `exponent_vs_floor` is that of RMSE / floor, near 0 in theory
-    also where the range is pre-asymptotic; elsewhere `exponent_finest` is that between the two
-    finest sizes. On these rests the `verdict` (``verdicts.verdict``), always against size; of a
+    also where the range is pre-asymptotic; elsewhere `exponent_finest` is that over the finest
+    doubling. On these rests the `verdict` (``verdicts.verdict``), always against size; of a
     kind without a theory, whose `theory` is null, it is `descriptive`, and `insufficient` where
     there is no fit. `x` is `grid_size` or `n_params`; against grid size only kinds on a grid have
     a row. `primary` is the law of the test error at the most data, of each target, kind and order:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from kansweep import kinds
 from kansweep.laws.cells import CELL, CURVE, DEFAULT, WHOSE, Rules, half_width
+from kansweep.laws.notation import listed
 from kansweep.laws.verdicts import TINY
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "is not decided"
+OBSERVED = [*WHOSE, "observation", "verdict", "of", "n_seeds", "detail"]
 
 
 def best_sizes(cells: DataFrame, split: str = "test") -> DataFrame:
-    """The size of least RMSE for each curve of classified cells, whether it counts or not.
+    """The size of least mean RMSE for each curve of classified cells, whether it counts or not.
 
     One row a curve: CURVE, `size`, the RMSE of the split and `reason`, why it does not count or ''.
     """
@@ -27,45 +32,94 @@ def observed(ended: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
     """What Example 8 says of the test RMSE, checked: one row a (data, model, k, observation).
 
     The rows are as ``cells.checked`` gives them. `more data does no harm`: from one data size to
-    the next no size's error grows by more than a factor of `rules.harm`, beyond the 95% interval
-    over seeds, which share their points and their test set. `larger grids gain more from data`, or
-    what the kind calls larger: the factor between the least and the most data grows with the size.
-    `holds`, `of` how many comparisons, and `detail` in words.
+    the next no size's error grows by more than a factor of `rules.harm`. `larger grids gain more
+    from data`, or what the kind calls larger: from one size to the next the factor between the
+    errors at the least and at the most data does not shrink by more than that. Each is a number of
+    comparisons, `of`, seed by seed, since a seed's points and test set are the same in both. The
+    `verdict` is that it holds where the 95% interval of every one ends below the factor, that it
+    does not where one begins beyond it, and open otherwise: that nothing is shown is no support.
+    `n_seeds` is the least number of seeds compared; one has no interval and is taken as it is.
     """
     observations = []
     for key, part in ended[ended["ok"]].groupby(WHOSE, dropna=False):
         kind = kinds.of(part)
         logs = part.assign(log=np.log(part["test_rmse"].clip(lower=TINY))).pivot(
-            index=["size", "seed"], columns="n_train", values="log"
+            index="seed", columns=["size", "n_train"], values="log"
         )
-        if logs.shape[1] < 2:
-            continue
         for name, examine in (
             ("more data does no harm", _no_harm),
             (f"{kind.larger} gain more from data", _gains),
         ):
             whose = {**dict(zip(WHOSE, key, strict=True)), "observation": name}
-            observations.append({**whose, **examine(logs, kind.symbol, rules)})
-    return DataFrame(observations, columns=[*WHOSE, "observation", "holds", "of", "detail"])
+            observations += [{**whose, **found} for found in examine(logs, kind.symbol, rules)]
+    return DataFrame(observations, columns=OBSERVED)
 
 
-def _no_harm(logs: DataFrame, symbol: str, rules: Rules) -> dict[str, Any]:
-    harmed, count = [], 0
-    for fewer, more in itertools.pairwise(logs.columns):
-        grown = (logs[more] - logs[fewer]).dropna().groupby("size")
-        spread = half_width(grown.std(), grown.size()).fillna(0.0)  # one seed: as is
-        low = grown.mean() - spread
-        count += len(low)
-        for size in low.index[low > np.log(rules.harm)]:
-            factor = np.exp(grown.mean()[size])
-            harmed.append(f"{symbol} = {size}, n = {fewer} to {more}: {factor:.2g} times the error")
-    return {"holds": not harmed, "of": count, "detail": "; ".join(harmed)}
+def _no_harm(logs: DataFrame, symbol: str, rules: Rules) -> Iterator[dict[str, Any]]:
+    numbers = sorted(set(logs.columns.get_level_values("n_train")))
+    grown = {
+        f"{symbol} = {size}, n = {fewer} to {more}": of_size[more] - of_size[fewer]
+        for fewer, more in itertools.pairwise(numbers)
+        for size, of_size in _by_size(logs)
+        if {fewer, more} <= set(of_size)
+    }
+    compared = _over_seeds(grown)
+    if len(compared):
+        verdict = _verdict(compared, rules)
+        end = "high" if verdict == OPEN else "low"
+        beyond = compared[compared[end] > np.log(rules.harm)]
+        detail = "; ".join(f"{at}: {_factor(row)} the error" for at, row in beyond.iterrows())
+        yield _found(verdict, compared, detail)
 
 
-def _gains(logs: DataFrame, symbol: str, rules: Rules) -> dict[str, Any]:
-    least, most = logs.columns[0], logs.columns[-1]
-    gain = (logs[least] - logs[most]).dropna().groupby("size").mean()
-    factors = [f"{np.exp(log):.2g} times at {symbol} = {size}" for size, log in gain.items()]
-    holds = bool(gain.is_monotonic_increasing and len(gain) > 1)
-    detail = f"n = {least} to {most}: {', '.join(factors)}"
-    return {"holds": holds, "of": len(gain), "detail": detail}
+def _gains(logs: DataFrame, symbol: str, rules: Rules) -> Iterator[dict[str, Any]]:
+    numbers = logs.columns.get_level_values("n_train")
+    least, most = numbers.min(), numbers.max()
+    gains = {
+        size: of_size[least] - of_size[most]
+        for size, of_size in _by_size(logs)
+        if {least, most} <= set(of_size) and least < most
+    }
+    compared = _over_seeds(
+        {more: gains[fewer] - gains[more] for fewer, more in itertools.pairwise(gains)}
+    )
+    if len(compared):
+        factors = [
+            f"{_factor(row)} at {symbol} = {size}" for size, row in _over_seeds(gains).iterrows()
+        ]
+        detail = f"n = {least} to {most}: {listed(factors)}"
+        yield _found(_verdict(compared, rules), compared, detail)
+
+
+def _by_size(logs: DataFrame) -> Iterator[tuple[Any, DataFrame]]:
+    """Seeds by numbers of points, for each size."""
+    for size in sorted(set(logs.columns.get_level_values("size"))):
+        yield size, logs[size]
+
+
+def _over_seeds(logs: Mapping[Any, Series]) -> DataFrame:
+    """Of each, a number a seed: `mean`, `low` and `high` of its 95% Student-t interval, `seeds`."""
+    table = DataFrame(logs)
+    mean, seeds = table.mean(), table.count()
+    half = half_width(table.std(), seeds).fillna(0.0)
+    return DataFrame(
+        {"mean": mean, "low": mean - half, "high": mean + half, "seeds": seeds}
+    ).dropna()
+
+
+def _verdict(raised: DataFrame, rules: Rules) -> str:
+    """On the logs of factors that are to be no larger than the rule's."""
+    most = np.log(rules.harm)
+    if (raised["low"] > most).any():
+        return FAILS
+    return HOLDS if (raised["high"] <= most).all() else OPEN
+
+
+def _found(verdict: str, compared: DataFrame, detail: str) -> dict[str, Any]:
+    n_seeds = int(compared["seeds"].min())
+    return {"verdict": verdict, "of": len(compared), "n_seeds": n_seeds, "detail": detail}
+
+
+def _factor(row: Series) -> str:
+    middle, low, high = (f"{np.exp(row[name]):.3g}" for name in ("mean", "low", "high"))
+    return f"{middle}{f' [{low}, {high}]' if row['seeds'] > 1 else ''} times"

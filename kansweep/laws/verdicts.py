@@ -1,9 +1,9 @@
-"""What errors say of the theory: by equivalence, against the floor or over the finest two sizes.
+"""What errors say of the theory: by equivalence, against the floor or over the finest doubling.
 
 With s seeds the unit is the seed, and every interval Student's t over seeds. Where the floor is
 known, the slope of ln(error / floor) is judged over all sizes, for it is 0 in theory also where the
 range is coarse. Without it a slope over a coarse range is no test of what is asymptotic, so the
-order between the two finest sizes is judged, and whether it has come nearer to the theory.
+order over the finest doubling is judged, and whether it has come nearer to the theory.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def verdict(sizes: Any, errors: Array, floor: Array | None, theory: float, margi
     With a floor (sizes,) and without one: `consistent` where the 90% interval of what is judged
     lies within the margin (two one-sided tests of 5%; Schuirmann 1987), `inconsistent` where the
     95% interval lies wholly outside of it, else `inconclusive`. Without a floor a curve that is
-    outside is `pre-asymptotic` where it has come nearer to the theory, from the pair of sizes
-    before to the finest, or is steeper: splines cannot for long (their order is saturated; de
+    outside is `pre-asymptotic` where it has come nearer to the theory, from all sizes before to
+    the finest doubling, or is steeper: splines cannot for long (their order is saturated; de
     Boor, A Practical Guide to Splines, ch. XII). Of one seed the spread is not known:
     `descriptive`.
     """

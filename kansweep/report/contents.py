@@ -10,6 +10,7 @@ from pandas import DataFrame
 
 from kansweep.figures.drawn import Drawn
 from kansweep.laws.findings import Study
+from kansweep.laws.prediction import Prediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +18,7 @@ class Report:
     """What a page is made of.
 
     `matrix` is `matrix.matrix`'s and `joint` what `joint.describe` gives; `record` is the
-    configuration as stored, `command` what gives it again.
+    configuration as stored, `command` what gives it again, `predicted` a cell beyond its sizes.
     """
 
     study: Study
@@ -26,3 +27,4 @@ class Report:
     record: Mapping[str, Any]
     command: str
     joint: DataFrame
+    predicted: Prediction | None = None

@@ -8,14 +8,14 @@ from kansweep import kinds
 from kansweep.kinds import KINDS
 from kansweep.laws.cells import WHOSE, of_sweep
 from kansweep.laws.findings import Study
-from kansweep.laws.notation import TIMES, counted, exponent, listed, rmse
+from kansweep.laws.notation import counted, exponent, listed, rmse
 from kansweep.report import markup
 
 _QUANTITIES = {
     "n_params": "P",
     "n_train": "n",
     "rmse": "RMSE",
-    "cost": f"P {TIMES} n",
+    "cost": "(P n)",
     "seconds": "seconds",
 }
 
@@ -39,7 +39,8 @@ def _sizes(best: DataFrame) -> str:
         f"{symbol} = {row['size']:.0f} at n = {row['n_train']} (P/n = {_per_point(row)})"
         for _, row in best[best["edge"] == ""].iterrows()
     ]
-    return f"Best size, the smallest within 10% of the least: {'; '.join(inside) or 'none inside'}."
+    found = "; ".join(inside) or "none inside the list"
+    return f"Best size, the smallest within 10% of a seed's least, geometric means: {found}."
 
 
 def _per_point(row: Series) -> str:
@@ -60,7 +61,7 @@ def _edges(best: DataFrame) -> list[str]:
 def _law(law: Series) -> str:
     interval = f"[{law['ci_low']:.2f}, {law['ci_high']:.2f}]"
     return (
-        f"{_QUANTITIES[law['of']]} ~ ({_QUANTITIES[law['x']]})^{law['exponent']:.2f} {interval}"
+        f"{_QUANTITIES[law['of']]} ~ {_QUANTITIES[law['x']]}^{law['exponent']:.2f} {interval}"
         f" along them, {counted(law['n_seeds'], 'seed')}"
     )
 

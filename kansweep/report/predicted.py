@@ -23,6 +23,17 @@ def text(found: Prediction, form: str, name: str, kind: Kind) -> str:
     return "\n".join(lines)
 
 
+def sentence(found: Prediction, kind: Kind) -> str:
+    """On a cell that was not trained, for the page."""
+    place = found.place
+    return (
+        f"A cell that was not trained, {kind.symbol} = {place.size} at n = {place.n_train}: a new"
+        f" seed's test RMSE is predicted as {found.rmse:.2e}, with the 95% interval"
+        f" [{found.low:.2e}, {found.high:.2e}], by {found.formula} over"
+        f" {counted(len(found.cells), 'cell')} of {counted(found.n_seeds, 'seed')}."
+    )
+
+
 def _record(found: Prediction) -> dict[str, Any]:
     """Plain values, null where there is none."""
     place, measured = found.place, found.measured

@@ -6,25 +6,13 @@ import math
 from collections.abc import Callable
 
 import pandas as pd
-from pandas import DataFrame, Series
 
 from kansweep.data.targets import TARGETS
-from kansweep.laws.cells import SPLITS, Rules
+from kansweep.laws.cells import SPLITS
 from kansweep.laws.findings import Study
-from kansweep.laws.notation import (
-    DASH,
-    MINUS,
-    TIMES,
-    entry,
-    exponent,
-    exponent_finest,
-    exponent_vs_floor,
-    listed,
-    rmse,
-    signed,
-)
+from kansweep.laws.notation import MINUS, TIMES, listed, rmse
 from kansweep.laws.verdicts import INSUFFICIENT
-from kansweep.report import frontier, making, markup, sentences, whole
+from kansweep.report import fitted, frontier, making, markup, predicted, sentences, whole
 from kansweep.report.contents import Report
 from kansweep.report.matrix import texts
 from kansweep.sweep.columns import State
@@ -62,19 +50,23 @@ def about(report: Report) -> str:
 
 
 def _findings(report: Report) -> str:
-    """A sentence a curve: those with a law first, and of these that of the most data."""
+    """A sentence a curve: the primary one first, then those with a law, the most data first; and
+    what the noise brings."""
     study = report.study
     laws = study.shown[study.shown["split"] == "test"]
     laws = laws.assign(without=laws["verdict"] == INSUFFICIENT)
-    laws = laws.sort_values(["without", "n_train"], ascending=[True, False])
-    findings = markup.items(
-        [
-            (sentences.finding(law, study.behind(law)), "without" if law["without"] else "")
-            for _, law in laws.iterrows()
-        ],
-        "findings",
-    )
-    return f"{findings}\n{markup.paragraph(_reading(study), 'note')}"
+    laws = laws.sort_values(["primary", "without", "n_train"], ascending=[False, True, False])
+    found = [
+        (
+            sentences.finding(law, study.behind(law), study.rules.margin),
+            "open" if law["without"] else "",
+        )
+        for _, law in laws.iterrows()
+    ]
+    found += [(sentences.of_noise(law), "") for _, law in study.noise_laws.iterrows()]
+    notes = [_reading(study), _floor(study), _observed(study)]
+    paragraphs = [markup.paragraph(note, "note") for note in notes if note]
+    return "\n".join([markup.items(found, "findings"), *paragraphs])
 
 
 def _reading(study: Study) -> str:
@@ -86,10 +78,36 @@ def _reading(study: Study) -> str:
     theory = f"The exponent describes: no theory of {kind.networks} is claimed."
     if kind.has_theory:
         formula = f"{MINUS}({kind.order.replace(' ', '')})"
-        theory = f"The theory's exponent, {formula}, is that of fine grids."
+        theory = (
+            f"The theory's exponent, {formula}, is that of fine grids. A verdict is by equivalence:"
+            f" consistent where the 90% interval lies within {study.rules.margin:g} of the theory,"
+            " inconsistent where the 95% interval lies wholly beyond."
+        )
     return (
-        f"{size} In brackets is the 95% interval: Student's t over the slopes of the seeds or, of a"
-        f" single seed, over its residuals. {theory}"
+        f"{size} In brackets is the 95% interval for a typical (median) seed: Student's t over the"
+        " slopes of the seeds. A single seed has that of its own residuals, which shows the"
+        f" curve's bend and not how seeds differ. {theory} The primary law is that of the test"
+        " error at the most data, chosen before it is fitted."
+    )
+
+
+def _floor(study: Study) -> str:
+    """What the floor is, or why there is none."""
+    if not study.kind.has_theory:
+        return ""
+    if why := study.why_no_floor(study.cells.iloc[0]):
+        return f"There is no floor to hold the errors against: {why}."
+    if not study.cells["floor_rmse"].notna().any():
+        return ""
+    return (
+        "The floor is the RMSE of the best splines of the target's own functions, composed: a"
+        " reference and no bound, since splines that are fitted together can lie below it."
+    )
+
+
+def _observed(study: Study) -> str:
+    return " ".join(
+        sentences.observed(row, study.rules) for _, row in study.observations.iterrows()
     )
 
 
@@ -101,72 +119,18 @@ def _figures(report: Report) -> str:
     )
 
 
-def _laws(report: Report) -> str:
-    study = report.study
-    why = study.why_no_floor(study.cells.iloc[0])
-    note = markup.paragraph(f"There is no floor to hold the errors against: {why}.", "note")
-    parts = [_laws_table(study), note if why else "", whole.pooled(study.pooled)]
-    parts += [_orders(study.orders)]
+def _matrix(report: Report) -> str:
+    parts = [_medians(report), frontier.section(report.study), whole.joint(report.joint)]
+    parts += [_predicted(report)]
     return "\n".join(part for part in parts if part)
 
 
-def _laws_table(study: Study) -> str:
-    kind = study.kind
-    header = ["RMSE", "against", "n", "exponent [95%]", "relative to the floor", "finest two"]
-    header += ["theory", "verdict", "seeds", f"{kind.size}s", "note"]
-    laws = study.shown.sort_values(["split", "n_train"])
-    rows = [_law(law, study.behind(law)) for _, law in laws.iterrows()]
-    aligned = "hhHnnnnwnpp"
-    trivial = {"", kind.symbol, "P"}  # a column of these alone says nothing
-    shown = [i for i, column in enumerate(zip(*rows, strict=True)) if set(column) - trivial]
-    of = "number P of parameters" if study.x == "n_params" else kind.size
-    return markup.table(
-        f"RMSE as a power of the {of}: slopes in log-log, seed by seed",
-        [header[i] for i in shown],
-        [[row[i] or DASH for i in shown] for row in rows],
-        "".join(aligned[i] for i in shown),
-    )
-
-
-def _law(law: Series, behind: DataFrame) -> list[str]:
-    fitted = law["verdict"] != INSUFFICIENT
-    return [
-        law["split"],
-        sentences.axis(law),
-        str(law["n_train"]),
-        exponent(law),
-        exponent_vs_floor(law),
-        exponent_finest(law),
-        "" if law["theory"] != law["theory"] else signed(law["theory"], 0),
-        entry(law["verdict"]),
-        str(law["n_seeds"]),
-        listed(behind["size"]) if fitted else "",
-        entry(law["note"]),
-    ]
-
-
-def _orders(orders: DataFrame) -> str:
-    """A line a curve with the order from each grid size to the next."""
-    if orders.empty:
+def _predicted(report: Report) -> str:
+    """A cell that was not trained."""
+    if report.predicted is None:
         return ""
-    orders = orders.sort_values(["size", "next_size"])
-    step = orders["size"].astype(str) + " to " + orders["next_size"].astype(str)
-    order = orders["order"].map(lambda value: signed(value))
-    order = order.where(orders["counts"].astype(bool) | orders["order"].isna(), "(" + order + ")")
-    wide = orders.assign(step=step, order=order).pivot(
-        index=["split", "n_train"], columns="step", values="order"
-    )[step.unique()]
-    rows = [[*map(str, row)] for row in wide.fillna("").reset_index().to_numpy()]
-    return markup.table(
-        "Observed orders from grid to grid, ln(e1/e2) / ln(G2/G1); in brackets, not counting",
-        ["RMSE", "n", *wide.columns],
-        rows,
-        "hH" + "n" * len(wide.columns),
-    )
-
-
-def _matrix(report: Report) -> str:
-    return f"{_medians(report)}\n{frontier.section(report.study)}\n{whole.joint(report.joint)}"
+    words = predicted.sentence(report.predicted, report.study.kind)
+    return markup.paragraph(words)
 
 
 def _medians(report: Report) -> str:
@@ -177,8 +141,9 @@ def _medians(report: Report) -> str:
         lines = [[kind.size, *(f"n={size}" for size in sizes)], *map(list, rest)]
     header, *rows = lines
     return markup.table(
-        "Median test RMSE over the seeds that are done, by training points n and"
-        f" {kind.size} {kind.symbol}",
+        "Median test RMSE over all seeds that are done, by training points n and"
+        f" {kind.size} {kind.symbol}; everywhere else an average over seeds is the geometric mean"
+        " of the sound ones",
         header,
         rows,
         "H" + "n" * (len(header) - 1),
@@ -193,14 +158,20 @@ def _left_out(report: Report) -> str:
     cells, used = study.cells, study.cells["used"].astype(bool)
     if used.all():
         return markup.paragraph("None: every cell counts.")
-    fitted = set(cells.loc[used, "n_train"])
+    with_law = set(cells.loc[used, "n_train"])
     rows = []
     for _, cell in cells[~used].sort_values(["n_train", "size"]).iterrows():
         others = (
-            f"is {kind.smaller} than a gap" if cell["n_train"] in fitted else "too few beside it do"
+            f"is {kind.smaller} than a gap"
+            if cell["n_train"] in with_law
+            else "too few beside it do"
         )
         seeds = f"{cell['n_seeds']} of {cell['n_seeds'] + cell['n_failed']}"
-        why = _meaning(cell["reason"], study.rules) if cell["reason"] else f"counts, but {others}"
+        why = (
+            fitted.meaning(cell["reason"], study.rules)
+            if cell["reason"]
+            else f"counts, but {others}"
+        )
         errors = [rmse(cell[f"{split}_rmse"]) for split in SPLITS]
         sizes = [str(cell[column]) for column in ("n_train", "size")]
         rows.append([*sizes, why, str(cell["n_params"]), *errors, seeds])
@@ -209,30 +180,15 @@ def _left_out(report: Report) -> str:
         f" together. A fit takes the whole run of {kind.size}s that ends at the largest that"
         " counts."
     )
-    header = ["n", kind.symbol, "why", "parameters", "train RMSE", "test RMSE", "seeds done"]
-    return f"{markup.paragraph(rule)}\n{markup.table('Cells left out', header, rows, 'HHpnnnn')}"
-
-
-def _meaning(reason: str, rules: Rules) -> str:
-    meanings = {
-        "failed": "more seeds failed than did not",
-        "exactly represented": "splines hold the target without error",
-        "over-parameterised": f"above {rules.params_per_point:g} parameters a training point",
-        "noise-limited": f"train RMSE below {rules.above_noise:g} times the noise of the training"
-        " outputs",
-        "round-off": f"test RMSE below {rules.round_off:g} units of round-off",
-        "over-fitted": f"test RMSE above {rules.over_fit:g} times the train RMSE",
-        "poor fit": "training converged, and what is left to fit no start and no finer grid fits",
-        "not converged": f"a relative gradient above {rules.gradient:g} where training ended",
-        "astray": f"train RMSE above {rules.astray:g} times that of the median seed",
-    }
-    return f"{reason}: {meanings[reason]}" if reason in meanings else reason
+    caption = "Cells left out, with the geometric means of their errors over seeds"
+    header = ["n", kind.symbol, "why", "parameters", "train RMSE", "test RMSE", "sound seeds"]
+    return f"{markup.paragraph(rule)}\n{markup.table(caption, header, rows, 'HHpnnnn')}"
 
 
 SECTIONS: dict[str, Callable[[Report], str]] = {
     "Result": _findings,
     "Figures": _figures,
-    "Laws": _laws,
+    "Laws": fitted.laws,
     "Matrix": _matrix,
     "Cells left out of the fits": _left_out,
     "Failures": making.failures,

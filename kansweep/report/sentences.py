@@ -5,6 +5,8 @@ from __future__ import annotations
 from pandas import DataFrame, Series
 
 from kansweep.kinds import KINDS
+from kansweep.laws.cells import Rules
+from kansweep.laws.noise import MARGIN
 from kansweep.laws.notation import (
     counted,
     entry,
@@ -13,50 +15,70 @@ from kansweep.laws.notation import (
     exponent_vs_floor,
     signed,
 )
-from kansweep.laws.verdicts import INSUFFICIENT
+from kansweep.laws.verdicts import DESCRIPTIVE, INSUFFICIENT
 
 _VERDICTS = {
-    "consistent": "consistent with the theory's {}",
-    "inconsistent": "inconsistent with the theory's {}",
-    "inconclusive": "which neither supports nor refutes the theory's {}",
-    "pre-asymptotic": "still on its way to the theory's {}",
-    "descriptive": "a description of one seed, no verdict on the theory's {}",
+    "consistent": "which is consistent with {} within {}",
+    "inconsistent": "which is inconsistent with {} within {}",
+    "inconclusive": "which neither supports nor refutes {} within {}",
+    "pre-asymptotic": "which is not yet {} within {} but on its way to it",
+    DESCRIPTIVE: "without a verdict on {}, for one seed does not show how seeds differ",
 }
 
 
-def finding(law: Series, behind: DataFrame) -> str:
-    """What one law says by the cells ``behind`` it, or why there is none."""
-    where = f"With {law['n_train']} training points"
+def finding(law: Series, behind: DataFrame, margin: float) -> str:
+    """What one law says by the cells ``behind`` it, or why there is none: the exponent, then the
+    number that the verdict is about with the verdict, by equivalence within ``margin``."""
+    whose = "The primary law: with" if law["primary"] else "With"
+    where = f"{whose} {law['n_train']} training points"
     if law["verdict"] == INSUFFICIENT:
         return f"{where} the data are insufficient for a law: {entry(law['note'])}."
+    kind = KINDS[law["model"]]
     verb = "falls" if law["exponent"] < 0 else "grows"
-    verdict = "a description, of which no theory is claimed"
-    if KINDS[law["model"]].has_theory:
-        verdict = _VERDICTS[law["verdict"]].format(signed(law["theory"], 0))
-    relative, finest = exponent_vs_floor(law), exponent_finest(law)
-    judged = f" (between the finest two: {finest})" if finest else ""
-    judged = f" (as RMSE over the floor: {relative}, about 0 in theory)" if relative else judged
-    symbol = KINDS[law["model"]].symbol
-    over = f"{symbol} = {behind['size'].min()} to {behind['size'].max()}"
+    over = f"{kind.symbol} = {behind['size'].min()} to {behind['size'].max()}"
     if law["x"] == "n_params":
         over += f" (P = {behind['n_params'].min():.0f} to {behind['n_params'].max():.0f})"
+    verdict = "a description, of which no theory is claimed"
+    if kind.has_theory:
+        verdict = _judged(law, kind.symbol, margin)
     return (
-        f"{where}, {law['split']} RMSE {verb} as {axis(law)} to the {exponent(law)},"
-        f" {verdict}{judged}, over {over},"
-        f" {counted(law['n_seeds'], 'seed')}."
+        f"{where}, {law['split']} RMSE {verb} as {axis(law)} to the {exponent(law)} over {over},"
+        f" {counted(law['n_seeds'], 'seed')}: {verdict}."
     )
 
 
-def with_noise(law: Series) -> str:
-    """What the noise law of a target says."""
-    theory = f", in theory {law['theory']:.2f}" if law["theory"] == law["theory"] else ""
+def _judged(law: Series, symbol: str, margin: float) -> str:
+    """The number that a verdict is about, what it is in theory, and the verdict."""
+    if relative := exponent_vs_floor(law):
+        number, theory = f"relative to the floor the exponent is {relative}", "the theory's 0"
+    else:
+        number = f"over the finest doubling of {symbol} the exponent is {exponent_finest(law)}"
+        theory = f"the theory's {signed(law['theory'], 0)}"
+    return f"{number}, {_VERDICTS[law['verdict']].format(theory, f'{margin:g}')}"
+
+
+def of_noise(law: Series) -> str:
+    """What the law of a target with noise says, against data size."""
     kind = KINDS[law["model"]]
-    interval = f"[{law['ci_low']:.2f}, {law['ci_high']:.2f}]"
-    return (
-        f"{kind.of(law['data'])}: with noise, test RMSE ~ n^{law['exponent']:.2f} {interval} at"
-        f" {kind.symbol} = {law['size']}, n = {law['n_low']} to {law['n_high']}{theory}:"
-        f" {law['verdict']} ({counted(law['n_seeds'], 'seed')})."
+    found = (
+        f"With noise, {kind.of(law['data'])}: test RMSE falls as n to the {exponent(law)} over"
+        f" n = {law['n_low']} to {law['n_high']} at {kind.symbol} = {law['size']},"
+        f" {counted(law['n_seeds'], 'seed')}"
     )
+    if law["theory"] != law["theory"]:
+        return f"{found}: a description, of which no theory is claimed."
+    theory = f"the {signed(law['theory'])} of the smoothing penalty"
+    return f"{found}: {_VERDICTS[law['verdict']].format(theory, f'{MARGIN:g}')}."
+
+
+def observed(row: Series, rules: Rules) -> str:
+    """An observation with the comparisons that it rests on."""
+    seeds = counted(row["n_seeds"], "seed")
+    by = f"by 95% intervals over {seeds}" if row["n_seeds"] > 1 else f"of {seeds}, no interval"
+    within = f"within a factor of {rules.harm:g} {by}"
+    compared = f"{row['of']} comparison{'s' if row['of'] > 1 else ''} {within}"
+    detail = f": {row['detail']}" if row["detail"] else ""
+    return f"{row['observation'].capitalize()}: {row['verdict']} ({compared}{detail})."
 
 
 def axis(law: Series) -> str:

@@ -11,11 +11,12 @@ from kansweep.kinds import KINDS
 from kansweep.laws import cells
 from kansweep.laws.cells import WHOSE
 from kansweep.laws.findings import Study
+from kansweep.laws.noise import MARGIN
 from kansweep.laws.notation import counted, entry, listed
 from kansweep.laws.verdicts import INSUFFICIENT
 from kansweep.report import frontier, sentences
 
-_HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "finest two"]
+_HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "finest doubling"]
 _HEADER += ["verdict", "seeds"]
 _OF_SOME = _HEADER[4:6]  # each of the laws that are judged by it
 
@@ -23,10 +24,10 @@ _OF_SOME = _HEADER[4:6]  # each of the laws that are judged by it
 def summary(study: Study) -> str:
     """Everything that a study shows, as text."""
     blocks = [laws(study)]
-    blocks += ["\n".join(sentences.with_noise(law) for _, law in study.noise_laws.iterrows())]
+    blocks += ["\n".join(_with_noise(law) for _, law in study.noise_laws.iterrows())]
     blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
     blocks += ["\n".join(frontier.lines(study))]
-    blocks += ["\n".join(_observed(study.observations))]
+    blocks += ["\n".join(_observed(study))]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -119,7 +120,8 @@ def _remarks(study: Study, laws: DataFrame) -> list[str]:
         of = f", {splits[0]}" if len(splits) < laws["split"].nunique() else ""
         remarks.append(f"  n = {listed(numbers)}{of}: {part}")
     why = study.why_no_floor(laws.iloc[0])
-    return [*remarks, *([f"  No floor: {why}."] if why else []), *_named_primary(laws)]
+    remarks += [f"  No floor: {why}."] if why else []
+    return [*remarks, *_named_primary(laws), *_judged_by(study, laws)]
 
 
 def _named_primary(laws: DataFrame) -> list[str]:
@@ -130,6 +132,18 @@ def _named_primary(laws: DataFrame) -> list[str]:
     return [
         f"  Primary: {law['split']} RMSE at n = {law['n_train']}" for _, law in chosen.iterrows()
     ]
+
+
+def _judged_by(study: Study, laws: DataFrame) -> list[str]:
+    """What the verdicts of a table are on, and within which margin."""
+    with_floor = laws["exponent_vs_floor"].notna()
+    by_floor, by_pair = with_floor.any(), (laws["exponent_finest"].notna() & ~with_floor).any()
+    on = ["that against the floor, in theory 0"] if by_floor else []
+    on += (
+        [f"that over the finest doubling, in theory {laws['theory'].iloc[0]:g}"] if by_pair else []
+    )
+    margin = f"equivalence within {study.rules.margin:g}"
+    return [f"  Verdicts: by {margin}, on the exponent {' or '.join(on)}"] if on else []
 
 
 def _pooled(laws: DataFrame) -> list[str]:
@@ -144,6 +158,18 @@ def _pooled(laws: DataFrame) -> list[str]:
         cost = f"c {law['c']:+.2f} {_interval(law, 'c_low', 'c_high')}"
         lines.append(f"  {law['split']:<5}  {delta}, in theory 0; {cost}")
     return lines
+
+
+def _with_noise(law: Series) -> str:
+    known = law["theory"] == law["theory"]
+    theory = f", in theory {law['theory']:.2f} within {MARGIN:g}" if known else ""
+    kind = KINDS[law["model"]]
+    return (
+        f"{kind.of(law['data'])}: with noise, test RMSE ~ n^{law['exponent']:.2f}"
+        f" {_interval(law, 'ci_low', 'ci_high')} at {kind.symbol} = {law['size']},"
+        f" n = {law['n_low']} to {law['n_high']}{theory}: {law['verdict']}"
+        f" ({counted(law['n_seeds'], 'seed')})."
+    )
 
 
 # ---------------------------------------------------------------------------- the orders
@@ -197,7 +223,8 @@ def _best_sizes(best: DataFrame) -> list[str]:
             f"{symbol} = {row['size']} at n = {row['n_train']} ({row['test_rmse']:.2e})"
             for _, row in part.iterrows()
         ]
-        lines.append(f"{_whose(part.iloc[0], best)}Least test RMSE: {'; '.join(cells)}.")
+        whose = _whose(part.iloc[0], best)
+        lines.append(f"{whose}Least test RMSE, geometric means over seeds: {'; '.join(cells)}.")
     return lines
 
 
@@ -207,12 +234,9 @@ def _whose(row: Series, among: DataFrame) -> str:
     return f"{KINDS[row['model']].of(row['data'])}: " if several else ""
 
 
-def _observed(observations: DataFrame) -> list[str]:
-    lines = []
-    for _, row in observations.iterrows():
-        held = "holds" if row["holds"] else "does not hold"
-        compared = f"{row['of']} comparison{'s' if row['of'] > 1 else ''}"
-        detail = f": {row['detail']}" if row["detail"] else ""
-        text = f"{row['observation'].capitalize()}: {held} ({compared}{detail})."
-        lines.append(f"{_whose(row, observations)}{text}")
-    return lines
+def _observed(study: Study) -> list[str]:
+    observations = study.observations
+    return [
+        f"{_whose(row, observations)}{sentences.observed(row, study.rules)}"
+        for _, row in observations.iterrows()
+    ]
