@@ -90,7 +90,7 @@ def with_floor(results: DataFrame, targets: Targets = TARGETS) -> DataFrame:
 
 
 def without_floor(results: DataFrame, targets: Targets = TARGETS) -> dict[str, str]:
-    """Why formulas have no floor, by their names in ``data``: the end of a sentence."""
+    """Why known targets have no floor, by their names in ``data``: the end of a sentence."""
     results = cells.complete(results)
     known = results[results["data"].isin(targets) & _has_theory(results)]
     if known.empty:
@@ -99,7 +99,6 @@ def without_floor(results: DataFrame, targets: Targets = TARGETS) -> dict[str, s
     reasons = {
         name: floor.missing(targets[name], _hidden(width), int(k))
         for name, k, width in whose.itertuples(index=False, name=None)
-        if targets[name].expression is not None
     }
     return {name: reason for name, reason in reasons.items() if reason}
 

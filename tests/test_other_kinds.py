@@ -132,7 +132,7 @@ def test_the_terminal_speaks_of_degrees_and_of_grids_without_a_theory() -> None:
     assert "degrees" in text.splitlines()[1]
     assert "orders" not in text
     assert "Higher degrees gain more from data" in text
-    assert "Least test RMSE: d = 100 at n = 3000" in text
+    assert "Least test RMSE, geometric means over seeds: d = 100 at n = 3000" in text
     on_grid = findings.study(rational())
     text = terminal.summary(on_grid)
     assert text.startswith("exp_sin (rational): RMSE ~ grid_size^exponent\n")

@@ -71,10 +71,13 @@ def structure(target: Target, hidden: tuple[int, ...]) -> Structure:
     if hidden in readings:
         return readings[hidden]
     if not readings:
-        raise NoStructure("its structure is not known")
-    ends = target.n_inputs, target.n_outputs
-    shapes = ("-".join(map(str, (ends[0], *widths, ends[1]))) for widths in readings)
+        raise NoStructure(f"whether a {_shape(target, hidden)} KAN represents it is not known")
+    shapes = (_shape(target, widths) for widths in readings)
     raise NoStructure(f"its structure is that of a KAN {' or '.join(shapes)}")
+
+
+def _shape(target: Target, hidden: tuple[int, ...]) -> str:
+    return "-".join(map(str, (target.n_inputs, *hidden, target.n_outputs)))
 
 
 def _readings(

@@ -32,6 +32,7 @@ _CEILING = 1e4  # an error above this multiple of the largest that counts leaves
 _STACKED = 0.04  # of the axis, from one mark at its edge to the next
 _LOWEST = 1e-18  # below the round-off of any error of order one: 0, or as good as
 _GREY = "0.4"
+MARKERS = "Markers are geometric means over seeds."  # of a caption
 _ENVELOPE: dict[Any, Any] = {
     "linewidth": 5.0,
     "color": "0.85",

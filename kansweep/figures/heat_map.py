@@ -44,9 +44,9 @@ def heat_map(study: Study, split: str) -> Drawn:
             handles.append(Line2D([], [], color="0.3", label="left out of fits", **_LEFT_OUT))
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
     caption = (
-        f"{split.capitalize()} RMSE of every data size and {kind.size}. A frame marks the least of"
-        " each data size, a ring what the laws leave out; beyond the dashed line a network has more"
-        " parameters than points."
+        f"{split.capitalize()} RMSE of every data size and {kind.size}, geometric means over seeds."
+        " A frame marks the least of each data size, a ring what the laws leave out; beyond the"
+        " dashed line a network has more parameters than points."
     )
     return as_written(f"{split}_rmse_map", figure, caption)
 

@@ -14,7 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from kansweep.figures import style
-from kansweep.figures.curves import AXES, PlottedCurve, by_sweep, error_limits, fill, plotted
+from kansweep.figures.curves import (
+    AXES,
+    MARKERS,
+    PlottedCurve,
+    by_sweep,
+    error_limits,
+    fill,
+    plotted,
+)
 from kansweep.figures.drawn import Drawn, as_written
 from kansweep.laws.cells import SPLITS
 from kansweep.laws.findings import Study
@@ -50,8 +58,8 @@ def draw(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
             figure = _figure(dict(sorted(panels.items())), labels)
         caption = (
             f"{split.capitalize()} RMSE against {AXES[study.x].words}, a panel for each target and"
-            " a curve for each sweep at its largest number of training points. Filled markers are"
-            " what the laws rest on."
+            " a curve for each sweep at its largest number of training points."
+            f" {MARKERS} Filled ones are what the laws rest on."
         )
         drawn.append(as_written(f"{split}_rmse_vs_{study.x}", figure, caption))
     return drawn

@@ -13,6 +13,7 @@ from pandas import DataFrame
 from kansweep.figures import style
 from kansweep.figures.curves import (
     AXES,
+    MARKERS,
     Axis,
     PlottedCurve,
     against_data,
@@ -58,7 +59,7 @@ def draw_together(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
             figure.axes[0].set(title="each by its largest data size", **labels)
         caption = (
             f"{split.capitalize()} RMSE against {axis.words}, a curve for each sweep at its"
-            " largest number of training points. Filled markers are what the laws rest on."
+            f" largest number of training points. {MARKERS} Filled ones are what the laws rest on."
         )
         numbers = _numbers(largest, split, axis, of_split)
         drawn.append(Drawn(f"{split}_rmse_vs_{study.x}", figure, caption, numbers))
@@ -75,7 +76,7 @@ def _against_axis(study: Study, split: str) -> Drawn:
     theory = "; the dashed line has the theory's slope" if study.kind.has_theory else ""
     caption = (
         f"{split.capitalize()} RMSE against {axis.words}, a curve for each number n of training"
-        f" points. Filled markers are what the laws rest on{theory}."
+        f" points. {MARKERS} Filled ones are what the laws rest on{theory}{_floor(of_split)}."
     )
     numbers = _numbers(study, split, axis, of_split)
     return Drawn(f"{split}_rmse_vs_{study.x}", figure, caption, numbers)
@@ -89,7 +90,7 @@ def _against_data(study: Study, split: str) -> Drawn:
         figure = _figure(of_split, study.on_envelope(split), best)
         labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE"}
         figure.axes[0].set(title=style.title(study), **labels)
-    caption = f"{split.capitalize()} RMSE against {axis.words}, {_by_size(study.kind)}"
+    caption = f"{split.capitalize()} RMSE against {axis.words}, {_by_size(study.kind)} {MARKERS}"
     numbers = _numbers(study, split, axis, of_split)
     return Drawn(f"{split}_rmse_vs_data_size", figure, caption, numbers)
 
@@ -117,6 +118,12 @@ def _set_ticks(axes: Axes, sizes: list[int]) -> None:
 
 
 # --------------------------------------------------------------------------- what is said of it
+
+
+def _floor(curves: list[PlottedCurve]) -> str:
+    """What the dotted line is, where there is one."""
+    known = any(curve.cells["floor"].notna().any() for curve in curves)
+    return ", the dotted one is the floor, the error of the composed best splines" if known else ""
 
 
 def _by_size(kind: Kind) -> str:

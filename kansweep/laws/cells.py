@@ -326,9 +326,9 @@ def _commonest(faults: Series) -> str:
     return "" if found.empty else str(found.mode().iloc[0])
 
 
-def half_width(deviation: Any, count: Any) -> Any:
+def half_width(deviation: Any, count: Any, confidence: float = CONFIDENCE) -> Any:
     """Half the Student-t interval of a mean of `count` values."""
-    return deviation * stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1) / np.sqrt(count)
+    return deviation * stats.t.ppf(0.5 + confidence / 2, count - 1) / np.sqrt(count)
 
 
 def _reasons(cells: DataFrame, rules: Rules) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from pandas import DataFrame, Series
 from kansweep import kinds
 from kansweep.laws.cells import CELL, CURVE, DEFAULT, WHOSE, Rules, half_width
 from kansweep.laws.notation import listed
-from kansweep.laws.verdicts import TINY
+from kansweep.laws.verdicts import CONFIDENCE, TINY
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "is not decided"
 OBSERVED = [*WHOSE, "observation", "verdict", "of", "n_seeds", "detail"]
@@ -31,14 +31,17 @@ def best_sizes(cells: DataFrame, split: str = "test") -> DataFrame:
 def observed(ended: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
     """What Example 8 says of the test RMSE, checked: one row a (data, model, k, observation).
 
-    The rows are as ``cells.checked`` gives them. `more data does no harm`: from one data size to
-    the next no size's error grows by more than a factor of `rules.harm`. `larger grids gain more
-    from data`, or what the kind calls larger: from one size to the next the factor between the
-    errors at the least and at the most data does not shrink by more than that. Each is a number of
-    comparisons, `of`, seed by seed, since a seed's points and test set are the same in both. The
-    `verdict` is that it holds where the 95% interval of every one ends below the factor, that it
-    does not where one begins beyond it, and open otherwise: that nothing is shown is no support.
-    `n_seeds` is the least number of seeds compared; one has no interval and is taken as it is.
+    The rows are as ``cells.checked`` gives them, and seeds are compared with themselves, whose
+    points and test set are shared. `more data does no harm`: from one data size to the next no
+    size's error grows by more than a factor of `rules.harm`. The `verdict` is by equivalence, as on
+    laws: it holds where the 90% interval over seeds of every comparison stays within the factor, it
+    does not where the 95% interval of one is beyond, and is not decided otherwise, for that nothing
+    is shown is no support. `larger grids gain more from data`, or what the kind calls larger: the
+    factor by which an error falls from the least to the most data grows with the size. It holds
+    where the slope of its log against that of the size is positive by the 90% interval, and not
+    where the slope is negative by the 95% interval or the factor shrinks, from one size to the
+    next, by more than `rules.harm`. `of` is the number of comparisons, `n_seeds` the least number
+    of seeds in them; one has no interval and is taken as it is. `detail` is in words.
     """
     observations = []
     for key, part in ended[ended["ok"]].groupby(WHOSE, dropna=False):
@@ -63,11 +66,12 @@ def _no_harm(logs: DataFrame, symbol: str, rules: Rules) -> Iterator[dict[str, A
         for size, of_size in _by_size(logs)
         if {fewer, more} <= set(of_size)
     }
-    compared = _over_seeds(grown)
+    compared, most = _over_seeds(grown), np.log(rules.harm)
     if len(compared):
-        verdict = _verdict(compared, rules)
-        end = "high" if verdict == OPEN else "low"
-        beyond = compared[compared[end] > np.log(rules.harm)]
+        beyond, verdict = compared[compared["low"] > most], FAILS
+        if beyond.empty:
+            beyond = compared[compared["most"] > most]
+            verdict = HOLDS if beyond.empty else OPEN
         detail = "; ".join(f"{at}: {_factor(row)} the error" for at, row in beyond.iterrows())
         yield _found(verdict, compared, detail)
 
@@ -80,15 +84,25 @@ def _gains(logs: DataFrame, symbol: str, rules: Rules) -> Iterator[dict[str, Any
         for size, of_size in _by_size(logs)
         if {least, most} <= set(of_size) and least < most
     }
-    compared = _over_seeds(
-        {more: gains[fewer] - gains[more] for fewer, more in itertools.pairwise(gains)}
+    whole = DataFrame(gains).dropna()  # seeds by sizes
+    if whole.shape[1] < 2 or whole.empty:
+        return
+    log_size = np.log(np.array(whole.columns, float))
+    centred = log_size - log_size.mean()
+    slopes = whole @ centred / (centred @ centred)
+    falling = _over_seeds({"": -slopes}).iloc[0]
+    shrunk = _over_seeds(
+        {more: whole[fewer] - whole[more] for fewer, more in itertools.pairwise(whole)}
     )
-    if len(compared):
-        factors = [
-            f"{_factor(row)} at {symbol} = {size}" for size, row in _over_seeds(gains).iterrows()
-        ]
-        detail = f"n = {least} to {most}: {listed(factors)}"
-        yield _found(_verdict(compared, rules), compared, detail)
+    told = OPEN if falling["most"] >= 0 else HOLDS
+    if falling["low"] > 0 or (shrunk["low"] > np.log(rules.harm)).any():
+        told = FAILS
+    factors = [
+        f"{_factor(row)} at {symbol} = {size}" for size, row in _over_seeds(gains).iterrows()
+    ]
+    power = _interval(-falling[["mean", "high", "low"]], falling["seeds"])
+    detail = f"the gain goes as {symbol}^{power}; n = {least} to {most}: {listed(factors)}"
+    yield _found(told, shrunk, detail)
 
 
 def _by_size(logs: DataFrame) -> Iterator[tuple[Any, DataFrame]]:
@@ -98,21 +112,14 @@ def _by_size(logs: DataFrame) -> Iterator[tuple[Any, DataFrame]]:
 
 
 def _over_seeds(logs: Mapping[Any, Series]) -> DataFrame:
-    """Of each, a number a seed: `mean`, `low` and `high` of its 95% Student-t interval, `seeds`."""
+    """Of each, a number a seed: `mean`, `low` and `high` of its 95% Student-t interval, `most` of
+    that of 90%, and how many `seeds`."""
     table = DataFrame(logs)
     mean, seeds = table.mean(), table.count()
     half = half_width(table.std(), seeds).fillna(0.0)
-    return DataFrame(
-        {"mean": mean, "low": mean - half, "high": mean + half, "seeds": seeds}
-    ).dropna()
-
-
-def _verdict(raised: DataFrame, rules: Rules) -> str:
-    """On the logs of factors that are to be no larger than the rule's."""
-    most = np.log(rules.harm)
-    if (raised["low"] > most).any():
-        return FAILS
-    return HOLDS if (raised["high"] <= most).all() else OPEN
+    inner = half_width(table.std(), seeds, 2 * CONFIDENCE - 1).fillna(0.0)
+    ends = {"low": mean - half, "high": mean + half, "most": mean + inner}
+    return DataFrame({"mean": mean, **ends, "seeds": seeds}).dropna()
 
 
 def _found(verdict: str, compared: DataFrame, detail: str) -> dict[str, Any]:
@@ -121,5 +128,9 @@ def _found(verdict: str, compared: DataFrame, detail: str) -> dict[str, Any]:
 
 
 def _factor(row: Series) -> str:
-    middle, low, high = (f"{np.exp(row[name]):.3g}" for name in ("mean", "low", "high"))
-    return f"{middle}{f' [{low}, {high}]' if row['seeds'] > 1 else ''} times"
+    return f"{_interval(np.exp(row[['mean', 'low', 'high']]), row['seeds'])} times"
+
+
+def _interval(ends: Series, seeds: int) -> str:
+    middle, low, high = ends
+    return f"{middle:.3g}{f' [{low:.3g}, {high:.3g}]' if seeds > 1 else ''}"

@@ -142,8 +142,8 @@ def _medians(report: Report) -> str:
     header, *rows = lines
     return markup.table(
         "Median test RMSE over all seeds that are done, by training points n and"
-        f" {kind.size} {kind.symbol}; everywhere else an average over seeds is the geometric mean"
-        " of the sound ones",
+        f" {kind.size} {kind.symbol}; other averages over seeds are"
+        " geometric means",
         header,
         rows,
         "H" + "n" * (len(header) - 1),

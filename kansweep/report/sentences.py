@@ -74,7 +74,7 @@ def of_noise(law: Series) -> str:
 def observed(row: Series, rules: Rules) -> str:
     """An observation with the comparisons that it rests on."""
     seeds = counted(row["n_seeds"], "seed")
-    by = f"by 95% intervals over {seeds}" if row["n_seeds"] > 1 else f"of {seeds}, no interval"
+    by = f"by intervals over {seeds}" if row["n_seeds"] > 1 else f"of {seeds}, no interval"
     within = f"within a factor of {rules.harm:g} {by}"
     compared = f"{row['of']} comparison{'s' if row['of'] > 1 else ''} {within}"
     detail = f": {row['detail']}" if row["detail"] else ""

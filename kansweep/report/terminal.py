@@ -138,12 +138,10 @@ def _judged_by(study: Study, laws: DataFrame) -> list[str]:
     """What the verdicts of a table are on, and within which margin."""
     with_floor = laws["exponent_vs_floor"].notna()
     by_floor, by_pair = with_floor.any(), (laws["exponent_finest"].notna() & ~with_floor).any()
-    on = ["that against the floor, in theory 0"] if by_floor else []
-    on += (
-        [f"that over the finest doubling, in theory {laws['theory'].iloc[0]:g}"] if by_pair else []
-    )
-    margin = f"equivalence within {study.rules.margin:g}"
-    return [f"  Verdicts: by {margin}, on the exponent {' or '.join(on)}"] if on else []
+    within, theory = f"{study.rules.margin:g}", f"{laws['theory'].iloc[0]:g}"
+    on = [f"within {within} of 0 against the floor"] if by_floor else []
+    on += [f"within {within} of {theory} over the finest doubling"] if by_pair else []
+    return [f"  Verdicts: by equivalence, {' or '.join(on)}"] if on else []
 
 
 def _pooled(laws: DataFrame) -> list[str]:

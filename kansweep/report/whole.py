@@ -32,7 +32,7 @@ def pooled(laws: DataFrame) -> str:
     note = (
         f"{_DELTA} is what the exponent departs from the floor's, in theory 0; c is what P"
         " parameters on n points cost. Of the cells that count; the intervals are Student's t over"
-        " the seeds."
+        " the seeds or, of a single seed, over its residuals."
     )
     return f"{markup.table(caption, header, rows, 'hnnnnnn')}\n{markup.paragraph(note, 'note')}"
 

@@ -73,7 +73,7 @@ def test_orders_and_tables_are_those_of_the_derivative() -> None:
     assert title == "exp_sin: RMSE of the Hessian ~ grid_size^exponent, in theory -2"
     assert line.split()[:3] == ["hessian", "10000", "-2.00"]
     assert line.endswith("2.00 2.00 2.00 2.00")
-    assert "finest two" in header
+    assert "finest doubling" in header
     laws = found.laws_of_all
     assert laws.columns.tolist() == LAW_COLUMNS
     assert laws["split"].unique().tolist() == ["train", "test", "gradient", "hessian"]

@@ -35,9 +35,15 @@ def test_terminal_table_reads_as_a_result():
     assert "n = 1000: G = 50, 100 over-fitted" in told
     assert "n = 300, 1000, 3000: one seed: no verdict, for the interval is that of its own" in text
     assert "Primary: test RMSE at n = 3000" in told
-    assert "More data does no harm: does not hold (15 comparisons: G = 10, " in text
-    assert "Larger grids gain more from data: holds (5 comparisons: n = 100 to 3000: " in text
-    assert "Least test RMSE: G = 20 at n = 100 (3.07e-04); G = 50 at n = 300 (5.00e-06); " in text
+    assert "Verdicts: by equivalence, within 0.25 of -4 over the finest doubling" in told
+    assert (
+        "More data does no harm: does not hold (15 comparisons within a factor of 1.1 of one"
+        in text
+    )
+    assert (
+        "Larger grids gain more from data: holds (4 comparisons within a factor of 1.1 of" in text
+    )
+    assert "over seeds: G = 20 at n = 100 (3.07e-04); G = 50 at n = 300 (5.00e-06); " in text
     assert text.isascii()  # so that any terminal can show it
     ends = {line.index("]") for line in text.splitlines()[1:9] if "]" in line}
     assert len(ends) == 1
@@ -49,6 +55,7 @@ def test_floor_has_its_column_and_its_row_of_orders_where_it_is_known():
     orders = "5 10 20 50 100 4.34 4.17 3.96 3.91"
     assert f"test 3000 -4.08 [-4.23, -3.92] +0.05 [0.02, 0.09] descriptive 1 {orders}" in told
     assert "floor 5 10 20 50 100 4.45 4.14 4.03 4.01" in told
+    assert "Verdicts: by equivalence, within 0.25 of 0 against the floor" in told
     without = lines(printed(published()))
     assert not any(line.startswith("floor") for line in without)
 
@@ -92,7 +99,8 @@ def test_an_mlp_has_its_widths_and_no_orders_and_no_theory():
     assert "test 100000 -0.90 [-0.90, -0.90] descriptive 3 5 10 20 50 100" in told
     assert "n = 3000: w = 50, 100 over-parameterised" in told
     assert "n = 3000, 100000: a description: no theory of its exponent is claimed" in told
-    assert any(line.startswith("Least test RMSE: w = 100 at n = 3000 (") for line in told)
+    least = "Least test RMSE, geometric means over seeds: "
+    assert any(line.startswith(f"{least}w = 100 at n = 3000 (") for line in told)
     assert any(line.startswith("Wider networks gain more from data: ") for line in told)
     assert not any("theory -" in line or "G = " in line for line in told)
     assert orders_table(results) == ""
@@ -107,8 +115,9 @@ def test_both_kinds_are_told_apart_even_on_one_target():
     assert "test 100000 -0.90 [-0.90, -0.90] descriptive 3 5 10 20 50 100" in told
     line = next(line for line in told if line.startswith("test 10000 -4.64 "))
     assert "-4.00 [-4.00, -4.00] consistent" in line  # against grid size, as the theory is
-    assert any(line.startswith("exp_sin: Least test RMSE: G = 100 at n = 3000") for line in told)
-    assert any(line.startswith("exp_sin (MLP): Least test RMSE: w = 100 at") for line in told)
+    least = "Least test RMSE, geometric means over seeds: "
+    assert any(line.startswith(f"exp_sin: {least}G = 100 at n = 3000") for line in told)
+    assert any(line.startswith(f"exp_sin (MLP): {least}w = 100 at") for line in told)
     assert "nan" not in text.lower()
     assert text.isascii()
     assert orders_table(results).splitlines()[-1] == (

@@ -24,28 +24,34 @@ def test_a_law_is_a_sentence_with_its_verdict() -> None:
         f"{found[name]:.2f}".replace("-", MINUS) for name in ("ci_low", "exponent", "ci_high")
     )
     assert (
-        f"With 3000 training points, test RMSE falls as G to the {middle} [{low}, {high}],"
-        f" consistent with the theory's {MINUS}4 (as RMSE over the floor: 0.05 [0.02, 0.08], about"
-        " 0 in theory), over G = 5 to 50, three seeds."
+        f"The primary law: with 3000 training points, test RMSE falls as G to the {middle} [{low},"
+        f" {high}] over G = 5 to 50, three seeds: relative to the floor the exponent is 0.05 [0.02,"
+        " 0.08], which is consistent with the theory's 0 within 0.25."
     ) in text
-    assert f"which neither supports nor refutes the theory's {MINUS}4" in text
+    assert "which neither supports nor refutes the theory's 0 within 0.25" in text
     assert "relative to the floor" in text
     assert "relative to the floor" not in said("usual")
-    usual = f"consistent with the theory's {MINUS}4 (between the finest two: {MINUS}"
-    assert usual in said("usual")
+    usual = said("usual")
+    assert f"over the finest doubling of G the exponent is {MINUS}" in usual
+    assert f"which is consistent with the theory's {MINUS}4 within 0.25." in usual
+    assert "typical (median) seed" in usual
+    assert "consistent (primary)" in usual
 
 
 def test_a_curve_without_a_law_says_why() -> None:
     text = said("usual")
     assert "With 100 training points the data are insufficient for a law: too few grid" in text
-    assert text.index("With 3000 training") < text.index("With 300 training")
+    assert text.index("with 3000 training") < text.index("With 300 training")
     assert text.index("With 300 training") < text.index("With 100 training")
     assert "over-parameterised: above 0.5 parameters a training point" in text
     assert "counts, but too few beside it do" in text
 
 
 def test_one_seed_is_called_one() -> None:
-    assert ", one seed." in said("one seed")
+    text = said("one seed")
+    assert ", one seed: over the finest doubling of G the exponent is" in text
+    assert "without a verdict on the theory's" in text
+    assert "of one seed, no interval" in text
 
 
 def test_failures_are_told_once_with_their_cells_and_text() -> None:
@@ -111,8 +117,8 @@ def test_a_page_of_mlps_speaks_of_widths_and_claims_no_theory() -> None:
     assert "2 data sizes \N{MULTIPLICATION SIGN} 5 widths \N{MULTIPLICATION SIGN} 3 seeds" in text
     exponent = f"{MINUS}0.90 [{MINUS}0.90, {MINUS}0.90]"
     assert (
-        f"With 100000 training points, test RMSE falls as P to the {exponent}, a description, of"
-        " which no theory is claimed, over w = 10 to 100 (P = 151 to 10501), three seeds."
+        f"with 100000 training points, test RMSE falls as P to the {exponent} over w = 10 to 100"
+        " (P = 151 to 10501), three seeds: a description, of which no theory is claimed."
     ) in text
     assert "P is the number of trainable parameters, w the width of the hidden layers." in text
     assert "no theory of multilayer perceptrons is claimed" in text

@@ -182,7 +182,7 @@ def test_without_a_floor_the_reason_is_told(text, domain, hidden, why):
 
 
 def test_a_target_of_which_nothing_is_known_has_none():
-    assert missing(TARGETS["ellipj"], (3,), 3) == "its structure is not known"
+    assert missing(TARGETS["ellipj"], (3,), 3) == ("whether a 2-3-1 KAN represents it is not known")
 
 
 def test_what_is_exact_is_so_from_the_highest_degree_on():
