@@ -19,6 +19,7 @@ from kansweep.config.overrides import overrides
 from kansweep.config.run import RunConfig
 from kansweep.figures import scaling
 from kansweep.laws import findings, joint
+from kansweep.laws.prediction import Place, Prediction
 from kansweep.report import matrix
 from kansweep.report.contents import Report
 from kansweep.report.page import page as page_of
@@ -104,6 +105,30 @@ def judged(results: DataFrame) -> Report:
     return swept(results, job(), laws=laws)
 
 
+def remarkable() -> Report:
+    """With errors of derivatives, a floor that training does not reach, a seed astray, a gap, and
+    a prediction."""
+    sizes = (5, 10, 20, 50, 100)
+    asked = job(grid=GridConfig(sizes=sizes), data=DataConfig(sizes=(1000, 3000)), seeds=5)
+    results = rows(asked)
+    size, error = results["grid_size"], results["train_rmse"]
+    results["floor_rmse"] = 0.4 * size**-4.0
+    results = results.assign(gradient_rmse=9 * error * size, hessian_rmse=99 * error * size**2)
+    results.loc[(results["seed"] == 4) & (size == 50), ["train_rmse", "test_rmse"]] *= 10
+    results.loc[(results["n_train"] == 3000) & (size == 10), "test_rmse"] *= 3
+    of = Place(200, 3000, 609.0, 1e-9)
+    predicted = Prediction(of, 2e-9, 1e-9, 4e-9, "floor exp(a + c P/n)", {}, results.head(8), 5)
+    return swept(results, asked, predicted=predicted)
+
+
+def noisy() -> Report:
+    """The error against the clean target falls with the data alone."""
+    asked = job(data=DataConfig(sizes=(100, 1000, 10_000)))
+    results = rows(asked).assign(noise=0.1, train_rmse=0.1)
+    error = (1 + 0.02 * results["seed"]) * results["n_train"] ** -0.46
+    return swept(results.assign(test_rmse=error), asked)
+
+
 SWEEPS: dict[str, Callable[[], Report]] = {
     "usual": lambda: swept(rows(job()), job()),
     "judged": lambda: judged(rows(job())),
@@ -114,6 +139,8 @@ SWEEPS: dict[str, Callable[[], Report]] = {
     "all failed": lambda: swept(
         rows(job()).assign(status="failed", error="x", train_rmse=np.nan, test_rmse=np.nan), job()
     ),
+    "remarkable": remarkable,
+    "noisy": noisy,
     "one cell": lambda: swept(rows(job(seeds=1)).tail(1), job(seeds=1)),
 }
 

@@ -17,7 +17,7 @@ _NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 
 def signed(value: float, digits: int = 2) -> str:
-    return DASH if pd.isna(value) else f"{value:.{digits}f}".replace("-", MINUS)
+    return DASH if pd.isna(value) else f"{value:z.{digits}f}".replace("-", MINUS)
 
 
 def rmse(value: float) -> str:

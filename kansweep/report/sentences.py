@@ -60,15 +60,15 @@ def _judged(law: Series, symbol: str, margin: float) -> str:
 def of_noise(law: Series) -> str:
     """What the law of a target with noise says, against data size."""
     kind = KINDS[law["model"]]
-    found = (
-        f"With noise, {kind.of(law['data'])}: test RMSE falls as n to the {exponent(law)} over"
-        f" n = {law['n_low']} to {law['n_high']} at {kind.symbol} = {law['size']},"
-        f" {counted(law['n_seeds'], 'seed')}"
+    verdict = "a description, of which no theory is claimed"
+    if law["theory"] == law["theory"]:
+        theory = f"the {signed(law['theory'])} of the smoothing penalty"
+        verdict = _VERDICTS[law["verdict"]].format(theory, f"{MARGIN:g}")
+    return (
+        f"With noise, {kind.of(law['data'])}: test RMSE falls as n to the {exponent(law)},"
+        f" {verdict}; at {kind.symbol} = {law['size']} over n = {law['n_low']} to {law['n_high']},"
+        f" {counted(law['n_seeds'], 'seed')}."
     )
-    if law["theory"] != law["theory"]:
-        return f"{found}: a description, of which no theory is claimed."
-    theory = f"the {signed(law['theory'])} of the smoothing penalty"
-    return f"{found}: {_VERDICTS[law['verdict']].format(theory, f'{MARGIN:g}')}."
 
 
 def observed(row: Series, rules: Rules) -> str:

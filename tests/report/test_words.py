@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 from cells import kans, mlps
 from reports import MINUS, SWEEPS, Reader, job, rows, said, swept, written
 
+from kansweep import study
 from kansweep.config.data import DataConfig
 from kansweep.config.models import GridConfig
 from kansweep.figures import sets
@@ -52,6 +54,42 @@ def test_one_seed_is_called_one() -> None:
     assert ", one seed: over the finest doubling of G the exponent is" in text
     assert "without a verdict on the theory's" in text
     assert "of one seed, no interval" in text
+
+
+def test_derivatives_have_a_table_and_notes_are_explained() -> None:
+    text = said("remarkable")
+    assert "gradient (H1 seminorm)" in text
+    assert "Hessian (H2 seminorm)" in text
+    assert "In the notes: astray: train RMSE above 3 times that of the median seed; a seed" in text
+    assert "times the floor: a remark above 2, by which nothing is left out" in text
+    assert "across the gap: one size between others does not count and is left out" in text
+    assert "The floor is the RMSE of the best splines of the target's own functions" in text
+    usual = said("usual")
+    for absent in ("seminorm", "In the notes", "The floor is", "A cell that was not trained"):
+        assert absent not in usual
+
+
+def test_a_cell_that_was_not_trained_is_predicted_with_its_interval() -> None:
+    assert (
+        "A cell that was not trained, G = 200 at n = 3000: a new seed's test RMSE is predicted as"
+        " 2.00e-09, with the 95% interval [1.00e-09, 4.00e-09], by floor exp(a + c P/n) over eight"
+        " cells of five seeds."
+    ) in said("remarkable")
+
+
+def test_with_noise_the_law_against_data_size_is_told_too() -> None:
+    text = said("noisy")
+    assert "The primary law: with 10000 training points the data are insufficient" in text
+    assert f"With noise, exp_sin: test RMSE falls as n to the {MINUS}0.46 [" in text
+    assert (
+        f"consistent with the {MINUS}0.45 of the smoothing penalty within 0.05; at G = 50" in text
+    )
+
+
+def test_of_a_special_function_it_says_what_is_not_known() -> None:
+    of_target = study.of_one(rows(job()).assign(data="ellipj", width="2-3-1"))
+    text = "".join(Reader(page_of(replace(SWEEPS["usual"](), study=of_target))).texts)
+    assert "no floor to hold the errors against: whether a 2-3-1 KAN represents it is not" in text
 
 
 def test_failures_are_told_once_with_their_cells_and_text() -> None:
