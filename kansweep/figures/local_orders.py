@@ -73,8 +73,10 @@ def _draw_floor(axes: Axes, floor: dict[tuple[int, int], float]) -> list[Any]:
 
 
 def _limit(axes: Axes, orders: DataFrame, theory: float) -> None:
-    """Orders of what counts, with room about them; what lies far outside is cut."""
-    inside = orders.loc[orders["counts"], "order"].astype(float).tolist()
+    """Orders of what counts, if anything does, with room about them; what lies far outside is
+    cut."""
+    counting = orders["counts"].astype(bool)
+    inside = orders.loc[counting | ~counting.any(), "order"].astype(float).tolist()
     if np.isfinite(theory):
         inside += [theory - 1.0, theory + 1.0]
     if inside:

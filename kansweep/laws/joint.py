@@ -141,7 +141,7 @@ class Fitted:
     def aicc(self) -> float:
         n, p = len(self.residuals), len(self.values) + 1  # and the residuals' variance
         correction = 2 * p * (p + 1) / (n - p - 1) if n > p + 1 else np.inf
-        return float(n * np.log(max(self.rms, 1e-300) ** 2) + 2 * p + correction)
+        return float(2 * n * np.log(max(self.rms, 1e-300)) + 2 * p + correction)
 
     @property
     def condition(self) -> float:

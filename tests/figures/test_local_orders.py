@@ -41,3 +41,11 @@ def test_orders_have_the_theorys_line_and_the_floors_curve():
     floor = next(line for line in figure.axes[0].lines if line.get_linestyle() == ":")
     assert np.round(floor.get_ydata(), 2).tolist() == [4.45, 4.14, 4.03, 4.01]
     assert "floor: best splines" not in legend(drawn(published(), "test"))
+
+
+def test_orders_are_in_sight_where_no_cell_counts():
+    results = published().assign(n_params=10**6)
+    low, high = drawn(results, "test").axes[0].get_ylim()
+    orders = observed_orders(results)
+    orders = orders.loc[orders["split"] == "test", "order"]
+    assert low < orders.min() < orders.max() < high
