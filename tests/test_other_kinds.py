@@ -169,7 +169,7 @@ def test_a_page_claims_no_theory_and_names_what_the_kind_grows_along() -> None:
     assert "Scaling law of Chebyshev networks, width 2-20-20-1, on exp_sin" in text
     assert "d the degree of the polynomials." in text
     assert "no theory of Chebyshev networks is claimed" in text
-    assert "over d = 5 to 100 (P = 100 to 2000), three seeds." in text
+    assert "over d = 5 to 100 (P = 100 to 2000), three seeds: a description, of which" in text
     for absent in ("spline", "grid size", "G = ", "(k+1)", "nan", "Observed orders"):
         assert absent not in text, absent
     text = text_of(rational())

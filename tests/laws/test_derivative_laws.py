@@ -69,11 +69,12 @@ def test_seeds_without_the_columns_leave_and_curves_without_them_have_no_law() -
 def test_orders_and_tables_are_those_of_the_derivative() -> None:
     found = study.of_one(results())
     text = terminal.laws(found.derivatives["hessian"])
-    title, header, line = text.splitlines()
+    title, header, line, verdicts = text.splitlines()
     assert title == "exp_sin: RMSE of the Hessian ~ grid_size^exponent, in theory -2"
     assert line.split()[:3] == ["hessian", "10000", "-2.00"]
     assert line.endswith("2.00 2.00 2.00 2.00")
     assert "finest doubling" in header
+    assert verdicts == "  Verdicts: by equivalence, within 0.25 of -2 over the finest doubling"
     laws = found.laws_of_all
     assert laws.columns.tolist() == LAW_COLUMNS
     assert laws["split"].unique().tolist() == ["train", "test", "gradient", "hessian"]
