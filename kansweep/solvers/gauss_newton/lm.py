@@ -86,52 +86,73 @@ class LM:
     ) -> Outcome[KAN]:
         """The network trained, on trial of other starts and judged where points are enough."""
         net = self._spaced(net, problem, last)
-        outcome = self._solved(net, problem, last, observe)
-        if last is not None and len(net.layers) > 2:
-            outcome = self._kept(outcome, net, problem, observe)
         if len(net.layers) == 1 or 2 * net.n_params >= problem.x.shape[1]:
-            return outcome  # linear, or not for the points to judge
+            # linear, or not for the points to judge
+            return self._kept(net, problem, last, observe)
+        outcome = self._kept(net, problem, last, observe, light=self._may_be_light(net, last))
         doubtful = ~self._falls(outcome, problem, last, ORDER)
         if net.spacing != "uniform":  # placing knots lowers the error in a wrong basin too
             doubtful |= Memory.of(outcome.memory).error > _small(net)
-        if not _one_node(net) and self.settings.penalty is None:
-            outcome = self._loosened(outcome, doubtful.nonzero()[:, 0], problem, observe)
-        if last is not None and _one_node(net) and self.settings.start == "auto":
-            lost = doubtful.nonzero()[:, 0]
-            if lost.numel():
-                outcome = self._rescued(outcome, lost, problem, observe)
+        lost = doubtful.nonzero()[:, 0]
+        if lost.numel() and not _one_node(net) and self.settings.penalty is None:
+            outcome = self._weighed(outcome, net, lost, problem, last, observe)
+        if lost.numel() and last is not None and _one_node(net) and self.settings.start == "auto":
+            outcome = self._rescued(outcome, lost, problem, observe)
         return self._judged(outcome, problem, last, doubtful)
 
+    def _may_be_light(self, net: KAN, last: Memory | None) -> bool:
+        """Whether weights of data without noise are tried before those of REML."""
+        return last is not None and not _one_node(net) and self.settings.penalty is None
+
     def _kept(
-        self, outcome: Outcome[KAN], net: KAN, problem: Problem, observe: Observe | None
+        self,
+        net: KAN,
+        problem: Problem,
+        last: Memory | None,
+        observe: Observe | None,
+        *,
+        light: bool = False,
     ) -> Outcome[KAN]:
-        """The outcome with those replicas trained without softening that it led out of the basin
+        """The outcome, with those replicas trained without softening that it led out of the basin
         in which the coarser grid had left them."""
+        outcome = self._solved(net, problem, last, observe, light=light)
+        if last is None or len(net.layers) == 2:
+            return outcome
         before = training_error(net, problem).sqrt()
         left = (Memory.of(outcome.memory).error > WORSE * before).nonzero()[:, 0]
         if left.numel() == 0:
             return outcome
-        again = self._solved(net[left], problem[left], None, _seen(observe, left), soften=False)
+        seen = _seen(observe, left)
+        again = self._solved(net[left], problem[left], None, seen, soften=False, light=light)
         return _replaced(outcome, left, again)
 
-    def _loosened(
-        self, outcome: Outcome[KAN], at: Tensor, problem: Problem, observe: Observe | None
+    def _weighed(
+        self,
+        outcome: Outcome[KAN],
+        net: KAN,
+        at: Tensor,
+        problem: Problem,
+        last: Memory | None,
+        observe: Observe | None,
     ) -> Outcome[KAN]:
-        """The outcome with those of the replicas ``at`` (r,) trained at the weights of data without
-        noise that are better by far, by cross-validation with all their parameters counted.
+        """The outcome with those of the replicas ``at`` (r,) at the weights of data without noise
+        or at those of REML, whichever it was not, where that is the better. The former are, if they
+        are by far, by cross-validation with all their parameters counted.
 
         Layers make up for each other: where one has become stiff, the others bend in its place,
         what cannot be bent away passes for noise, and so the weight stays.
         """
-        if at.numel() == 0:
-            return outcome
-        net, part = outcome.net[at], problem[at]
-        loose = Weight.fixed(weights.unit(net, None))
-        again = self._descended(net, part, loose, _seen(observe, at))
-        spare = 1 - net.n_params / (part.x.shape[1] * part.y.shape[2])
+        part, seen = problem[at], _seen(observe, at)
         error = Memory.of(outcome.memory).error[at]
-        better = Memory.of(again.memory).error < basins.BY_FAR * spare * error
-        return _replaced(outcome, at, again, better)
+        share = basins.BY_FAR * (1 - net.n_params / (part.x.shape[1] * part.y.shape[2]))
+        if last is None:
+            unit = Weight.fixed(weights.unit(net[at], None))
+            other = self._descended(outcome.net[at], part, unit, seen)
+            better = Memory.of(other.memory).error < share * error
+        else:
+            other = self._kept(net[at], part, last[at], seen)
+            better = error >= share * Memory.of(other.memory).error
+        return _replaced(outcome, at, other, better)
 
     def _solved(
         self,
@@ -141,8 +162,10 @@ class LM:
         observe: Observe | None,
         *,
         soften: bool = True,
+        light: bool = False,
     ) -> Outcome[KAN]:
         weight = weights.begun(net, problem, self.settings.penalty, memory)
+        weight = weights.light(weight, net) if light else weight
         if soften and len(net.layers) > 2:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
         return self._descended(net, problem, weight, observe)
