@@ -25,7 +25,7 @@ from kansweep.solvers.gauss_newton.reml import Weight
 
 # A race runs over these grids; after each, this many of twelve starts stay. Which start is good
 # shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.
-GRIDS = ((3, 6), (5, 3), (10, 1))
+GRIDS = ((3, 6), (5, 3), (10, 2), (20, 1))
 LIMITS = Limits(max_steps=40, tolerance=1e-4)
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
 # that a start which only wiggles through its points is found out.
@@ -103,7 +103,8 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, first: in
     field = problem[every.repeat_interleave(restarts)]
     net = _drawn(replace(shape, grid_size=grids[0]), field, first, restarts, scale)
     asked, error = net, torch.full_like(net.layers[0].coef[:, 0, 0, 0], torch.nan)
-    for grid_size, (_, kept) in zip(grids, GRIDS, strict=False):
+    everyone = (grids[0], 12) if _is_narrow(shape) else GRIDS[0]
+    for grid_size, (_, kept) in zip(grids, (everyone, *GRIDS[1:]), strict=False):
         net = _trained(net.refined(grid_size), field, scale)
         asked = net if grid_size <= shape.grid_size else asked
         before, error = error, training_error(net, field).sqrt()
@@ -130,26 +131,32 @@ def _grids(shape: Shape, n_points: int) -> list[int]:
     """The grids of the race that the points can tell apart, the first in any case."""
     edges = sum(a * b for a, b in itertools.pairwise(shape.width))
     first = min(GRIDS[0][0], shape.grid_size)
-    return [first] + [g for g, _ in GRIDS[1:] if 2 * edges * (g + shape.k) <= n_points]
+    each = {g: TELLING if g == GRIDS[-1][0] else 2 for g, _ in GRIDS}
+    return [first] + [g for g, _ in GRIDS[1:] if each[g] * edges * (g + shape.k) <= n_points]
 
 
 def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float) -> KAN:
     """Every start of the field, drawn: one in four with smooth edges, the others with independent
-    coefficients, which find trees sooner. Behind a single last node one in two is smooth, and half
-    of these go through ``_with_heads``."""
-    narrow = shape.width[-2] == 1 and len(shape.width) > 3
+    coefficients, which find trees sooner. Behind a single last node one in two is smooth and goes
+    through ``_with_heads``."""
+    narrow = _is_narrow(shape)
     net = start.blank(shape, field)
     numbers = [first + r % restarts for r in range(len(field.seeds))]
-    draws = []
+    draws, one_in = [], 2 if narrow else 4
     for number, seed in zip(numbers, field.seeds, strict=True):
         rng = generator(seed, Stream.START, field.x.shape[1], number)
-        smooth = number % (2 if narrow else 4) == 0
+        smooth = number % one_in == 0
         draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_params))
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
     if not narrow:
         return net
-    headed = torch.tensor(numbers, device=field.x.device) % 4 == 0
-    return _with_heads(net, field, headed, scale) if bool(headed.any()) else net
+    headed = torch.tensor(numbers, device=field.x.device) % one_in == 0
+    return _with_heads(net, field, headed, scale)
+
+
+def _is_narrow(shape: Shape) -> bool:
+    """Whether all goes through a single last node, behind others."""
+    return shape.width[-2] == 1 and len(shape.width) > 3
 
 
 def _smooth(net: KAN, rng: np.random.Generator) -> Array:
