@@ -22,10 +22,11 @@ from kansweep.solvers.gauss_newton import penalty, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
+from kansweep.solvers.gauss_newton.replicas import spread_out
 
 # A race runs over these grids; after each, this many of twelve starts stay. Which start is good
 # shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.
-GRIDS = ((3, 6), (5, 3), (10, 2), (20, 1))
+GRIDS = ((3, 6), (5, 4), (10, 3), (20, 1))
 LIMITS = Limits(max_steps=40, tolerance=1e-4)
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
 # that a start which only wiggles through its points is found out.
@@ -218,12 +219,3 @@ def _best(score: Tensor, kept: int, seeds: int) -> Tensor:
     chosen = order.gather(1, known.to(torch.uint8).argsort(dim=1, stable=True)[:, :kept])
     first = torch.arange(seeds, device=score.device)[:, None] * scores.shape[1]
     return (chosen + first).flatten()
-
-
-def spread_out(at: Tensor, many: int) -> tuple[Tensor, Tensor]:
-    """Where rows ``at`` (r,) stand among many: a mask (many,) and, in it, which of the r it is."""
-    mask = torch.zeros(many, dtype=torch.bool, device=at.device)
-    place = torch.zeros(many, dtype=torch.long, device=at.device)
-    mask[at] = True
-    place[at] = torch.arange(at.numel(), device=at.device)
-    return mask, place
