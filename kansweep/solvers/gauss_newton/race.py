@@ -25,7 +25,9 @@ from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import spread_out
 
 # A race runs over these grids; after each, this many of twelve starts stay. Which start is good
-# shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.
+# shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for, to
+# the last one if there its order can be told. What stands on heads (``_with_heads``) can be far off
+# on the first grid and right on the next, so there all of these stay.
 GRIDS = ((3, 6), (5, 4), (10, 3), (20, 1))
 LIMITS = Limits(max_steps=40, tolerance=1e-4)
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
@@ -104,11 +106,11 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, first: in
     field = problem[every.repeat_interleave(restarts)]
     net = _drawn(replace(shape, grid_size=grids[0]), field, first, restarts, scale)
     asked, error = net, torch.full_like(net.layers[0].coef[:, 0, 0, 0], torch.nan)
-    everyone = (grids[0], 12) if _is_narrow(shape) else GRIDS[0]
-    for grid_size, (_, kept) in zip(grids, (everyone, *GRIDS[1:]), strict=False):
+    for grid_size, (_, kept) in zip(grids, GRIDS, strict=False):
         net = _trained(net.refined(grid_size), field, scale)
         asked = net if grid_size <= shape.grid_size else asked
         before, error = error, training_error(net, field).sqrt()
+        kept = 12 if grid_size == grids[0] and _is_narrow(shape) else kept
         many = 1 if grid_size == grids[-1] else max(1, round(restarts * kept / 12))
         winners = _best(error, many, seeds)
         net, asked, field = net[winners], asked[winners], field[winners]
@@ -129,11 +131,12 @@ def _share_of_order(grids: list[int], k: int, before: Tensor, error: Tensor) -> 
 
 
 def _grids(shape: Shape, n_points: int) -> list[int]:
-    """The grids of the race that the points can tell apart, the first in any case."""
+    """The grids of the race that the points can tell apart, the first in any case, the last only
+    if the order is asked for there."""
     edges = sum(a * b for a, b in itertools.pairwise(shape.width))
     first = min(GRIDS[0][0], shape.grid_size)
-    each = {g: TELLING if g == GRIDS[-1][0] else 2 for g, _ in GRIDS}
-    return [first] + [g for g, _ in GRIDS[1:] if each[g] * edges * (g + shape.k) <= n_points]
+    points = dict.fromkeys((g for g, _ in GRIDS[1:-1]), 2) | {GRIDS[-1][0]: TELLING}
+    return [first] + [g for g, p in points.items() if p * edges * (g + shape.k) <= n_points]
 
 
 def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float) -> KAN:
@@ -152,7 +155,7 @@ def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float
     if not narrow:
         return net
     headed = torch.tensor(numbers, device=field.x.device) % one_in == 0
-    return _with_heads(net, field, headed, scale)
+    return _with_heads(net, field, headed, scale) if bool(headed.any()) else net
 
 
 def _is_narrow(shape: Shape) -> bool:
