@@ -333,7 +333,8 @@ def _by_far(light: Outcome[KAN], memory: Tensor, problem: Problem) -> Tensor:
     """Whether light weights have the better error by far than those that left ``memory``, (R,) of
     bool: by generalised cross-validation with all their parameters counted, none of the others."""
     share = basins.BY_FAR * (1 - light.net.n_params / problem.y[0].numel())
-    return Memory.of(light.memory).error < share * Memory.of(memory).error
+    better: Tensor = Memory.of(light.memory).error < share * Memory.of(memory).error
+    return better
 
 
 def _better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
