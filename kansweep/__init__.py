@@ -1,6 +1,7 @@
 """kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
 
-In a notebook: ``load_results``, ``fit_laws``, ``compare_laws``, ``plot_laws`` and ``plot_edges``,
+In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``compare_laws``, ``plot_laws`` and
+``plot_edges``,
 explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and
 ``Target`` and ``Edge``, of which a target of one's own is made, in ``kansweep.data.targets``.
 """
@@ -18,6 +19,7 @@ _HOMES = {
     "load_results": "notebook",
     "plot_edges": "notebook",
     "plot_laws": "notebook",
+    "predict": "notebook",
 }
 __all__ = list(_HOMES)
 

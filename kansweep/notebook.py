@@ -3,6 +3,7 @@
 results = kansweep.load_results("outputs/example8")
 laws = kansweep.fit_laws(results)
 kansweep.plot_laws(results, laws).savefig("law.png")
+kansweep.predict(results, size=200, n_train=10000).rmse
 kansweep.compare_laws({"kan": results, "mlp": kansweep.load_results("outputs/mlp")})
 
 model = kansweep.load_model("outputs/example8", n_train=3000)
@@ -11,7 +12,7 @@ kansweep.plot_edges(model).savefig("edges.png")
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -22,10 +23,11 @@ from pandas import DataFrame
 from kansweep import study
 from kansweep.config.loading import from_record
 from kansweep.config.rules import ConfigError
-from kansweep.data import sources
+from kansweep.data import sources, targets
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets
 from kansweep.laws import cells, findings, fits
+from kansweep.laws.prediction import Prediction
 from kansweep.sweep import store
 from kansweep.sweep.refusals import StoreError
 from kansweep.trained.kan import TrainedKAN
@@ -53,6 +55,26 @@ def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
     rules = study.rules(results)
     curves = cells.classified(cells.checked(results), rules)
     return fits.fit_laws(curves, cells.axis(results) if x is None else x, rules)
+
+
+def predict(
+    results: DataFrame,
+    size: int | None = None,
+    n_train: int | None = None,
+    *,
+    sizes: Sequence[int] | None = None,
+    n_trains: Sequence[int] | None = None,
+    target: Target | None = None,
+) -> Prediction:
+    """The test RMSE of a cell, with its 95% interval; see ``kansweep.study.predicted``.
+
+    `target` is what was learned, for its floor, unless it is one of ``TARGETS``.
+    """
+    name = str(results["data"].iloc[0])
+    known = TARGETS if target is None else {name: target}
+    spread = targets.spread(known[name]) if name in known else 1.0
+    chosen = {"sizes": sizes, "n_trains": n_trains}
+    return study.predicted(results, size, n_train, **chosen, targets=known, spread=spread)
 
 
 def compare_laws(sweeps: Mapping[str, DataFrame], x: str | None = None) -> DataFrame:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ from kansweep.data import floor
 from kansweep.data.knots import Spacing
 from kansweep.data.targets import TARGETS, Target
 from kansweep.kinds import KINDS
-from kansweep.laws import cells, findings
+from kansweep.laws import cells, findings, pooled, prediction
 from kansweep.laws.cells import Rules
 from kansweep.laws.findings import Study
+from kansweep.laws.notation import listed
+from kansweep.laws.prediction import Place, Prediction
 
 _SHAPE = ["data", "k", "width", "size", "spacing"]  # all that a floor depends on
 Targets = Mapping[str, Target]  # by the names that rows have them by in the column `data`
@@ -126,3 +129,65 @@ def _exact(results: DataFrame, targets: Targets) -> Series:
     }
     exact[known.index] = np.array([by_shape[shape] for shape in shapes])
     return exact
+
+
+def predicted(
+    results: DataFrame,
+    size: int | None = None,
+    n_train: int | None = None,
+    *,
+    sizes: Sequence[int] | None = None,
+    n_trains: Sequence[int] | None = None,
+    targets: Targets = TARGETS,
+    spread: float = 1.0,
+) -> Prediction:
+    """What one sweep's rows, or those of these sizes and data sizes alone, say of a cell.
+
+    Unset, the size and the data size are the sweep's largest. `targets` are what is known of what
+    was learned, by its name in the rows, and `spread` is its standard deviation. Raises ValueError
+    where the networks are on no grid, where a size to rest on is none of the sweep's, or where too
+    few cells count.
+    """
+    of_sweep = of_one(results, targets=targets)
+    ended, cells_ = of_sweep.ended, of_sweep.cells
+    if not of_sweep.kind.on_grid:
+        raise ValueError(f"{of_sweep.kind.title}s have no grid, and no law of a whole sweep")
+    row = ended.iloc[0]
+    place = _place(ended, size, n_train, targets.get(row["data"]))
+    least = of_sweep.rules.least_error(row["dtype"])
+    if place.floor < least:
+        raise ValueError(
+            f"the floor at that size, {place.floor:.1e}, is below round-off, {least:.1e}"
+        )
+    chosen = {"size": ("sizes", sizes), "n_train": ("n_trains", n_trains)}
+    parts = [ended, pooled.usable(ended, cells_, of_sweep.rules), cells_]
+    for column, (name, values) in chosen.items():
+        if values is not None:
+            _check_chosen(name, values, ended[column])
+            parts = [part[part[column].isin(values)] for part in parts]
+    found = prediction.predict(place, parts[0], parts[1], spread)
+    at = (ended["size"] == place.size) & (ended["n_train"] == place.n_train) & ended["ok"]
+    line, line_of = prediction.power_law(place, parts[2])
+    measured = ended[at].set_index("seed")["test_rmse"]
+    return replace(found, power_law=line, power_law_of=line_of, measured=measured)
+
+
+def _check_chosen(name: str, values: Sequence[int], there: pd.Series) -> None:
+    if missing := sorted(set(values) - set(there)):
+        of = listed(sorted(set(there)))
+        raise ValueError(f"`{name}` must be out of the sweep's {of}; got {listed(missing)}")
+
+
+def _place(ended: DataFrame, size: int | None, n_train: int | None, target: Target | None) -> Place:
+    """A cell with what belongs to its size: P is linear in the number of intervals."""
+    size = int(ended["size"].max()) if size is None else size
+    n_train = int(ended["n_train"].max()) if n_train is None else n_train
+    by_size = ended.groupby("size")["n_params"].first()
+    if len(by_size) < 2:
+        raise ValueError("a prediction takes three sizes; the sweep has one")
+    slope, level = np.polyfit(by_size.index.to_numpy(float), by_size.to_numpy(float), 1)
+    row, known = ended.iloc[0], None
+    if target is not None and "width" in ended:
+        known = _floor(target, row["k"], row["width"], size, row["spacing"])
+    floor_there = float("nan") if known is None else known
+    return Place(size, n_train, round(level + slope * size), floor_there)

@@ -80,7 +80,7 @@ def swept(
         "drawn": scaling.draw(study),
         "record": planned(asked).config_record,
         "command": shlex.join(["kansweep", "run", *overrides(asked)]),
-        "joint": joint.describe(study.cells, 1.0),
+        "joint": joint.describe(study.ended, 1.0),
     }
     return Report(**{**given, **changes})
 

@@ -92,7 +92,7 @@ def text_of(results: DataFrame) -> str:
         drawn=sets.of_one(of_sweep),
         record={"name": "trial", "seeds": 3, "data": {}},
         command="kansweep run",
-        joint=joint.describe(of_sweep.cells, 1.0),
+        joint=joint.describe(of_sweep.ended, 1.0),
     )
     texts: list[str] = []
     reader = HTMLParser()
@@ -212,8 +212,8 @@ def test_the_matrix_and_the_joint_formula_ask_the_kind() -> None:
     assert set(swept["model"]) == {"chebyshev"}
     assert matrix.texts(swept)[0] == ["n_train", "d=5", "d=10", "d=20", "d=50", "d=100"]
     assert matrix.matrix(rational().assign(status="done"))["grid_size"].tolist()[:2] == [5, 10]
-    assert joint.describe(findings.study(chebyshev()).cells, 1.0).empty
-    assert not joint.describe(findings.study(rational()).cells, 1.0).empty
+    assert joint.describe(findings.study(chebyshev()).ended, 1.0).empty
+    assert not joint.describe(findings.study(rational()).ended, 1.0).empty
 
 
 def test_floors_and_exactness_are_those_of_splines() -> None:

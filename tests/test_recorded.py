@@ -30,6 +30,7 @@ from recorded import (
 )
 
 from kansweep import load_model
+from kansweep.sweep.store import Store, read_results
 
 POINTS = np.array([[0.5, -0.25], [-0.3, 0.8]])
 VALUES = {  # there, of the best network of seed 1
@@ -85,6 +86,10 @@ def test_a_folder_of_before_has_the_laws_that_it_had(kansweep: Any, finished: st
     assert (status, err) == (0, "")
     now = pd.read_csv(path)
     assert list(now)[: before.shape[1]] == list(before)
+    # Seeds have since left one by one, which is counted and noted where there is no law too.
+    for laws in (now, before):
+        without = laws["verdict"] == "insufficient"
+        laws[["n_seeds", "note"]] = laws[["n_seeds", "note"]].mask(without)
     assert_frame_equal(now[list(before)], before, rtol=1e-9)
 
 
@@ -94,3 +99,15 @@ def test_a_folder_of_before_is_shown_and_its_networks_load(kansweep: Any, finish
     assert "(6 done, 0 failed, 0 running, 0 waiting)" in out
     values = load_model(Path("outputs", finished), seed=1)(POINTS)
     np.testing.assert_allclose(values, VALUES[finished], rtol=1e-12)
+
+
+def test_errors_of_derivatives_are_unknown_of_cells_that_were_trained_without(
+    kansweep: Any, finished: str
+) -> None:
+    results = read_results(Path("outputs") / finished)
+    rows = Store(Path("outputs") / finished).results(results["key"])
+    assert len(rows) == len(results)
+    assert rows[["gradient_rmse", "hessian_rmse"]].isna().all(axis=None)
+    asked = kansweep("plot", f"name={finished}", "plot.derivatives=true")
+    assert asked.status == 2
+    assert "those of earlier versions have none" in asked.err

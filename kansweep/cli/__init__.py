@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kansweep import __version__
-from kansweep.cli.analysing import edges, plot, report, show
+from kansweep.cli.analysing import edges, plot, predict, report, show
 from kansweep.cli.checking import check
 from kansweep.cli.composing import HELP, complete, compose
 from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, refuse, say
@@ -20,6 +20,7 @@ COMMANDS: dict[str, Callable[[Any], int]] = {
     "run": run,
     "show": show,
     "plot": plot,
+    "predict": predict,
     "check": check,
     "report": report,
 }

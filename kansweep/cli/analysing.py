@@ -1,4 +1,5 @@
-"""``kansweep show``, ``plot``, ``plot edges`` and ``report``: what is made of a stored sweep."""
+"""``kansweep show``, ``plot``, ``plot edges``, ``predict`` and ``report``: what is made of a stored
+sweep."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
 from kansweep.config.commands import (
     EdgesConfig,
     PlotConfig,
+    PredictConfig,
     ReportConfig,
     ShowConfig,
     StoredSweep,
@@ -78,22 +80,31 @@ def plot(job: PlotConfig) -> int:
         from kansweep.report import compared, terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
-    if job.names is None:
-        store, study = _study(job)
-        written = [store.write_laws(study.laws)]
-        drawn = sets.of_one(study, splits)
-    else:
-        store, study = _study_of_several(job)
-        written = []
-        drawn = sets.of_several(study, splits)
+    store, study = _study(job) if job.names is None else _study_of_several(job)
+    derived = _derivatives(study) if job.plot.derivatives else {}
+    drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
+    drawn += sets.of_derivatives(study) if derived else []
+    laws = study.laws_of_all if derived else study.laws
+    written = [store.write_laws(laws)] if job.names is None else []
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     say(terminal.summary(study), "")
+    for each in derived.values():
+        say(terminal.laws(each), "")
     if beside := compared.sentences(study.comparison, splits[-1]):
         say(*beside, "")
     if job.plot.orders and (orders := terminal.orders_table(study)):
         say(orders, "")
     say(*map(str, written))
     return OK
+
+
+def _derivatives(study: Study) -> dict[str, Study]:
+    if not study.derivatives:
+        raise ConfigError(
+            "`plot.derivatives` needs cells with errors of derivatives; those of earlier versions"
+            " have none, nor have kinds of networks and targets whose derivatives are not known."
+        )
+    return study.derivatives
 
 
 def _study(job: PlotConfig) -> tuple[Store, Study]:
@@ -199,6 +210,26 @@ def edges(job: EdgesConfig) -> int:
     return OK
 
 
+def predict(job: PredictConfig) -> int:
+    with importing():
+        from kansweep import study
+        from kansweep.data import sources
+        from kansweep.report import predicted
+
+    store, plan, results = results_of(job)
+    wanted: dict[str, Any] = {
+        name: getattr(job, name) for name in ("size", "n_train", "sizes", "n_trains")
+    }
+    spread = sources.spread(from_record(plan.config_record).data)
+    try:
+        found = study.predicted(results, **wanted, targets=targets_of(plan), spread=spread)
+    except ValueError as error:
+        raise ConfigError(f"{store.folder} predicts nothing: {error}.") from error
+    name = plan.config_record["name"]
+    say(predicted.text(found, job.format, name, kinds.of(results)))
+    return OK
+
+
 def report(job: ReportConfig) -> int:
     with importing():
         from kansweep import study
@@ -218,7 +249,7 @@ def report(job: ReportConfig) -> int:
         drawn=sets.of_one(of_sweep),
         record=plan.config_record,
         command=_reproduction(stored),
-        joint=joint.describe(of_sweep.cells, sources.spread(stored.data)),
+        joint=joint.describe(of_sweep.ended, sources.spread(stored.data)),
     )
     say(str(store.write_report(page(made))))
     return OK

@@ -41,6 +41,7 @@ Usage: kansweep COMMAND [key=value ...]
   show    the matrix as a table: what is done, waiting and failed
   plot    fit the laws, print them and draw them
           plot edges: draw the functions that one trained network learned
+  predict the error of a cell that was not trained, with an interval
   check   hold the laws against what is expected of them; exit status 1 where one fails
   report  all of it as one HTML page, to be read anywhere
 
@@ -59,6 +60,12 @@ Train one KAN for every data size, grid size and seed; what is already trained i
 """,
     "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
     "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
+    "predict": """\
+Predict the test RMSE of a cell from the sweep, with a 95% interval that holds the misfit.
+
+  kansweep predict size=200 n_train=10000
+  kansweep predict size=100 n_train=3000 sizes=[5,10,20]    as if it had no finer grids
+""",
     "check": """\
 Hold laws and errors against what is expected of them, a line a check; exit status 0 where all of
 them hold, 1 where one does not, 2 where something cannot be checked.

@@ -61,6 +61,9 @@ class FigureConfig(FormatsConfig):
     margin: float = key(
         0.25, rules.POSITIVE, "an exponent this close to the theory is consistent with it"
     )
+    derivatives: bool = key(
+        False, rules.FLAG, "the laws of the errors of first and second derivatives too"
+    )
     orders: bool = key(False, rules.FLAG, "print the observed orders too, as Markdown")
 
 
@@ -69,6 +72,25 @@ class PlotConfig(StoredSweeps):
     """``kansweep plot``."""
 
     plot: FigureConfig = field(default_factory=FigureConfig)
+
+
+@dataclass
+class PredictConfig(StoredSweep):
+    """``kansweep predict``."""
+
+    size: int | None = key(
+        None, rules.optional(rules.COUNT), "the cell's grid size; null: the sweep's largest"
+    )
+    n_train: int | None = key(
+        None, rules.optional(rules.COUNT), "its training points; null: the sweep's most"
+    )
+    sizes: tuple[int, ...] | None = key(
+        None, rules.optional(rules.ASCENDING), "the grid sizes to rest on; null: all"
+    )
+    n_trains: tuple[int, ...] | None = key(
+        None, rules.optional(rules.ASCENDING), "the data sizes to rest on; null: all"
+    )
+    format: str = key("table", one_of("table", "csv", "json"), "table, csv or json")
 
 
 @dataclass
@@ -127,7 +149,11 @@ class ExpectedConfig(Schema):
     n_train: Any = key(
         None, rules.optional(rules.COUNTS_OR_ALL), "training points, a list or all; null: the most"
     )
-    split: str = key("test", one_of("train", "test", "both"), "whose RMSE: train, test or both")
+    split: str = key(
+        "test",
+        one_of("train", "test", "both", "gradient", "hessian"),
+        "whose RMSE: train, test, both, gradient or hessian",
+    )
     margin: float = key(FigureConfig.margin, rules.POSITIVE, "of the verdict, as plot.margin")
 
 
@@ -158,6 +184,7 @@ SCHEMAS: dict[str, type[Schema]] = {
     "run": RunConfig,
     "show": ShowConfig,
     "plot": PlotConfig,
+    "predict": PredictConfig,
     "check": CheckConfig,
     "report": ReportConfig,
     "edges": EdgesConfig,

@@ -21,6 +21,7 @@ from pandas import DataFrame, Series
 from kansweep.figures.style import FLOOR, REFERENCE, escaped, looks
 from kansweep.kinds import KINDS, Kind
 from kansweep.laws import references
+from kansweep.laws.cells import DERIVATIVES
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import exponent, signed
 from kansweep.laws.references import Reference
@@ -85,6 +86,7 @@ class PlottedCurve:
     kind: Kind
     k: float  # NaN where the kind has no splines
     look: dict[str, Any]  # color, marker, markersize
+    split: str  # whose errors
 
     @property
     def label(self) -> str:
@@ -107,7 +109,8 @@ class PlottedCurve:
     def references(self) -> list[Reference]:
         """The theory's line through the filled cells, where there is one."""
         filled = self.cells[self.cells["filled"]]
-        return references.through(filled, self.kind.exponent(self.k))
+        lost = DERIVATIVES.get(self.split, 0)
+        return references.through(filled, self.kind.exponent(self.k) + lost)
 
 
 def plotted(study: Study, split: str, axis: Axis) -> list[PlottedCurve]:
@@ -127,16 +130,17 @@ def plotted(study: Study, split: str, axis: Axis) -> list[PlottedCurve]:
             f"{axis.curve_symbol} = {value}" if axis.curve_symbol else escaped(value),
             _law(study.shown, split, axis.curve, value),
             look,
+            split,
         )
         for value, look in zip(values, looks(values), strict=True)
     ]
 
 
 def _curve(
-    cells: DataFrame, seeds: DataFrame, name: str, law: str, look: dict[str, Any]
+    cells: DataFrame, seeds: DataFrame, name: str, law: str, look: dict[str, Any], split: str
 ) -> PlottedCurve:
-    first = cells.iloc[0]
-    return PlottedCurve(cells, seeds, name, law, KINDS[first["model"]], float(first["k"]), look)
+    kind, k = KINDS[cells["model"].iloc[0]], float(cells["k"].iloc[0])
+    return PlottedCurve(cells, seeds, name, law, kind, k, look, split)
 
 
 def _law(laws: DataFrame, split: str, column: str, value: Any) -> str:

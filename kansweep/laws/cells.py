@@ -27,6 +27,7 @@ from kansweep.solvers.reasons import StopReason
 from kansweep.sweep.columns import REQUIRED, Status
 
 SPLITS = ("train", "test")
+DERIVATIVES = {"gradient": 1, "hessian": 2}  # at the test points, by their order
 AXES = {"grid_size": "size", "n_params": "n_params"}  # of laws, and their column in cells
 WHOSE = ["data", "model", "k"]  # `k` is null where the kind has no splines
 CURVE = [*WHOSE, "n_train"]
@@ -35,6 +36,7 @@ CELL_COLUMNS = [
     *(*CELL, "n_params", "noise", "dtype", "n_seeds", "n_failed", "floor_rmse", "grad_norm"),
     *("train_rmse", "train_low", "train_high", "test_rmse", "test_low", "test_high"),
     *("reason", "counts", "used"),
+    *(f"{split}_{what}" for split in DERIVATIVES for what in ("rmse", "low", "high")),
 ]
 MANY = 3  # fewer seeds say too little of their spread for a band, or of what is usual
 
@@ -44,6 +46,7 @@ _OPTIONAL: dict[str, Any] = {
     "grad_norm": np.nan,
     "dtype": "float64",
     "stop_reason": "",
+    **{f"{split}_rmse": np.nan for split in DERIVATIVES},
     "exact": False,  # as `Rules.exact`, where sweeps of several targets stand together
 }
 
@@ -109,11 +112,17 @@ class Curve:
     errors: dict[str, DataFrame]  # split -> seeds by sizes of the run; NaN: no sound cell
     faults: DataFrame  # seeds by sizes of the run: why there is none
     fitted: bool
+    splits: tuple[str, ...] = SPLITS  # whose errors it is of
+
+    @property
+    def sound(self) -> DataFrame:
+        """Seeds by sizes of the run: where a sound cell has an error."""
+        return self.errors[self.splits[-1]].notna()
 
     @property
     def whole(self) -> Series:
         """Which seeds have every cell of the run."""
-        return _whole(self.errors["test"])
+        return self.sound.all(axis=1) & bool(self.sound.shape[1])
 
     @property
     def used(self) -> DataFrame:
@@ -135,8 +144,10 @@ class Curve:
 
     @property
     def exponent(self) -> float:
-        """That the theory of its kind gives it, NaN where there is none."""
-        return self.kind.exponent(self.cells["k"].iloc[0])
+        """That the theory of its kind gives it, NaN where there is none; a derivative of order m
+        converges by m less."""
+        lost = DERIVATIVES.get(self.splits[-1], 0)
+        return self.kind.exponent(self.cells["k"].iloc[0]) + lost
 
 
 def classified(ended: DataFrame, rules: Rules = DEFAULT) -> list[Curve]:
@@ -230,7 +241,7 @@ def checked(results: DataFrame) -> DataFrame:
 
 
 def _curve(rows: DataFrame, rules: Rules) -> Curve:
-    rows = rows.assign(fault=_faults(rows, rules))
+    rows = rows.assign(fault=faults_of(rows, rules))
     cells = _summarise(rows)
     cells["reason"] = _reasons(cells, rules)
     cells["counts"] = cells["reason"] == ""
@@ -241,15 +252,11 @@ def _curve(rows: DataFrame, rules: Rules) -> Curve:
         split: sound.pivot(index="seed", columns="size", values=f"{split}_rmse").reindex(
             index=seeds, columns=run
         )
-        for split in SPLITS
+        for split in (*SPLITS, *DERIVATIVES)
     }
     faults = rows.pivot(index="seed", columns="size", values="fault").reindex(columns=run)
-    fitted = rules.long_enough(run) and bool(_whole(errors["test"]).any())
+    fitted = rules.long_enough(run) and bool(errors["test"].notna().all(axis=1).any())
     return Curve(cells.assign(used=in_run & fitted)[CELL_COLUMNS], errors, faults, fitted)
-
-
-def _whole(errors: DataFrame) -> Series:
-    return errors.notna().all(axis=1) & bool(errors.shape[1])
 
 
 def _run(counts: NDArray[np.bool_], with_gap: int) -> NDArray[np.bool_]:
@@ -274,7 +281,7 @@ def _after_gap(counts: NDArray[np.bool_], last: int) -> int:
     return int(gaps[-1]) + 1 if gaps.size else 0
 
 
-def _faults(rows: DataFrame, rules: Rules) -> NDArray[Any]:
+def faults_of(rows: DataFrame, rules: Rules) -> NDArray[Any]:
     """Why each seed's cell is not sound, '' where it is."""
     train, floor = rows["train_rmse"].astype(float), rows["floor_rmse"].astype(float)
     least = rows["dtype"].map(rules.least_error).astype(float)
@@ -300,11 +307,12 @@ def _summarise(rows: DataFrame) -> DataFrame:
     cells["fault"] = [_commonest(part["fault"]) for _, part in by_cell]
     few = rows["size"].map(cells["n_seeds"] < cells["n_failed"])
     averaged = sound | (few & rows["ok"])
-    for column in ("train_rmse", "test_rmse", "floor_rmse", "grad_norm"):
+    errors = [f"{split}_rmse" for split in (*SPLITS, *DERIVATIVES)]
+    for column in (*errors, "floor_rmse", "grad_norm"):
         logs = rows[column].astype(float).clip(lower=TINY).where(averaged).map(np.log)
         grouped = logs.groupby(rows["size"])
         cells[column] = np.exp(grouped.mean())
-        if column in ("train_rmse", "test_rmse"):
+        if column in errors:
             count = grouped.count()
             with np.errstate(over="ignore"):
                 factor = np.exp(half_width(grouped.std(), count.where(count >= MANY)))

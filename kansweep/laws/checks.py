@@ -18,7 +18,7 @@ from kansweep.config.commands import ExpectedConfig
 from kansweep.config.rules import ConfigError
 from kansweep.kinds import KINDS
 from kansweep.laws import fits, notation
-from kansweep.laws.cells import AXES, CELL, CURVE, SPLITS
+from kansweep.laws.cells import AXES, CELL, CURVE, DERIVATIVES, SPLITS
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import counted, listed
 from kansweep.laws.verdicts import TINY
@@ -42,6 +42,8 @@ def perform(study: Study, expected: ExpectedConfig, stored: DataFrame | None = N
     than any bound. Raises ConfigError where what is selected is not there.
     """
     splits = SPLITS if expected.split == "both" else (expected.split,)
+    if expected.split in DERIVATIVES:
+        study = _of_derivative(study, expected)
     laws = study.shown[study.shown["split"].isin(splits)]
     laws, rows = _selected(laws, expected), _selected(study.ended, expected)
     made: list[Check] = []
@@ -56,6 +58,16 @@ def perform(study: Study, expected: ExpectedConfig, stored: DataFrame | None = N
     elif stored is not None:
         made += _against_cells(rows, splits, stored, expected)
     return made
+
+
+def _of_derivative(study: Study, expected: ExpectedConfig) -> Study:
+    rows, split = _selected(study.ended, expected), expected.split
+    if rows.loc[rows["ok"], f"{split}_rmse"].isna().any():
+        raise ConfigError(
+            f"`check.split` must be one of whose errors there are; of the {split} some of these"
+            " cells have none."
+        )
+    return study.derivatives[split]
 
 
 def _listed(value: Any) -> tuple[Any, ...]:
@@ -106,9 +118,16 @@ def _exponent(law: Series, low: float, high: float) -> Check:
 def _told(law: Series) -> str:
     if pd.isna(law["exponent"]):
         return f"no law ({law['note']})"
-    relative = law[["exponent_vs_floor", "vs_floor_low", "vs_floor_high"]]
-    over = "" if relative.isna().any() else f", over the floor {_interval(*relative)}"
-    return _interval(*law[["exponent", "ci_low", "ci_high"]]) + over
+    told = [
+        f"{where}{_interval(*law[columns])}"
+        for where, columns in (
+            ("", ["exponent", "ci_low", "ci_high"]),
+            ("over the floor ", ["exponent_vs_floor", "vs_floor_low", "vs_floor_high"]),
+            ("over the finest two ", ["exponent_finest", "finest_low", "finest_high"]),
+        )
+        if law[columns].notna().all()
+    ]
+    return ", ".join(told)
 
 
 def _interval(middle: float, low: float, high: float) -> str:
@@ -210,9 +229,10 @@ def _against_cells(
         row["data"] = row["named"]
         part = both[(both["named"] == row["named"]) & (both["n_train"] == row["n_train"])]
         for split in splits:
-            if part.empty:
+            stored_too = part.dropna(subset=[f"{split}_rmse_stored"])
+            if stored_too.empty:
                 _refuse_nothing_stored(expected, row, split)
-            yield _compared(part, _whose(row, split), split, expected)
+            yield _compared(stored_too, _whose(row, split), split, expected)
 
 
 def _compared(part: DataFrame, of: str, split: str, expected: ExpectedConfig) -> Check:

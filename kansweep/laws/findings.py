@@ -9,12 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
 from kansweep import kinds
-from kansweep.laws import cells, comparison, fits, observations, orders, references
-from kansweep.laws.cells import AXES, DEFAULT, SPLITS, Curve, Rules
+from kansweep.laws import (
+    cells,
+    comparison,
+    fits,
+    frontier,
+    noise,
+    observations,
+    orders,
+    pooled,
+    references,
+)
+from kansweep.laws.cells import AXES, DEFAULT, DERIVATIVES, SPLITS, Curve, Rules
+from kansweep.laws.frontier import Frontier
 from kansweep.laws.references import Reference
 from kansweep.laws.verdicts import INSUFFICIENT
 
@@ -40,6 +52,31 @@ class Study:
         """Of the networks of one sweep."""
         return kinds.of(self.cells)
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Whose errors its laws are of."""
+        return self.curves[0].splits if self.curves else SPLITS
+
+    @cached_property
+    def derivatives(self) -> dict[str, Study]:
+        """The same study of the errors of each derivative, where some cell has any."""
+        return {
+            split: self._of_derivative(split)
+            for split in DERIVATIVES
+            if self.cells[f"{split}_rmse"].notna().any()
+        }
+
+    @property
+    def laws_of_all(self) -> DataFrame:
+        """The laws of the derivatives behind those of the values."""
+        parts = [self.laws, *(each.laws for each in self.derivatives.values())]
+        return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+    def _of_derivative(self, split: str) -> Study:
+        curves = [_of_derivative(curve, split) for curve in self.curves]
+        laws = every_law(curves, self.rules)
+        return replace(self, curves=curves, cells=cells.table(curves), laws=laws)
+
     @cached_property
     def shown(self) -> DataFrame:
         """The laws against ``x``."""
@@ -54,21 +91,36 @@ class Study:
     @cached_property
     def orders(self) -> DataFrame:
         """From each grid to the next, `orders.ORDER_COLUMNS`."""
-        return orders.observed_orders(self.cells)
+        return orders.observed_orders(self.cells, splits=self.splits)
 
     @cached_property
     def envelope(self) -> dict[str, DataFrame]:
         """By split, the best cell that counts of each curve."""
-        return {split: references.envelope(self.cells, split) for split in SPLITS}
+        return {split: references.envelope(self.cells, split) for split in self.splits}
 
     @cached_property
     def best_sizes(self) -> dict[str, DataFrame]:
         """By split, the cell of least error of each curve, whether it counts or not."""
-        return {split: observations.best_sizes(self.cells, split) for split in SPLITS}
+        return {split: observations.best_sizes(self.cells, split) for split in self.splits}
 
     @cached_property
     def observations(self) -> DataFrame:
         return observations.observed(self.ended, self.rules)
+
+    @cached_property
+    def noise_laws(self) -> DataFrame:
+        """Against data size, of targets with noise: `noise.NOISE_COLUMNS`."""
+        return noise.noise_laws(self.ended, self.rules)
+
+    @cached_property
+    def pooled(self) -> DataFrame:
+        """The law of all data sizes at once, of every target with a floor, by split."""
+        return pooled.pooled(self.ended, self.cells, self.rules)
+
+    @cached_property
+    def frontier(self) -> Frontier:
+        """The best size of each data size, and the laws along these."""
+        return frontier.frontier(self.ended, self.rules)
 
     @cached_property
     def comparison(self) -> DataFrame:
@@ -99,9 +151,7 @@ class Study:
     def orders_behind(self, law: Series) -> DataFrame:
         """The orders between the cells that a law rests on, from each to the next of them."""
         sizes = cells.of_sweep(self.cells, law)["size"]
-        both = orders.observed_orders(self.behind(law), sizes)
-        of_split: DataFrame = both[both["split"] == law["split"]]
-        return of_split
+        return orders.observed_orders(self.behind(law), sizes, (law["split"],))
 
     def floor_orders(self, row: Series) -> dict[tuple[int, int], float]:
         """The floor's, where there is one, of the target, kind and order of a row."""
@@ -126,6 +176,15 @@ class Study:
             cells=cells.table(curves),
             laws=_at(self.laws, sizes),
         )
+
+
+def _of_derivative(curve: Curve, split: str) -> Curve:
+    """The same cells by the errors of a derivative, of which no floor is known; a curve that has
+    none of them is not fitted."""
+    curve = replace(curve, cells=curve.cells.assign(floor_rmse=np.nan), splits=(split,))
+    fitted = curve.fitted and bool(curve.whole.any())
+    used = curve.cells["used"] & fitted
+    return replace(curve, cells=curve.cells.assign(used=used), fitted=fitted)
 
 
 def _at(rows: DataFrame, sizes: Series) -> DataFrame:

@@ -14,7 +14,7 @@ from pandas import DataFrame, Series
 
 from kansweep.kinds import KINDS
 from kansweep.laws import notes
-from kansweep.laws.cells import AXES, CURVE, DEFAULT, SPLITS, WHOSE, Curve, Rules
+from kansweep.laws.cells import AXES, CURVE, DEFAULT, WHOSE, Curve, Rules
 from kansweep.laws.verdicts import CONFIDENCE, DESCRIPTIVE, INSUFFICIENT, Fit, finest, fit
 
 LAW_COLUMNS = [
@@ -43,7 +43,7 @@ def fit_laws(curves: Sequence[Curve], x: str, rules: Rules = DEFAULT) -> DataFra
         raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
     fitted = [curve for curve in curves if curve.kind.on_grid or x != "grid_size"]
     laws = DataFrame(
-        [_law(curve, split, x, rules) for curve in fitted for split in SPLITS],
+        [_law(curve, split, x, rules) for curve in fitted for split in curve.splits],
         columns=LAW_COLUMNS,
     )
     return laws.assign(primary=_primary(laws))

@@ -15,7 +15,9 @@ from kansweep.laws.cells import CELL, CURVE, SPLITS
 ORDER_COLUMNS = [*CURVE, "split", "size", "next_size", "order", "counts", "across"]
 
 
-def observed_orders(cells: DataFrame, sizes: Iterable[int] | None = None) -> DataFrame:
+def observed_orders(
+    cells: DataFrame, sizes: Iterable[int] | None = None, splits: Iterable[str] = SPLITS
+) -> DataFrame:
     """Order ln(e1/e2) / ln(G2/G1) of neighbouring grid sizes, one row a pair and split.
 
     `counts` says that both cells do, `across` that one of the sizes lies between, of these or of
@@ -27,7 +29,7 @@ def observed_orders(cells: DataFrame, sizes: Iterable[int] | None = None) -> Dat
     for _, curve in cells[on_grid].groupby(CURVE, dropna=False):
         coarse, fine = curve.iloc[:-1].reset_index(drop=True), curve.iloc[1:].reset_index(drop=True)
         pair = coarse[CELL].assign(next_size=fine["size"])
-        for split in SPLITS:
+        for split in splits:
             drop = np.log(coarse[f"{split}_rmse"] / fine[f"{split}_rmse"])
             order = drop / np.log(fine["size"] / coarse["size"])
             both = coarse["counts"] & fine["counts"]

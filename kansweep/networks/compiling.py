@@ -36,17 +36,36 @@ def available() -> bool:
 
 
 def loop(function: LoopT) -> LoopT:
-    """The function compiled when it is first called, or as an earlier process left it; the function
-    itself where numba is not ``available``."""
+    """The function compiled when it is first called, or as an earlier process left it; as it is
+    where numba is not ``available``."""
     if not available():
         return function
-    njit: Any = import_module("numba").njit
     try:
-        compiled: LoopT = njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled: LoopT = _njit(function, cache=True)
     except RuntimeError:  # no folder that may be written: every process compiles for itself
-        compiled = njit(nogil=True, error_model="numpy")(function)
-    else:
-        _loops.append(compiled)
+        return _njit(function)
+    _loops.append(compiled)
+    return compiled
+
+
+def inner(function: LoopT) -> LoopT:
+    """A function that only loops call: a way in from Python would have to be compiled as well."""
+    return _njit(function, no_cpython_wrapper=True) if available() else function
+
+
+def inlined(function: LoopT) -> LoopT:
+    """A function that becomes a part of the loops that call it."""
+    if not available():
+        return function
+    return _njit(function, no_cpython_wrapper=True, forceinline=True)
+
+
+def _njit(function: LoopT, **options: bool) -> LoopT:
+    numba: Any = import_module("numba")
+    numba.config.SLP_VECTORIZE = 1  # four sums of neighbours become one of a vector
+    compiled: LoopT = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(
+        function
+    )
     return compiled
 
 

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from kansweep.data.knots import Spacing, adapted
 from kansweep.networks import uneven
+from kansweep.networks.compiled import forward
+from kansweep.networks.compiling import available
 from kansweep.networks.layer import (
     Activation,
     Layer,
@@ -107,6 +109,8 @@ class KAN:
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, n, I) -> (R, n, M)."""
+        if _loops_serve(x, self.layers):
+            return forward.values(self.layers, self.k, x)
         for layer in self.layers:
             x = edges(layer, x, self.k).sum(2)
         return x
@@ -247,6 +251,13 @@ class KAN:
             joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
             layers.append(replace(parts[0], **joined))
         return replace(nets[0], layers=tuple(layers))
+
+
+def _loops_serve(x: Tensor, layers: tuple[Layer, ...]) -> bool:
+    """Whether compiled loops give the outputs: in float64 on a CPU, where no gradient is wanted."""
+    parts = [x, *(part for layer in layers for part in trainable(layer))]
+    plain = x.device.type == "cpu" and x.dtype == torch.float64 and available()
+    return plain and not any(part.requires_grad for part in parts)
 
 
 def where(mask: Tensor, a: KAN, b: KAN) -> KAN:

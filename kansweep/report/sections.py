@@ -24,7 +24,7 @@ from kansweep.laws.notation import (
     signed,
 )
 from kansweep.laws.verdicts import INSUFFICIENT
-from kansweep.report import making, markup, sentences
+from kansweep.report import frontier, making, markup, sentences, whole
 from kansweep.report.contents import Report
 from kansweep.report.matrix import texts
 from kansweep.sweep.columns import State
@@ -105,7 +105,8 @@ def _laws(report: Report) -> str:
     study = report.study
     why = study.why_no_floor(study.cells.iloc[0])
     note = markup.paragraph(f"There is no floor to hold the errors against: {why}.", "note")
-    parts = [_laws_table(study), note if why else "", _orders(study.orders)]
+    parts = [_laws_table(study), note if why else "", whole.pooled(study.pooled)]
+    parts += [_orders(study.orders)]
     return "\n".join(part for part in parts if part)
 
 
@@ -165,7 +166,7 @@ def _orders(orders: DataFrame) -> str:
 
 
 def _matrix(report: Report) -> str:
-    return f"{_medians(report)}\n{_joint(report.joint)}"
+    return f"{_medians(report)}\n{frontier.section(report.study)}\n{whole.joint(report.joint)}"
 
 
 def _medians(report: Report) -> str:
@@ -185,39 +186,6 @@ def _medians(report: Report) -> str:
 
 
 # ------------------------------------------------------------------------- what did not count
-
-
-def _joint(joint: DataFrame) -> str:
-    """The whole matrix described by one formula, beside two others; nothing for few cells."""
-    if joint.empty:
-        return ""
-    rows = [
-        [
-            row["form"],
-            ", ".join(f"{name} = {value:.3g}" for name, value in row["parameters"].items()),
-            f"{row['rms_log']:.2f}",
-            f"{row['aicc']:.1f}",
-            _number(row["held_out_grid"]),
-            _number(row["held_out_data"]),
-            f"{row['condition']:.0f}",
-            listed(row["at_bound"]) or "none",
-        ]
-        for _, row in joint.iterrows()
-    ]
-    header = ["RMSE as", "parameters", "rms of ln", "AICc", "largest grid unseen"]
-    header += ["most data unseen", "condition", "at a bound"]
-    note = (
-        f"A description of all {joint['n_cells'].iloc[0]} cells at once, those left out of the laws"
-        " included; it proves nothing. P is the number of parameters, and every form ends at the"
-        " target's spread. A lower AICc describes these cells better; the unseen columns are rms"
-        " errors of ln RMSE where the fit was not shown those cells."
-    )
-    caption = "The test RMSE of the whole matrix in one formula"
-    return f"{markup.table(caption, header, rows, 'hpnnnnnw')}\n{markup.paragraph(note, 'note')}"
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
 
 
 def _left_out(report: Report) -> str:

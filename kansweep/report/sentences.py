@@ -47,6 +47,18 @@ def finding(law: Series, behind: DataFrame) -> str:
     )
 
 
+def with_noise(law: Series) -> str:
+    """What the noise law of a target says."""
+    theory = f", in theory {law['theory']:.2f}" if law["theory"] == law["theory"] else ""
+    kind = KINDS[law["model"]]
+    interval = f"[{law['ci_low']:.2f}, {law['ci_high']:.2f}]"
+    return (
+        f"{kind.of(law['data'])}: with noise, test RMSE ~ n^{law['exponent']:.2f} {interval} at"
+        f" {kind.symbol} = {law['size']}, n = {law['n_low']} to {law['n_high']}{theory}:"
+        f" {law['verdict']} ({counted(law['n_seeds'], 'seed')})."
+    )
+
+
 def axis(law: Series) -> str:
     """The symbol of what a law is against."""
     return "P" if law["x"] == "n_params" else KINDS[law["model"]].symbol

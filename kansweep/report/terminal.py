@@ -8,10 +8,12 @@ from pandas import DataFrame, Series
 
 from kansweep import kinds
 from kansweep.kinds import KINDS
+from kansweep.laws import cells
 from kansweep.laws.cells import WHOSE
 from kansweep.laws.findings import Study
-from kansweep.laws.notation import listed
+from kansweep.laws.notation import counted, entry, listed
 from kansweep.laws.verdicts import INSUFFICIENT
+from kansweep.report import frontier, sentences
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "finest two"]
 _HEADER += ["verdict", "seeds"]
@@ -20,17 +22,29 @@ _OF_SOME = _HEADER[4:6]  # each of the laws that are judged by it
 
 def summary(study: Study) -> str:
     """Everything that a study shows, as text."""
-    blocks = []
-    by = ["data", "x", "model", "k"]
-    for _, laws in study.shown.groupby(by, sort=False, dropna=False):
-        law = laws.iloc[0]
-        kind = KINDS[law["model"]]
-        predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
-        title = f"{kind.of(law['data'])}: RMSE ~ {law['x']}^exponent{predicted}"
-        blocks.append("\n".join([title, *_table(study, laws), *_remarks(study, laws)]))
+    blocks = [laws(study)]
+    blocks += ["\n".join(sentences.with_noise(law) for _, law in study.noise_laws.iterrows())]
     blocks += ["\n".join(_best_sizes(study.best_sizes["test"]))]
+    blocks += ["\n".join(frontier.lines(study))]
     blocks += ["\n".join(_observed(study.observations))]
     return "\n\n".join(block for block in blocks if block)
+
+
+def laws(study: Study) -> str:
+    """The laws of a study, a table for each target, kind and order."""
+    blocks = []
+    of = {"gradient": " of the gradient", "hessian": " of the Hessian"}.get(study.splits[0], "")
+    by = ["data", "x", "model", "k"]
+    for _, part in study.shown.groupby(by, sort=False, dropna=False):
+        law = part.iloc[0]
+        kind = KINDS[law["model"]]
+        predicted = f", in theory {law['theory']:g}" if kind.has_theory else ""
+        title = f"{kind.of(law['data'])}: RMSE{of} ~ {law['x']}^exponent{predicted}"
+        lines = [title, *_table(study, part), *_remarks(study, part)]
+        if not of:
+            lines += _pooled(cells.of_sweep(study.pooled, law))
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 # ------------------------------------------------------------------------------ the laws
@@ -94,12 +108,16 @@ def _interval(row: Series, low: str, high: str) -> str:
 
 def _remarks(study: Study, laws: DataFrame) -> list[str]:
     """Each part of the notes once, with the data sizes that it concerns; why there is no floor."""
-    sizes: dict[str, list[Any]] = {}
-    for n_train, notes in laws.groupby("n_train")["note"]:
-        for part in "; ".join(notes.dropna().unique()).split("; "):  # NaN: '' read back from CSV
-            sizes.setdefault(part, []).append(n_train)
-    sizes.pop("", None)
-    remarks = [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
+    told: dict[str, dict[Any, list[str]]] = {}  # data sizes and splits
+    for _, law in laws.iterrows():
+        for part in entry(law["note"]).split("; "):
+            told.setdefault(part, {}).setdefault(law["n_train"], []).append(law["split"])
+    told.pop("", None)
+    remarks = []
+    for part, numbers in told.items():
+        splits = sorted({split for each in numbers.values() for split in each})
+        of = f", {splits[0]}" if len(splits) < laws["split"].nunique() else ""
+        remarks.append(f"  n = {listed(numbers)}{of}: {part}")
     why = study.why_no_floor(laws.iloc[0])
     return [*remarks, *([f"  No floor: {why}."] if why else []), *_named_primary(laws)]
 
@@ -112,6 +130,20 @@ def _named_primary(laws: DataFrame) -> list[str]:
     return [
         f"  Primary: {law['split']} RMSE at n = {law['n_train']}" for _, law in chosen.iterrows()
     ]
+
+
+def _pooled(laws: DataFrame) -> list[str]:
+    """The law of all data sizes together, a line a split."""
+    if laws.empty:
+        return []
+    first = laws.iloc[0]
+    among = f"{counted(first['n_cells'], 'cell')}, {counted(first['n_seeds'], 'seed')}"
+    lines = [f"All data sizes at once, ln(RMSE/floor) = a + delta ln G + c P/n ({among}):"]
+    for _, law in laws.sort_values("split").iterrows():
+        delta = f"delta {law['delta']:+.3f} [{law['delta_low']:.3f}, {law['delta_high']:.3f}]"
+        cost = f"c {law['c']:+.2f} {_interval(law, 'c_low', 'c_high')}"
+        lines.append(f"  {law['split']:<5}  {delta}, in theory 0; {cost}")
+    return lines
 
 
 # ---------------------------------------------------------------------------- the orders

@@ -323,5 +323,7 @@ def read_results(path: Path) -> pd.DataFrame:
 
 def read_laws(path: Path) -> pd.DataFrame:
     """The rows of a ``laws.csv``, of whatever version."""
+    import pandas as pd
+
     laws: pd.DataFrame = pd.read_csv(path)
     return laws

@@ -167,3 +167,27 @@ def test_drawing_does_not_import_torch(kansweep: Any, sweep: Any, command: str) 
     sweep()
     script = "import sys; from kansweep.cli import main; main(); assert 'torch' not in sys.modules"
     assert python(script, *command.split()) == ""
+
+
+def test_plot_tells_the_laws_of_derivatives_where_it_is_asked(
+    kansweep: Any, sweep: Any, tmp_path: Path
+) -> None:
+    folder = sweep()
+    assert kansweep("plot", "plot.formats=[svg]").status == 0
+    assert set(pd.read_csv(folder / "laws.csv")["split"]) == {"train", "test"}
+    status, out, err = kansweep("plot", "plot.formats=[svg]", "plot.derivatives=true")
+    assert (status, err) == (0, "")
+    assert "exp_sin: RMSE of the gradient ~ grid_size^exponent, in theory -3" in out
+    assert "exp_sin: RMSE of the Hessian ~ grid_size^exponent, in theory -2" in out
+    assert str(Path("outputs/example8/figures/hessian_rmse_vs_grid_size.svg")) in out.split()
+    splits = pd.read_csv(folder / "laws.csv")["split"]
+    assert list(splits.unique()) == ["train", "test", "gradient", "hessian"]
+
+
+@pytest.mark.usefixtures("of_mlps")
+def test_derivatives_that_no_cell_has_are_refused(kansweep: Any, tmp_path: Path) -> None:
+    before = files(tmp_path)
+    status, out, err = kansweep("plot", "name=mlp", "plot.derivatives=true")
+    assert (status, out) == (2, "")
+    assert "`plot.derivatives` needs cells with errors of derivatives; those of earlier" in err
+    assert files(tmp_path) == before

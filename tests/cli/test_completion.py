@@ -11,14 +11,15 @@ import pytest
 @pytest.mark.parametrize(
     ("line", "offers"),
     [
-        ("kansweep ", {"run", "show", "plot", "check", "report"}),
-        ("kansweep sh", {"run", "show", "plot", "check", "report"}),
+        ("kansweep ", {"run", "show", "plot", "predict", "check", "report"}),
+        ("kansweep sh", {"run", "show", "plot", "predict", "check", "report"}),
         ("kansweep run solver=", {"solver=lm", "solver=lbfgs", "solver=lbfgs_mlp"}),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
         ("kansweep plot plot.s", {"plot.split="}),
         ("kansweep plot plot.f", {"plot.formats."}),
         ("kansweep report na", {"name="}),
+        ("kansweep predict n_", {"n_train=", "n_trains."}),
         ("kansweep check check.e", {"check.exponent="}),
         ("kansweep check fi", {"file="}),
         ("kansweep rum solver=", set()),

@@ -20,7 +20,7 @@ from kansweep.sweep.refusals import StoreError
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("rum", "plot, check, report. Did you mean `run`?"),
+        ("rum", "plot, predict, check, report. Did you mean `run`?"),
         ("run data.size=[1]", "There is no key `data.size`. Did you mean `data.sizes`?"),
         ("run data.formula=__import__(1)", "`data.formula` must use functions out of sin, cos"),
         ("run data.formula=log(x1)", "`data.formula` must be finite on its domain; log(x1) is not"),
@@ -50,7 +50,7 @@ from kansweep.sweep.refusals import StoreError
         ("run -m engine=serial,dusk", "There is no engine=dusk; there is dask, process"),
         (
             "frobnicate name=x",
-            "There is no command `frobnicate`; there is run, show, plot, check, report.",
+            "There is no command `frobnicate`; there is run, show, plot, predict, check, report.",
         ),
         ("plot name=nosuch", "There is no sweep in outputs/nosuch."),
         ("show", "There is no sweep in outputs; `kansweep run` makes one."),
@@ -58,7 +58,7 @@ from kansweep.sweep.refusals import StoreError
         ("plot names=x*", "`names` must match two sweeps or more; x* matches 0 of outputs."),
         ("plot edges edges.sed=0", "There is no key `edges.sed`. Did you mean `edges.seed`?"),
         ("plot edges plot.x=n_params", "There is no key `plot.x`."),
-        ("edges", "There is no command `edges`; there is run, show, plot, check, report."),
+        ("edges", "There is no command `edges`; there is run, show, plot, predict, check, report."),
         (
             "run engine=submitit engine.cluster=local engine.parameters={lanes:3}",
             "`engine.parameters` must be submitit's own: ",
@@ -162,6 +162,10 @@ def performed(words: str) -> None:
         ("plot name=a names=[a,b]", "`name` is one sweep and `names` are several; give one"),
         ("plot names=[nosuch,other]", "There is no sweep in outputs/nosuch."),
         ("plot plot.x=width", "`plot.x` must be grid_size or n_params, or null; got 'width'."),
+        ("predict", "There is no sweep in outputs; `kansweep run` makes one."),
+        ("predict size=0", "`size` must be an integer, 1 or more, or null; got 0."),
+        ("predict sizes=[10,5]", "in ascending order without repeats, or null; got [10, 5]."),
+        ("predict format=xml", "`format` must be table, csv or json; got 'xml'."),
         ("plot plot.margin=0", "`plot.margin` must be a positive number; got 0"),
         ("plot edges", "There is no sweep in outputs; `kansweep run` makes one."),
         ("plot edges name=nothing", "There is no sweep in outputs/nothing."),

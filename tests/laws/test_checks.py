@@ -45,7 +45,7 @@ def test_a_verdict_is_held_against_those_that_are_expected() -> None:
     assert detail.startswith("consistent: -4.00 [-4.02, -3.98]")
     held, detail = one(results(-3.4), verdict="consistent")
     assert not held
-    assert detail == "inconsistent, not consistent: -3.40 [-3.42, -3.38]"
+    assert detail.startswith("inconsistent, not consistent: -3.40 [-3.42, -3.38], over the finest")
     assert one(results(-3.4), verdict=["inconclusive", "inconsistent"])[0]
     assert one(results(-3.4), verdict="inconsistent", margin=0.25)[0]
     assert one(results(-3.4), verdict="consistent", margin=0.7)[0]
@@ -195,3 +195,17 @@ def test_what_a_file_does_not_hold_cannot_be_compared(stored: DataFrame) -> None
 def test_a_stored_law_that_was_insufficient_is_none() -> None:
     with pytest.raises(ConfigError, match="FILE has nothing of f, n = 100, test"):
         made(results(), laws(results()), n_train="all")
+
+
+def test_derivatives_are_checked_where_there_are_errors_of_them() -> None:
+    rows = results().assign(hessian_rmse=lambda rows: rows["grid_size"] ** -2.0)
+    assert one(rows, exponent=[-2.01, -1.99], split="hessian")[0]
+    assert one(rows, verdict="consistent", split="hessian")[0]
+    assert one(rows, worst={100: 1.01e-4}, split="hessian")[0]
+    assert one(rows, rows, split="hessian")[0]
+    doubled = rows.assign(hessian_rmse=2 * rows["hessian_rmse"])
+    assert not one(doubled, rows, split="hessian")[0]
+    with pytest.raises(ConfigError, match="of the gradient some of these cells have none"):
+        made(rows, worst=1.0, split="gradient")
+    with pytest.raises(ConfigError, match="FILE has nothing of f, n = 3000, hessian"):
+        made(rows, results(), split="hessian")

@@ -100,6 +100,19 @@ def test_linear_regression_and_its_leave_one_out_errors() -> None:
         np.testing.assert_allclose(errors[r, 5], ((without - y[r, 5]) / y[r].std()) ** 2)
 
 
+def test_of_noise_the_mean_alone_is_less_wrong_than_a_regression() -> None:
+    x = points(1, 40, 3).repeat(2, 1, 1)
+    y = torch.stack([normal(1, 40, 1, seed=5)[0], x[1, :, :1]])
+    problem = Problem(x, y, (-1, 1), (0, 1))
+    net, errors = contained.linear(contained.blank(random_kan((3, 1))), problem)
+    fitted = net(x)
+    torch.testing.assert_close(fitted[0], y[0].mean().expand_as(fitted[0]))
+    torch.testing.assert_close(fitted[1], y[1])
+    without = torch.cat([y[0, :5, 0], y[0, 6:, 0]]).mean()
+    expected = ((without - y[0, 5, 0]) / y[0].std(correction=0)) ** 2
+    torch.testing.assert_close(errors[0, 5], expected)
+
+
 def test_inputs_that_do_not_vary_or_repeat_others_do_no_harm() -> None:
     problem = problem_of("linear", noise=0.1)
     x = torch.cat([problem.x, problem.x[..., :1], torch.ones_like(problem.x[..., :1])], 2)

@@ -25,6 +25,7 @@ from kansweep.solvers.published import PublishedRecipe
 from kansweep.sweep import chain, recorder
 from kansweep.sweep.chain import Batch
 from kansweep.sweep.columns import Status
+from kansweep.trained import weights
 
 BATCH = Batch(
     source=Sampled(TARGETS["exp_sin"]),
@@ -274,3 +275,32 @@ def test_an_mlp_is_a_cell_like_another_but_for_what_only_kans_have():
     kept = Checkpoint.from_arrays(grids[1][1].net.to_arrays(), mlp.MLP)
     data = chain._sample(batch)
     assert torch.equal(kept.net(data.x_test[1:]), grids[1][1].net.net(data.x_test[1:]))
+
+
+def test_the_errors_of_derivatives_are_those_of_the_network_that_is_stored():
+    for results in train():
+        for seed, result in enumerate(results):
+            model = weights.from_arrays(result.net.to_arrays())
+            x, _ = BATCH.source.test(BATCH.n_test, seed)
+            gradient, hessian = BATCH.source.derivatives(x)
+            errors = model.gradient(x) - gradient
+            assert result.gradient_rmse == pytest.approx(np.sqrt((errors**2).sum(2).mean()))
+            step = 1e-6 * np.eye(2)
+            rows = [model.gradient(x + s) - model.gradient(x - s) for s in step]
+            errors = np.stack(rows, axis=-1) / 2e-6 - hessian
+            rms = np.sqrt((errors**2).sum((2, 3)).mean())
+            assert result.hessian_rmse == pytest.approx(rms, rel=1e-4)
+
+
+def test_kinds_and_targets_without_derivatives_have_no_errors_of_them():
+    shapes = (mlp.Shape((2, 3, 1), "tanh"),)
+    of_mlp = replace(BATCH, kind=KINDS["mlp"], shapes=shapes)
+    quick = LBFGS(LBFGSConfig(steps=2), MLPConfig(restarts=1))
+    unknown = replace(BATCH, source=Sampled(replace(TARGETS["exp_sin"], expression=None)))
+    first_order = replace(BATCH, shapes=(Shape((2, 1, 1), 1, 5, base=False),))
+    for results in (train(of_mlp, quick)[0], train(unknown)[0]):
+        assert {(r.status, r.gradient_rmse, r.hessian_rmse) for r in results} == {
+            (Status.OK, None, None)
+        }
+    (results,) = train(first_order)
+    assert all(r.gradient_rmse > 0 and r.hessian_rmse is None for r in results)

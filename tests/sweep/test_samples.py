@@ -73,3 +73,31 @@ def test_no_global_generator_is_touched():
     sample(Sampled(TARGET), 10, 10, (0,))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+
+
+def test_derivatives_are_those_at_the_first_test_points():
+    data = sample(Sampled(TARGET), 30, 50, (0, 7), derivatives=True)
+    known = data.derivatives
+    assert known is not None
+    assert torch.equal(known.x, data.x_test)
+    assert (known.gradient.shape, known.hessian.shape) == ((2, 50, 1, 2), (2, 50, 1, 2, 2))
+    x1, x2, value = known.x[..., 0], known.x[..., 1], data.y_test[..., 0]
+    assert torch.allclose(known.gradient[:, :, 0, 1], 2 * x2 * value)
+    slope = torch.pi * torch.cos(torch.pi * x1)
+    assert torch.allclose(known.gradient[:, :, 0, 0], slope * value)
+    assert torch.allclose(known.hessian[:, :, 0, 0, 1], 2 * x2 * slope * value)
+    part = data[torch.tensor([1])].derivatives
+    assert part is not None
+    assert torch.equal(part.hessian, known.hessian[1:])
+
+
+def test_derivatives_are_few_where_there_are_many_points_or_inputs():
+    for name, few in (("exp_sin", 2000), ("sine_mean", 100)):
+        known = sample(Sampled(TARGETS[name]), 10, 3000, (0,), derivatives=True).derivatives
+        assert known is not None
+        assert known.x.shape[1] == few
+
+
+def test_where_derivatives_are_not_known_there_are_none():
+    assert sample(Sampled(TARGETS["ellipj"]), 10, 10, (0,), derivatives=True).derivatives is None
+    assert sample(Sampled(TARGET), 10, 10, (0,)).derivatives is None

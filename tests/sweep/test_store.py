@@ -38,7 +38,7 @@ COLUMNS = (
     "key, data, n_train, seed, grid_size, k, width, model, solver, n_params, train_rmse, "
     "test_rmse, test_median_error, floor_rmse, reg, status, stop_reason, steps, grad_norm, "
     "seconds, dtype, device, error, version, torch_version, git_revision, host, started_at, "
-    "start_grid, size, noise, spacing"
+    "start_grid, size, noise, spacing, gradient_rmse, hessian_rmse"
 )
 
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
 from kansweep.networks.compiled.layout import Floats, Ints, Net
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inlined, inner
 
 _1, _2, _3 = np.uint64(1), np.uint64(2), np.uint64(3)
-
-# Four additions of neighbours become one of a vector.
-_options: Any = numba.config
-_options.SLP_VECTORIZE = 1
-
-inlined = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 @inlined
@@ -35,9 +26,8 @@ def add4(out: Floats, at: int, a: float, values: Floats, first: int) -> None:
 @inlined
 def dot4(a: Floats, at: int, b: Floats, first: int) -> float:
     i, j = np.uint64(at), np.uint64(first)
-    low: float = a[i] * b[j] + a[i + _1] * b[j + _1]
-    high: float = a[i + _2] * b[j + _2] + a[i + _3] * b[j + _3]
-    return low + high
+    low = a[i] * b[j] + a[i + _1] * b[j + _1]
+    return float(low + (a[i + _2] * b[j + _2] + a[i + _3] * b[j + _3]))
 
 
 @inlined
@@ -82,7 +72,7 @@ def search(breaks: Floats, first: int, grid_size: int, u: float) -> int:
     return low
 
 
-@loop
+@inner
 def locate(net: Net, r: int, node: int, x: Floats, interval: Ints, t: Floats, rise: Floats) -> None:
     """Of some values of a node, (points,) each: their intervals, places in them, and dt/dx."""
     lower, span = net.grid[r, node, 0], net.grid[r, node, 1] - net.grid[r, node, 0]
@@ -141,7 +131,7 @@ def slopes4(
     return b0, b1, b2, b3
 
 
-@loop
+@inner
 def act(net: Net, r: int, node: int, x: Floats, interval: Ints, b: Floats, slope: Floats) -> None:
     """The basis functions that act at some values of a node (points,): their interval, their
     values b (points, W) and, unless that is empty, their slopes in x."""
@@ -162,7 +152,7 @@ def act(net: Net, r: int, node: int, x: Floats, interval: Ints, b: Floats, slope
                 slope[p, four], slope[p, four + 1], slope[p, four + 2], slope[p, four + 3] = f
 
 
-@loop
+@inner
 def silu(net: Net, r: int, node: int, x: Floats, value: Floats, slope: Floats) -> None:
     """The base function at some values of a node and its slope in x, (points,) each."""
     shift, scale = net.grid[r, node, 2], net.grid[r, node, 3]

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from kansweep.networks.compiled.basis import act, add_dots, silu
-from kansweep.networks.compiled.layout import Floats, Ints, Net
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiled.layout import Floats, Ints, Net, packed
+from kansweep.networks.compiling import inner, loop
+from kansweep.networks.layer import Layer
 
 BLOCK = 128  # points
 
 
-@loop
+@inner
 def extended(net: Net, r: int) -> Floats:
     """theta of one replica with zeros behind, so that blocks of W may be read from any place."""
     theta = np.zeros(net.theta.shape[1] + 8)
-    theta[: net.theta.shape[1]] = net.theta[r]
+    for j in range(net.theta.shape[1]):
+        theta[j] = net.theta[r, j]
     return theta
 
 
-@loop
+@inner
 def starts(net: Net) -> tuple[Ints, Ints]:
     """Where the parameters of each layer and its input nodes begin, (L + 1,) each."""
     layers, per_edge = net.width.size - 1, net.grid_size + net.k + int(net.base)
@@ -30,7 +34,7 @@ def starts(net: Net) -> tuple[Ints, Ints]:
     return first, node
 
 
-@loop
+@inner
 def layer_sums(
     net: Net, r: int, layer: int, first: int, node: int, theta: Floats, x: Floats, out: Floats
 ) -> None:
@@ -39,13 +43,18 @@ def layer_sums(
     n_in, n_out, n_coef = net.width[layer], net.width[layer + 1], net.grid_size + net.k
     w, points = net.pieces.shape[4], x.shape[1]
     b, none = np.empty((points, w)), np.empty((0, w))
-    interval, value, slope = np.empty(points, np.int32), np.empty(points), np.empty(points)
+    interval, given = np.empty(points, np.int32), np.empty(points)
+    value, slope = np.empty(points), np.empty(points)
     flat, weights = b.reshape(b.size), first + n_in * n_out * n_coef
-    out[:] = 0.0
+    for o in range(n_out):
+        for p in range(points):
+            out[o, p] = 0.0
     for i in range(n_in):
-        act(net, r, node + i, x[i], interval, b, none)
+        for p in range(points):
+            given[p] = x[i, p]
+        act(net, r, node + i, given, interval, b, none)
         if net.base:
-            silu(net, r, node + i, x[i], value, slope)
+            silu(net, r, node + i, given, value, slope)
         for o in range(n_out):
             at = first + (o * n_in + i) * n_coef
             add_dots(out[o], theta, at, interval, flat, w)
@@ -76,3 +85,12 @@ def outputs(net: Net, x: Floats, out: Floats) -> None:
             for m in range(net.width[layers]):
                 for p in range(points):
                     out[r, begin + p, m] = values[m, p]
+
+
+def values(layers: tuple[Layer, ...], k: int, x: Tensor) -> Tensor:
+    """Outputs of layers at points, (R, n, I) -> (R, n, M), in float64."""
+    net = packed(layers, k)
+    given = np.ascontiguousarray(x.expand(len(net.theta), *x.shape[1:]).numpy())
+    out = np.empty((*given.shape[:2], net.width[-1]))
+    outputs(net, given, out)
+    return torch.from_numpy(out)

@@ -8,7 +8,7 @@ k + 1 numbers are padded by zeros to W = 4 or 8, so that they fill vectors.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from kansweep.networks.bspline import piece_table
 from kansweep.networks.layer import Layer, trainable
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.signedinteger[Any]]
+Ints = NDArray[np.int32] | NDArray[np.int64]
 
 
 class Net(NamedTuple):

@@ -20,7 +20,7 @@ from kansweep.networks.compiled.slopes import (
     range_sides,
     runs,
 )
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner, loop
 
 
 @loop
@@ -42,24 +42,25 @@ def normal_equations(
     for r in range(x.shape[0]):
         theta = extended(net, r)
         matrix = gram[r] if gram.size else gram.reshape(gram.size)
-        own = band[r] if band.size else np.empty((0, 0))
+        own = band[r] if band.size else np.empty((0, 1))
         products, core = np.zeros((sides, size + 8)), np.zeros((sides, sides))
         given = x[r], hidden[r], residual[r]
         _accumulate(net, r, theta, given, matrix, own, products, core)
         for c in range(sides - 1):
             for d in range(sides - 1):
-                products[c, :size] += inner[r, d] * (core[d, c] / 2)
-            pull[r] += inner[r, c] * core[sides - 1, c]
-            if band.size:
-                diagonal[r] += 2 * inner[r, c] * products[c, :size]
+                add_scaled(products[c], core[d, c] / 2, inner[r, d])
+            add_scaled(pull[r], core[sides - 1, c], inner[r, c])
             if gram.size:
                 _add_symmetric(matrix, inner[r, c], products[c])
-        pull[r] += products[sides - 1, :size]
+            else:
+                for j in range(size):
+                    diagonal[r, j] += 2 * inner[r, c, j] * products[c, j]
+        add_scaled(pull[r], 1.0, products[sides - 1, :size])
         for j in range(size):
             diagonal[r, j] += matrix[j * (size + 1)] if gram.size else own[j, 0]
 
 
-@loop
+@inner
 def _accumulate(
     net: Net,
     r: int,
@@ -84,7 +85,8 @@ def _accumulate(
             backward(net, depth, m, block, back, moved)
             fill(net, depth, m, block, back, values, columns, lengths)
             range_sides(net, block.x, moved, sides)
-            sides[-1] = residual[m, begin : begin + points]
+            for p in range(points):
+                sides[-1, p] = residual[m, begin + p]
             if gram.size:
                 add_gram(gram, products.shape[1] - 8, values, columns, lengths, w)
             if band.size:
@@ -93,7 +95,14 @@ def _accumulate(
             _add_core(core, sides)
 
 
-@loop
+@inner
+def add_scaled(out: Floats, a: float, values: Floats) -> None:
+    """out += a * values, as many as there are of these."""
+    for j in range(values.size):
+        out[j] += a * values[j]
+
+
+@inner
 def _add_core(core: Floats, sides: Floats) -> None:
     for c in range(sides.shape[0]):
         for d in range(c + 1):
@@ -101,7 +110,7 @@ def _add_core(core: Floats, sides: Floats) -> None:
             core[d, c] = core[c, d]
 
 
-@loop
+@inner
 def _add_symmetric(matrix: Floats, a: Floats, b: Floats) -> None:
     """Add a b^T + b a^T to a lower triangle (P * P + 8,)."""
     size = a.size
@@ -120,9 +129,9 @@ def product(net: Net, x: Floats, hidden: Floats, inner: Floats, d: Floats, out: 
     for r in range(x.shape[0]):
         theta, total = extended(net, r), np.zeros((1, size + 8))
         step, moves = np.zeros(size + 8), np.zeros(ends)
-        step[:size] = d[r]
+        add_scaled(step, 1.0, d[r])
         for c in range(ends):
-            moves[c] = (inner[r, c] * d[r]).sum()
+            moves[c] = dots(inner[r, c], d[r])
         for begin in range(0, x.shape[2], at_once):
             points = min(at_once, x.shape[2] - begin)
             block = activated(net, r, theta, gathered(x[r], hidden[r], begin, begin + points))
@@ -133,12 +142,14 @@ def product(net: Net, x: Floats, hidden: Floats, inner: Floats, d: Floats, out: 
                 backward(net, depth, m, block, back, moved)
                 fill(net, depth, m, block, back, values, columns, lengths)
                 range_sides(net, block.x, moved, sides)
-                change[:] = 0.0
+                for p in range(points):
+                    change[0, p] = 0.0
                 for j in range(count):
                     add_dots(change[0], step, 0, columns[j], values[j], w)
                 for c in range(ends):
-                    change[0] += sides[c] * moves[c]
+                    add_scaled(change[0], moves[c], sides[c])
                 add_pull(total, values, columns, change, w)
                 for c in range(ends):
-                    total[0, :size] += inner[r, c] * (sides[c] * change[0]).sum()
-        out[r] = total[0, :size]
+                    add_scaled(total[0], dots(sides[c], change[0]), inner[r, c])
+        for j in range(size):
+            out[r, j] = total[0, j]

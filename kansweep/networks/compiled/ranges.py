@@ -14,7 +14,7 @@ from kansweep.networks.compiled.slopes import (
     range_sides,
     runs,
 )
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner, loop
 
 
 @loop
@@ -27,7 +27,7 @@ def range_terms(net: Net, x: Floats, hidden: Floats, ends: Ints, inner: Floats) 
         _moving(net, r, extended(net, r), x[r], hidden[r], ends[r], inner[r])
 
 
-@loop
+@inner
 def _moving(
     net: Net, r: int, theta: Floats, x: Floats, hidden: Floats, ends: Ints, inner: Floats
 ) -> None:
@@ -50,7 +50,7 @@ def _moving(
         at += 2 * net.width[depth]
 
 
-@loop
+@inner
 def _row(
     net: Net,
     r: int,
@@ -68,10 +68,11 @@ def _row(
     values, columns = np.zeros((count, w)), np.empty((count, 1), np.int32)
     lengths = np.empty(count, np.int64)
     block = activated(net, r, theta, gathered(x, hidden, point, point + 1))
-    back, moved = np.empty((net.width.sum(), 1)), np.zeros((net.width.sum(), 1))
+    back, moved = np.zeros((net.width.sum(), 1)), np.zeros((net.width.sum(), 1))
     backward(net, depth, output, block, back, moved)
     fill(net, depth, output, block, back, values, columns, lengths)
-    row[:] = 0.0
+    for j in range(row.size):
+        row[j] = 0.0
     for j in range(count):
         for s in range(lengths[j]):
             row[columns[j, 0] + s] += values[j, s]

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from kansweep.networks.compiled.basis import add4
 from kansweep.networks.compiled.layout import Floats, Ints
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner
 
 BLOCK, CACHED = 128, 16_384  # points at most; numbers that a block of rows may hold
 
 
-@loop
+@inner
 def block_size(runs: int, w: int) -> int:
     return max(8, min(BLOCK, CACHED // (runs * w)))
 
 
-@loop
+@inner
 def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
     """Add rows^T rows to the lower triangle of gram (P * P + 8,); what lies beyond a run is zero.
 
@@ -44,7 +44,7 @@ def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: In
                 row += size
 
 
-@loop
+@inner
 def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int) -> None:
     """Add rows^T sides to pull (C, P + 8); sides are (C, points). Runs are the inner loop, for they
     do not overlap."""
@@ -62,7 +62,7 @@ def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int)
                     add4(out, row + places[at] + 4, a, flat, 8 * at + 4)
 
 
-@loop
+@inner
 def add_bands(band: Floats, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
     """Add each run's own products to the bands (P, k + 1): entry [j, d] stands at row j + d,
     column j."""

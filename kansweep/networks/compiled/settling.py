@@ -6,7 +6,7 @@ import numpy as np
 
 from kansweep.networks.compiled.forward import BLOCK, extended, layer_sums, starts
 from kansweep.networks.compiled.layout import Floats, Ints, Net
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner, loop
 
 EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
@@ -38,7 +38,7 @@ def normalise(net: Net, x: Floats, margin: Floats, hidden: Floats, ends: Ints) -
                     hidden[r, o, p] = (hidden[r, o, p] - mid) / half
 
 
-@loop
+@inner
 def sums(net: Net, r: int, layer: int, first: int, node: int, x: Floats, out: Floats) -> None:
     """``layer_sums`` at all points, (I, n) -> (O, n)."""
     theta = extended(net, r)
@@ -47,7 +47,7 @@ def sums(net: Net, r: int, layer: int, first: int, node: int, x: Floats, out: Fl
         layer_sums(net, r, layer, first, node, theta, x[:, block], out[:, block])
 
 
-@loop
+@inner
 def extremes(s: Floats) -> tuple[int, int]:
     """Where values (n,) are largest and least."""
     high = low = 0
@@ -59,7 +59,7 @@ def extremes(s: Floats) -> tuple[int, int]:
     return high, low
 
 
-@loop
+@inner
 def _mid_and_half(high: float, low: float, margin: Floats) -> tuple[float, float]:
     """``gauge.mid_and_half``."""
     below, above, span = margin[0], margin[1], high - low
@@ -68,7 +68,7 @@ def _mid_and_half(high: float, low: float, margin: Floats) -> tuple[float, float
     return mid, (1 + below + above) * max(span / 2, least)
 
 
-@loop
+@inner
 def _onto(net: Net, r: int, layer: int, first: int, o: int, mid: float, half: float) -> None:
     """The edges of output ``o`` for (s - mid) / half, their constant shared equally
     (``gauge.rescale_outputs``)."""

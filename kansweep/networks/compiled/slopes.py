@@ -9,7 +9,7 @@ import numpy as np
 from kansweep.networks.compiled.basis import act, add_dots, silu
 from kansweep.networks.compiled.forward import starts
 from kansweep.networks.compiled.layout import Floats, Ints, Net
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner
 
 
 class Block(NamedTuple):
@@ -23,11 +23,11 @@ class Block(NamedTuple):
     spline_slope: Floats  # (E, points), the part of it that the grid's range moves
 
 
-@loop
+@inner
 def activated(net: Net, r: int, theta: Floats, x: Floats) -> Block:
     """The block of the values x (N, points) of a normalised KAN."""
     nodes, points, w = x.shape[0], x.shape[1], net.pieces.shape[4]
-    edges = (net.width[:-1] * net.width[1:]).sum()
+    edges = edges_of(net, net.width.size - 1)
     block = Block(
         x,
         np.empty((nodes, points), np.int32),
@@ -36,7 +36,7 @@ def activated(net: Net, r: int, theta: Floats, x: Floats) -> Block:
         np.empty((edges, points)),
         np.empty((edges, points)),
     )
-    rise, silu_rise = np.empty((points, w)), np.empty(points)
+    rise, silu_rise = np.empty((points, w)), np.zeros(points)
     first, node = starts(net)
     edge = 0
     for layer in range(net.width.size - 1):
@@ -52,7 +52,7 @@ def activated(net: Net, r: int, theta: Floats, x: Floats) -> Block:
     return block
 
 
-@loop
+@inner
 def _slopes(
     net: Net,
     layer: int,
@@ -70,17 +70,16 @@ def _slopes(
     flat = rise.reshape(rise.size)
     for o in range(n_out):
         own, whole = block.spline_slope[edge + o * n_in + i], block.slope[edge + o * n_in + i]
-        own[:] = 0.0
+        for p in range(own.size):
+            own[p] = 0.0
         begin = first + (o * n_in + i) * n_coef
         add_dots(own, theta, begin, block.interval[at], flat, rise.shape[1])
-        whole[:] = own
-        if net.base:
-            weight = theta[first + n_in * n_out * n_coef + o * n_in + i]
-            for p in range(own.size):
-                whole[p] += weight * silu_rise[p]
+        weight = theta[first + n_in * n_out * n_coef + o * n_in + i] if net.base else 0.0
+        for p in range(own.size):
+            whole[p] = own[p] + weight * silu_rise[p]
 
 
-@loop
+@inner
 def backward(net: Net, depth: int, output: int, block: Block, back: Floats, moved: Floats) -> None:
     """Derivatives of an output of the first ``depth`` layers by back-propagation.
 
@@ -88,16 +87,17 @@ def backward(net: Net, depth: int, output: int, block: Block, back: Floats, move
     that the node's grid moves.
     """
     _, node = starts(net)
-    back[node[depth] : node[depth] + net.width[depth]] = 0.0
-    back[node[depth] + output] = 1.0
-    edge = (net.width[:depth] * net.width[1 : depth + 1]).sum()
+    for o in range(net.width[depth]):
+        for p in range(back.shape[1]):
+            back[node[depth] + o, p] = 1.0 if o == output else 0.0
+    edge = edges_of(net, depth)
     for layer in range(depth - 1, 0, -1):
         n_in, n_out = net.width[layer], net.width[layer + 1]
         edge -= n_in * n_out
         for i in range(n_in):
             at = node[layer] + i
-            back[at] = 0.0
-            moved[at] = 0.0
+            for p in range(back.shape[1]):
+                back[at, p] = moved[at, p] = 0.0
             for o in range(n_out):
                 if layer < depth - 1 or o == output:
                     e, given = edge + o * n_in + i, back[node[layer + 1] + o]
@@ -106,14 +106,23 @@ def backward(net: Net, depth: int, output: int, block: Block, back: Floats, move
                         moved[at, p] += given[p] * block.spline_slope[e, p]
 
 
-@loop
+@inner
 def runs(net: Net, depth: int) -> int:
     """How many runs a row of the first ``depth`` layers has."""
-    edges = (net.width[: depth - 1] * net.width[1:depth]).sum() + net.width[depth - 1]
+    edges = edges_of(net, depth - 1) + net.width[depth - 1]
     return int(edges * (1 + int(net.base)))
 
 
-@loop
+@inner
+def edges_of(net: Net, depth: int) -> int:
+    """The edges of the first ``depth`` layers."""
+    total = 0
+    for layer in range(depth):
+        total += int(net.width[layer] * net.width[layer + 1])
+    return total
+
+
+@inner
 def fill(
     net: Net,
     depth: int,
@@ -153,7 +162,7 @@ def fill(
                     j += 1
 
 
-@loop
+@inner
 def gathered(x: Floats, hidden: Floats, begin: int, end: int) -> Floats:
     """The values of all nodes at some points, (I, n) and (H, n) -> (N, points)."""
     out = np.empty((x.shape[0] + hidden.shape[0], end - begin))
@@ -165,7 +174,7 @@ def gathered(x: Floats, hidden: Floats, begin: int, end: int) -> Floats:
     return out
 
 
-@loop
+@inner
 def range_sides(net: Net, x: Floats, moved: Floats, sides: Floats) -> None:
     """Derivatives with respect to the ends (high, low) of all hidden grids, into (2H, points).
 

@@ -6,14 +6,13 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.compiling import available
+from kansweep.networks.points.compiled import CompiledPoints
 from kansweep.networks.points.contract import Points
 from kansweep.networks.points.tensor import TensorPoints
 
 
 def points_of(x: Tensor, y: Tensor) -> Points:
-    """The points x (R, n, I) and y (R, n, M), as suits them."""
+    """The points x (R, n, I) and y (R, n, M), as suits them: loops are for float64 on a CPU."""
     if x.device.type == "cpu" and x.dtype == torch.float64 and available():
-        from kansweep.networks.points.compiled import CompiledPoints
-
         return CompiledPoints.of(x, y)
     return TensorPoints(x, y)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from kansweep.networks.gauge import margins
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
 
-Number = TypeVar("Number", np.float64, np.int64)
 NO_GRAM, NO_BAND = np.zeros((0, 0)), np.zeros((0, 0, 0))
 
 
@@ -106,7 +105,7 @@ class CompiledData:
 class CompiledSettled:
     """A normalised KAN: its numbers, what reaches its layers, and its residual."""
 
-    layers: tuple[Layer, ...]  # all but their numbers count
+    like: KAN  # all but its numbers counts
     net: Net
     x: Floats  # (R, I, n)
     hidden: Floats  # (R, H, n)
@@ -116,7 +115,7 @@ class CompiledSettled:
 
     @cached_property
     def kan(self) -> KAN:
-        return KAN(unpacked(self.net, self.layers), self.net.k)
+        return replace(self.like, layers=unpacked(self.net, self.like.layers))
 
     @property
     def residual(self) -> Tensor:
@@ -136,7 +135,7 @@ class CompiledSettled:
     def __getitem__(self, replicas: Tensor) -> CompiledSettled:
         at = replicas.numpy()
         return CompiledSettled(
-            tuple(layer[replicas] for layer in self.layers),
+            self.like[replicas],
             self.net.of(at),
             *(part[at] for part in (self.x, self.hidden, self.ends, self.errors, self.squares)),
         )
@@ -148,7 +147,7 @@ class CompiledSettled:
             grid=_where(at, self.net.grid, other.net.grid),
         )
         return CompiledSettled(
-            self.layers,
+            self.like,
             net,
             self.x,
             _where(at, self.hidden, other.hidden),
@@ -162,7 +161,7 @@ class CompiledSettled:
 class CompiledHidden:
     """Hidden values on their grids."""
 
-    layers: tuple[Layer, ...]
+    like: KAN
     net: Net
     x: Floats
     y: Floats  # (R, M, n)
@@ -171,7 +170,7 @@ class CompiledHidden:
 
     @cached_property
     def kan(self) -> KAN:
-        return KAN(unpacked(self.net, self.layers), self.net.k)
+        return replace(self.like, layers=unpacked(self.net, self.like.layers))
 
     @cached_property
     def _reaching(self) -> Floats:
@@ -189,7 +188,7 @@ class CompiledHidden:
     def settled(self, last: Layer) -> CompiledSettled:
         net = packed((*self.kan.layers[:-1], last), self.net.k)
         errors = _residuals(net, self._reaching, self.y)
-        return CompiledSettled(self.layers, net, self.x, self.hidden, self.ends, *errors)
+        return CompiledSettled(self.like, net, self.x, self.hidden, self.ends, *errors)
 
 
 @dataclass(frozen=True)
@@ -220,7 +219,7 @@ class CompiledPoints:
         ends = np.stack([hidden.argmax(2), hidden.argmin(2)], 2)
         net = packed(kan.layers, kan.k)
         errors = _residuals(net, found[-1], self.y)
-        return CompiledSettled(kan.layers, net, self.x, hidden, ends, *errors)
+        return CompiledSettled(kan, net, self.x, hidden, ends, *errors)
 
     def hidden(self, kan: KAN, margin: Sequence[Tensor]) -> CompiledHidden:
         net, (replicas, _, n) = packed(kan.layers, kan.k), self.x.shape
@@ -229,7 +228,7 @@ class CompiledPoints:
         if nodes:
             beyond = torch.cat(tuple(margin), 1).numpy()
             settling.normalise(net, self.x, beyond, hidden, ends)
-        return CompiledHidden(kan.layers, net, self.x, self.y, hidden, ends)
+        return CompiledHidden(kan, net, self.x, self.y, hidden, ends)
 
     def __getitem__(self, replicas: Tensor) -> CompiledPoints:
         at = replicas.numpy()
@@ -250,5 +249,5 @@ def _residuals(net: Net, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     return errors, squares
 
 
-def _where(mask: NDArray[np.bool_], a: NDArray[Number], b: NDArray[Number]) -> NDArray[Number]:
+def _where(mask: NDArray[np.bool_], a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return np.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b)

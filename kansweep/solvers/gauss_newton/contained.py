@@ -22,7 +22,8 @@ def blank(net: KAN) -> KAN:
 
 def linear(flat: KAN, problem: Problem) -> tuple[KAN, Tensor]:
     """Linear regression as a KAN of one layer, and what it would be wrong by at each point without
-    that one: squares (R, n), summed over outputs of unit variance."""
+    that one: squares (R, n), summed over outputs of unit variance. The mean alone where it is wrong
+    by less, as it is of noise."""
     x, y = problem.x.double(), problem.y.double()
     mean, spread = y.mean(1), output_spread(y)
     middle, width = x.mean(1), output_spread(x)
@@ -33,11 +34,16 @@ def linear(flat: KAN, problem: Problem) -> tuple[KAN, Tensor]:
     slope = vt.mT @ ((u.mT @ target) / s.clamp(min=torch.finfo(s.dtype).tiny)[..., None])
     left = 1 - 1 / x.shape[1] - u.square().sum(2)
     error = (target - u @ (u.mT @ target)) / left.clamp(min=torch.finfo(s.dtype).eps)[..., None]
+    n = x.shape[1]
+    of_mean = (target * (n / max(n - 1, 1))).square().sum(2)
+    error = error.square().sum(2)
+    tells = error.mean(1) < of_mean.mean(1)
+    slope, error = slope * tells[:, None, None], torch.where(tells[:, None], error, of_mean)
     layer = flat.layers[0]
     along = (layer.greville(flat.k) - middle[..., None]) / width[..., None]  # (R, I, K)
     coef = (slope.mT[..., None] * along[:, None]).to(layer.coef)
     net = replace(flat, layers=(replace(layer, coef=coef),))
-    return net.with_outputs(mean.to(coef), spread.to(coef)), error.square().sum(2)
+    return net.with_outputs(mean.to(coef), spread.to(coef)), error
 
 
 def within(flat: KAN, net: KAN, problem: Problem) -> KAN:

@@ -8,6 +8,7 @@ nonzeros each, and the memory is that of the Jacobian.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -57,9 +58,8 @@ class System(Protocol):
     def factored(self, w: Tensor, damping: Tensor) -> Factored: ...
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        """tr(A^-1 B^T B) by layer and kind of rows, of some replicas: an index (r,) -> (r, L, 3).
-
-        NaN where A could not be factored.
+        """tr(A^-1 B^T B) by layer and kind of rows, of some replicas: an ascending index (r,) ->
+        (r, L, 3). NaN where A could not be factored.
         """
         ...
 
@@ -81,37 +81,35 @@ class Direct:
         self.rounding = ROUNDING * torch.finfo(lin.strain.rows.dtype).eps
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
-        parts = self._parts(torch.arange(len(w), device=w.device))
-        return _Solved(
-            [
-                cholesky(self._matrix(w, part), damping[part], self.most[part], self.rounding)
-                for part in parts
-            ],
-            self.n,
-        )
+        parts = [
+            cholesky(matrix, damping[part], self.most[part], self.rounding)
+            for part, matrix in self._matrices(w, torch.arange(len(w), device=w.device))
+        ]
+        return _Solved(parts, self.n)
 
     def trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        return _joined([self._trace(w, part) for part in self._parts(replicas)])
+        """With what changes nothing held: in the inverse it would be huge, and what it adds to a
+        trace the difference of huge numbers."""
+        traces = []
+        for part, matrix in self._matrices(w, replicas):
+            which, most = replicas[part], self.most[replicas][part]
+            self.strain.hold(matrix, most, which)
+            factors = cholesky(matrix, TRACE_RIDGE, most, self.rounding)
+            trace = self.n * self.strain.trace(factors.inverse(), which)
+            traces.append(trace.masked_fill_(factors.failed[:, None, None], torch.nan))
+        return _joined(traces)
 
-    def _parts(self, replicas: Tensor) -> tuple[Tensor, ...]:
-        """Replicas whose matrices a processor's cache can hold together; a GPU takes all."""
-        at_once = max(1, CACHED // self.data[0].numel())
-        whole = replicas.is_cuda or len(replicas) <= at_once
-        return (replicas,) if whole else replicas.split(at_once)
-
-    def _matrix(self, w: Tensor, replicas: Tensor) -> Tensor:
-        matrix = self.data[replicas]
-        self.strain.add_to(matrix, self.n * w[replicas].double(), replicas)
-        return matrix
-
-    def _trace(self, w: Tensor, replicas: Tensor) -> Tensor:
-        """A's, with what changes nothing held: in the inverse it would be huge, and what it adds to
-        a trace the difference of huge numbers."""
-        matrix, most = self._matrix(w, replicas), self.most[replicas]
-        self.strain.hold(matrix, most, replicas)
-        factors = cholesky(matrix, TRACE_RIDGE, most, self.rounding)
-        trace = self.n * self.strain.trace(factors.inverse(), replicas)
-        return trace.masked_fill_(factors.failed[:, None, None], torch.nan)
+    def _matrices(self, w: Tensor, replicas: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """n A of some replicas, as many at a time as a processor's cache can hold; of a GPU all."""
+        many, scale = len(replicas), self.n * w.double()
+        every = many == len(self.data)  # then all are in order, and need not be looked up
+        at_once = many if w.is_cuda else max(1, CACHED // self.data[0].numel())
+        for first in range(0, many, at_once):
+            part = slice(first, first + at_once)
+            which = replicas[part]
+            matrix = self.data[part].clone() if every else self.data[which]
+            self.strain.add_to(matrix, scale[part] if every else scale[which], which)
+            yield part, matrix
 
 
 class _Solved:

@@ -7,6 +7,7 @@ from torch import Tensor
 from kansweep.networks.compiling import available
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.strain.compiled import CompiledStrain, compiled_energy
 from kansweep.solvers.gauss_newton.strain.contract import Strain
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 
@@ -14,8 +15,6 @@ from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 def strain_of(kan: KAN, half: Tensor) -> Strain:
     """Of a normalised KAN with the derivatives of its grids' half-widths (R, P, H)."""
     if half.device.type == "cpu" and available():
-        from kansweep.solvers.gauss_newton.strain.compiled import CompiledStrain
-
         return CompiledStrain(kan, half)
     return TensorStrain(kan, half)
 
@@ -23,7 +22,5 @@ def strain_of(kan: KAN, half: Tensor) -> Strain:
 def energy(kan: KAN) -> Tensor:
     """Squared rows summed by layer and kind, (R, L, 3)."""
     if kan.layers[0].coef.device.type == "cpu" and available():
-        from kansweep.solvers.gauss_newton.strain.compiled import compiled_energy
-
         return compiled_energy(kan)
     return penalty.energy(kan)

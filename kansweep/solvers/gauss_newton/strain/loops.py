@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner, loop
 
 Array = NDArray[Any]  # of floats
 Index = NDArray[np.int64]
@@ -26,13 +26,13 @@ class Layout(NamedTuple):
     rows: Index  # (3,), how many those are
     layer: Index  # (E,)
     node: Index  # (E,), the hidden node that it leads to, H for those of the last layer
-    own: Index  # (every node, 3): its first coefficient, its edges, and 1 if its range follows
+    own: Index  # (every node, 3): its first edge, how many it has, and 1 if its range follows
     order: int  # of differences, k + 2
     free: Array  # (F, K), curved rows and then the straight one
     gram: Array  # (2, K, K), their squares C^T C by kind
 
 
-@loop
+@inner
 def _edge_rows(c: Array, layout: Layout, table: Array, e: int, work: Array, out: Array) -> None:
     """The rows of one edge with coefficients c (K,), rough, curved, straight: out (rows,)."""
     n_coef, rough = c.shape[0], layout.rows[0]
@@ -55,7 +55,7 @@ def _edge_rows(c: Array, layout: Layout, table: Array, e: int, work: Array, out:
         out[rough + f] = total
 
 
-@loop
+@inner
 def _edge_pull(u: Array, layout: Layout, table: Array, e: int, work: Array, out: Array) -> None:
     """Its transpose, rows (rows,) -> added to coefficients out (K,)."""
     n_coef, rough = out.shape[0], layout.rows[0]
@@ -76,7 +76,7 @@ def _edge_pull(u: Array, layout: Layout, table: Array, e: int, work: Array, out:
             out[j] += layout.free[f, j] * u[rough + f]
 
 
-@loop
+@inner
 def _gathered(rows: Array, layout: Layout, e: int, out: Array) -> None:
     """One edge's rows of all, (S,) -> out (rows,)."""
     first = 0
@@ -86,7 +86,7 @@ def _gathered(rows: Array, layout: Layout, e: int, out: Array) -> None:
         first += count
 
 
-@loop
+@inner
 def _spread(own: Array, layout: Layout, e: int, out: Array) -> None:
     """The inverse: an edge's rows to their places among all."""
     first = 0
@@ -96,7 +96,7 @@ def _spread(own: Array, layout: Layout, e: int, out: Array) -> None:
         first += count
 
 
-@loop
+@inner
 def _spaces(layout: Layout) -> tuple[Array, Array, Array]:
     """Room for what one edge needs: its coefficients with what surrounds them, and rows twice."""
     rows = layout.rows.sum()
@@ -131,7 +131,7 @@ def energy_of(theta: Array, layout: Layout, table: Array, layers: int) -> Array:
     return out
 
 
-@loop
+@inner
 def _add_by_kind(own: Array, layout: Layout, out: Array) -> None:
     """An edge's rows summed by kind, added to out (3,)."""
     first = 0
@@ -178,7 +178,7 @@ def pulled(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table
     return out
 
 
-@loop
+@inner
 def _weigh(own: Array, w: Array, count: Index) -> None:
     """An edge's rows times the weights (3,) of their kinds, (3,) how many those are."""
     first = 0
@@ -201,7 +201,7 @@ def add_square(
         _add_nodes(matrix[i], w[i], strain[r], half[r], layout, table[r])
 
 
-@loop
+@inner
 def _add_edges(matrix: Array, w: Array, layout: Layout, band: Array) -> None:
     n_coef, width = band.shape[1], band.shape[2]
     for edge in range(layout.edge.shape[0]):
@@ -218,7 +218,7 @@ def _add_edges(matrix: Array, w: Array, layout: Layout, band: Array) -> None:
                         matrix[first + j, first + i] += weight[kind] * value
 
 
-@loop
+@inner
 def _add_nodes(
     matrix: Array, w: Array, strain: Array, half: Array, layout: Layout, table: Array
 ) -> None:
@@ -295,7 +295,7 @@ def traces(
     return out
 
 
-@loop
+@inner
 def _band_trace(block: Array, band: Array) -> float:
     n_coef, width = band.shape
     total = 0.0
@@ -307,7 +307,7 @@ def _band_trace(block: Array, band: Array) -> float:
     return total
 
 
-@loop
+@inner
 def _block_trace(block: Array, gram: Array) -> float:
     total = 0.0
     for j in range(block.shape[0]):

@@ -1,0 +1,124 @@
+"""What the solver asks of a KAN at its points: compiled loops against tensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nets import normal, points, random_kan, uneven_kan
+from torch import Tensor
+
+from kansweep.networks import kan
+from kansweep.networks import points as kansweep_points
+from kansweep.networks.compiled import forward
+from kansweep.networks.kan import KAN
+from kansweep.networks.points.compiled import CompiledPoints
+from kansweep.networks.points.contract import Data, Points
+from kansweep.networks.points.tensor import TensorPoints
+
+WIDTHS = [(1, 1), (2, 1, 1), (3, 2), (2, 3, 1), (2, 2, 2, 2), (1, 2, 1, 1, 1), (9, 2, 3)]
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> tuple[KAN, Tensor, Tensor]:
+    """A random KAN, some points, of which a few lie beyond its grids, and outputs."""
+    width = draw(st.sampled_from(WIDTHS))
+    make = draw(st.sampled_from([random_kan, uneven_kan]))
+    grid_size, k = draw(st.integers(1, 12)), draw(st.integers(1, 5))
+    net = make(width, grid_size=grid_size, k=k, base=draw(st.booleans()))
+    n = draw(st.sampled_from([5, 40, 300]))
+    x = 1.1 * points(net.n_replicas, n, width[0])
+    return net, x, normal(net.n_replicas, n, width[-1], seed=draw(st.integers(0, 99)))
+
+
+def close(a: Tensor, b: Tensor, case: str) -> None:
+    """To 1e-12 of the largest of them."""
+    scale = float(b.abs().max()) if b.numel() else 1.0
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * max(scale, 1e-300), err_msg=case)
+
+
+def same_data(one: Data, other: Data) -> None:
+    assert one.n_points == other.n_points
+    close(one.half, other.half, "half")
+    close(one.gram().tril(), other.gram().tril(), "gram")
+    close(one.pull(), other.pull(), "pull")
+    close(one.diagonal(), other.diagonal(), "diagonal")
+    close(one.bands(), other.bands(), "bands")
+    d = normal(*one.pull().shape, seed=3)
+    close(one.product(d), other.product(d), "product")
+
+
+@settings(deadline=None, max_examples=60)
+@given(problems())
+def test_loops_and_tensors_agree(problem):
+    net, x, y = problem
+    both: list[Points] = [CompiledPoints.of(x, y), TensorPoints(x, y)]
+    (margin, mse), (_, mse_of_tensors) = (one.margins(net) for one in both)
+    close(mse, mse_of_tensors, "mse")
+    for one, other in zip(margin, both[1].margins(net)[0], strict=True):
+        close(one, other, "margin")
+    # At the largest margin extremes may fall on a knot, where slopes of k = 1 hang on a rounding.
+    margin = [0.97 * one for one in margin]
+    loops, tensors = (one.hidden(net, margin) for one in both)
+    close(loops.kan.theta(), tensors.kan.theta(), "theta")
+    last = tensors.kan.layers[-1]
+    for m in range(last.n_outputs):
+        base = None if last.base is None else last.base[:, m : m + 1]
+        own = replace(last, coef=last.coef[:, m : m + 1], base=base)
+        same_data(loops.last(m, own), tensors.last(m, own))
+    there, here = (one.settled(one.kan.layers[-1]) for one in (loops, tensors))
+    close(there.residual, here.residual, "residual")
+    close(there.mse, here.mse, "mse")
+    same_data(there.data(), both[1].settled(there.kan).data())
+
+
+@settings(deadline=None, max_examples=40)
+@given(problems())
+def test_outputs_are_those_of_tensors(problem):
+    net, x, _ = problem
+    out = x
+    for layer in net.layers:
+        out = kan.edges(layer, out, net.k).sum(2)
+    close(forward.values(net.layers, net.k, x), out, "outputs")
+
+
+def test_what_is_not_a_number_stays_visible():
+    net, x, y = random_kan((2, 2, 1)), points(2, 30, 2), normal(2, 30, 1, seed=1)
+    x[1, 3] = torch.nan
+    loops = CompiledPoints.of(x, y)
+    margin = loops.margins(net)[0]
+    hidden = loops.hidden(net, margin)
+    mse = hidden.settled(hidden.kan.layers[-1]).mse
+    assert mse.isnan().tolist() == [False, True]
+
+
+def test_replicas_are_chosen_and_mixed():
+    net, x, y = random_kan((2, 2, 1)), points(2, 30, 2), normal(2, 30, 1, seed=1)
+    loops, tensors = CompiledPoints.of(x, y), TensorPoints(x, y)
+    other = net.with_theta(2 * net.theta())
+    mask = torch.tensor([False, True])
+    for one in (loops, tensors):
+        mixed = one.settled(net).where(mask, one.settled(other))
+        close(mixed.kan.theta(), kan.where(mask, net, other).theta(), "theta")
+        close(mixed.residual, mixed.kan(x) - y, "residual")
+        close(mixed[mask].data().pull(), one[mask].settled(net[mask]).data().pull(), "pull")
+
+
+def test_tensors_serve_where_numba_is_not_there(monkeypatch):
+    x, y = points(2, 30, 2), normal(2, 30, 1, seed=1)
+    assert isinstance(kansweep_points.points_of(x, y), CompiledPoints)
+    monkeypatch.setattr(kansweep_points, "available", lambda: False)
+    assert isinstance(kansweep_points.points_of(x, y), TensorPoints)
+    assert isinstance(kansweep_points.points_of(x.float(), y.float()), TensorPoints)
+
+
+@pytest.mark.parametrize("width", [(2, 1, 1), (2, 3, 2)])
+def test_repeats_are_bit_for_bit(width):
+    net, x, y = random_kan(width), points(2, 300, 2), normal(2, 300, width[-1], seed=1)
+    first, again = (CompiledPoints.of(x, y).settled(net).data() for _ in range(2))
+    assert torch.equal(first.gram().tril(), again.gram().tril())
+    assert torch.equal(first.pull(), again.pull())
