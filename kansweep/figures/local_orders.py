@@ -75,8 +75,8 @@ def _draw_floor(axes: Axes, floor: dict[tuple[int, int], float]) -> list[Any]:
 def _limit(axes: Axes, orders: DataFrame, theory: float) -> None:
     """Orders of what counts, if anything does, with room about them; what lies far outside is
     cut."""
-    counting = orders["counts"].astype(bool)
-    inside = orders.loc[counting | ~counting.any(), "order"].astype(float).tolist()
+    counting = orders[orders["counts"].astype(bool)]
+    inside = (orders if counting.empty else counting)["order"].astype(float).tolist()
     if np.isfinite(theory):
         inside += [theory - 1.0, theory + 1.0]
     if inside:
