@@ -75,7 +75,8 @@ def observed(row: Series, rules: Rules) -> str:
     """An observation with the comparisons that it rests on."""
     seeds = counted(row["n_seeds"], "seed")
     by = f"by intervals over {seeds}" if row["n_seeds"] > 1 else f"of {seeds}, no interval"
-    within = f"within a factor of {rules.harm:g} {by}"
+    shown = ", of 95% in brackets" if row["detail"] and row["n_seeds"] > 1 else ""
+    within = f"within a factor of {rules.harm:g} {by}{shown}"
     compared = f"{row['of']} comparison{'s' if row['of'] > 1 else ''} {within}"
     detail = f": {row['detail']}" if row["detail"] else ""
     return f"{row['observation'].capitalize()}: {row['verdict']} ({compared}{detail})."
