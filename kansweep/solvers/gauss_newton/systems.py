@@ -66,7 +66,7 @@ class System(Protocol):
 
 def system(lin: Linearised) -> System:
     """The form that suits the number of parameters."""
-    return Direct(lin) if lin.kan.n_params <= DIRECT_LIMIT else Iterative(lin)
+    return Direct(lin) if lin.like.n_params <= DIRECT_LIMIT else Iterative(lin)
 
 
 class Direct:
@@ -162,7 +162,7 @@ class Iterative:
             signs = torch.randint(0, 2, (strain.rows.shape[1],), generator=generator)
             probe = (2.0 * signs - 1.0).to(strain.rows).expand_as(strain.rows)
             x, _ = nearly.solve(strain.pull(torch.ones_like(w), probe))
-            parts = (probe * strain.change(x)).split(penalty.ranks(lin.kan), dim=1)
+            parts = (probe * strain.change(x)).split(penalty.ranks(lin.like), dim=1)
             total = total + torch.stack([part.sum(1) for part in parts], dim=1).view(w.shape)
         return total[replicas] / PROBES
 
@@ -173,7 +173,7 @@ class _Preconditioned:
 
     def __init__(self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float) -> None:
         self.lin, self.w, self.tolerance = parts.lin, w, tolerance
-        kan = self.lin.kan
+        kan = self.lin.like
         self.diagonal = parts.data_diagonal + parts.lin.strain.diagonal(w)
         rounding = ROUNDING * torch.finfo(w.dtype).eps
         self.ridge = ridge(self.diagonal, damping, parts.data_diagonal.amax(1), rounding)
@@ -201,9 +201,9 @@ class _Preconditioned:
         return self.lin.product(self.w, d) + self.ridge * d
 
     def _precondition(self, v: Tensor) -> Tensor:
-        coef, base = _split(self.lin.kan, v)
+        coef, base = _split(self.lin.like, v)
         solved = self.factors.solve(coef.reshape(-1, self.n_coef, 1)).reshape(coef.shape)
-        return _join(self.lin.kan, solved, base / self.base)
+        return _join(self.lin.like, solved, base / self.base)
 
 
 def _split(kan: KAN, theta: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
+from scipy.linalg.blas import dsymm
 from torch import Tensor
 
 from kansweep.networks import uneven
@@ -34,8 +35,7 @@ class CompiledStrain(TensorStrain):
 
     @cached_property
     def rows(self) -> Tensor:
-        theta = _array(self.kan.theta())
-        return torch.from_numpy(rows_of(theta, self._layout, self._table))
+        return torch.from_numpy(rows_of(_array(self.theta), self._layout, self._table))
 
     def change(self, d: Tensor) -> Tensor:
         return torch.from_numpy(changed(_array(d), *self._here))
@@ -47,13 +47,14 @@ class CompiledStrain(TensorStrain):
         add_square(matrix.numpy(), _array(w), _array(replicas), *self._here, self._band)
 
     def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor) -> None:
-        theta = _array(self.kan.theta()[replicas])
+        theta = _array(self.theta[replicas])
         hold_idle(matrix.numpy(), _array(scale), theta, self._layout)
 
     def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
-        solved = _array(inverse @ self.half[replicas].double())
+        half, lower = _array(self.half[replicas]), _array(inverse)
+        solved = np.stack([dsymm(1.0, m.T, h) for m, h in zip(lower, half, strict=True)])
         found = traces(
-            _array(inverse), solved, _array(replicas), *self._here, self._band, len(self.kan.layers)
+            lower, solved, _array(replicas), *self._here, self._band, len(self.kan.layers)
         )
         return torch.from_numpy(found)
 
@@ -74,9 +75,9 @@ class CompiledStrain(TensorStrain):
         return _array(penalty.bands(self.kan).double())
 
 
-def compiled_energy(kan: KAN) -> Tensor:
-    layout, layers = layout_of(kan), len(kan.layers)
-    return torch.from_numpy(energy_of(_array(kan.theta()), layout, table_of(kan), layers))
+def compiled_energy(like: KAN, theta: Tensor) -> Tensor:
+    layout, layers = layout_of(like), len(like.layers)
+    return torch.from_numpy(energy_of(_array(theta), layout, table_of(like), layers))
 
 
 def table_of(kan: KAN) -> Array:
