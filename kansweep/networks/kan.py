@@ -252,6 +252,8 @@ class KAN:
     @classmethod
     def concatenated(cls, nets: Sequence[KAN]) -> KAN:
         """The replicas of several KANs of one shape in one."""
+        if len(nets) == 1:
+            return nets[0]
         layers = []
         for parts in zip(*(net.layers for net in nets), strict=True):
             parts = alike(parts, nets[0].k)

@@ -110,7 +110,7 @@ def descend(
     ``Outcome.memory`` are the weights, (R, L * 3).
     """
     search, steps, ended = _begin(kan, problem, weight, damping), 0, []
-    while search.replica.numel():
+    while True:
         search, steps = _step(search, limits.tolerance), steps + 1
         if observe is not None:
             observe(_iteration(search, steps))
@@ -126,6 +126,8 @@ def descend(
             which = done.nonzero()[:, 0].tolist()
             why = [next(name for name, hit in reasons.items() if hit[r]) for r in which]
             ended.append((search.keep(done), steps, why))
+            if len(which) == len(done):
+                break
             search = search.keep(~done)
     return _in_order(ended)
 
@@ -228,10 +230,11 @@ def _iteration(search: Search, step: int) -> Iteration:
 
 def _in_order(ended: list[tuple[Search, int, list[StopReason]]]) -> Outcome[KAN]:
     order = torch.cat([search.replica for search, _, _ in ended]).argsort()
+    net = KAN.concatenated([search.kan() for search, _, _ in ended])
     steps = [steps for _, steps, why in ended for _ in why]
     reasons = [reason for _, _, why in ended for reason in why]
     return Outcome(
-        KAN.concatenated([search.kan() for search, _, _ in ended])[order],
+        net if len(ended) == 1 else net[order],
         tuple(steps[r] for r in order.tolist()),
         tuple(reasons[r] for r in order.tolist()),
         torch.cat([search.grad_norm for search, _, _ in ended])[order],

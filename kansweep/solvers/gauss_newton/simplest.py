@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.networks.kan import KAN, where
-from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem
+from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import contained, leave_one_out, penalty
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.weights import Memory
@@ -113,12 +113,9 @@ def _fitted(
 
 def _among(observe: Observe | None, at: Tensor) -> Observe | None:
     """An observer of the replicas ``at`` alone."""
-
-    def told(now: Iteration) -> None:
-        if observe is not None:
-            observe(replace(now, replicas=at[now.replicas]))
-
-    return told
+    if observe is None:
+        return None
+    return lambda now: observe(replace(now, replicas=at[now.replicas]))
 
 
 def _of(outcome: Outcome[KAN], at: Tensor) -> Outcome[KAN]:
@@ -136,6 +133,8 @@ def _of(outcome: Outcome[KAN], at: Tensor) -> Outcome[KAN]:
 def _joined(parts: list[tuple[Tensor, Outcome[KAN]]]) -> Outcome[KAN]:
     """The outcomes of replicas (r,) each, which make up all, in order."""
     outcomes = [outcome for at, outcome in parts if at.numel()]
+    if len(outcomes) == 1:
+        return outcomes[0]
     whole = Outcome(
         KAN.concatenated([one.net for one in outcomes]),
         tuple(steps for one in outcomes for steps in one.steps),

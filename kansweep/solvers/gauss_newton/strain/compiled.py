@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -29,7 +28,6 @@ from kansweep.solvers.gauss_newton.strain.loops import (
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 
 
-@dataclass(frozen=True)
 class CompiledStrain(TensorStrain):
     """``diagonal`` is the tensors'."""
 
@@ -72,7 +70,7 @@ class CompiledStrain(TensorStrain):
 
     @cached_property
     def _band(self) -> Array:
-        return _array(penalty.bands(self.kan).double())
+        return bands_of(self.kan)
 
 
 def compiled_energy(like: KAN, theta: Tensor) -> Tensor:
@@ -89,6 +87,13 @@ def table_of(kan: KAN) -> Array:
         factors = uneven.differences(layer.unit_breaks(kan.k).double(), kan.k)  # (R, I, S, k + 3)
         parts.append(factors.repeat(1, layer.n_outputs, 1, 1))
     return _array(torch.cat(parts, dim=1))
+
+
+def bands_of(kan: KAN) -> Array:
+    """``penalty.bands``."""
+    if penalty.shared(kan):
+        return penalty.band(kan.grid_size + kan.k, kan.k + 2)[None, None]
+    return _array(penalty.bands(kan).double())
 
 
 def layout_of(kan: KAN) -> Layout:
