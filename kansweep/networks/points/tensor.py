@@ -135,7 +135,10 @@ class TensorHidden:
         return _linear(self.like.last_output.with_theta(last), self._rows, residual)
 
     def settled(self, last: Tensor) -> TensorSettled:
-        layer, sizes = self.like.layers[-1], [part[0, 0].numel() for part in trainable(self.like.layers[-1])]
+        layer, sizes = (
+            self.like.layers[-1],
+            [part[0, 0].numel() for part in trainable(self.like.layers[-1])],
+        )
         coef, *base = last.split(sizes, dim=2)
         layer = replace(layer, coef=coef.reshape(layer.coef.shape), base=base[0] if base else None)
         activation, f = activate(layer, self.x, self.like.k)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.linalg import lapack
 from torch import Tensor
 
 from kansweep.networks.compiling import loop
@@ -26,18 +23,13 @@ class Cholesky:
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
         """(A + ridge)^-1 b, (R, P, c) -> (R, P, c), and failed (R,), where it is 0."""
-        if rhs.device.type == "cpu":
-            x = torch.from_numpy(_solve(self.lower.numpy(), rhs.double().numpy()))
-        else:
-            x = torch.cholesky_solve(rhs.double(), self.lower)
+        x = torch.cholesky_solve(rhs.double(), self.lower)
         failed = self.failed | ~torch.isfinite(x.sum((1, 2)))
         return x.masked_fill_(failed[:, None, None], 0.0).to(rhs.dtype), failed
 
     def inverse(self) -> Tensor:
-        """(A + ridge)^-1, (R, P, P), of which the lower triangle is valid."""
-        if self.lower.device.type == "cpu":
-            return torch.from_numpy(_inverse(self.lower.numpy()))
-        return torch.cholesky_inverse(self.lower).mT
+        """(A + ridge)^-1, (R, P, P)."""
+        return torch.cholesky_inverse(self.lower).mT  # whose rows are contiguous
 
 
 def cholesky(
@@ -51,31 +43,8 @@ def cholesky(
     diagonal = matrix.diagonal(dim1=1, dim2=2)
     before, raised = diagonal.clone(), ridge(diagonal, damping, most, rounding)
     diagonal.add_(raised)
-    if matrix.device.type == "cpu":
-        failed = torch.from_numpy(_factor(matrix.numpy()))
-        return Cholesky(matrix, before, raised, failed)
     lower, info = torch.linalg.cholesky_ex(matrix)
     return Cholesky(lower, before, raised, info > 0)
-
-
-# SciPy's LAPACK works in place where torch copies. It reads columns where these are rows, so that
-# their lower triangles are its upper ones.
-
-
-def _factor(matrix: Array) -> NDArray[np.bool_]:
-    """Lower factors of matrices (R, P, P) in their place; which were not positive definite."""
-    return np.array([lapack.dpotrf(a.T, clean=0, overwrite_a=1)[1] > 0 for a in matrix])
-
-
-def _solve(lower: Array, rhs: Array) -> Array:
-    return np.stack([lapack.dpotrs(a.T, b)[0] for a, b in zip(lower, rhs, strict=True)])
-
-
-def _inverse(lower: Array) -> Array:
-    found = lower.copy()
-    for a in found:
-        lapack.dpotri(a.T, overwrite_c=1)
-    return found
 
 
 def ridge(

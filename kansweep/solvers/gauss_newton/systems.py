@@ -77,13 +77,14 @@ class Direct:
     def __init__(self, lin: Linearised) -> None:
         self.n, self.strain = lin.n_points, lin.strain
         self.data = lin.data.gram()
-        self.most = self.data.diagonal(dim1=1, dim2=2).amax(1)
+        self.every = torch.arange(self.data.shape[0], device=self.data.device)
+        self.most = lin.data.diagonal().double().amax(1)
         self.rounding = ROUNDING * torch.finfo(lin.strain.rows.dtype).eps
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
         parts = [
             cholesky(matrix, damping[part], self.most[part], self.rounding)
-            for part, matrix in self._matrices(w, torch.arange(len(w), device=w.device))
+            for part, matrix in self._matrices(w, self.every)
         ]
         return _Solved(parts, self.n)
 
@@ -101,8 +102,8 @@ class Direct:
 
     def _matrices(self, w: Tensor, replicas: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """n A of some replicas, as many at a time as a processor's cache can hold; of a GPU all."""
-        many, scale = len(replicas), self.n * w.double()
-        every = many == len(self.data)  # then all are in order, and need not be looked up
+        many, scale = replicas.shape[0], self.n * w.double()
+        every = many == self.every.shape[0]  # then all are in order, and need not be looked up
         at_once = many if w.is_cuda else max(1, CACHED // self.data[0].numel())
         for first in range(0, many, at_once):
             part = slice(first, first + at_once)

@@ -7,7 +7,6 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
-from scipy.linalg.blas import dsymm
 from torch import Tensor
 
 from kansweep.networks import uneven
@@ -33,7 +32,7 @@ class CompiledStrain(TensorStrain):
 
     @cached_property
     def rows(self) -> Tensor:
-        return torch.from_numpy(rows_of(_array(self.theta), self._layout, self._table))
+        return torch.from_numpy(self._here[0])
 
     def change(self, d: Tensor) -> Tensor:
         return torch.from_numpy(changed(_array(d), *self._here))
@@ -46,27 +45,19 @@ class CompiledStrain(TensorStrain):
 
     def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor) -> None:
         theta = _array(self.theta[replicas])
-        hold_idle(matrix.numpy(), _array(scale), theta, self._layout)
+        hold_idle(matrix.numpy(), _array(scale), theta, self._here[2])
 
     def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
-        half, lower = _array(self.half[replicas]), _array(inverse)
-        solved = np.stack([dsymm(1.0, m.T, h) for m, h in zip(lower, half, strict=True)])
+        solved = _array(inverse @ self.half[replicas].double())
         found = traces(
-            lower, solved, _array(replicas), *self._here, self._band, len(self.kan.layers)
+            _array(inverse), solved, _array(replicas), *self._here, self._band, len(self.kan.layers)
         )
         return torch.from_numpy(found)
 
     @cached_property
     def _here(self) -> tuple[Array, Array, Layout, Array]:
-        return _array(self.rows), _array(self.half), self._layout, self._table
-
-    @cached_property
-    def _layout(self) -> Layout:
-        return layout_of(self.kan)
-
-    @cached_property
-    def _table(self) -> Array:
-        return table_of(self.kan)
+        layout, table = layout_of(self.kan), table_of(self.kan)
+        return rows_of(_array(self.theta), layout, table), _array(self.half), layout, table
 
     @cached_property
     def _band(self) -> Array:

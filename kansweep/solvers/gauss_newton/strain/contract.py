@@ -50,6 +50,5 @@ class Strain(Protocol):
         ...
 
     def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
-        """tr M B^T B by layer and kind, (r, L, 3), of symmetric float64 matrices M (r, P, P),
-        of which the lower triangle is valid on a CPU."""
+        """tr M B^T B by layer and kind, (r, L, 3), of symmetric float64 matrices M (r, P, P)."""
         ...
