@@ -40,5 +40,5 @@ def _balanced(last: Tensor, n_inputs: int, n_coef: int) -> Tensor:
     """``gauge.balanced`` of the last layer's numbers, in place."""
     coef = last[..., : n_inputs * n_coef].unflatten(2, (n_inputs, n_coef))
     constant = coef.mean(3, keepdim=True)
-    coef += constant.mean(2, keepdim=True) - constant
+    coef.sub_(constant).add_(constant.mean(2, keepdim=True))
     return last
