@@ -121,11 +121,11 @@ def run(job: RunConfig) -> int:
 
 def _without_floor(job: RunConfig) -> list[str]:
     """Why a formula has no floor on the networks asked for, if it has none."""
+    if job.data.formula is None or not job.kind.has_theory or job.model.order is None:
+        return []
     from kansweep.data import floor, sources
     from kansweep.sweep.plan import layer_widths
 
-    if job.data.formula is None or not job.kind.has_theory or job.model.order is None:
-        return []
     hidden = layer_widths(job, job.sizes[0])[1:-1]
     why = floor.missing(sources.target(job.data), hidden, job.model.order)
     return [f"No floor: {why}."] if why else []

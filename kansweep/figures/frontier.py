@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from pandas import DataFrame
 
 from kansweep.figures import style
@@ -40,6 +40,10 @@ def frontier(study: Study) -> Drawn:
             axes.set(xscale="log", yscale="log")
             axes.yaxis.set_minor_formatter(NullFormatter())
         style.tick_sizes(panels[0].xaxis, sorted(found.best["n_train"]))
+        seconds = panels[-1].xaxis  # of which there may be less than a decade
+        seconds.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+        seconds.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        seconds.set_minor_formatter(NullFormatter())
         panels[0].set(xlabel="training points n", ylabel="test RMSE")
         figure.suptitle(style.title(study), fontsize=10.0)
         figure.legend(handles=handles, loc="outside lower center", ncols=4)

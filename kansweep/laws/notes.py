@@ -35,19 +35,20 @@ def of_curve(curve: Curve, x: str, rules: Rules) -> Iterator[str]:
 def hinges(curve: Curve, split: str, verdict: str, rules: Rules) -> Iterator[str]:
     """Each single seed or size without which the verdict on a fitted curve would be another."""
     errors, symbol = curve.errors[split][curve.whole], curve.kind.symbol
+    others: dict[str, list[Any]] = {}
     if len(errors) >= SEEDS_TO_SPARE:
         for seed in errors.index:
             told = rules.judged(curve.used, errors.drop(index=seed), curve.exponent)
-            if told != verdict:
-                yield f"without seed {seed} it would be {told}"
-    if len(errors) == 1:
-        return
-    for size in errors.columns:
-        used = curve.used[curve.used["size"] != size]
-        if rules.long_enough(used["size"].tolist()):
-            told = rules.judged(used, errors.drop(columns=size), curve.exponent)
-            if told != verdict:
-                yield f"without {symbol} = {size} it would be {told}"
+            others.setdefault(told, []).append(f"seed {seed}")
+    if len(errors) > 1:
+        for size in errors.columns:
+            used = curve.used[curve.used["size"] != size]
+            if rules.long_enough(used["size"].tolist()):
+                told = rules.judged(used, errors.drop(columns=size), curve.exponent)
+                others.setdefault(told, []).append(f"{symbol} = {size}")
+    for told, names in others.items():
+        if told != verdict:
+            yield f"without {' or '.join(names)} it would be {told}"
 
 
 def _left_out(curve: Curve) -> Iterator[str]:

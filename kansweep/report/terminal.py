@@ -11,7 +11,7 @@ from kansweep.kinds import KINDS
 from kansweep.laws import cells
 from kansweep.laws.cells import WHOSE
 from kansweep.laws.findings import Study
-from kansweep.laws.notation import counted, listed
+from kansweep.laws.notation import counted, entry, listed
 from kansweep.laws.verdicts import INSUFFICIENT
 from kansweep.report import frontier, sentences
 
@@ -108,12 +108,16 @@ def _interval(row: Series, low: str, high: str) -> str:
 
 def _remarks(study: Study, laws: DataFrame) -> list[str]:
     """Each part of the notes once, with the data sizes that it concerns; why there is no floor."""
-    sizes: dict[str, list[Any]] = {}
-    for n_train, notes in laws.groupby("n_train")["note"]:
-        for part in "; ".join(notes.dropna().unique()).split("; "):  # NaN: '' read back from CSV
-            sizes.setdefault(part, []).append(n_train)
-    sizes.pop("", None)
-    remarks = [f"  n = {listed(numbers)}: {part}" for part, numbers in sizes.items()]
+    told: dict[str, dict[Any, list[str]]] = {}  # data sizes and splits
+    for _, law in laws.iterrows():
+        for part in entry(law["note"]).split("; "):
+            told.setdefault(part, {}).setdefault(law["n_train"], []).append(law["split"])
+    told.pop("", None)
+    remarks = []
+    for part, numbers in told.items():
+        splits = sorted({split for each in numbers.values() for split in each})
+        of = f", {splits[0]}" if len(splits) < laws["split"].nunique() else ""
+        remarks.append(f"  n = {listed(numbers)}{of}: {part}")
     why = study.why_no_floor(laws.iloc[0])
     return [*remarks, *([f"  No floor: {why}."] if why else []), *_named_primary(laws)]
 

@@ -492,8 +492,7 @@ def test_a_seed_or_a_size_that_a_verdict_hangs_on_is_named():
     results.loc[at(results, seed=3, grid_size=100), "test_rmse"] *= 1.5
     law = only(fit_laws(results), split="test")
     assert law["verdict"] == "inconclusive"
-    assert "without seed 3 it would be consistent" in law["note"]
-    assert "without G = 100 it would be consistent" in law["note"]
+    assert "without seed 3 or G = 50 or G = 100 it would be consistent" in law["note"]
     few = only(fit_laws(results[results["seed"] > 2]), split="test")
     assert "without seed" not in few["note"]
 

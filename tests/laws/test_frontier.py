@@ -134,3 +134,13 @@ def test_the_order_of_rows_and_their_index_change_nothing():
     for table in ("best", "laws", "costs"):
         a, b = getattr(found(results), table), getattr(found(shuffled), table)
         pd.testing.assert_frame_equal(a, b)
+
+
+def test_what_a_larger_size_gains_within_a_tenth_is_chance():
+    results = levelling()
+    falling = 1.0 - 0.005 * results["size"].map(SIZES.index)
+    best, plain = (
+        found(results.assign(test_rmse=results["test_rmse"] * falling)).best,
+        found(results),
+    )
+    assert best["size"].tolist() == plain.best["size"].tolist()

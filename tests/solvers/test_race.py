@@ -115,3 +115,24 @@ def test_races_run_until_they_can_tell(monkeypatch, order, races):
 def test_errors_of_few_points_are_not_asked_to_fall():
     winners = race._race(Shape((2, 2, 1), 3, 5, False), waves(200, (0,)), 1, 1.0, 0)
     assert winners.order.tolist() == [math.inf]
+
+
+@pytest.mark.parametrize(("n", "last"), [(111, 3), (181, 5), (643, 10), (644, 20)])
+def test_the_last_grid_needs_points_to_tell_an_order(n, last):
+    assert race._grids(Shape((2, 2, 1, 1), 3, 6, None), n)[-1] == last
+
+
+def test_no_head_is_left_at_the_first_grid(monkeypatch):
+    """Errors on the first grid that would leave the better starts, were they asked."""
+    seen = []
+
+    def trained(net, field, scale):
+        seen.append(net.n_replicas)
+        return net
+
+    monkeypatch.setattr(race, "_trained", trained)
+    race._race(CHAIN, waves(200, (0,)), 12, 1.0, 0)
+    assert seen[:3] == [6, 12, 12]  # heads, and then the first two grids
+    seen.clear()
+    race._race(Shape((2, 2, 1), 3, 5, False), waves(200, (0,)), 12, 1.0, 0)
+    assert seen[:2] == [12, 6]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from nets import points
 
 from kansweep.networks.kan import KAN, Shape
-from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import penalty, reml, start
+from kansweep.solvers.contract import Outcome, Problem
+from kansweep.solvers.gauss_newton import lm, penalty, reml, start, weights
+from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.lm import LM, WARM_DAMPING
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.weights import Memory
+from kansweep.solvers.reasons import StopReason
 
 GRID = 6
 
@@ -48,6 +51,29 @@ def test_a_layer_that_reml_leaves_stiff_by_mistake_bends_again(monkeypatch):
     monkeypatch.setattr(reml, "UPDATES", 1)  # from so far up it does not come down at once
     coarse, fine = on_twice_the_grid(two_waves(), 1e14)
     assert fine.error < coarse.error / 2**3
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "by_far"), [(0.6, 900, True), (0.8, 900, False), (0.6, 90, False)]
+)
+def test_light_weights_must_be_better_by_far_than_their_parameters_make_them(share, n, by_far):
+    problem, one = two_waves(), torch.ones(1)
+    problem = replace(problem, x=problem.x[:, :n], y=problem.y[:, :n])
+    net = near(problem)
+    light, other = (Memory(torch.ones(1, 2, 3), error * one, one) for error in (share, 1.0))
+    outcome = Outcome(net, (1,), (StopReason.CONVERGED,), one, light.numbers)
+    assert lm._by_far(outcome, other.numbers, problem).tolist() == [by_far]
+
+
+def test_light_weights_stay_light():
+    problem = two_waves(noise=0.05)
+    net = near(problem)
+    weight = weights.begun(net, problem, None, None)
+    assert weight.value[..., penalty.ROUGH].max() > weights.light(weight, net).most
+    outcome = descend(net, problem, Limits(30, 1e-4), weights.light(weight, net), 1e-3)
+    assert outcome.memory.view(weight.value.shape)[..., penalty.ROUGH].max() <= penalty.weight(
+        GRID, 3
+    )
 
 
 def test_what_was_tried_in_vain_is_told_of_the_replica_that_tried_it():

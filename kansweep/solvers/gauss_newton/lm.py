@@ -16,6 +16,7 @@ from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spect
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
+from kansweep.solvers.gauss_newton.replicas import among, replaced, spread_out
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
 
@@ -86,52 +87,82 @@ class LM:
     ) -> Outcome[KAN]:
         """The network trained, on trial of other starts and judged where points are enough."""
         net = self._spaced(net, problem, last)
-        outcome = self._solved(net, problem, last, observe)
-        if last is not None and len(net.layers) > 2:
-            outcome = self._kept(outcome, net, problem, observe)
         if len(net.layers) == 1 or 2 * net.n_params >= problem.x.shape[1]:
-            return outcome  # linear, or not for the points to judge
+            # linear, or not for the points to judge
+            return self._kept(net, problem, last, observe)
+        outcome = self._kept(net, problem, last, observe, light=self._may_be_light(net, last))
         doubtful = ~self._falls(outcome, problem, last, ORDER)
         if net.spacing != "uniform":  # placing knots lowers the error in a wrong basin too
             doubtful |= Memory.of(outcome.memory).error > _small(net)
-        if not _one_node(net) and self.settings.penalty is None:
-            outcome = self._loosened(outcome, doubtful.nonzero()[:, 0], problem, observe)
-        if last is not None and _one_node(net) and self.settings.start == "auto":
-            lost = doubtful.nonzero()[:, 0]
-            if lost.numel():
+        lost, others = (mask.nonzero()[:, 0] for mask in (doubtful, ~doubtful))
+        if _one_node(net):
+            if last is not None and self.settings.start == "auto":
                 outcome = self._rescued(outcome, lost, problem, observe)
+        elif self.settings.penalty is None and last is None:
+            outcome = self._lightened(outcome, lost, problem, observe)
+        elif self.settings.penalty is None and last is not None:
+            outcome = self._weighed(outcome, lost, net, problem, last, observe)
+            now = Memory.of(outcome.memory)
+            outcome = self._weighed(outcome, others, outcome.net, problem, now, observe)
         return self._judged(outcome, problem, last, doubtful)
 
+    def _may_be_light(self, net: KAN, last: Memory | None) -> bool:
+        """Whether weights of data without noise are tried before those of REML."""
+        return last is not None and not _one_node(net) and self.settings.penalty is None
+
     def _kept(
-        self, outcome: Outcome[KAN], net: KAN, problem: Problem, observe: Observe | None
+        self,
+        net: KAN,
+        problem: Problem,
+        last: Memory | None,
+        observe: Observe | None,
+        *,
+        light: bool = False,
     ) -> Outcome[KAN]:
-        """The outcome with those replicas trained without softening that it led out of the basin
+        """The outcome, with those replicas trained without softening that it led out of the basin
         in which the coarser grid had left them."""
+        outcome = self._solved(net, problem, last, observe, light=light)
+        if last is None or len(net.layers) == 2:
+            return outcome
         before = training_error(net, problem).sqrt()
         left = (Memory.of(outcome.memory).error > WORSE * before).nonzero()[:, 0]
         if left.numel() == 0:
             return outcome
-        again = self._solved(net[left], problem[left], None, _seen(observe, left), soften=False)
-        return _replaced(outcome, left, again)
+        seen = among(observe, left)
+        again = self._solved(net[left], problem[left], None, seen, soften=False, light=light)
+        return replaced(outcome, left, again)
 
-    def _loosened(
+    def _lightened(
         self, outcome: Outcome[KAN], at: Tensor, problem: Problem, observe: Observe | None
     ) -> Outcome[KAN]:
-        """The outcome with those of the replicas ``at`` (r,) trained at the weights of data without
-        noise that are better by far, by cross-validation with all their parameters counted.
+        """The outcome with those of the replicas ``at`` (r,) trained on at the weights of data
+        without noise that are better by far.
 
         Layers make up for each other: where one has become stiff, the others bend in its place,
         what cannot be bent away passes for noise, and so the weight stays.
         """
         if at.numel() == 0:
             return outcome
-        net, part = outcome.net[at], problem[at]
-        loose = Weight.fixed(weights.unit(net, None))
-        again = self._descended(net, part, loose, _seen(observe, at))
-        spare = 1 - net.n_params / (part.x.shape[1] * part.y.shape[2])
-        error = Memory.of(outcome.memory).error[at]
-        better = Memory.of(again.memory).error < basins.BY_FAR * spare * error
-        return _replaced(outcome, at, again, better)
+        unit = Weight.fixed(weights.unit(outcome.net[at], None))
+        light = self._descended(outcome.net[at], problem[at], unit, among(observe, at))
+        return replaced(outcome, at, light, _by_far(light, outcome.memory[at], problem))
+
+    def _weighed(
+        self,
+        outcome: Outcome[KAN],
+        at: Tensor,
+        net: KAN,
+        problem: Problem,
+        last: Memory,
+        observe: Observe | None,
+    ) -> Outcome[KAN]:
+        """The outcome, at weights of data without noise, with those of the replicas ``at`` (r,)
+        trained from ``net`` at those of REML that are not worse by far."""
+        if at.numel() == 0:
+            return outcome
+        other = self._solved(net[at], problem[at], last[at], among(observe, at), soften=False)
+        light = replace(outcome, net=outcome.net[at], memory=outcome.memory[at])
+        return replaced(outcome, at, other, ~_by_far(light, other.memory, problem))
 
     def _solved(
         self,
@@ -141,8 +172,10 @@ class LM:
         observe: Observe | None,
         *,
         soften: bool = True,
+        light: bool = False,
     ) -> Outcome[KAN]:
         weight = weights.begun(net, problem, self.settings.penalty, memory)
+        weight = weights.light(weight, net) if light else weight
         if soften and len(net.layers) > 2:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
         return self._descended(net, problem, weight, observe)
@@ -179,6 +212,8 @@ class LM:
         self, outcome: Outcome[KAN], lost: Tensor, problem: Problem, observe: Observe | None
     ) -> Outcome[KAN]:
         """The outcome with those replicas that a cold start on this grid would have led further."""
+        if lost.numel() == 0:
+            return outcome
         net, whole = outcome.net, problem[lost]
         shape = Shape(net.width, net.k, net.grid_size, net.layers[0].base is not None)
         best, part = net[lost], basins.part(whole)
@@ -191,8 +226,8 @@ class LM:
         if not bool(found.any()):
             return outcome
         chosen = lost[found]
-        again = self._solved(best[found], problem[chosen], None, _seen(observe, chosen))
-        return _replaced(outcome, chosen, again)
+        again = self._solved(best[found], problem[chosen], None, among(observe, chosen))
+        return replaced(outcome, chosen, again)
 
     def _judged(
         self, outcome: Outcome[KAN], problem: Problem, memory: Memory | None, doubtful: Tensor
@@ -293,38 +328,17 @@ def _round_off(error: Tensor) -> float:
     return 1e3 * torch.finfo(error.dtype).eps
 
 
+def _by_far(light: Outcome[KAN], memory: Tensor, problem: Problem) -> Tensor:
+    """Whether light weights have the better error by far than those that left ``memory``, (R,) of
+    bool: by generalised cross-validation with all their parameters counted, none of the others."""
+    share = basins.BY_FAR * (1 - light.net.n_params / problem.y[0].numel())
+    better: Tensor = Memory.of(light.memory).error < share * Memory.of(memory).error
+    return better
+
+
 def _better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
     """The KAN with the rivals of the chosen replicas (r,) where those are better."""
     better = basins.surpasses(rival, net[chosen], basins.part(problem[chosen], rest=True))
-    lost, place = race.spread_out(chosen, net.n_replicas)
+    lost, place = spread_out(chosen, net.n_replicas)
     lost[chosen] = better
     return where(lost, rival[place], net)
-
-
-def _seen(observe: Observe | None, at: Tensor) -> Observe | None:
-    """What to tell of the replicas ``at`` (r,) alone, which count from 0 while they are trained."""
-    if observe is None:
-        return None
-    return lambda now: observe(replace(now, replicas=at[now.replicas]))
-
-
-def _replaced(
-    outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN], better: Tensor | None = None
-) -> Outcome[KAN]:
-    """The outcome with the replicas ``at`` (r,) taken from another of r replicas, those that are
-    better (r,), if that is said; its steps count in any case."""
-    steps, reasons = list(outcome.steps), list(outcome.stop_reason)
-    for row, r in enumerate(at.tolist()):
-        steps[r] += other.steps[row]
-        if better is None or better[row]:
-            reasons[r] = other.stop_reason[row]
-    mask, place = race.spread_out(at, len(steps))
-    if better is not None:
-        mask[at] = better
-    return Outcome(
-        where(mask, other.net[place], outcome.net),
-        tuple(steps),
-        tuple(reasons),
-        torch.where(mask, other.grad_norm[place], outcome.grad_norm),
-        torch.where(mask[:, None], other.memory[place], outcome.memory),
-    )

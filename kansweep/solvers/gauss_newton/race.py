@@ -22,10 +22,13 @@ from kansweep.solvers.gauss_newton import penalty, start
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
+from kansweep.solvers.gauss_newton.replicas import spread_out
 
 # A race runs over these grids; after each, this many of twelve starts stay. Which start is good
-# shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for.
-GRIDS = ((3, 6), (5, 3), (10, 1))
+# shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for, to
+# the last one if there its order can be told. What stands on heads (``_with_heads``) can be far off
+# on the first grid and right on the next, so there all of these stay.
+GRIDS = ((3, 6), (5, 4), (10, 3), (20, 1))
 LIMITS = Limits(max_steps=40, tolerance=1e-4)
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
 # that a start which only wiggles through its points is found out.
@@ -107,6 +110,7 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, first: in
         net = _trained(net.refined(grid_size), field, scale)
         asked = net if grid_size <= shape.grid_size else asked
         before, error = error, training_error(net, field).sqrt()
+        kept = 12 if grid_size == grids[0] and _is_narrow(shape) else kept
         many = 1 if grid_size == grids[-1] else max(1, round(restarts * kept / 12))
         winners = _best(error, many, seeds)
         net, asked, field = net[winners], asked[winners], field[winners]
@@ -127,29 +131,36 @@ def _share_of_order(grids: list[int], k: int, before: Tensor, error: Tensor) -> 
 
 
 def _grids(shape: Shape, n_points: int) -> list[int]:
-    """The grids of the race that the points can tell apart, the first in any case."""
+    """The grids of the race that the points can tell apart, the first in any case, the last only
+    if the order is asked for there."""
     edges = sum(a * b for a, b in itertools.pairwise(shape.width))
     first = min(GRIDS[0][0], shape.grid_size)
-    return [first] + [g for g, _ in GRIDS[1:] if 2 * edges * (g + shape.k) <= n_points]
+    points = dict.fromkeys((g for g, _ in GRIDS[1:-1]), 2) | {GRIDS[-1][0]: TELLING}
+    return [first] + [g for g, p in points.items() if p * edges * (g + shape.k) <= n_points]
 
 
 def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float) -> KAN:
     """Every start of the field, drawn: one in four with smooth edges, the others with independent
-    coefficients, which find trees sooner. Behind a single last node one in two is smooth, and half
-    of these go through ``_with_heads``."""
-    narrow = shape.width[-2] == 1 and len(shape.width) > 3
+    coefficients, which find trees sooner. Behind a single last node one in two is smooth and goes
+    through ``_with_heads``."""
+    narrow = _is_narrow(shape)
     net = start.blank(shape, field)
     numbers = [first + r % restarts for r in range(len(field.seeds))]
-    draws = []
+    draws, one_in = [], 2 if narrow else 4
     for number, seed in zip(numbers, field.seeds, strict=True):
         rng = generator(seed, Stream.START, field.x.shape[1], number)
-        smooth = number % (2 if narrow else 4) == 0
+        smooth = number % one_in == 0
         draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_params))
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
     if not narrow:
         return net
-    headed = torch.tensor(numbers, device=field.x.device) % 4 == 0
+    headed = torch.tensor(numbers, device=field.x.device) % one_in == 0
     return _with_heads(net, field, headed, scale) if bool(headed.any()) else net
+
+
+def _is_narrow(shape: Shape) -> bool:
+    """Whether all goes through a single last node, behind others."""
+    return shape.width[-2] == 1 and len(shape.width) > 3
 
 
 def _smooth(net: KAN, rng: np.random.Generator) -> Array:
@@ -211,12 +222,3 @@ def _best(score: Tensor, kept: int, seeds: int) -> Tensor:
     chosen = order.gather(1, known.to(torch.uint8).argsort(dim=1, stable=True)[:, :kept])
     first = torch.arange(seeds, device=score.device)[:, None] * scores.shape[1]
     return (chosen + first).flatten()
-
-
-def spread_out(at: Tensor, many: int) -> tuple[Tensor, Tensor]:
-    """Where rows ``at`` (r,) stand among many: a mask (many,) and, in it, which of the r it is."""
-    mask = torch.zeros(many, dtype=torch.bool, device=at.device)
-    place = torch.zeros(many, dtype=torch.long, device=at.device)
-    mask[at] = True
-    place[at] = torch.arange(at.numel(), device=at.device)
-    return mask, place

@@ -50,6 +50,7 @@ class Weight:
     value: Tensor  # (R, L, 3), one a layer and kind of rows
     least: Tensor  # (R, L, 3), they are never smaller
     left: Tensor  # (R,), updates that may still be made; 0 once they are final
+    most: float = MOST  # rough ones are never larger
 
     @classmethod
     def fixed(cls, value: Tensor) -> Weight:
@@ -67,7 +68,12 @@ class Weight:
         return self.left == 0
 
     def __getitem__(self, replicas: Tensor) -> Weight:
-        return Weight(self.value[replicas], self.least[replicas], self.left[replicas])
+        return replace(
+            self,
+            value=self.value[replicas],
+            least=self.least[replicas],
+            left=self.left[replicas],
+        )
 
 
 def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weight:
@@ -81,9 +87,8 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     numbers = (value[chosen], weight.least[chosen], point.energy[chosen], trace, point.mse[chosen])
     w, least, energy, trace_of, mse = (part.double().cpu().numpy() for part in numbers)
     observations = point.residual[0].numel()
-    new, near = _update(
-        w, least, energy, trace_of, mse, ranks, observations, unpenalised(point.at.like)
-    )
+    free = unpenalised(point.at.like)
+    new, near = _update(w, least, energy, trace_of, mse, ranks, observations, free, weight.most)
     left = torch.where(torch.from_numpy(near).to(value.device), 0, weight.left[chosen] - 1)
     return replace(
         weight,
@@ -95,7 +100,7 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
 @loop
 def _update(
     w: Array, least: Array, energy: Array, trace: Array, mse: Array, ranks: Array,
-    observations: int, unpenalised: int,
+    observations: int, unpenalised: int, most: float,
 ) -> tuple[Array, Array]:  # fmt: skip
     """Weights, their least values, energies and traces (r, L, 3), mse (r,) and ranks (L, 3): the
     next weights, and whether each replica's are final."""
@@ -120,7 +125,8 @@ def _update(
                 each = np.log(variance * own / size[layer, kind])
                 asked = np.exp(shared + trust * (each - shared))
                 before = w[r, layer, kind]
-                after = min(max(_bounded(before, asked, own, kind), least[r, layer, kind]), MOST)
+                after = max(_bounded(before, asked, own, kind), least[r, layer, kind])
+                after = min(after, most if kind == 0 else MOST)
                 new[r, layer, kind] = after
                 idle = own < (IDLE if kind == 0 else FAINT) or ranks[layer, kind] == 0
                 near[r] &= idle or (before > 0.0 and abs(np.log(after / before)) < NEAR)

@@ -21,6 +21,7 @@ from kansweep.networks.kan import KAN, where
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import contained, leave_one_out, penalty
 from kansweep.solvers.gauss_newton.objective import training_error
+from kansweep.solvers.gauss_newton.replicas import among
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
 
@@ -47,13 +48,13 @@ def solved(
     parts = []
     if rest.numel():
         known = None if memory is None else memory[rest]
-        found = search(net[rest], problem[rest], known, _among(observe, rest))
+        found = search(net[rest], problem[rest], known, among(observe, rest))
         lost, instead = _lost(found, few[rest].nonzero()[:, 0], fit, problem[rest])
         kept = torch.ones_like(rest, dtype=torch.bool).index_fill(0, lost, False).nonzero()[:, 0]
         parts += [(rest[kept], _of(found, kept)), (rest[lost], instead)]
     if settled.numel():
         known = None if memory is None else memory[settled]
-        found, _ = _fitted(fit, net[settled], problem[settled], known, _among(observe, settled))
+        found, _ = _fitted(fit, net[settled], problem[settled], known, among(observe, settled))
         parts.append((settled, found))
     return _joined(parts)
 
@@ -109,13 +110,6 @@ def _fitted(
     whole = contained.within(line, net, problem)
     left = Memory(weight, training_error(whole, problem).sqrt(), one + net.grid_size)
     return replace(found, net=whole, memory=left.numbers), error
-
-
-def _among(observe: Observe | None, at: Tensor) -> Observe | None:
-    """An observer of the replicas ``at`` alone."""
-    if observe is None:
-        return None
-    return lambda now: observe(replace(now, replicas=at[now.replicas]))
 
 
 def _of(outcome: Outcome[KAN], at: Tensor) -> Outcome[KAN]:

@@ -90,6 +90,14 @@ def first(kan: KAN, problem: Problem, scale: float | None) -> Weight:
     return Weight.estimated(kan, n_points, value, least)
 
 
+def light(weight: Weight, kan: KAN) -> Weight:
+    """Of rough rows no more than the unit, now and later: those of data without noise."""
+    most = penalty.weight(kan.grid_size, kan.k)
+    value = weight.value.clone()
+    value[..., penalty.ROUGH] = value[..., penalty.ROUGH].clamp(max=most)
+    return replace(weight, value=value, most=most)
+
+
 def begun(kan: KAN, problem: Problem, scale: float | None, memory: Memory | None) -> Weight:
     """To begin a cell with: those of the last grid, carried on; without it, what REML would say at
     the start that was found."""

@@ -1,0 +1,49 @@
+"""Outcomes of some replicas among those of all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kansweep.networks.kan import KAN, where
+from kansweep.solvers.contract import Observe, Outcome
+
+
+def spread_out(at: Tensor, many: int) -> tuple[Tensor, Tensor]:
+    """Where rows ``at`` (r,) stand among many: a mask (many,) and, in it, which of the r it is."""
+    mask = torch.zeros(many, dtype=torch.bool, device=at.device)
+    place = torch.zeros(many, dtype=torch.long, device=at.device)
+    mask[at] = True
+    place[at] = torch.arange(at.numel(), device=at.device)
+    return mask, place
+
+
+def among(observe: Observe | None, at: Tensor) -> Observe | None:
+    """What to tell of the replicas ``at`` (r,) alone, which count from 0 while they are trained."""
+    if observe is None:
+        return None
+    return lambda now: observe(replace(now, replicas=at[now.replicas]))
+
+
+def replaced(
+    outcome: Outcome[KAN], at: Tensor, other: Outcome[KAN], better: Tensor | None = None
+) -> Outcome[KAN]:
+    """The outcome with the replicas ``at`` (r,) taken from another of r replicas, those that are
+    better (r,), if that is said; its steps count in any case."""
+    steps, reasons = list(outcome.steps), list(outcome.stop_reason)
+    for row, r in enumerate(at.tolist()):
+        steps[r] += other.steps[row]
+        if better is None or better[row]:
+            reasons[r] = other.stop_reason[row]
+    mask, place = spread_out(at, len(steps))
+    if better is not None:
+        mask[at] = better
+    return Outcome(
+        where(mask, other.net[place], outcome.net),
+        tuple(steps),
+        tuple(reasons),
+        torch.where(mask, other.grad_norm[place], outcome.grad_norm),
+        torch.where(mask[:, None], other.memory[place], outcome.memory),
+    )
