@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -90,7 +91,7 @@ class KAN:
     def grid_size(self) -> int:
         return self.layers[0].coef.shape[-1] - self.k
 
-    @property
+    @cached_property
     def width(self) -> tuple[int, ...]:
         return (self.layers[0].n_inputs, *(layer.n_outputs for layer in self.layers))
 
@@ -98,10 +99,17 @@ class KAN:
     def n_replicas(self) -> int:
         return self.layers[0].coef.shape[0]
 
-    @property
+    @cached_property
     def n_params(self) -> int:
         """Trainable numbers of one replica: edges x (G + k), plus one an edge with the base."""
         return sum(part.shape[1:].numel() for layer in self.layers for part in trainable(layer))
+
+    @cached_property
+    def last_output(self) -> KAN:
+        """The edges that lead to the first output."""
+        layer = self.layers[-1]
+        base = None if layer.base is None else layer.base[:, :1]
+        return replace(self, layers=(replace(layer, coef=layer.coef[:, :1], base=base),))
 
     def __getitem__(self, replicas: Tensor | slice) -> KAN:
         """The replicas that an index, a mask (R,) or a slice selects."""
@@ -244,6 +252,8 @@ class KAN:
     @classmethod
     def concatenated(cls, nets: Sequence[KAN]) -> KAN:
         """The replicas of several KANs of one shape in one."""
+        if len(nets) == 1:
+            return nets[0]
         layers = []
         for parts in zip(*(net.layers for net in nets), strict=True):
             parts = alike(parts, nets[0].k)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -64,16 +62,17 @@ def test_loops_and_tensors_agree(problem):
     # At the largest margin extremes may fall on a knot, where slopes of k = 1 hang on a rounding.
     margin = [0.97 * one for one in margin]
     loops, tensors = (one.hidden(net, margin) for one in both)
-    close(loops.kan.theta(), tensors.kan.theta(), "theta")
-    last = tensors.kan.layers[-1]
-    for m in range(last.n_outputs):
-        base = None if last.base is None else last.base[:, m : m + 1]
-        own = replace(last, coef=last.coef[:, m : m + 1], base=base)
-        same_data(loops.last(m, own), tensors.last(m, own))
-    there, here = (one.settled(one.kan.layers[-1]) for one in (loops, tensors))
+    close(loops.last, tensors.last, "last")
+    for m, own in enumerate(loops.last.unbind(1)):
+        same_data(loops.data(m, own), tensors.data(m, own))
+    there, here = (one.settled(one.last) for one in (loops, tensors))
+    close(there.kan.theta(), here.kan.theta(), "theta")
     close(there.residual, here.residual, "residual")
     close(there.mse, here.mse, "mse")
     same_data(there.data(), both[1].settled(there.kan).data())
+    step = 0.1 * normal(*there.theta.shape, seed=5)
+    moved = (one.moved(at, step, margin) for one, at in zip(both, (there, here), strict=True))
+    close(*(one.settled(one.last).theta for one in moved), "moved")
 
 
 @settings(deadline=None, max_examples=40)
@@ -92,7 +91,7 @@ def test_what_is_not_a_number_stays_visible():
     loops = CompiledPoints.of(x, y)
     margin = loops.margins(net)[0]
     hidden = loops.hidden(net, margin)
-    mse = hidden.settled(hidden.kan.layers[-1]).mse
+    mse = hidden.settled(hidden.last).mse
     assert mse.isnan().tolist() == [False, True]
 
 

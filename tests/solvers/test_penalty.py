@@ -155,7 +155,8 @@ def test_the_last_layer_is_the_penalised_least_squares_solution(width, base):
         normal(1, 80, width[1], seed=5),
         torch.tensor([[[1e-4, 1e-2, 1e-3]]], dtype=torch.float64),
     )
-    fitted = KAN((best_last_layer(points_of(x, y).hidden(net, []), w),), net.k)
+    hidden = points_of(x, y).hidden(net, [])
+    fitted = hidden.settled(best_last_layer(hidden, w)).kan
     columns = []
     for p in range(net.n_params):  # the output is linear in theta
         unit = torch.zeros(1, net.n_params, dtype=torch.float64)

@@ -111,7 +111,7 @@ def repeated_updates(problem: Problem, grid_size: int) -> tuple[np.ndarray, np.n
     replicas = torch.arange(net.n_replicas)
     value = torch.full((net.n_replicas, 1, 3), 1e-3, dtype=torch.float64)
     for _ in range(100):
-        point = settle(net, points_of(problem.x, problem.y), value, ())
+        point = settle(points_of(problem.x, problem.y).hidden(net, ()), value)
         equations = system(point.linearised())
         one_more = Weight(value, 0 * value, torch.ones_like(replicas))
         ends = value, point.energy, equations.trace(value, replicas)

@@ -20,7 +20,8 @@ def pair(net: KAN) -> tuple[TensorStrain, CompiledStrain]:
     """With derivatives of half-widths of which most are zero, as they are at extreme points."""
     size = (net.n_replicas, net.n_params, sum(net.width[1:-1]))
     half = normal(*size, seed=4) * (normal(*size, seed=5) > 0.8)
-    return TensorStrain(net, half), CompiledStrain(net, half)
+    given = net, net.theta(), half
+    return TensorStrain(*given), CompiledStrain(*given)
 
 
 def close(found: torch.Tensor, expected: torch.Tensor) -> None:
@@ -39,7 +40,7 @@ def test_compiled_loops_and_tensors_agree(make, k, grid_size, width, base):
     tensor, compiled = pair(net)
     w, d = normal(3, len(width) - 1, 3, seed=2).square(), normal(3, net.n_params, seed=3)
     u = normal(*tensor.rows.shape, seed=9)
-    close(compiled_energy(net), penalty.energy(net))
+    close(compiled_energy(net, net.theta()), penalty.energy(net))
     close(compiled.rows, tensor.rows)
     close(compiled.change(d), tensor.change(d))
     close(compiled.pull(w, u), tensor.pull(w, u))
@@ -76,6 +77,6 @@ def test_a_cpu_takes_the_loops():
     assert isinstance(strain_of(*_given()), CompiledStrain)
 
 
-def _given() -> tuple[KAN, torch.Tensor]:
+def _given() -> tuple[KAN, torch.Tensor, torch.Tensor]:
     net = random_kan((2, 1, 1))
-    return net, normal(2, net.n_params, 1)
+    return net, net.theta(), normal(2, net.n_params, 1)

@@ -86,7 +86,7 @@ def test_idle_directions_change_nothing_and_are_all_there_are(width, base):
     """By the matrix of finite differences: each has no curvature, and where silu does not see
     hidden values as they were, nothing else has none."""
     lin, _, matrix, _ = some_system(width, base)
-    idle = TensorStrain(lin.kan, lin.data.half).idle_directions()
+    idle = TensorStrain(lin.like, lin.data.theta, lin.data.half).idle_directions()
     curvature = (idle * (matrix @ idle)).sum(1)
     np.testing.assert_allclose(curvature, 0, atol=1e-8)
     assert (torch.linalg.matrix_rank(idle) == idle.shape[2]).all()
@@ -121,13 +121,13 @@ def test_traces_by_layer_and_kind_are_those_of_the_dense_inverse_and_estimated_w
     lin, w, _, _ = some_system(width, base=False)
     everyone = torch.arange(2)
     direct = Direct(lin).trace(w, everyone)
-    eye = torch.eye(lin.kan.n_params).double()
+    eye = torch.eye(lin.like.n_params).double()
     columns = [lin.strain.change(row.expand(2, -1)) for row in eye]
     strain = torch.stack(columns, dim=2)  # (R, S, P), B
     whole = torch.stack([lin.product(w, row.expand(2, -1)) for row in eye], dim=2)
     inverse = np.linalg.pinv(whole.numpy(), rcond=1e-12, hermitian=True)
     own = np.einsum("rsp,rpq,rsq->rs", strain, inverse, strain)
-    first = np.cumsum([0, *penalty.ranks(lin.kan)])
+    first = np.cumsum([0, *penalty.ranks(lin.like)])
     sums = [own[:, a:b].sum(1) for a, b in itertools.pairwise(first)]
     expected = np.stack(sums, axis=1).reshape(w.shape)
     np.testing.assert_allclose(direct, expected, rtol=1e-3)

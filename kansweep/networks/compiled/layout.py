@@ -81,6 +81,35 @@ def unpacked(net: Net, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     return tuple(made)
 
 
+def one_output(net: Net) -> Net:
+    """The first output behind what reaches the last layer."""
+    n_in, n_coef = int(net.width[-2]), net.grid_size + net.k
+    return net._replace(
+        width=np.array([n_in, 1]),
+        theta=net.theta[:, : n_in * (n_coef + net.base)],
+        grid=net.grid[:, -n_in:].copy(),
+        breaks=net.breaks[:, -n_in:].copy(),
+        pieces=net.pieces[:, -n_in:].copy(),
+    )
+
+
+def last_of(net: Net) -> Floats:
+    """The last layer's numbers output by output, each one's coefficients and base: (R, M, Q)."""
+    replicas, n_out = len(net.theta), int(net.width[-1])
+    n_in, n_coef = int(net.width[-2]), net.grid_size + net.k
+    begin = net.theta.shape[1] - n_out * n_in * (n_coef + net.base)
+    end = begin + n_out * n_in * n_coef
+    coef = net.theta[:, begin:end].reshape(replicas, n_out, -1)
+    return np.concatenate([coef, net.theta[:, end:].reshape(replicas, n_out, -1)], 2)
+
+
+def with_last(net: Net, last: Floats) -> Net:
+    """The inverse: with such numbers in the last layer."""
+    first, coefs = net.theta.shape[1] - last[0].size, int(net.width[-2]) * (net.grid_size + net.k)
+    parts = net.theta[:, :first], last[:, :, :coefs], last[:, :, coefs:]
+    return net._replace(theta=np.concatenate([part.reshape(len(last), -1) for part in parts], 1))
+
+
 def padded(k: int) -> int:
     return 4 if k < 4 else 8
 

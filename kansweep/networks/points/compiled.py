@@ -13,10 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kansweep.networks.compiled import normal, ranges, settling
-from kansweep.networks.compiled.layout import Floats, Ints, Net, packed, unpacked
+from kansweep.networks.compiled.layout import (
+    Floats,
+    Ints,
+    Net,
+    last_of,
+    one_output,
+    packed,
+    unpacked,
+    with_last,
+)
 from kansweep.networks.gauge import margins
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
+from kansweep.networks.points.contract import Settled
 
 NO_GRAM, NO_BAND = np.zeros((0, 0)), np.zeros((0, 0, 0))
 
@@ -37,6 +47,7 @@ class CompiledData:
         self.net, self.x, self.hidden = net, x, hidden
         self.residual, self.ends = residual, ends
         self.n_points: int = x.shape[2]
+        self.theta: Tensor = torch.from_numpy(net.theta)
         self._last: Equations | None = None
 
     def pull(self) -> Tensor:
@@ -118,6 +129,10 @@ class CompiledSettled:
         return replace(self.like, layers=unpacked(self.net, self.like.layers))
 
     @property
+    def theta(self) -> Tensor:
+        return torch.from_numpy(self.net.theta)
+
+    @property
     def residual(self) -> Tensor:
         return torch.from_numpy(self.errors).mT
 
@@ -169,8 +184,8 @@ class CompiledHidden:
     ends: Ints
 
     @cached_property
-    def kan(self) -> KAN:
-        return replace(self.like, layers=unpacked(self.net, self.like.layers))
+    def last(self) -> Tensor:
+        return torch.from_numpy(last_of(self.net))
 
     @cached_property
     def _reaching(self) -> Floats:
@@ -179,14 +194,18 @@ class CompiledHidden:
             return self.x
         return np.ascontiguousarray(self.hidden[:, -int(self.net.width[-2]) :])
 
-    def last(self, output: int, layer: Layer) -> CompiledData:
-        net, x = packed((layer,), self.net.k), self._reaching
+    @cached_property
+    def _one(self) -> Net:
+        return one_output(self.net)
+
+    def data(self, output: int, last: Tensor) -> CompiledData:
+        net, x = self._one._replace(theta=last.contiguous().numpy()), self._reaching
         y = np.ascontiguousarray(self.y[:, output : output + 1])
         none = np.empty((len(x), 0, x.shape[2])), np.empty((len(x), 0, 2), np.int64)
         return CompiledData(net, x, none[0], _residuals(net, x, y)[0], none[1])
 
-    def settled(self, last: Layer) -> CompiledSettled:
-        net = packed((*self.kan.layers[:-1], last), self.net.k)
+    def settled(self, last: Tensor) -> CompiledSettled:
+        net = with_last(self.net, last.numpy())
         errors = _residuals(net, self._reaching, self.y)
         return CompiledSettled(self.like, net, self.x, self.hidden, self.ends, *errors)
 
@@ -222,13 +241,22 @@ class CompiledPoints:
         return CompiledSettled(kan, net, self.x, hidden, ends, *errors)
 
     def hidden(self, kan: KAN, margin: Sequence[Tensor]) -> CompiledHidden:
-        net, (replicas, _, n) = packed(kan.layers, kan.k), self.x.shape
-        nodes = int(net.width[1:-1].sum())
+        return self._normalised(kan, packed(kan.layers, kan.k), margin)
+
+    def moved(self, settled: Settled, step: Tensor, margin: Sequence[Tensor]) -> CompiledHidden:
+        assert isinstance(settled, CompiledSettled)
+        net = settled.net
+        moved = net._replace(theta=net.theta + step.numpy(), grid=net.grid.copy())
+        return self._normalised(settled.like, moved, margin)
+
+    def _normalised(self, like: KAN, net: Net, margin: Sequence[Tensor]) -> CompiledHidden:
+        replicas, _, n = self.x.shape
+        nodes = sum(like.width[1:-1])
         hidden, ends = np.empty((replicas, nodes, n)), np.empty((replicas, nodes, 2), np.int64)
         if nodes:
             beyond = torch.cat(tuple(margin), 1).numpy()
             settling.normalise(net, self.x, beyond, hidden, ends)
-        return CompiledHidden(kan, net, self.x, self.y, hidden, ends)
+        return CompiledHidden(like, net, self.x, self.y, hidden, ends)
 
     def __getitem__(self, replicas: Tensor) -> CompiledPoints:
         at = replicas.numpy()

@@ -12,7 +12,6 @@ from typing import Protocol, TypeVar
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
-from kansweep.networks.layer import Layer
 
 
 class Data(Protocol):
@@ -20,6 +19,11 @@ class Data(Protocol):
 
     @property
     def n_points(self) -> int: ...
+
+    @property
+    def theta(self) -> Tensor:
+        """Where that is, (R, P)."""
+        ...
 
     @property
     def half(self) -> Tensor:
@@ -58,6 +62,16 @@ class Settled(Protocol):
     def kan(self) -> KAN: ...
 
     @property
+    def like(self) -> KAN:
+        """A KAN of its shape and knots, whose numbers do not count."""
+        ...
+
+    @property
+    def theta(self) -> Tensor:
+        """Its numbers, (R, P)."""
+        ...
+
+    @property
     def residual(self) -> Tensor:
         """(R, n, M)."""
         ...
@@ -77,16 +91,26 @@ class Settled(Protocol):
 
 
 class Hidden(Protocol):
-    """A KAN whose hidden values are on their grids; its last layer is still to be chosen."""
+    """A KAN whose hidden values are on their grids; its last layer is still to be chosen.
+
+    Numbers of the last layer are (R, M, Q): of each output the coefficients, then the base.
+    """
 
     @property
-    def kan(self) -> KAN: ...
-
-    def last(self, output: int, layer: Layer) -> Data:
-        """Of one output with such edges (R, 1, I, K); all outputs share one gram."""
+    def like(self) -> KAN:
+        """A KAN of its shape and knots, whose numbers do not count."""
         ...
 
-    def settled(self, last: Layer) -> Settled: ...
+    @property
+    def last(self) -> Tensor:
+        """What the last layer's numbers were."""
+        ...
+
+    def data(self, output: int, last: Tensor) -> Data:
+        """Of one output with such numbers (R, Q); all outputs share one gram."""
+        ...
+
+    def settled(self, last: Tensor) -> Settled: ...
 
 
 class Points(Protocol):
@@ -102,6 +126,10 @@ class Points(Protocol):
 
     def hidden(self, kan: KAN, margin: Sequence[Tensor]) -> Hidden:
         """Hidden values onto their grids, with margins (R, O, 2) of each hidden layer."""
+        ...
+
+    def moved(self, settled: Settled, step: Tensor, margin: Sequence[Tensor]) -> Hidden:
+        """The same of what was settled here, after a step (R, P)."""
         ...
 
     def __getitem__(self, replicas: Tensor) -> Points: ...

@@ -18,7 +18,8 @@ from kansweep.networks.gauge import (
 )
 from kansweep.networks.jacobian import Jacobian, jacobian, layer_rows
 from kansweep.networks.kan import KAN, where
-from kansweep.networks.layer import Activation, Layer, activate
+from kansweep.networks.layer import Activation, activate, trainable
+from kansweep.networks.points.contract import Settled
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class TensorData:
     @property
     def n_points(self) -> int:
         return self.residual.shape[2]
+
+    @property
+    def theta(self) -> Tensor:
+        return self.kan.theta()
 
     def _change(self, d: Tensor) -> Tensor:
         """J d, (R, P) -> (R, M, n)."""
@@ -71,6 +76,14 @@ class TensorSettled:
     activations: list[Activation]
     residual: Tensor  # (R, n, M)
 
+    @property
+    def like(self) -> KAN:
+        return self.kan
+
+    @cached_property
+    def theta(self) -> Tensor:
+        return self.kan.theta()
+
     @cached_property
     def mse(self) -> Tensor:
         return self.residual.square().mean(1).sum(1)
@@ -104,23 +117,32 @@ def _linear(kan: KAN, rows: Jacobian, residual: Tensor) -> TensorData:
 class TensorHidden:
     """The activations of all layers but the last, and what reaches the last."""
 
-    kan: KAN
+    like: KAN
     activations: list[Activation]
     x: Tensor  # (R, n, I)
     y: Tensor  # (R, n, M)
 
     @cached_property
     def _rows(self) -> Jacobian:
-        return layer_rows(self.kan.layers[-1], self.x, self.kan.k)
+        return layer_rows(self.like.layers[-1], self.x, self.like.k)
 
-    def last(self, output: int, layer: Layer) -> TensorData:
-        kan = KAN((layer,), self.kan.k)
-        residual = self._rows.product(kan.theta()) - self.y[:, None, :, output]
-        return _linear(kan, self._rows, residual)
+    @cached_property
+    def last(self) -> Tensor:
+        return torch.cat([part.flatten(2) for part in trainable(self.like.layers[-1])], 2)
 
-    def settled(self, last: Layer) -> TensorSettled:
-        activation, f = activate(last, self.x, self.kan.k)
-        kan = replace(self.kan, layers=(*self.kan.layers[:-1], last))
+    def data(self, output: int, last: Tensor) -> TensorData:
+        residual = self._rows.product(last) - self.y[:, None, :, output]
+        return _linear(self.like.last_output.with_theta(last), self._rows, residual)
+
+    def settled(self, last: Tensor) -> TensorSettled:
+        layer, sizes = (
+            self.like.layers[-1],
+            [part[0, 0].numel() for part in trainable(self.like.layers[-1])],
+        )
+        coef, *base = last.split(sizes, dim=2)
+        layer = replace(layer, coef=coef.reshape(layer.coef.shape), base=base[0] if base else None)
+        activation, f = activate(layer, self.x, self.like.k)
+        kan = replace(self.like, layers=(*self.like.layers[:-1], layer))
         return TensorSettled(kan, [*self.activations, activation], f - self.y)
 
 
@@ -154,6 +176,9 @@ class TensorPoints:
             layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)
             x = (s - mid[:, None]) / half[:, None]
         return TensorHidden(replace(kan, layers=tuple(layers)), activations, x, self.y)
+
+    def moved(self, settled: Settled, step: Tensor, margin: Sequence[Tensor]) -> TensorHidden:
+        return self.hidden(settled.kan.with_theta(settled.theta + step), margin)
 
     def __getitem__(self, replicas: Tensor) -> TensorPoints:
         return TensorPoints(self.x[replicas], self.y[replicas])

@@ -110,7 +110,7 @@ def descend(
     ``Outcome.memory`` are the weights, (R, L * 3).
     """
     search, steps, ended = _begin(kan, problem, weight, damping), 0, []
-    while search.replica.numel():
+    while True:
         search, steps = _step(search, limits.tolerance), steps + 1
         if observe is not None:
             observe(_iteration(search, steps))
@@ -126,6 +126,8 @@ def descend(
             which = done.nonzero()[:, 0].tolist()
             why = [next(name for name, hit in reasons.items() if hit[r]) for r in which]
             ended.append((search.keep(done), steps, why))
+            if len(which) == len(done):
+                break
             search = search.keep(~done)
     return _in_order(ended)
 
@@ -135,7 +137,7 @@ def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) 
     points = points_of(problem.x, problem.y / spread[:, None])
     kan = scaled_output(kan, 1 / spread)
     margin = hidden_margins(kan, points, weight.value)
-    point = settle(kan, points, weight.value, margin)
+    point = settle(points.hidden(kan, margin), weight.value)
     one = torch.ones_like(point.mse)
     none = torch.zeros_like(one, dtype=torch.long)
     replica = torch.arange(kan.n_replicas, device=one.device)
@@ -154,7 +156,7 @@ def _step(search: Search, tolerance: float) -> Search:
     gradient = lin.gradient(w)
     factored = equations.factored(w, search.damping)
     step, failed = factored.solve(-gradient)
-    trial = settle(point.kan.with_theta(point.kan.theta() + step), search.points, w, search.margin)
+    trial = settle(search.points.moved(point.at, step, search.margin), w)
 
     objective = point.objective(w)
     predicted = torch.where(failed, torch.inf, factored.fall(gradient, step))
@@ -228,10 +230,11 @@ def _iteration(search: Search, step: int) -> Iteration:
 
 def _in_order(ended: list[tuple[Search, int, list[StopReason]]]) -> Outcome[KAN]:
     order = torch.cat([search.replica for search, _, _ in ended]).argsort()
+    net = KAN.concatenated([search.kan() for search, _, _ in ended])
     steps = [steps for _, steps, why in ended for _ in why]
     reasons = [reason for _, _, why in ended for reason in why]
     return Outcome(
-        KAN.concatenated([search.kan() for search, _, _ in ended])[order],
+        net if len(ended) == 1 else net[order],
         tuple(steps[r] for r in order.tolist()),
         tuple(reasons[r] for r in order.tolist()),
         torch.cat([search.grad_norm for search, _, _ in ended])[order],

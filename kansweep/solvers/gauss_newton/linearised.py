@@ -23,14 +23,14 @@ from kansweep.solvers.gauss_newton.strain.contract import Strain
 class Linearised:
     """r + J d, and e + B d."""
 
-    kan: KAN
+    like: KAN  # of the same shape and knots
     data: Data
     strain: Strain
 
     @classmethod
-    def of(cls, kan: KAN, data: Data) -> Linearised:
+    def of(cls, like: KAN, data: Data) -> Linearised:
         """At a normalised KAN, with what the points say there."""
-        return cls(kan, data, strain_of(kan, data.half))
+        return cls(like, data, strain_of(like, data.theta, data.half))
 
     @property
     def n_points(self) -> int:

@@ -185,10 +185,9 @@ class LM:
     ) -> Outcome[KAN]:
         """Trained to the end, with what is to be remembered."""
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
-        damping = training_error(net, problem).clamp(max=WARM_DAMPING)
-        if _one_node(net):
-            damping = torch.full_like(damping, WARM_DAMPING)
-        else:
+        damping: Tensor | float = WARM_DAMPING
+        if not _one_node(net):
+            damping = training_error(net, problem).clamp(max=WARM_DAMPING)
             limits = replace(limits, tolerance=VALLEY * limits.tolerance)
         outcome = descend(net, problem, limits, weight, damping, observe)
         error = training_error(outcome.net, problem).sqrt()

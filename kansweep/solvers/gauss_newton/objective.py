@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kansweep.networks.kan import KAN
 from kansweep.networks.points import points_of
-from kansweep.networks.points.contract import Points, Settled
+from kansweep.networks.points.contract import Hidden, Points, Settled
 from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.linearised import Linearised
@@ -31,7 +31,7 @@ class Point:
 
     @classmethod
     def of(cls, at: Settled) -> Point:
-        return cls(at, energy(at.kan))
+        return cls(at, energy(at.like, at.theta))
 
     @property
     def kan(self) -> KAN:
@@ -51,7 +51,7 @@ class Point:
         return self.mse + (w * self.energy).sum((1, 2))
 
     def linearised(self) -> Linearised:
-        return Linearised.of(self.kan, self.at.data())
+        return Linearised.of(self.at.like, self.at.data())
 
     def __getitem__(self, replicas: Tensor) -> Point:
         return Point(self.at[replicas], self.energy[replicas])
@@ -80,9 +80,8 @@ def hidden_margins(kan: KAN, points: Points, w: Tensor) -> tuple[Tensor, ...]:
     return tuple(torch.minimum(reach, most) for reach in reached)
 
 
-def settle(kan: KAN, points: Points, w: Tensor, margin: tuple[Tensor, ...]) -> Point:
-    """Hidden values onto their grids, the last layer to its optimum at weights w (R, L, 3)."""
-    hidden = points.hidden(kan, margin)
+def settle(hidden: Hidden, w: Tensor) -> Point:
+    """The last layer to its optimum at weights w (R, L, 3)."""
     return Point.of(hidden.settled(best_last_layer(hidden, w[:, -1:])))
 
 

@@ -83,13 +83,12 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
         return weight
     value = weight.value
     trace = system.trace(value, chosen)  # (r, L, 3)
-    ranks = np.array(penalty.ranks(point.kan)).reshape(value.shape[1:])
+    ranks = np.array(penalty.ranks(point.at.like)).reshape(value.shape[1:])
     numbers = (value[chosen], weight.least[chosen], point.energy[chosen], trace, point.mse[chosen])
     w, least, energy, trace_of, mse = (part.double().cpu().numpy() for part in numbers)
     observations = point.residual[0].numel()
-    new, near = _update(
-        w, least, energy, trace_of, mse, ranks, observations, unpenalised(point.kan), weight.most
-    )
+    free = unpenalised(point.at.like)
+    new, near = _update(w, least, energy, trace_of, mse, ranks, observations, free, weight.most)
     left = torch.where(torch.from_numpy(near).to(value.device), 0, weight.left[chosen] - 1)
     return replace(
         weight,

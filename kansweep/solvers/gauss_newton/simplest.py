@@ -127,6 +127,8 @@ def _of(outcome: Outcome[KAN], at: Tensor) -> Outcome[KAN]:
 def _joined(parts: list[tuple[Tensor, Outcome[KAN]]]) -> Outcome[KAN]:
     """The outcomes of replicas (r,) each, which make up all, in order."""
     outcomes = [outcome for at, outcome in parts if at.numel()]
+    if len(outcomes) == 1:
+        return outcomes[0]
     whole = Outcome(
         KAN.concatenated([one.net for one in outcomes]),
         tuple(steps for one in outcomes for steps in one.steps),

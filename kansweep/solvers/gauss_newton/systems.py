@@ -66,7 +66,7 @@ class System(Protocol):
 
 def system(lin: Linearised) -> System:
     """The form that suits the number of parameters."""
-    return Direct(lin) if lin.kan.n_params <= DIRECT_LIMIT else Iterative(lin)
+    return Direct(lin) if lin.like.n_params <= DIRECT_LIMIT else Iterative(lin)
 
 
 class Direct:
@@ -77,13 +77,14 @@ class Direct:
     def __init__(self, lin: Linearised) -> None:
         self.n, self.strain = lin.n_points, lin.strain
         self.data = lin.data.gram()
-        self.most = self.data.diagonal(dim1=1, dim2=2).amax(1)
+        self.every = torch.arange(self.data.shape[0], device=self.data.device)
+        self.most = lin.data.diagonal().double().amax(1)
         self.rounding = ROUNDING * torch.finfo(lin.strain.rows.dtype).eps
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
         parts = [
             cholesky(matrix, damping[part], self.most[part], self.rounding)
-            for part, matrix in self._matrices(w, torch.arange(len(w), device=w.device))
+            for part, matrix in self._matrices(w, self.every)
         ]
         return _Solved(parts, self.n)
 
@@ -101,8 +102,8 @@ class Direct:
 
     def _matrices(self, w: Tensor, replicas: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """n A of some replicas, as many at a time as a processor's cache can hold; of a GPU all."""
-        many, scale = len(replicas), self.n * w.double()
-        every = many == len(self.data)  # then all are in order, and need not be looked up
+        many, scale = replicas.shape[0], self.n * w.double()
+        every = many == self.every.shape[0]  # then all are in order, and need not be looked up
         at_once = many if w.is_cuda else max(1, CACHED // self.data[0].numel())
         for first in range(0, many, at_once):
             part = slice(first, first + at_once)
@@ -162,7 +163,7 @@ class Iterative:
             signs = torch.randint(0, 2, (strain.rows.shape[1],), generator=generator)
             probe = (2.0 * signs - 1.0).to(strain.rows).expand_as(strain.rows)
             x, _ = nearly.solve(strain.pull(torch.ones_like(w), probe))
-            parts = (probe * strain.change(x)).split(penalty.ranks(lin.kan), dim=1)
+            parts = (probe * strain.change(x)).split(penalty.ranks(lin.like), dim=1)
             total = total + torch.stack([part.sum(1) for part in parts], dim=1).view(w.shape)
         return total[replicas] / PROBES
 
@@ -173,7 +174,7 @@ class _Preconditioned:
 
     def __init__(self, parts: Iterative, w: Tensor, damping: Tensor, tolerance: float) -> None:
         self.lin, self.w, self.tolerance = parts.lin, w, tolerance
-        kan = self.lin.kan
+        kan = self.lin.like
         self.diagonal = parts.data_diagonal + parts.lin.strain.diagonal(w)
         rounding = ROUNDING * torch.finfo(w.dtype).eps
         self.ridge = ridge(self.diagonal, damping, parts.data_diagonal.amax(1), rounding)
@@ -201,9 +202,9 @@ class _Preconditioned:
         return self.lin.product(self.w, d) + self.ridge * d
 
     def _precondition(self, v: Tensor) -> Tensor:
-        coef, base = _split(self.lin.kan, v)
+        coef, base = _split(self.lin.like, v)
         solved = self.factors.solve(coef.reshape(-1, self.n_coef, 1)).reshape(coef.shape)
-        return _join(self.lin.kan, solved, base / self.base)
+        return _join(self.lin.like, solved, base / self.base)
 
 
 def _split(kan: KAN, theta: Tensor) -> tuple[Tensor, Tensor]:

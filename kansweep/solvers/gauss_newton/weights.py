@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton import penalty, strain
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
 
@@ -117,7 +117,7 @@ def begun(kan: KAN, problem: Problem, scale: float | None, memory: Memory | None
 
 def _suggested(kan: KAN, problem: Problem) -> Tensor:
     """The weights of REML's first update if all rows were free, at most ``STIFF``: (R, L, 3)."""
-    energy = penalty.energy(kan)
+    energy = strain.energy(kan, kan.theta())
     ranks = torch.tensor(penalty.ranks(kan), device=energy.device).view(energy.shape[1:])
     misfit = training_error(kan, problem)[:, None, None] / problem.x.shape[1]
     tiny = torch.finfo(energy.dtype).tiny

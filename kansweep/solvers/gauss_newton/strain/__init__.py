@@ -12,15 +12,16 @@ from kansweep.solvers.gauss_newton.strain.contract import Strain
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 
 
-def strain_of(kan: KAN, half: Tensor) -> Strain:
-    """Of a normalised KAN with the derivatives of its grids' half-widths (R, P, H)."""
+def strain_of(like: KAN, theta: Tensor, half: Tensor) -> Strain:
+    """Of a normalised KAN, whose numbers are theta (R, P), with the derivatives of its grids'
+    half-widths (R, P, H)."""
     if half.device.type == "cpu" and available():
-        return CompiledStrain(kan, half)
-    return TensorStrain(kan, half)
+        return CompiledStrain(like, theta, half)
+    return TensorStrain(like, theta, half)
 
 
-def energy(kan: KAN) -> Tensor:
-    """Squared rows summed by layer and kind, (R, L, 3)."""
-    if kan.layers[0].coef.device.type == "cpu" and available():
-        return compiled_energy(kan)
-    return penalty.energy(kan)
+def energy(like: KAN, theta: Tensor) -> Tensor:
+    """Squared rows of numbers theta (R, P) summed by layer and kind, (R, L, 3)."""
+    if theta.device.type == "cpu" and available():
+        return compiled_energy(like, theta)
+    return penalty.energy(like.with_theta(theta))

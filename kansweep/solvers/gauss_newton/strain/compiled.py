@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -28,14 +27,12 @@ from kansweep.solvers.gauss_newton.strain.loops import (
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 
 
-@dataclass(frozen=True)
 class CompiledStrain(TensorStrain):
     """``diagonal`` is the tensors'."""
 
     @cached_property
     def rows(self) -> Tensor:
-        theta = _array(self.kan.theta())
-        return torch.from_numpy(rows_of(theta, self._layout, self._table))
+        return torch.from_numpy(self._here[0])
 
     def change(self, d: Tensor) -> Tensor:
         return torch.from_numpy(changed(_array(d), *self._here))
@@ -47,8 +44,8 @@ class CompiledStrain(TensorStrain):
         add_square(matrix.numpy(), _array(w), _array(replicas), *self._here, self._band)
 
     def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor) -> None:
-        theta = _array(self.kan.theta()[replicas])
-        hold_idle(matrix.numpy(), _array(scale), theta, self._layout)
+        theta = _array(self.theta[replicas])
+        hold_idle(matrix.numpy(), _array(scale), theta, self._here[2])
 
     def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
         solved = _array(inverse @ self.half[replicas].double())
@@ -59,24 +56,17 @@ class CompiledStrain(TensorStrain):
 
     @cached_property
     def _here(self) -> tuple[Array, Array, Layout, Array]:
-        return _array(self.rows), _array(self.half), self._layout, self._table
-
-    @cached_property
-    def _layout(self) -> Layout:
-        return layout_of(self.kan)
-
-    @cached_property
-    def _table(self) -> Array:
-        return table_of(self.kan)
+        layout, table = layout_of(self.kan), table_of(self.kan)
+        return rows_of(_array(self.theta), layout, table), _array(self.half), layout, table
 
     @cached_property
     def _band(self) -> Array:
-        return _array(penalty.bands(self.kan).double())
+        return bands_of(self.kan)
 
 
-def compiled_energy(kan: KAN) -> Tensor:
-    layout, layers = layout_of(kan), len(kan.layers)
-    return torch.from_numpy(energy_of(_array(kan.theta()), layout, table_of(kan), layers))
+def compiled_energy(like: KAN, theta: Tensor) -> Tensor:
+    layout, layers = layout_of(like), len(like.layers)
+    return torch.from_numpy(energy_of(_array(theta), layout, table_of(like), layers))
 
 
 def table_of(kan: KAN) -> Array:
@@ -88,6 +78,13 @@ def table_of(kan: KAN) -> Array:
         factors = uneven.differences(layer.unit_breaks(kan.k).double(), kan.k)  # (R, I, S, k + 3)
         parts.append(factors.repeat(1, layer.n_outputs, 1, 1))
     return _array(torch.cat(parts, dim=1))
+
+
+def bands_of(kan: KAN) -> Array:
+    """``penalty.bands``."""
+    if penalty.shared(kan):
+        return penalty.band(kan.grid_size + kan.k, kan.k + 2)[None, None]
+    return _array(penalty.bands(kan).double())
 
 
 def layout_of(kan: KAN) -> Layout:

@@ -14,12 +14,13 @@ from kansweep.solvers.gauss_newton import penalty
 
 @dataclass(frozen=True)
 class TensorStrain:
-    kan: KAN
+    kan: KAN  # its shape and knots
+    theta: Tensor  # (R, P), its numbers
     half: Tensor  # (R, P, H), derivatives of the hidden grids' half-widths
 
     @cached_property
     def rows(self) -> Tensor:
-        return penalty.strain(self.kan, self.kan.theta())
+        return penalty.strain(self.kan, self.theta)
 
     @cached_property
     def _owner(self) -> Tensor:
@@ -71,7 +72,7 @@ class TensorStrain:
 
     def idle_directions(self) -> Tensor:
         """The directions that ``hold`` holds, of unit length, (R, P, .)."""
-        theta, columns, first = self.kan.theta(), [], 0
+        theta, columns, first = self.theta, [], 0
         for depth, layer in enumerate(self.kan.layers):
             n_out, n_in, n_coef = layer.coef.shape[1:]
             hidden = depth < len(self.kan.layers) - 1 and layer.base is None
