@@ -19,7 +19,6 @@ from kansweep.solvers.gauss_newton.strain.loops import (
     Layout,
     add_square,
     changed,
-    energy_of,
     hold_idle,
     pulled,
     rows_of,
@@ -75,8 +74,15 @@ class CompiledStrain(TensorStrain):
 
 
 def compiled_energy(kan: KAN) -> Tensor:
-    layout, layers = layout_of(kan), len(kan.layers)
-    return torch.from_numpy(energy_of(_array(kan.theta()), layout, table_of(kan), layers))
+    """Squares of C theta summed by layer and kind, (R, L, 3)."""
+    layout, first, parts = layout_of(kan), 0, []
+    squares = np.square(rows_of(_array(kan.theta()), layout, table_of(kan)))
+    for layer in kan.layers:
+        for rows in layout.rows.tolist():
+            end = first + layer.n_inputs * layer.n_outputs * rows
+            parts.append(squares[:, first:end].sum(1))
+            first = end
+    return torch.from_numpy(np.stack(parts, 1)).unflatten(1, (-1, 3))
 
 
 def table_of(kan: KAN) -> Array:

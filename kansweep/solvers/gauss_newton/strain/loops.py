@@ -120,22 +120,6 @@ def rows_of(theta: Array, layout: Layout, table: Array) -> Array:
     return out
 
 
-@loop
-def energy_of(theta: Array, layout: Layout, table: Array, layers: int) -> Array:
-    """Squares of C theta summed by layer and kind, (R, P) -> (R, L, 3)."""
-    n_coef = layout.free.shape[1]
-    out = np.zeros((theta.shape[0], layers, 3), theta.dtype)
-    work, own, _ = _spaces(layout)
-    for r in range(theta.shape[0]):
-        for edge in range(layout.edge.shape[0]):
-            first = layout.edge[edge]
-            _edge_rows(theta[r, first : first + n_coef], layout, table[r], edge, work, own)
-            for s in range(own.size):
-                own[s] *= own[s]
-            _add_by_kind(own, layout, out[r, layout.layer[edge]])
-    return out
-
-
 @inner
 def _add_by_kind(own: Array, layout: Layout, out: Array) -> None:
     """An edge's rows summed by kind, added to out (3,)."""
@@ -201,7 +185,6 @@ def _weigh(own: Array, w: Array, count: Index) -> None:
         first += count[kind]
 
 
-@loop
 def add_square(
     matrix: Array, w: Array, chosen: Index, strain: Array, half: Array, layout: Layout,
     table: Array, band: Array,
@@ -209,30 +192,30 @@ def add_square(
     """B^T W B = C^T W C - half g^T - g half^T + half s half^T, node by node with g = C^T W e and
     s = e^T W e, of the chosen replicas (r,) to the lower triangles of matrices (r, P, P); ``band``
     (R or 1, E or 1, K, k + 3) are the rough rows' bands."""
-    for i in range(chosen.shape[0]):
-        r = chosen[i]
-        _add_edges(matrix[i], w[i], layout, band[r if band.shape[0] > 1 else 0])
+    _add_edges(matrix, w, chosen, layout, band)
+    for i, r in enumerate(chosen):
         _add_nodes(matrix[i], w[i], strain[r], half[r], layout, table[r])
 
 
-@inner
-def _add_edges(matrix: Array, w: Array, layout: Layout, band: Array) -> None:
-    n_coef, width = band.shape[1], band.shape[2]
-    for edge in range(layout.edge.shape[0]):
-        first, weight = layout.edge[edge], w[layout.layer[edge]]
-        own = band[edge if band.shape[0] > 1 else 0]
-        for j in range(n_coef):
-            for below in range(min(width, n_coef - j)):
-                matrix[first + j + below, first + j] += weight[0] * own[j, below]
-        for kind in range(1, 3):
-            if weight[kind] != 0.0:
-                for j in range(n_coef):
-                    for i in range(j + 1):
-                        value = layout.gram[kind - 1, j, i]
-                        matrix[first + j, first + i] += weight[kind] * value
+@loop
+def _add_edges(matrix: Array, w: Array, chosen: Index, layout: Layout, band: Array) -> None:
+    n_coef = band.shape[2]
+    for r in range(chosen.shape[0]):
+        for edge in range(layout.edge.shape[0]):
+            first, weight, to = layout.edge[edge], w[r, layout.layer[edge]], matrix[r]
+            own = band[chosen[r] if band.shape[0] > 1 else 0, edge if band.shape[1] > 1 else 0]
+            for j in range(n_coef):
+                for below in range(min(band.shape[3], n_coef - j)):
+                    to[first + j + below, first + j] += weight[0] * own[j, below]
+            for kind in range(1, 3):
+                if weight[kind] != 0.0:
+                    for j in range(n_coef):
+                        for i in range(j + 1):
+                            value = layout.gram[kind - 1, j, i]
+                            to[first + j, first + i] += weight[kind] * value
 
 
-@inner
+@loop
 def _add_nodes(
     matrix: Array, w: Array, strain: Array, half: Array, layout: Layout, table: Array
 ) -> None:
