@@ -9,6 +9,7 @@ does so, those beside it wait: numba itself would let two write one file for dif
 from __future__ import annotations
 
 import fcntl
+import gc
 import hashlib
 import logging
 import platform
@@ -85,7 +86,13 @@ def filling() -> Iterator[bool]:
         if mark.exists():
             yield False
             return
-        yield True
+        collecting = gc.isenabled()
+        gc.disable()  # a compiler's many objects would have all of torch's looked at, often
+        try:
+            yield True
+        finally:
+            if collecting:
+                gc.enable()
         mark.touch()
 
 

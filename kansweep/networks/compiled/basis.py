@@ -134,22 +134,21 @@ def slopes4(
 @inner
 def act(net: Net, r: int, node: int, x: Floats, interval: Ints, b: Floats, slope: Floats) -> None:
     """The basis functions that act at some values of a node (points,): their interval, their
-    values b (points, W) and, unless that is empty, their slopes in x."""
-    k, w = net.k, net.pieces.shape[4]
+    values b (points W,) and, unless that is empty, their slopes in x."""
+    k, w = net.k, net.w
     even = net.breaks.size == 1
-    table = net.pieces.reshape(net.pieces.size)
-    first = 0 if even else (r * net.grid.shape[1] + node) * net.grid_size * (k + 1) * w
+    table, first = net.pieces[0 if even else r], node * net.grid_size * (k + 1) * w
     t, rise = np.empty(x.size), np.empty(x.size)
     locate(net, r, node, x, interval, t, rise)
     for p in range(x.size):
-        at = first if even else first + interval[p] * (k + 1) * w
+        at = 0 if even else first + interval[p] * (k + 1) * w
         held = 0.0 if t[p] < 0.0 else (1.0 if t[p] > 1.0 else t[p])
         for four in range(0, w, 4):
-            f = values4(table, at + four, w, k, held, t[p] - held)
-            b[p, four], b[p, four + 1], b[p, four + 2], b[p, four + 3] = f
+            f, j = values4(table, at + four, w, k, held, t[p] - held), p * w + four
+            b[j], b[j + 1], b[j + 2], b[j + 3] = f
             if slope.size:
                 f = slopes4(table, at + four, w, k, held, rise[p])
-                slope[p, four], slope[p, four + 1], slope[p, four + 2], slope[p, four + 3] = f
+                slope[j], slope[j + 1], slope[j + 2], slope[j + 3] = f
 
 
 @inner

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.compiled.basis import act, add_dots, silu
-from kansweep.networks.compiled.layout import Floats, Ints, Net, packed
+from kansweep.networks.compiled.layout import Floats, Net, packed
 from kansweep.networks.compiling import inner, loop
 from kansweep.networks.layer import Layer
 
@@ -24,64 +24,46 @@ def extended(net: Net, r: int) -> Floats:
 
 
 @inner
-def starts(net: Net) -> tuple[Ints, Ints]:
-    """Where the parameters of each layer and its input nodes begin, (L + 1,) each."""
-    layers, per_edge = net.width.size - 1, net.grid_size + net.k + int(net.base)
-    first, node = np.zeros(layers + 1, np.int64), np.zeros(layers + 1, np.int64)
-    for layer in range(layers):
-        first[layer + 1] = first[layer] + net.width[layer] * net.width[layer + 1] * per_edge
-        node[layer + 1] = node[layer] + net.width[layer]
-    return first, node
-
-
-@inner
-def layer_sums(
-    net: Net, r: int, layer: int, first: int, node: int, theta: Floats, x: Floats, out: Floats
-) -> None:
-    """Sums of a layer's edges at a block of points, (I, points) -> (O, points); its coefficients
-    begin at ``first``, its inputs at ``node``."""
+def layer_sums(net: Net, r: int, layer: int, theta: Floats, x: Floats, out: Floats) -> None:
+    """Sums of a layer's edges, x (I, n) -> out (O, n)."""
     n_in, n_out, n_coef = net.width[layer], net.width[layer + 1], net.grid_size + net.k
-    w, points = net.pieces.shape[4], x.shape[1]
-    b, none = np.empty((points, w)), np.empty((0, w))
-    interval, given = np.empty(points, np.int32), np.empty(points)
-    value, slope = np.empty(points), np.empty(points)
-    flat, weights = b.reshape(b.size), first + n_in * n_out * n_coef
-    for o in range(n_out):
-        for p in range(points):
-            out[o, p] = 0.0
-    for i in range(n_in):
-        for p in range(points):
-            given[p] = x[i, p]
-        act(net, r, node + i, given, interval, b, none)
-        if net.base:
-            silu(net, r, node + i, given, value, slope)
+    first, node = net.start[layer, 0], net.start[layer, 1]
+    b, none, weights = np.empty(BLOCK * net.w), np.empty(0), first + n_in * n_out * n_coef
+    interval, value, slope = np.empty(BLOCK, np.int32), np.empty(BLOCK), np.empty(BLOCK)
+    for begin in range(0, x.shape[1], BLOCK):
+        end = min(begin + BLOCK, x.shape[1])
         for o in range(n_out):
-            at = first + (o * n_in + i) * n_coef
-            add_dots(out[o], theta, at, interval, flat, w)
+            for p in range(begin, end):
+                out[o, p] = 0.0
+        for i in range(n_in):
+            act(net, r, node + i, x[i, begin:end], interval, b, none)
             if net.base:
-                weight = theta[weights + o * n_in + i]
-                for p in range(points):
-                    out[o, p] += weight * value[p]
+                silu(net, r, node + i, x[i, begin:end], value, slope)
+            for o in range(n_out):
+                at, sums = first + (o * n_in + i) * n_coef, out[o, begin:end]
+                add_dots(sums, theta, at, interval, b, net.w)
+                if net.base:
+                    weight = theta[weights + o * n_in + i]
+                    for p in range(sums.size):
+                        sums[p] += weight * value[p]
 
 
 @loop
 def outputs(net: Net, x: Floats, out: Floats) -> None:
     """f, (R, n, I) -> (R, n, M)."""
-    first, node = starts(net)
     layers, n = net.width.size - 1, x.shape[1]
-    values, sums = np.empty((net.width.max(), BLOCK)), np.empty((net.width.max(), BLOCK))
     for r in range(x.shape[0]):
         theta = extended(net, r)
         for begin in range(0, n, BLOCK):
             points = min(BLOCK, n - begin)
+            values = np.empty((net.width[0], points))
             for i in range(net.width[0]):
                 for p in range(points):
                     values[i, p] = x[r, begin + p, i]
             for layer in range(layers):
-                n_in, n_out = net.width[layer], net.width[layer + 1]
-                given, made = values[:n_in, :points], sums[:n_out, :points]
-                layer_sums(net, r, layer, first[layer], node[layer], theta, given, made)
-                values, sums = sums, values
+                sums = np.empty((net.width[layer + 1], points))
+                layer_sums(net, r, layer, theta, values, sums)
+                values = sums
             for m in range(net.width[layers]):
                 for p in range(points):
                     out[r, begin + p, m] = values[m, p]

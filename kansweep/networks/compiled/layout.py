@@ -8,6 +8,7 @@ k + 1 numbers are padded by zeros to W = 4 or 8, so that they fill vectors.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,13 +27,15 @@ class Net(NamedTuple):
     """R KANs of one shape, all arrays contiguous and of float64."""
 
     width: Ints  # (L + 1,)
+    start: Ints  # (L + 1, 3): where each layer's parameters, input nodes and edges begin
     k: int
+    w: int
     grid_size: int
     base: bool
     theta: Floats  # (R, P)
     grid: Floats  # (R, N, 4): lower, upper, shift, scale
     breaks: Floats  # (R, N, G + 1), or (1, 1, 1) where intervals are equal
-    pieces: Floats  # (R, N, G, k + 1, W), or (1, 1, 1, k + 1, W)
+    pieces: Floats  # (R, N G (k + 1) W), or (1, (k + 1) W)
 
     def of(self, replicas: NDArray[np.bool_]) -> Net:
         """Those that a mask selects."""
@@ -45,13 +48,22 @@ class Net(NamedTuple):
 def packed(layers: tuple[Layer, ...], k: int) -> Net:
     """The flat arrays of layers, copied."""
     first = layers[0]
-    width = np.array([first.n_inputs, *(layer.n_outputs for layer in layers)])
     theta = torch.cat([part.flatten(1) for one in layers for part in trainable(one)], 1)
     ends = [torch.stack([a.lower, a.upper, a.shift, a.scale], 2) for a in layers]
     grid = torch.cat(ends, 1)
     breaks, pieces = _knots(layers, k)
     grid_size, base = first.coef.shape[3] - k, first.base is not None
-    return Net(width, k, grid_size, base, _array(theta), _array(grid), breaks, pieces)
+    shape = _shape((first.n_inputs, *(one.n_outputs for one in layers)), grid_size + k + base)
+    return Net(*shape, k, padded(k), grid_size, base, _array(theta), _array(grid), breaks, pieces)
+
+
+@lru_cache
+def _shape(width: tuple[int, ...], per_edge: int) -> tuple[Ints, Ints]:
+    """``Net``'s width and start."""
+    nodes = np.array(width)
+    edges = nodes[:-1] * nodes[1:]
+    begin = np.stack([edges * per_edge, nodes[:-1], edges], 1).cumsum(0)
+    return nodes, np.concatenate([np.zeros_like(begin[:1]), begin])
 
 
 def _knots(layers: tuple[Layer, ...], k: int) -> tuple[Floats, Floats]:
@@ -60,7 +72,7 @@ def _knots(layers: tuple[Layer, ...], k: int) -> tuple[Floats, Floats]:
         return np.zeros((1, 1, 1)), _even(k)
     breaks = torch.cat([a.breaks for a in layers if a.breaks is not None], 1)
     pieces = torch.cat([a.pieces for a in layers if a.pieces is not None], 1)
-    return _array(breaks), _array(torch.nn.functional.pad(pieces, padding))
+    return _array(breaks), _array(torch.nn.functional.pad(pieces, padding).flatten(1))
 
 
 def unpacked(net: Net, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -118,11 +130,11 @@ _EVEN: dict[int, Floats] = {}
 
 
 def _even(k: int) -> Floats:
-    """The polynomials of equal intervals, (1, 1, 1, k + 1, W)."""
+    """The polynomials of equal intervals, (1, (k + 1) W)."""
     if k not in _EVEN:
-        table = np.zeros((1, 1, 1, k + 1, padded(k)))
-        table[..., : k + 1] = piece_table(k)
-        _EVEN[k] = table
+        table = np.zeros((k + 1, padded(k)))
+        table[:, : k + 1] = piece_table(k)
+        _EVEN[k] = table.reshape(1, -1)
     return _EVEN[k]
 
 

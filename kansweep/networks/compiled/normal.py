@@ -23,7 +23,6 @@ from kansweep.networks.compiled.slopes import (
 from kansweep.networks.compiling import inner, loop
 
 
-@loop
 def normal_equations(
     net: Net,
     x: Floats,
@@ -38,61 +37,75 @@ def normal_equations(
     """x (R, I, n), hidden (R, H, n), residual (R, M, n), V^T inner (R, 2H, P); into pull goes
     J^T r and into diagonal that of J^T J, (R, P) each. One of gram (R, P P + 8), J^T J, and band
     (R, P, k + 1), rows^T rows run by run, is asked for and begins as zeros, the other is empty."""
-    size, sides = net.theta.shape[1], inner.shape[1] + 1
-    for r in range(x.shape[0]):
-        theta = extended(net, r)
-        matrix = gram[r] if gram.size else gram.reshape(gram.size)
-        own = band[r] if band.size else np.empty((0, 1))
-        products, core = np.zeros((sides, size + 8)), np.zeros((sides, sides))
-        given = x[r], hidden[r], residual[r]
-        _accumulate(net, r, theta, given, matrix, own, products, core)
-        for c in range(sides - 1):
-            for d in range(sides - 1):
-                add_scaled(products[c], core[d, c] / 2, inner[r, d])
-            add_scaled(pull[r], core[sides - 1, c], inner[r, c])
-            if gram.size:
-                _add_symmetric(matrix, inner[r, c], products[c])
-            else:
-                for j in range(size):
-                    diagonal[r, j] += 2 * inner[r, c, j] * products[c, j]
-        add_scaled(pull[r], 1.0, products[sides - 1, :size])
-        for j in range(size):
-            diagonal[r, j] += matrix[j * (size + 1)] if gram.size else own[j, 0]
+    replicas, sides, size = len(x), inner.shape[1] + 1, inner.shape[2]
+    products = np.zeros((replicas, sides, size + 8))
+    core = np.zeros((replicas, sides, sides))
+    _accumulate(net, x, hidden, residual, gram, band, products, core)
+    _finish(inner, gram, band, pull, diagonal, products, core)
 
 
-@inner
+@loop
 def _accumulate(
     net: Net,
-    r: int,
-    theta: Floats,
-    given: tuple[Floats, Floats, Floats],
+    x: Floats,
+    hidden: Floats,
+    residual: Floats,
     gram: Floats,
     band: Floats,
     products: Floats,
     core: Floats,
 ) -> None:
     """Add rows^T rows, rows^T (U, r) and (U, r)^T (U, r) of all points and outputs."""
-    x, hidden, residual = given
-    w, count, depth = net.pieces.shape[4], runs(net, net.width.size - 1), net.width.size - 1
+    depth = net.width.size - 1
+    w, count, nodes = net.w, runs(net, depth), net.start[depth, 1] + net.width[depth]
     lengths, size = np.empty(count, np.int64), block_size(count, w)
-    for begin in range(0, x.shape[1], size):
-        points = min(size, x.shape[1] - begin)
-        block = activated(net, r, theta, gathered(x, hidden, begin, begin + points))
-        back, moved = np.empty((net.width.sum(), points)), np.empty((net.width.sum(), points))
-        values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
-        sides = np.empty((core.shape[0], points))
-        for m in range(residual.shape[0]):
-            backward(net, depth, m, block, back, moved)
-            fill(net, depth, m, block, back, values, columns, lengths)
-            range_sides(net, block.x, moved, sides)
-            for p in range(points):
-                sides[-1, p] = residual[m, begin + p]
+    for r in range(x.shape[0]):
+        theta = extended(net, r)
+        for begin in range(0, x.shape[2], size):
+            points = min(size, x.shape[2] - begin)
+            block = activated(net, r, theta, gathered(x[r], hidden[r], begin, begin + points))
+            back, moved = np.empty((nodes, points)), np.empty((nodes, points))
+            values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
+            sides = np.empty((core.shape[1], points))
+            for m in range(residual.shape[1]):
+                backward(net, depth, m, block, back, moved)
+                fill(net, depth, m, block, back, values, columns, lengths)
+                range_sides(net, block.x, moved, sides)
+                for p in range(points):
+                    sides[core.shape[1] - 1, p] = residual[r, m, begin + p]
+                if gram.size:
+                    add_gram(gram[r], products.shape[2] - 8, values, columns, lengths, w)
+                if band.size:
+                    add_bands(band[r], values, columns, lengths, w)
+                add_pull(products[r], values, columns, sides, w)
+                _add_core(core[r], sides)
+
+
+@loop
+def _finish(
+    inner: Floats,
+    gram: Floats,
+    band: Floats,
+    pull: Floats,
+    diagonal: Floats,
+    products: Floats,
+    core: Floats,
+) -> None:
+    """The terms of U V^T, and diagonals."""
+    replicas, ends, size = inner.shape
+    for r in range(replicas):
+        for c in range(ends):
+            for d in range(ends):
+                add_scaled(products[r, c], core[r, d, c] / 2, inner[r, d])
+            add_scaled(pull[r], core[r, ends, c], inner[r, c])
             if gram.size:
-                add_gram(gram, products.shape[1] - 8, values, columns, lengths, w)
-            if band.size:
-                add_bands(band, values, columns, lengths, w)
-            add_pull(products, values, columns, sides, w)
-            _add_core(core, sides)
+                _add_symmetric(gram[r], inner[r, c], products[r, c])
+            else:
+                for j in range(size):
+                    diagonal[r, j] += 2 * inner[r, c, j] * products[r, c, j]
+        for j in range(size):
+            pull[r, j] += products[r, ends, j]
+            diagonal[r, j] += gram[r, j * (size + 1)] if gram.size else band[r, j, 0]
 
 
 @inner
@@ -123,7 +136,8 @@ def _add_symmetric(matrix: Floats, a: Floats, b: Floats) -> None:
 @loop
 def product(net: Net, x: Floats, hidden: Floats, inner: Floats, d: Floats, out: Floats) -> None:
     """J^T J d of every replica, (R, P) -> (R, P)."""
-    w, depth = net.pieces.shape[4], net.width.size - 1
+    w, depth = net.w, net.width.size - 1
+    nodes = net.start[depth, 1] + net.width[depth]
     count, ends, size = runs(net, depth), inner.shape[1], net.theta.shape[1]
     lengths, at_once = np.empty(count, np.int64), block_size(count, w)
     for r in range(x.shape[0]):
@@ -135,7 +149,7 @@ def product(net: Net, x: Floats, hidden: Floats, inner: Floats, d: Floats, out: 
         for begin in range(0, x.shape[2], at_once):
             points = min(at_once, x.shape[2] - begin)
             block = activated(net, r, theta, gathered(x[r], hidden[r], begin, begin + points))
-            back, moved = np.empty((net.width.sum(), points)), np.empty((net.width.sum(), points))
+            back, moved = np.empty((nodes, points)), np.empty((nodes, points))
             values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
             sides, change = np.empty((ends, points)), np.empty((1, points))
             for m in range(net.width[depth]):

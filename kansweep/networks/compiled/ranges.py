@@ -24,30 +24,27 @@ def range_terms(net: Net, x: Floats, hidden: Floats, ends: Ints, inner: Floats) 
     They follow the values at two points each, in ends (R, H, 2), by way of earlier ends too.
     """
     for r in range(x.shape[0]):
-        _moving(net, r, extended(net, r), x[r], hidden[r], ends[r], inner[r])
+        theta, earlier = extended(net, r), 0
+        for depth in range(1, net.width.size - 1):
+            for o in range(net.width[depth]):
+                h = earlier + o
+                high, low = inner[r, earlier + h], inner[r, earlier + h + net.width[depth]]
+                for row, point in ((high, ends[r, h, 0]), (low, ends[r, h, 1])):
+                    _row(net, r, depth, o, theta, x[r], hidden[r], point, inner[r], row)
+                _beyond(high, low, hidden[r, h, ends[r, h, 0]], hidden[r, h, ends[r, h, 1]])
+            earlier += net.width[depth]
 
 
 @inner
-def _moving(
-    net: Net, r: int, theta: Floats, x: Floats, hidden: Floats, ends: Ints, inner: Floats
-) -> None:
-    """``range_terms`` of one replica."""
-    rows, h, at = np.empty((2, inner.shape[1])), 0, 0
-    for depth in range(1, net.width.size - 1):
-        for o in range(net.width[depth]):
-            for which in range(2):
-                _row(net, r, depth, o, theta, x, hidden, ends[h, which], inner[:at], rows[which])
-            first, last = hidden[h, ends[h, 1]], hidden[h, ends[h, 0]]
-            # The ends of the values lie at -1 + 2 below / total and 1 - 2 above / total.
-            below, above = (1 + first) / (last - first), (1 - last) / (last - first)
-            high, low = inner[at + o], inner[at + net.width[depth] + o]
-            for j in range(inner.shape[1]):
-                span, total = rows[0, j] - rows[1, j], rows[0, j] + rows[1, j]
-                mid = (total + (above - below) * span) / 2
-                half = (1 + below + above) * span / 2
-                high[j], low[j] = mid + half, mid - half
-            h += 1
-        at += 2 * net.width[depth]
+def _beyond(high: Floats, low: Floats, last: float, first: float) -> None:
+    """From derivatives of a node's largest and least value, (P,) each, to those of its grid's ends,
+    in place: the values lie at -1 + 2 below / total and 1 - 2 above / total."""
+    below, above = (1 + first) / (last - first), (1 - last) / (last - first)
+    for j in range(high.size):
+        span, total = high[j] - low[j], high[j] + low[j]
+        mid = (total + (above - below) * span) / 2
+        half = (1 + below + above) * span / 2
+        high[j], low[j] = mid + half, mid - half
 
 
 @inner
@@ -63,12 +60,13 @@ def _row(
     inner: Floats,
     row: Floats,
 ) -> None:
-    """d s / d theta (P,) of a node at one point, the ends of earlier grids (., P) included."""
-    w, count = net.pieces.shape[4], runs(net, depth)
+    """d s / d theta (P,) of a node at one point, the ends of earlier grids, (2H, P), included."""
+    w, count = net.w, runs(net, depth)
     values, columns = np.zeros((count, w)), np.empty((count, 1), np.int32)
     lengths = np.empty(count, np.int64)
     block = activated(net, r, theta, gathered(x, hidden, point, point + 1))
-    back, moved = np.zeros((net.width.sum(), 1)), np.zeros((net.width.sum(), 1))
+    nodes = x.shape[0] + hidden.shape[0]
+    back, moved = np.zeros((nodes, 1)), np.zeros((nodes, 1))
     backward(net, depth, output, block, back, moved)
     fill(net, depth, output, block, back, values, columns, lengths)
     for j in range(row.size):
@@ -78,6 +76,6 @@ def _row(
             row[columns[j, 0] + s] += values[j, s]
     sides = np.empty((2 * hidden.shape[0], 1))
     range_sides(net, block.x, moved, sides)
-    for end in range(inner.shape[0]):
+    for end in range(2 * (net.start[depth, 1] - net.width[0])):
         for j in range(row.size):
             row[j] += sides[end, 0] * inner[end, j]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kansweep.networks.compiled.forward import BLOCK, extended, layer_sums, starts
+from kansweep.networks.compiled.forward import BLOCK, extended, layer_sums
 from kansweep.networks.compiled.layout import Floats, Ints, Net
 from kansweep.networks.compiling import inner, loop
 
@@ -19,32 +19,22 @@ def normalise(net: Net, x: Floats, margin: Floats, hidden: Floats, ends: Ints) -
     x (R, I, n), margin (R, H, 2) below and above; into hidden (R, H, n) go the values on their
     grids and into ends (R, H, 2) the points of the largest and the least.
     """
-    first, node = starts(net)
     for r in range(x.shape[0]):
         for layer in range(net.width.size - 2):
-            begin = node[layer + 1] - net.width[0]
+            begin = net.start[layer + 1, 1] - net.width[0]
             end = begin + net.width[layer + 1]
             given = x[r] if layer == 0 else hidden[r, begin - net.width[layer] : begin]
-            sums(net, r, layer, first[layer], node[layer], given, hidden[r, begin:end])
+            layer_sums(net, r, layer, extended(net, r), given, hidden[r, begin:end])
             for o in range(begin, end):
                 high, low = extremes(hidden[r, o])
                 ends[r, o, 0], ends[r, o, 1] = high, low
                 mid, half = _mid_and_half(hidden[r, o, high], hidden[r, o, low], margin[r, o])
-                _onto(net, r, layer, first[layer], o - begin, mid, half)
+                _onto(net, r, layer, o - begin, mid, half)
                 place = net.grid[r, net.width[0] + o]
                 place[2] += place[3] * mid
                 place[3] *= half
                 for p in range(x.shape[2]):
                     hidden[r, o, p] = (hidden[r, o, p] - mid) / half
-
-
-@inner
-def sums(net: Net, r: int, layer: int, first: int, node: int, x: Floats, out: Floats) -> None:
-    """``layer_sums`` at all points, (I, n) -> (O, n)."""
-    theta = extended(net, r)
-    for begin in range(0, x.shape[1], BLOCK):
-        block = slice(begin, min(begin + BLOCK, x.shape[1]))
-        layer_sums(net, r, layer, first, node, theta, x[:, block], out[:, block])
 
 
 @inner
@@ -69,37 +59,37 @@ def _mid_and_half(high: float, low: float, margin: Floats) -> tuple[float, float
 
 
 @inner
-def _onto(net: Net, r: int, layer: int, first: int, o: int, mid: float, half: float) -> None:
+def _onto(net: Net, r: int, layer: int, o: int, mid: float, half: float) -> None:
     """The edges of output ``o`` for (s - mid) / half, their constant shared equally
     (``gauge.rescale_outputs``)."""
     n_in, n_coef = net.width[layer], net.grid_size + net.k
-    begin = first + o * n_in * n_coef
-    own = net.theta[r, begin : begin + n_in * n_coef]
-    weights = first + n_in * net.width[layer + 1] * n_coef + o * n_in
-    shared = (own.sum() / n_coef - mid) / n_in
+    first, theta = net.start[layer, 0] + o * n_in * n_coef, net.theta[r]
+    weights = net.start[layer, 0] + n_in * net.width[layer + 1] * n_coef + o * n_in
+    total = 0.0
+    for j in range(first, first + n_in * n_coef):
+        total += theta[j]
+    shared = (total / n_coef - mid) / n_in
     for i in range(n_in):
-        edge = own[i * n_coef : (i + 1) * n_coef]
-        constant = edge.sum() / n_coef
-        for j in range(n_coef):
-            edge[j] = (edge[j] - constant + shared) / half
+        begin, constant = first + i * n_coef, 0.0
+        for j in range(begin, begin + n_coef):
+            constant += theta[j] / n_coef
+        for j in range(begin, begin + n_coef):
+            theta[j] = (theta[j] - constant + shared) / half
         if net.base:
-            net.theta[r, weights + i] /= half
+            theta[weights + i] /= half
 
 
-@loop
 def values(net: Net, x: Floats, out: Floats) -> None:
     """Outputs of a KAN of one layer, (R, I, n) -> (R, O, n)."""
-    for r in range(x.shape[0]):
-        sums(net, r, 0, 0, 0, x[r], out[r])
+    residuals(net, 0, x, np.empty((len(x), 0, 1)), out, np.empty(len(x)))
 
 
 @loop
 def residuals(net: Net, layer: int, x: Floats, y: Floats, out: Floats, mse: Floats) -> None:
     """f - y behind what reaches the last layer, (R, I, n) and (R, M, n) -> (R, M, n), and the mean
-    over points of their squares' sum, (R,)."""
-    first, node = starts(net)
+    over points of their squares' sum, (R,); f alone where y has no outputs."""
     for r in range(x.shape[0]):
-        sums(net, r, layer, first[layer], node[layer], x[r], out[r])
+        layer_sums(net, r, layer, extended(net, r), x[r], out[r])
         total = 0.0
         for m in range(y.shape[1]):
             for begin in range(0, y.shape[2], BLOCK):

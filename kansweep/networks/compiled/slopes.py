@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from kansweep.networks.compiled.basis import act, add_dots, silu
-from kansweep.networks.compiled.forward import starts
 from kansweep.networks.compiled.layout import Floats, Ints, Net
 from kansweep.networks.compiling import inner
 
@@ -26,54 +25,41 @@ class Block(NamedTuple):
 @inner
 def activated(net: Net, r: int, theta: Floats, x: Floats) -> Block:
     """The block of the values x (N, points) of a normalised KAN."""
-    nodes, points, w = x.shape[0], x.shape[1], net.pieces.shape[4]
-    edges = edges_of(net, net.width.size - 1)
+    nodes, points = x.shape
+    edges = net.start[net.width.size - 1, 2]
     block = Block(
         x,
         np.empty((nodes, points), np.int32),
-        np.empty((nodes, points * w)),
+        np.empty((nodes, points * net.w)),
         np.empty((nodes, points)),
         np.empty((edges, points)),
         np.empty((edges, points)),
     )
-    rise, silu_rise = np.empty((points, w)), np.zeros(points)
-    first, node = starts(net)
-    edge = 0
+    rise, silu_rise = np.empty(points * net.w), np.zeros(points)
     for layer in range(net.width.size - 1):
         for i in range(net.width[layer]):
-            at = node[layer] + i
-            b = block.b[at].reshape(points, w)
-            act(net, r, at, x[at], block.interval[at], b, rise if layer else rise[:0])
+            at = net.start[layer, 1] + i
+            act(net, r, at, x[at], block.interval[at], block.b[at], rise if layer else rise[:0])
             if net.base:
                 silu(net, r, at, x[at], block.silu[at], silu_rise)
             if layer:
-                _slopes(net, layer, first[layer], i, theta, rise, silu_rise, at, edge, block)
-        edge += net.width[layer] * net.width[layer + 1]
+                _slopes(net, layer, i, theta, rise, silu_rise, block)
     return block
 
 
 @inner
 def _slopes(
-    net: Net,
-    layer: int,
-    first: int,
-    i: int,
-    theta: Floats,
-    rise: Floats,
-    silu_rise: Floats,
-    at: int,
-    edge: int,
-    block: Block,
+    net: Net, layer: int, i: int, theta: Floats, rise: Floats, silu_rise: Floats, block: Block
 ) -> None:
-    """Slopes of all edges from node i of a layer, whose edges are numbered from ``edge`` on."""
+    """Slopes of all edges from node i of a layer."""
     n_in, n_out, n_coef = net.width[layer], net.width[layer + 1], net.grid_size + net.k
-    flat = rise.reshape(rise.size)
+    first, node, edge = net.start[layer]
     for o in range(n_out):
         own, whole = block.spline_slope[edge + o * n_in + i], block.slope[edge + o * n_in + i]
         for p in range(own.size):
             own[p] = 0.0
         begin = first + (o * n_in + i) * n_coef
-        add_dots(own, theta, begin, block.interval[at], flat, rise.shape[1])
+        add_dots(own, theta, begin, block.interval[node + i], rise, net.w)
         weight = theta[first + n_in * n_out * n_coef + o * n_in + i] if net.base else 0.0
         for p in range(own.size):
             whole[p] = own[p] + weight * silu_rise[p]
@@ -86,21 +72,19 @@ def backward(net: Net, depth: int, output: int, block: Block, back: Floats, move
     Of that output with respect to every node behind the inputs (N + M, points), and the part of it
     that the node's grid moves.
     """
-    _, node = starts(net)
     for o in range(net.width[depth]):
         for p in range(back.shape[1]):
-            back[node[depth] + o, p] = 1.0 if o == output else 0.0
-    edge = edges_of(net, depth)
+            back[net.start[depth, 1] + o, p] = 1.0 if o == output else 0.0
     for layer in range(depth - 1, 0, -1):
         n_in, n_out = net.width[layer], net.width[layer + 1]
-        edge -= n_in * n_out
+        node, edge = net.start[layer, 1], net.start[layer, 2]
         for i in range(n_in):
-            at = node[layer] + i
+            at = node + i
             for p in range(back.shape[1]):
                 back[at, p] = moved[at, p] = 0.0
             for o in range(n_out):
                 if layer < depth - 1 or o == output:
-                    e, given = edge + o * n_in + i, back[node[layer + 1] + o]
+                    e, given = edge + o * n_in + i, back[node + n_in + o]
                     for p in range(given.size):
                         back[at, p] += given[p] * block.slope[e, p]
                         moved[at, p] += given[p] * block.spline_slope[e, p]
@@ -109,17 +93,8 @@ def backward(net: Net, depth: int, output: int, block: Block, back: Floats, move
 @inner
 def runs(net: Net, depth: int) -> int:
     """How many runs a row of the first ``depth`` layers has."""
-    edges = edges_of(net, depth - 1) + net.width[depth - 1]
+    edges = net.start[depth - 1, 2] + net.width[depth - 1]
     return int(edges * (1 + int(net.base)))
-
-
-@inner
-def edges_of(net: Net, depth: int) -> int:
-    """The edges of the first ``depth`` layers."""
-    total = 0
-    for layer in range(depth):
-        total += int(net.width[layer] * net.width[layer + 1])
-    return total
 
 
 @inner
@@ -135,29 +110,29 @@ def fill(
 ) -> None:
     """Rows of an output of the first ``depth`` layers, as ``rows`` has them: values (J, points W),
     zero where they are not set here, columns (J, points), lengths (J,)."""
-    first, node = starts(net)
-    w, n_coef, j = net.pieces.shape[4], net.grid_size + net.k, 0
+    w, n_coef, j = net.w, net.grid_size + net.k, 0
     for layer in range(depth):
         n_in, n_out = net.width[layer], net.width[layer + 1]
+        first, node = net.start[layer, 0], net.start[layer, 1]
         only = layer == depth - 1
         for o in range(output if only else 0, output + 1 if only else n_out):
-            given = back[node[layer + 1] + o]
+            given = back[node + n_in + o]
             for i in range(n_in):
-                b, at = block.b[node[layer] + i], first[layer] + (o * n_in + i) * n_coef
+                b, at = block.b[node + i], first + (o * n_in + i) * n_coef
                 for p in range(given.size):
-                    columns[j, p] = at + block.interval[node[layer] + i, p]
+                    columns[j, p] = at + block.interval[node + i, p]
                     for s in range(w):
                         values[j, p * w + s] = given[p] * b[p * w + s]
                 lengths[j] = net.k + 1
                 j += 1
         if net.base:
-            weights = first[layer] + n_in * n_out * n_coef
+            weights = first + n_in * n_out * n_coef
             for o in range(output if only else 0, output + 1 if only else n_out):
                 for i in range(n_in):
                     for p in range(columns.shape[1]):
                         columns[j, p] = weights + o * n_in + i
-                        given_p = back[node[layer + 1] + o, p]
-                        values[j, p * w] = given_p * block.silu[node[layer] + i, p]
+                        given_p = back[node + n_in + o, p]
+                        values[j, p * w] = given_p * block.silu[node + i, p]
                     lengths[j] = 1
                     j += 1
 

@@ -18,7 +18,6 @@ from kansweep.solvers.gauss_newton.strain.loops import (
     Layout,
     add_square,
     changed,
-    energy_of,
     hold_idle,
     pulled,
     rows_of,
@@ -65,8 +64,15 @@ class CompiledStrain(TensorStrain):
 
 
 def compiled_energy(like: KAN, theta: Tensor) -> Tensor:
-    layout, layers = layout_of(like), len(like.layers)
-    return torch.from_numpy(energy_of(_array(theta), layout, table_of(like), layers))
+    """Squares of C theta summed by layer and kind, (R, L, 3)."""
+    layout, first, parts = layout_of(like), 0, []
+    squares = np.square(rows_of(_array(theta), layout, table_of(like)))
+    for layer in like.layers:
+        for rows in layout.rows.tolist():
+            end = first + layer.n_inputs * layer.n_outputs * rows
+            parts.append(squares[:, first:end].sum(1))
+            first = end
+    return torch.from_numpy(np.stack(parts, 1)).unflatten(1, (-1, 3))
 
 
 def table_of(kan: KAN) -> Array:

@@ -43,11 +43,13 @@ def _edge_rows(c: Array, layout: Layout, table: Array, e: int, work: Array, out:
                 total += table[e, j, a] * c[j + a]
             out[j] = total
     elif rough:
-        work[:n_coef] = c
+        for j in range(n_coef):
+            work[j] = c[j]
         for m in range(1, layout.order + 1):  # of smooth coefficients no digits are lost
             for j in range(n_coef - m):
                 work[j] = work[j + 1] - work[j]
-        out[:rough] = work[:rough]
+        for j in range(rough):
+            out[j] = work[j]
     for f in range(layout.free.shape[0]):
         total = 0.0
         for j in range(n_coef):
@@ -65,12 +67,13 @@ def _edge_pull(u: Array, layout: Layout, table: Array, e: int, work: Array, out:
                 out[j + a] += table[e, j, a] * u[j]
     elif rough:
         whole = n_coef + layout.order
-        work[:whole] = 0.0
-        work[layout.order : n_coef] = u[:rough]
+        for j in range(whole):
+            work[j] = u[j - layout.order] if layout.order <= j < n_coef else 0.0
         for m in range(1, layout.order + 1):
             for j in range(whole - m):
                 work[j] = work[j] - work[j + 1]
-        out += work[:n_coef]
+        for j in range(n_coef):
+            out[j] += work[j]
     for f in range(layout.free.shape[0]):
         for j in range(n_coef):
             out[j] += layout.free[f, j] * u[rough + f]
@@ -81,9 +84,9 @@ def _gathered(rows: Array, layout: Layout, e: int, out: Array) -> None:
     """One edge's rows of all, (S,) -> out (rows,)."""
     first = 0
     for kind in range(3):
-        at, count = layout.row[e, kind], layout.rows[kind]
-        out[first : first + count] = rows[at : at + count]
-        first += count
+        for j in range(layout.rows[kind]):
+            out[first + j] = rows[layout.row[e, kind] + j]
+        first += layout.rows[kind]
 
 
 @inner
@@ -91,15 +94,15 @@ def _spread(own: Array, layout: Layout, e: int, out: Array) -> None:
     """The inverse: an edge's rows to their places among all."""
     first = 0
     for kind in range(3):
-        at, count = layout.row[e, kind], layout.rows[kind]
-        out[at : at + count] = own[first : first + count]
-        first += count
+        for j in range(layout.rows[kind]):
+            out[layout.row[e, kind] + j] = own[first + j]
+        first += layout.rows[kind]
 
 
 @inner
 def _spaces(layout: Layout) -> tuple[Array, Array, Array]:
     """Room for what one edge needs: its coefficients with what surrounds them, and rows twice."""
-    rows = layout.rows.sum()
+    rows = layout.rows[0] + layout.rows[1] + layout.rows[2]
     return np.empty(layout.free.shape[1] + layout.order), np.empty(rows), np.empty(rows)
 
 
@@ -107,8 +110,8 @@ def _spaces(layout: Layout) -> tuple[Array, Array, Array]:
 def rows_of(theta: Array, layout: Layout, table: Array) -> Array:
     """C theta, (R, P) -> (R, S)."""
     n_coef = layout.free.shape[1]
-    out = np.empty((theta.shape[0], layout.edge.shape[0] * layout.rows.sum()), theta.dtype)
     work, own, _ = _spaces(layout)
+    out = np.empty((theta.shape[0], layout.edge.shape[0] * own.size), theta.dtype)
     for r in range(theta.shape[0]):
         for edge in range(layout.edge.shape[0]):
             first = layout.edge[edge]
@@ -117,26 +120,15 @@ def rows_of(theta: Array, layout: Layout, table: Array) -> Array:
     return out
 
 
-@loop
-def energy_of(theta: Array, layout: Layout, table: Array, layers: int) -> Array:
-    """Squares of C theta summed by layer and kind, (R, P) -> (R, L, 3)."""
-    n_coef = layout.free.shape[1]
-    out = np.zeros((theta.shape[0], layers, 3), theta.dtype)
-    work, own, _ = _spaces(layout)
-    for r in range(theta.shape[0]):
-        for edge in range(layout.edge.shape[0]):
-            first = layout.edge[edge]
-            _edge_rows(theta[r, first : first + n_coef], layout, table[r], edge, work, own)
-            _add_by_kind(own * own, layout, out[r, layout.layer[edge]])
-    return out
-
-
 @inner
 def _add_by_kind(own: Array, layout: Layout, out: Array) -> None:
     """An edge's rows summed by kind, added to out (3,)."""
     first = 0
     for kind in range(3):
-        out[kind] += own[first : first + layout.rows[kind]].sum()
+        total = 0.0
+        for j in range(layout.rows[kind]):
+            total += own[first + j]
+        out[kind] += total
         first += layout.rows[kind]
 
 
@@ -149,12 +141,15 @@ def changed(d: Array, strain: Array, half: Array, layout: Layout, table: Array) 
     for r in range(d.shape[0]):
         moved = np.zeros(nodes + 1)
         for h in range(nodes):
-            moved[h] = (half[r, :, h] * d[r]).sum()
+            for p in range(d.shape[1]):
+                moved[h] += half[r, p, h] * d[r, p]
         for edge in range(layout.edge.shape[0]):
             first = layout.edge[edge]
             _edge_rows(d[r, first : first + n_coef], layout, table[r], edge, work, own)
             _gathered(strain[r], layout, edge, e)
-            _spread(own - moved[layout.node[edge]] * e, layout, edge, out[r])
+            for s in range(own.size):
+                own[s] -= moved[layout.node[edge]] * e[s]
+            _spread(own, layout, edge, out[r])
     return out
 
 
@@ -171,10 +166,12 @@ def pulled(w: Array, u: Array, strain: Array, half: Array, layout: Layout, table
             _gathered(u[r], layout, edge, own)
             _weigh(own, w[r, layout.layer[edge]], layout.rows)
             _gathered(strain[r], layout, edge, e)
-            moved[layout.node[edge]] += (e * own).sum()
+            for s in range(own.size):
+                moved[layout.node[edge]] += e[s] * own[s]
             _edge_pull(own, layout, table[r], edge, work, out[r, first : first + n_coef])
-        for h in range(nodes):
-            out[r] -= moved[h] * half[r, :, h]
+        for p in range(half.shape[1]):
+            for h in range(nodes):
+                out[r, p] -= moved[h] * half[r, p, h]
     return out
 
 
@@ -183,11 +180,11 @@ def _weigh(own: Array, w: Array, count: Index) -> None:
     """An edge's rows times the weights (3,) of their kinds, (3,) how many those are."""
     first = 0
     for kind in range(3):
-        own[first : first + count[kind]] *= w[kind]
+        for j in range(count[kind]):
+            own[first + j] *= w[kind]
         first += count[kind]
 
 
-@loop
 def add_square(
     matrix: Array, w: Array, chosen: Index, strain: Array, half: Array, layout: Layout,
     table: Array, band: Array,
@@ -195,30 +192,30 @@ def add_square(
     """B^T W B = C^T W C - half g^T - g half^T + half s half^T, node by node with g = C^T W e and
     s = e^T W e, of the chosen replicas (r,) to the lower triangles of matrices (r, P, P); ``band``
     (R or 1, E or 1, K, k + 3) are the rough rows' bands."""
-    for i in range(chosen.shape[0]):
-        r = chosen[i]
-        _add_edges(matrix[i], w[i], layout, band[r if band.shape[0] > 1 else 0])
+    _add_edges(matrix, w, chosen, layout, band)
+    for i, r in enumerate(chosen):
         _add_nodes(matrix[i], w[i], strain[r], half[r], layout, table[r])
 
 
-@inner
-def _add_edges(matrix: Array, w: Array, layout: Layout, band: Array) -> None:
-    n_coef, width = band.shape[1], band.shape[2]
-    for edge in range(layout.edge.shape[0]):
-        first, weight = layout.edge[edge], w[layout.layer[edge]]
-        own = band[edge if band.shape[0] > 1 else 0]
-        for j in range(n_coef):
-            for below in range(min(width, n_coef - j)):
-                matrix[first + j + below, first + j] += weight[0] * own[j, below]
-        for kind in range(1, 3):
-            if weight[kind] != 0.0:
-                for j in range(n_coef):
-                    for i in range(j + 1):
-                        value = layout.gram[kind - 1, j, i]
-                        matrix[first + j, first + i] += weight[kind] * value
+@loop
+def _add_edges(matrix: Array, w: Array, chosen: Index, layout: Layout, band: Array) -> None:
+    n_coef = band.shape[2]
+    for r in range(chosen.shape[0]):
+        for edge in range(layout.edge.shape[0]):
+            first, weight, to = layout.edge[edge], w[r, layout.layer[edge]], matrix[r]
+            own = band[chosen[r] if band.shape[0] > 1 else 0, edge if band.shape[1] > 1 else 0]
+            for j in range(n_coef):
+                for below in range(min(band.shape[3], n_coef - j)):
+                    to[first + j + below, first + j] += weight[0] * own[j, below]
+            for kind in range(1, 3):
+                if weight[kind] != 0.0:
+                    for j in range(n_coef):
+                        for i in range(j + 1):
+                            value = layout.gram[kind - 1, j, i]
+                            to[first + j, first + i] += weight[kind] * value
 
 
-@inner
+@loop
 def _add_nodes(
     matrix: Array, w: Array, strain: Array, half: Array, layout: Layout, table: Array
 ) -> None:
@@ -227,20 +224,23 @@ def _add_nodes(
     n_coef = layout.free.shape[1]
     work, own, e = _spaces(layout)
     for h in range(nodes):
-        s, q, moved = 0.0, np.zeros(n_params), half[:, h].copy()
+        s, q, moved = 0.0, np.zeros(n_params), np.empty(n_params)
         for edge in range(layout.own[h, 0], layout.own[h, 0] + layout.own[h, 1]):
             first = layout.edge[edge]
             _gathered(strain, layout, edge, e)
-            own[:] = e
+            _gathered(strain, layout, edge, own)
             _weigh(own, w[layout.layer[edge]], layout.rows)
-            s += (own * e).sum()
+            for j in range(own.size):
+                s += own[j] * e[j]
             _edge_pull(own, layout, table, edge, work, q[first : first + n_coef])
-        q = moved * (s / 2) - q
         for p in range(n_params):
-            if moved[p] != 0.0:
-                matrix[p, : p + 1] += moved[p] * q[: p + 1]
-            if q[p] != 0.0:
-                matrix[p, : p + 1] += q[p] * moved[: p + 1]
+            moved[p] = half[p, h]
+            q[p] = moved[p] * (s / 2) - q[p]
+        for p in range(n_params):
+            if moved[p] != 0.0 or q[p] != 0.0:
+                row = matrix[p]
+                for j in range(p + 1):
+                    row[j] += moved[p] * q[j] + q[p] * moved[j]
 
 
 @loop
@@ -257,14 +257,16 @@ def hold_idle(matrix: Array, scale: Array, theta: Array, layout: Layout) -> None
             # Constants that sum to zero over the edges span what those columns do; with the
             # constant of all, every edge has its own.
             shared = 0.0 if follows else 1.0 / edges
-            inner = theta[r, first : first + many]
-            square = (inner * inner).sum()
+            square = 0.0
+            for p in range(first, first + many):
+                square += theta[r, p] ** 2
             share = 1.0 / square if follows and square > 0.0 else 0.0
             for p in range(many):
-                to = matrix[r, first + p, first : first + p + 1]
-                to += (scale[r] * share * inner[p]) * inner[: p + 1]
-                to -= scale[r] * shared / n_coef
-                to[p - p % n_coef :] += scale[r] / n_coef  # of p's own edge
+                to = matrix[r, first + p]
+                for j in range(p + 1):
+                    to[first + j] += scale[r] * share * theta[r, first + p] * theta[r, first + j]
+                    own = 1.0 if j >= p - p % n_coef else 0.0  # of p's own edge
+                    to[first + j] += scale[r] * (own - shared) / n_coef
 
 
 @loop
@@ -276,7 +278,7 @@ def traces(
     read, with solved = M half (r, P, H)."""
     out = np.zeros((chosen.shape[0], layers, 3))
     n_coef, nodes = layout.free.shape[1], half.shape[2]
-    work, own, e = _spaces(layout)
+    (work, own, e), z = _spaces(layout), np.empty(n_coef)
     for i in range(chosen.shape[0]):
         r = chosen[i]
         stiff = band[r if band.shape[0] > 1 else 0]
@@ -287,11 +289,16 @@ def traces(
             for kind in range(1, 3):
                 to[kind] += _block_trace(block, layout.gram[kind - 1])
             if h < nodes:  # e^2 half^T M half - 2 e C M half
-                z = solved[i, :, h].copy()
-                square = (half[r, :, h] * z).sum()
+                square = 0.0
+                for p in range(half.shape[1]):
+                    square += half[r, p, h] * solved[i, p, h]
+                for j in range(n_coef):
+                    z[j] = solved[i, first + j, h]
                 _gathered(strain[r], layout, edge, e)
-                _edge_rows(z[first : first + n_coef], layout, table[r], edge, work, own)
-                _add_by_kind(e * (square * e - 2.0 * own), layout, to)
+                _edge_rows(z, layout, table[r], edge, work, own)
+                for s in range(own.size):
+                    own[s] = e[s] * (square * e[s] - 2.0 * own[s])
+                _add_by_kind(own, layout, to)
     return out
 
 
