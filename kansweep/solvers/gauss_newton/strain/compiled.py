@@ -66,13 +66,15 @@ class CompiledStrain(TensorStrain):
 def compiled_energy(like: KAN, theta: Tensor) -> Tensor:
     """Squares of C theta summed by layer and kind, (R, L, 3)."""
     layout, first, parts = layout_of(like), 0, []
-    squares = np.square(rows_of(_array(theta), layout, table_of(like)))
+    rows = torch.from_numpy(rows_of(_array(theta), layout, table_of(like)))
+    squares = rows.square()  # of a trial that went too far it may overflow, without a warning
     for layer in like.layers:
-        for rows in layout.rows.tolist():
-            end = first + layer.n_inputs * layer.n_outputs * rows
+        for each in layout.rows.tolist():
+            end = first + layer.n_inputs * layer.n_outputs * each
             parts.append(squares[:, first:end].sum(1))
             first = end
-    return torch.from_numpy(np.stack(parts, 1)).unflatten(1, (-1, 3))
+    energy: Tensor = torch.stack(parts, 1).unflatten(1, (-1, 3))
+    return energy
 
 
 def table_of(kan: KAN) -> Array:
