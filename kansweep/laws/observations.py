@@ -38,9 +38,9 @@ def observed(ended: DataFrame, rules: Rules = DEFAULT) -> DataFrame:
     does not where the 95% interval of one is beyond, and is not decided otherwise, for that nothing
     is shown is no support. `larger grids gain more from data`, or what the kind calls larger: the
     factor by which an error falls from the least to the most data grows with the size. It holds
-    where the slope of its log against that of the size is positive by the 90% interval, and not
-    where the slope is negative by the 95% interval or the factor shrinks, from one size to the
-    next, by more than `rules.harm`. `of` is the number of comparisons, `n_seeds` the least number
+    where the slope of its log against that of the size is positive by the 95% interval, and not
+    where the slope is negative by it or the factor shrinks, from one size to the next, by more than
+    `rules.harm`, by it too. `of` is the number of comparisons, `n_seeds` the least number
     of seeds in them; one has no interval and is taken as it is. `detail` is in words.
     """
     observations = []
@@ -94,7 +94,7 @@ def _gains(logs: DataFrame, symbol: str, rules: Rules) -> Iterator[dict[str, Any
     shrunk = _over_seeds(
         {more: whole[fewer] - whole[more] for fewer, more in itertools.pairwise(whole)}
     )
-    told = OPEN if falling["most"] >= 0 else HOLDS
+    told = OPEN if falling["high"] >= 0 else HOLDS
     if falling["low"] > 0 or (shrunk["low"] > np.log(rules.harm)).any():
         told = FAILS
     factors = [
