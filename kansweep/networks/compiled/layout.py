@@ -54,9 +54,7 @@ def packed(layers: tuple[Layer, ...], k: int) -> Net:
     breaks, pieces = _knots(layers, k)
     grid_size, base = first.coef.shape[3] - k, first.base is not None
     shape = _shape((first.n_inputs, *(one.n_outputs for one in layers)), grid_size + k + base)
-    return Net(
-        *shape, k, padded(k), grid_size, base, _array(theta), _array(grid), breaks, pieces
-    )
+    return Net(*shape, k, padded(k), grid_size, base, _array(theta), _array(grid), breaks, pieces)
 
 
 @lru_cache

@@ -82,7 +82,8 @@ def compiled_energy(kan: KAN) -> Tensor:
             end = first + layer.n_inputs * layer.n_outputs * rows
             parts.append(squares[:, first:end].sum(1))
             first = end
-    return torch.from_numpy(np.stack(parts, 1)).unflatten(1, (-1, 3))
+    energy: Tensor = torch.from_numpy(np.stack(parts, 1)).unflatten(1, (-1, 3))
+    return energy
 
 
 def table_of(kan: KAN) -> Array:
