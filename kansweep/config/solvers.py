@@ -58,7 +58,7 @@ class SolverConfig(Variant):
 @dataclass
 class LMConfig(SolverConfig):
     methods: ClassVar[Mapping[str, Method]] = {
-        kinds.SPLINES: Method("kansweep.solvers.gauss_newton.lm:LM", "lm", 4)
+        kinds.SPLINES: Method("kansweep.solvers.gauss_newton.lm:LM", "lm", 5)
     }
     name: str = choice("lm", "the method")
     start: str = key("auto", one_of("auto", "additive", "random"), "lm: the first grid's start")

@@ -59,8 +59,7 @@ def least_squares(a: Array, b: Array) -> Array:
     m, rows, size = a.shape
     out, regular = np.empty((m, size)), np.zeros(m, bool)
     if rows >= size:
-        r = np.asarray(np.linalg.qr(np.concatenate([a, b[..., None]], axis=2), mode="r"))
-        r = r[:, :size]
+        r = np.asarray(np.linalg.qr(np.concatenate([a, b[..., None]], axis=2), mode="r"))[:, :size]
         diagonal = np.abs(np.diagonal(r, axis1=1, axis2=2))
         regular = diagonal.min(1) > SINGULAR * diagonal.max(1)
         r = r[regular]
