@@ -95,13 +95,19 @@ def unpacked(net: Net, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 
 def one_output(net: Net) -> Net:
     """The first output behind what reaches the last layer."""
-    n_in, n_coef = int(net.width[-2]), net.grid_size + net.k
+    n_in, per_edge = int(net.width[-2]), net.grid_size + net.k + net.base
+    width, start = _shape((n_in, 1), per_edge)
+    breaks, pieces = net.breaks, net.pieces
+    if breaks.size > 1:
+        own = pieces.shape[1] // breaks.shape[1] * n_in
+        breaks, pieces = breaks[:, -n_in:].copy(), pieces[:, -own:].copy()
     return net._replace(
-        width=np.array([n_in, 1]),
-        theta=net.theta[:, : n_in * (n_coef + net.base)],
+        width=width,
+        start=start,
+        theta=net.theta[:, : n_in * per_edge],
         grid=net.grid[:, -n_in:].copy(),
-        breaks=net.breaks[:, -n_in:].copy(),
-        pieces=net.pieces[:, -n_in:].copy(),
+        breaks=breaks,
+        pieces=pieces,
     )
 
 
