@@ -88,12 +88,16 @@ def test_plot_takes_its_axis_its_split_and_its_margin(
 
 
 @pytest.mark.parametrize(
-    "words",
-    [["plot", "name=kan", "plot.orders=true"], ["plot", "names=[kan,mlp]"], ["report", "name=kan"]],
+    ("words", "times"),
+    [
+        (["plot", "name=kan", "plot.orders=true"], 1),
+        (["plot", "names=[kan,mlp]"], 1),
+        (["report", "name=kan"], 2),  # errors, and those of derivatives
+    ],
 )
 @pytest.mark.usefixtures("of_mlps")
 def test_a_command_classifies_its_results_once(
-    kansweep: Any, monkeypatch: pytest.MonkeyPatch, words: list[str]
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, words: list[str], times: int
 ) -> None:
     classified = cells.classified
     calls = []
@@ -104,7 +108,7 @@ def test_a_command_classifies_its_results_once(
 
     monkeypatch.setattr(cells, "classified", counting)
     assert kansweep(*words).status == 0
-    assert len(calls) == 1
+    assert len(calls) == times
 
 
 def test_several_sweeps_are_drawn_together(kansweep: Any, sweep: Any, tmp_path: Path) -> None:

@@ -56,9 +56,7 @@ main()
     assert python(kept, *words) == ""
 
 
-def test_a_configuration_is_composed_once(
-    kansweep: Any, sweep: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_configuration_is_composed_once(kansweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     compositions = []
     compose = ConfigLoaderImpl.load_configuration
 
@@ -67,7 +65,7 @@ def test_a_configuration_is_composed_once(
         return compose(*args, **kwargs)
 
     monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
-    sweep()
+    assert kansweep("run", *SMALL).status == 0
     assert kansweep("show").status == 0
     assert len(compositions) == 2
 
