@@ -166,6 +166,25 @@ def test_what_is_composed_and_has_no_noise_is_left_to_the_network() -> None:
         assert bool(torch.isfinite(net.theta()).all())
 
 
+def test_where_nothing_is_noise_no_leave_one_out_error_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def counted(net: KAN, problem: Problem, w: Tensor) -> Tensor:
+        asked.append(problem)
+        return leave_one_out_errors(net, problem, w)
+
+    leave_one_out_errors = leave_one_out.errors
+    monkeypatch.setattr(leave_one_out, "errors", counted)
+    for noise, times in ((0.0, 0), (0.1, 1)):
+        problem = problem_of("composed", 100, noise=noise)
+        net = LM().start(Shape((3, 1, 1), 3, 5, False), problem)
+        assert 4 * net.n_params >= 100
+        LM().solve(net, problem)
+        assert (len(asked) > 0) == bool(times)
+
+
 def test_a_penalty_that_was_asked_for_is_no_reason_to_choose() -> None:
     problem, lm = problem_of("linear", noise=1.0), LM(LMConfig(penalty=1.0))
     net = lm.start(Shape((3, 1, 1), 3, 5, False), problem)

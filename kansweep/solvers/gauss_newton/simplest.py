@@ -27,6 +27,7 @@ from kansweep.solvers.reasons import StopReason
 
 FEW = 4  # points a parameter; more of them tell signal from noise without this
 CERTAIN = 1.0  # standard errors
+CLEAN = 1e-4  # of the variance: where no more is left, all parameters counted, nothing is noise
 
 # How a network is trained, with what the last grid remembers, if anything, and who looks on.
 Solve = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
@@ -75,6 +76,8 @@ def _lost(
 ) -> tuple[Tensor, Outcome[KAN]]:
     """Which of the replicas ``at`` are no better than the simplest KANs, and the outcome of these
     after as many steps as the search took."""
+    if at.numel():
+        at = at[~_clean(outcome.net[at], problem[at])]
     if at.numel() == 0:
         return at, _of(outcome, at)
     own, part = _of(outcome, at), problem[at]
@@ -82,6 +85,15 @@ def _lost(
     theirs = leave_one_out.errors(own.net, part, Memory.of(own.memory).weight)
     lost = (~_better(theirs, error)).nonzero()[:, 0]
     return at[lost], _of(replace(found, steps=own.steps), lost)
+
+
+def _clean(net: KAN, problem: Problem) -> Tensor:
+    """Whether so little is left that there is no noise to be followed, (R,) of bool: by generalised
+    cross-validation with as many degrees of freedom as parameters."""
+    error = training_error(net, problem)
+    left = 1 - net.n_params / problem.x.shape[1]
+    clean: Tensor = error < CLEAN * left**2 if left > 0 else torch.zeros_like(error).bool()
+    return clean
 
 
 def _better(error: Tensor, other: Tensor) -> Tensor:
