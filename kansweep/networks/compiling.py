@@ -2,7 +2,7 @@
 
 Compiled code is kept beside the source, or in the user's folder for caches where the package may
 not be written, or in ``NUMBA_CACHE_DIR``: wherever it is run from, the next process finds it there.
-To fill the cache takes some ten seconds, once for a version and a kind of processor. One process
+To fill the cache takes fifteen seconds, once for a version and a kind of processor. One process
 does so, those beside it wait: numba itself would let two write one file for different code.
 """
 
