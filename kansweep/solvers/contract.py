@@ -132,9 +132,3 @@ def output_spread(y: Tensor) -> Tensor:
     spread = y.std(dim=1, correction=0)
     rounding = 10 * torch.finfo(y.dtype).eps * y.abs().amax(1)
     return torch.where(spread > rounding, spread, 1.0)
-
-
-def training_error(net: Network, problem: Problem) -> Tensor:
-    """Mean squared error in units of the outputs' variance, (R,)."""
-    spread = output_spread(problem.y)
-    return ((net(problem.x) - problem.y) / spread[:, None]).square().mean((1, 2))

@@ -14,7 +14,7 @@ if "without" in sys.argv:
     sys.modules["numba"] = None
 from nets import example
 from kansweep.networks.kan import Shape
-from kansweep.solvers.contract import training_error
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.lm import LM
 problem, solver = example(300, (0, 1)), LM()
 outcome = solver.solve(solver.start(Shape((2, 1, 1), 3, 5, False), problem), problem)

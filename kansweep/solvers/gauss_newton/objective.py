@@ -86,7 +86,7 @@ def settle(hidden: Hidden, w: Tensor) -> Point:
 
 
 def training_error(kan: KAN, problem: Problem) -> Tensor:
-    """``contract.training_error``, computed as the points' own form has it."""
+    """Mean squared error in units of the outputs' variance, (R,)."""
     spread = output_spread(problem.y)
     points = points_of(problem.x, problem.y / spread[:, None])
     return points.settled(scaled_output(kan, 1 / spread)).mse / problem.y.shape[2]
