@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep import kinds
+from kansweep.cli import publishing
 from kansweep.cli.output import OK, say, tell_damage
 from kansweep.config.commands import (
     EdgesConfig,
@@ -88,15 +89,24 @@ def plot(job: PlotConfig) -> int:
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else []
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
-    say(terminal.summary(study), "")
+    repeated, tables = publishing.write(store, _rows(job))
+    say(terminal.summary(study), "", *repeated)
     for each in derived.values():
         say(terminal.laws(each), "")
     if beside := compared.sentences(study.comparison, splits[-1]):
         say(*beside, "")
     if job.plot.orders and (orders := terminal.orders_table(study)):
         say(orders, "")
-    say(*map(str, written))
+    say(*map(str, written + tables))
     return OK
+
+
+def _rows(job: PlotConfig) -> DataFrame:
+    """The rows of all sweeps that are meant, as they are stored."""
+    import pandas as pd
+
+    jobs = [job] if job.names is None else one_by_one(job).values()
+    return pd.concat([results_of(each)[2] for each in jobs], ignore_index=True)
 
 
 def _derivatives(study: Study) -> dict[str, Study]:
@@ -253,6 +263,7 @@ def report(job: ReportConfig) -> int:
         command=_reproduction(stored),
         joint=joint.describe(of_sweep.ended, spread),
         predicted=_beyond(results, targets_of(plan), spread),
+        beside=publishing.beside(results),
     )
     say(str(store.write_report(page(made))))
     return OK

@@ -89,8 +89,12 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     """Let Hydra read the arguments: one checked configuration, or with --multirun one a job."""
     jobs: list[tuple[DictConfig, list[str]]] = []
 
+    axes: set[str] = set()  # of an experiment, also those that the command line has fixed
+
     def collect(composed: DictConfig) -> None:
-        overrides = OmegaConf.to_container(HydraConfig.get().overrides.task)
+        hydra_config = HydraConfig.get()
+        axes.update(hydra_config.sweeper.params or ())
+        overrides = OmegaConf.to_container(hydra_config.overrides.task)
         jobs.append((composed, cast(list[str], overrides)))
 
     if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
@@ -117,6 +121,7 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     finally:
         sys.argv = argv
     shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
+    shared = {word for word in shared if word.partition("=")[0] not in axes}
     checked = [(_checked(composed, schema), overrides) for composed, overrides in jobs]
     return [
         _named(job, [word for word in overrides if word not in shared])
@@ -171,7 +176,7 @@ def _with_quotes(word: str) -> str:
 
 def _named(job: Schema, axes: list[str]) -> Schema:
     """The job under a name that says what tells it from the other jobs of a multirun."""
-    axes = [axis for axis in axes if not axis.startswith("name=")]
+    axes = [_choice(axis) for axis in axes if not axis.startswith("name=")]
     if not isinstance(job, RunConfig) or not axes:
         return job
     name = ",".join([job.name, *axes]).replace("%", "pct")
@@ -179,6 +184,11 @@ def _named(job: Schema, axes: list[str]) -> Schema:
     if re.search(r"[+*/^():]", name):  # of a formula too little is left to tell it from others
         plain += f"-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
     return replace(job, name=plain)
+
+
+def _choice(axis: str) -> str:
+    """``data=I.6.2`` of ``data=feynman/I.6.2``: a group's choice without its folder."""
+    return re.sub(r"^(\w+=)[\w/]*/", r"\1", axis)
 
 
 def register(command: str, scratch: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep.cli.analysing import report
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
@@ -27,6 +29,8 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
+Job = TypeVar("Job")
+KEPT = 1.0  # seconds; a sweep that took less had nothing to train, or as good as nothing
 _FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg", "reg", ".2f"))
 
 
@@ -117,6 +121,20 @@ def run(job: RunConfig) -> int:
         print(f"{summary.left} cells are left. Go on with: {_again()}", file=sys.stderr)
         return FAILED
     return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
+
+
+def counted(jobs: Sequence[Job]) -> Iterator[Job]:
+    """The jobs of a multirun, each told of when its turn comes, with the time that all of what is
+    left may take: as the mean of those that were not kept already."""
+    spent: list[float] = []
+    for number, job in enumerate(jobs, 1):
+        trained = [seconds for seconds in spent if seconds > KEPT]
+        left = (len(jobs) - number + 1) * sum(trained) / max(1, len(trained))
+        to_go = f", about {math.ceil(left / 60)} min to go" if trained else ""
+        print(f"Sweep {number} of {len(jobs)}{to_go}", file=sys.stderr)
+        clock = time.perf_counter()
+        yield job
+        spent.append(time.perf_counter() - clock)
 
 
 def _without_floor(job: RunConfig) -> list[str]:

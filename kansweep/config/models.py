@@ -29,6 +29,12 @@ class GridConfig(Schema):
         "knots: uniform, adaptive to the splines, or quantile of samples",
         neutral="uniform",
     )
+    points: float | None = key(
+        None,
+        rules.optional(rules.POSITIVE),
+        "least training points a parameter; finer grids are left out",
+        role=Role.EXTENT,
+    )
 
 
 @dataclass
@@ -51,6 +57,10 @@ class ModelConfig(Variant):
         """Those of the model of one size, where ``suggested`` are what suits the data."""
         raise NotImplementedError
 
+    def n_params(self, width: tuple[int, ...], size: int) -> int:
+        """The numbers that are trained, as far as they bear on ``grid.points``."""
+        return self.footprint(width, size)[1]
+
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         """Of one network in training: the numbers that it keeps of each point, and the parameters
         of which a matrix may be formed."""
@@ -60,7 +70,7 @@ class ModelConfig(Variant):
 @dataclass
 class KANConfig(ModelConfig):
     name: str = choice("kan", "the kind of model")
-    hidden: tuple[int, ...] | None = key(
+    hidden: Any = key(
         None, rules.optional(rules.COUNTS), "kan: hidden widths; null: what suits the target"
     )
     k: int = key(3, rules.ORDER, "kan: the splines' order; 3 is cubic")
@@ -72,6 +82,10 @@ class KANConfig(ModelConfig):
     @property
     def order(self) -> int:
         return self.k
+
+    def n_params(self, width: tuple[int, ...], size: int) -> int:
+        of_edge = size + self.k + (0 if self.base == "none" else 1)
+        return sum(n_in * n_out for n_in, n_out in itertools.pairwise(width)) * of_edge
 
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         edges = sum(n_in * n_out for n_in, n_out in itertools.pairwise(width))

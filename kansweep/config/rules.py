@@ -168,6 +168,14 @@ DOMAIN = Rule(
         or (isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_interval, value)))
     ),
 )
+SHAPES = Rule(
+    "names with a list of positive integers each, as {pruned: [2,1]}",
+    lambda value: (
+        isinstance(value, dict)
+        and all(isinstance(name, str) for name in value)
+        and all(COUNTS.holds(tuple(widths)) for widths in value.values())
+    ),
+)
 SETTINGS = Rule(
     "names with a text, a number, true or false each, as {name: value}",
     lambda value: (

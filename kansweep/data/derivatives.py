@@ -85,6 +85,8 @@ def derivative(expression: Expression, index: int) -> Expression:
         case Apply(name, (a, b)):
             da, db = derivative(a, index), derivative(b, index)
             return 0.0 if da == 0 and db == 0 else _of_two(expression, name, a, b, da, db)
+        case Apply(name, arguments) if any(derivative(part, index) != 0 for part in arguments):
+            raise NotDifferentiable(f"the derivative of {name} is not known")
     return 0.0
 
 
@@ -121,6 +123,8 @@ def _of_two(
             leading = call("sign", call("-", a, b))
             apart = times(leading if name == "max" else times(-1.0, leading), minus(da, db))
             return times(0.5, plus(plus(da, db), apart))
+    if name not in _BESSEL and name != "polygamma":
+        raise NotDifferentiable(f"the derivative of {name} is not known")
     if db == 0 or da != 0:
         raise NotDifferentiable(f"the derivative of {name} by its order is not known")
     if name == "polygamma":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import pandas as pd
@@ -12,7 +11,7 @@ from kansweep.laws.cells import SPLITS
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import MINUS, TIMES, listed, rmse
 from kansweep.laws.verdicts import INSUFFICIENT
-from kansweep.report import fitted, frontier, making, markup, predicted, sentences, whole
+from kansweep.report import beside, fitted, frontier, making, markup, predicted, sentences, whole
 from kansweep.report.contents import Report
 from kansweep.report.matrix import texts
 from kansweep.sweep.columns import State
@@ -43,7 +42,7 @@ def about(report: Report) -> str:
     return markup.paragraph(
         f"Scaling law of {kind.networks}, width {listed(study.shapes)}{splines},"
         f" on {name}{f' = {formula}' if formula != name else ''}{noisy}."
-        f" {f' {TIMES} '.join(extent)}, {math.prod(counts.values())} cells:"
+        f" {f' {TIMES} '.join(extent)}, {planned[list(State)].to_numpy().sum()} cells:"
         f" {listed(states)}.",
         "about",
     )
@@ -188,6 +187,7 @@ def _left_out(report: Report) -> str:
 SECTIONS: dict[str, Callable[[Report], str]] = {
     "Result": _findings,
     "Figures": _figures,
+    "Beside published errors": beside.section,
     "Laws": fitted.laws,
     "Matrix": _matrix,
     "Cells left out of the fits": _left_out,

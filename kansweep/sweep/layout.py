@@ -38,6 +38,10 @@ class Layout:
     def report(self) -> Path:
         return self.folder / "report.html"
 
+    def published(self, ending: str) -> Path:
+        """The errors beside published ones."""
+        return self.folder / f"published.{ending}"
+
     @property
     def lock(self) -> Path:
         return self.folder / ".lock"

@@ -186,13 +186,17 @@ class Store:
             index.save()
 
     def write_laws(self, laws: pd.DataFrame) -> Path:
-        path = self.layout.laws
-        text = laws.to_csv(index=False)
-        self._write(path, lambda file: file.write(text.encode()))
-        return path
+        return self._write_text(self.layout.laws, laws.to_csv(index=False))
 
     def write_report(self, text: str) -> Path:
-        path = self.layout.report
+        return self._write_text(self.layout.report, text)
+
+    def write_published(self, ending: str, text: str) -> Path:
+        return self._write_text(self.layout.published(ending), text)
+
+    def _write_text(self, path: Path, text: str) -> Path:
+        with naming_the_file(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._write(path, lambda file: file.write(text.encode()))
         return path
 
