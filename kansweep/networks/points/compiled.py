@@ -230,6 +230,13 @@ class CompiledPoints:
         mse = _residuals(packed(kan.layers[-1:], kan.k), x, self.y)[1]
         return reached, torch.from_numpy(mse) / self.y.shape[1]
 
+    def extremes(self, kan: KAN) -> list[Tensor]:
+        found, x = [], self.x
+        for layer in kan.layers[:-1]:
+            x = _values(layer, x, kan.k)
+            found.append(torch.from_numpy(np.stack([x.min(2), x.max(2)], 2)))
+        return found
+
     def settled(self, kan: KAN) -> CompiledSettled:
         found = [self.x]
         for layer in kan.layers[:-1]:

@@ -120,6 +120,10 @@ class Points(Protocol):
         """``gauge.margins`` of every hidden layer, and the mean squared error (R,)."""
         ...
 
+    def extremes(self, kan: KAN) -> Sequence[Tensor]:
+        """The least and the largest value of the nodes of every hidden layer, (R, O, 2) each."""
+        ...
+
     def settled(self, kan: KAN) -> Settled:
         """Of a KAN that is already normalised."""
         ...

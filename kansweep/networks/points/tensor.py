@@ -162,6 +162,13 @@ class TensorPoints:
         pairs = zip(kan.layers, found[:-1], strict=False)
         return [margins(layer, s, kan.k) for layer, s in pairs], error
 
+    def extremes(self, kan: KAN) -> list[Tensor]:
+        found, x = [], self.x
+        for layer in kan.layers[:-1]:
+            x = activate(layer, x, kan.k)[1]
+            found.append(torch.stack([x.amin(1), x.amax(1)], 2))
+        return found
+
     def settled(self, kan: KAN) -> TensorSettled:
         activations, f = kan.activations(self.x)
         return TensorSettled(kan, activations, f - self.y)

@@ -12,7 +12,16 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
+from kansweep.solvers.gauss_newton import (
+    basins,
+    ends,
+    placing,
+    race,
+    simplest,
+    spectral,
+    start,
+    weights,
+)
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
@@ -79,8 +88,10 @@ class LM:
         """Train from ``net``. What is remembered is a ``Memory``."""
         last = None if memory is None else Memory.of(memory)
         if self.settings.penalty is not None:
-            return self._searched(net, problem, last, observe)
-        return simplest.solved(self._searched, self._solved, net, problem, last, observe)
+            outcome = self._searched(net, problem, last, observe)
+        else:
+            outcome = simplest.solved(self._searched, self._solved, net, problem, last, observe)
+        return replace(outcome, net=ends.straightened(outcome.net, problem))
 
     def _searched(
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
