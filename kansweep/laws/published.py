@@ -36,9 +36,9 @@ def beside(results: DataFrame, published: DataFrame) -> DataFrame:
     if known.empty:
         return DataFrame(columns=COLUMNS)
     known = cells.complete(known)
-    by_name = published.set_index("data")
+    by_name = dict(zip(published["data"], published.to_dict("records"), strict=True))
     rows = [
-        _row(part, by_name.loc[name])
+        _row(part, by_name[name])
         for (name, _, _), part in known.assign(shape=_shapes(known)).groupby(
             ["data", "model", "shape"], sort=False
         )
@@ -53,17 +53,14 @@ def beside(results: DataFrame, published: DataFrame) -> DataFrame:
 def _shapes(results: DataFrame) -> list[str]:
     """The networks' layers, in terms of their size where that is one of them: 2-w-w-1."""
     columns = (results["model"], results["width"], results["size"])
-    return [
-        KINDS[model].shape(width, size) for model, width, size in zip(*columns, strict=True)
-    ]
+    return [KINDS[model].shape(width, size) for model, width, size in zip(*columns, strict=True)]
 
 
-def _row(part: DataFrame, entry: Series) -> dict[str, Any]:
+def _row(part: DataFrame, entry: Mapping[Any, Any]) -> dict[str, Any]:
     """Of the cells of one function and network, empty where no size is whole."""
     part = part[part["n_train"] == part["n_train"].max()]
-    of_size = part.groupby("size")
-    whole = of_size["status"].agg(lambda statuses: (statuses == "ok").all())
-    medians = of_size["test_rmse"].median()[whole]
+    failed = part.loc[part["status"] != "ok", "size"]
+    medians = part[~part["size"].isin(failed)].groupby("size")["test_rmse"].median()
     if medians.empty:
         return {}
     best = part[part["size"] == medians.idxmin()]
@@ -82,7 +79,7 @@ def _row(part: DataFrame, entry: Series) -> dict[str, Any]:
     }
 
 
-def _beaten(row: Series, entry: Series) -> dict[str, Any]:
+def _beaten(row: Series, entry: Mapping[Any, Any]) -> dict[str, Any]:
     """What was published for the same shape, for the best KAN and for the MLP."""
     errors = dict(_errors(entry))
     kans = {name: error for name, error in errors.items() if name != _MLP}
@@ -98,7 +95,7 @@ def _beaten(row: Series, entry: Series) -> dict[str, Any]:
     }
 
 
-def _errors(entry: Mapping[Any, Any] | Series) -> Iterator[tuple[str, float]]:
+def _errors(entry: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
     for name, value in entry.items():
         if str(name).endswith("_rmse") and not pd.isna(value):
             yield str(name).removesuffix("_rmse"), float(value)

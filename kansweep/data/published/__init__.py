@@ -20,7 +20,5 @@ def published() -> DataFrame:
     import pandas as pd
 
     paths = {name: Path(__file__).with_name(f"{name}.csv") for name in TABLES}
-    read = (
-        pd.read_csv(path, comment="#").assign(table=name) for name, path in paths.items()
-    )
+    read = (pd.read_csv(path, comment="#").assign(table=name) for name, path in paths.items())
     return pd.concat(read, ignore_index=True)
