@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep import kinds
-from kansweep.cli import publishing
 from kansweep.cli.output import OK, say, tell_damage
+from kansweep.cli.publishing import beside, published_beside
 from kansweep.config.commands import (
     EdgesConfig,
     PlotConfig,
@@ -89,7 +89,7 @@ def plot(job: PlotConfig) -> int:
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else []
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
-    repeated, tables = publishing.write(store, _rows(job))
+    repeated, tables = published_beside(store, _rows(job))
     say(terminal.summary(study), "", *repeated)
     for each in derived.values():
         say(terminal.laws(each), "")
@@ -263,7 +263,7 @@ def report(job: ReportConfig) -> int:
         command=_reproduction(stored),
         joint=joint.describe(of_sweep.ended, spread),
         predicted=_beyond(results, targets_of(plan), spread),
-        beside=publishing.beside(results),
+        beside=beside(results),
     )
     say(str(store.write_report(page(made))))
     return OK

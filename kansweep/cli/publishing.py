@@ -19,7 +19,7 @@ def beside(results: DataFrame) -> DataFrame:
     return beside(results, published())
 
 
-def write(store: Store, results: DataFrame) -> tuple[list[str], list[Path]]:
+def published_beside(store: Store, results: DataFrame) -> tuple[list[str], list[Path]]:
     """Write the table in all formats: what is to be said of it, and the files."""
     from kansweep.data.published import published
     from kansweep.laws.published import summary

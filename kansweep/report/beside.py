@@ -21,8 +21,8 @@ _RATIOS = ("over_shape", "over_kan", "over_mlp")
 _SPECIAL = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "|": r"\textbar{}"}
 NOTE = (
     "Published values are the least over seeds, grids and, without a shape, depths; ours are"
-    " medians over the seeds, of the size with the least. Where ranges are not published the rows are of"
-    " ours, and a ratio near 1 says little."
+    " medians over the seeds, of the size with the least. Ranges are ours where none are published,"
+    " and a ratio near 1 says little."
 )
 
 

@@ -12,17 +12,9 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import (
-    basins,
-    ends,
-    placing,
-    race,
-    simplest,
-    spectral,
-    start,
-    weights,
-)
+from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
 from kansweep.solvers.gauss_newton.descent import Limits, descend
+from kansweep.solvers.gauss_newton.ends import straightened
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, replaced, spread_out
@@ -91,7 +83,7 @@ class LM:
             outcome = self._searched(net, problem, last, observe)
         else:
             outcome = simplest.solved(self._searched, self._solved, net, problem, last, observe)
-        return replace(outcome, net=ends.straightened(outcome.net, problem))
+        return replace(outcome, net=straightened(outcome.net, problem))
 
     def _searched(
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
