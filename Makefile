@@ -6,7 +6,7 @@ CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
 FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery ci clean
+.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery tables ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -75,6 +75,9 @@ $(PEERS)/installed: benchmarks/peers.txt
 
 gallery: $(INSTALLED) ## train and draw what docs/gallery.md shows, and write it
 	$(BIN)/python docs/gallery.py $(ARGS)
+
+tables: $(INSTALLED) ## repeat the KAN paper's tables; writes docs/tables.md
+	$(BIN)/python docs/tables.py $(ARGS)
 
 ci: lint typecheck test check ## what continuous integration runs
 

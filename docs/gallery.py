@@ -141,6 +141,16 @@ for 3000, where the seeds differ by a factor of three to five. The verdict is
 figure does not say.""",
     ),
     Entry(
+        "tables",
+        "The KAN paper's table of Feynman equations",
+        ("kansweep run experiment=feynman", "kansweep plot 'names=feynman*'"),
+        "published",
+        """\
+Each line is an equation: the least error of our networks, the best published KAN's and the
+published MLP's. [The page of the tables](tables.md) has the numbers, the special functions, and
+which lines are not comparable.""",
+    ),
+    Entry(
         "formula",
         "A formula of one's own",
         (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
-from kansweep.cli.publishing import beside, published_beside
+from kansweep.cli.publishing import beside_published, drawn_beside, tell_and_write
 from kansweep.config.commands import (
     EdgesConfig,
     PlotConfig,
@@ -86,18 +86,20 @@ def plot(job: PlotConfig) -> int:
     derived = _derivatives(study) if job.plot.derivatives else {}
     drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
     drawn += sets.of_derivatives(study) if derived else []
+    repeated = beside_published(_rows(job))
+    drawn += drawn_beside(repeated)
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else []
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
-    repeated, tables = published_beside(store, _rows(job))
-    say(terminal.summary(study), "", *repeated)
+    say(terminal.summary(study), "")
     for each in derived.values():
         say(terminal.laws(each), "")
     if beside := compared.sentences(study.comparison, splits[-1]):
         say(*beside, "")
     if job.plot.orders and (orders := terminal.orders_table(study)):
         say(orders, "")
-    say(*map(str, written + tables))
+    written += tell_and_write(store, repeated)
+    say(*map(str, written))
     return OK
 
 
@@ -263,7 +265,7 @@ def report(job: ReportConfig) -> int:
         command=_reproduction(stored),
         joint=joint.describe(of_sweep.ended, spread),
         predicted=_beyond(results, targets_of(plan), spread),
-        beside=beside(results),
+        beside=beside_published(results),
     )
     say(str(store.write_report(page(made))))
     return OK

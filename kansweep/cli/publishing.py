@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kansweep.cli.output import say
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from kansweep.figures.drawn import Drawn
     from kansweep.sweep.store import Store
 
 
-def beside(results: DataFrame) -> DataFrame:
+def beside_published(results: DataFrame) -> DataFrame:
     """The rows beside the published ones, as ``laws.published``; empty where nothing was."""
     from kansweep.data.published import published
     from kansweep.laws.published import beside
@@ -19,14 +22,19 @@ def beside(results: DataFrame) -> DataFrame:
     return beside(results, published())
 
 
-def published_beside(store: Store, results: DataFrame) -> tuple[list[str], list[Path]]:
-    """Write the table in all formats: what is to be said of it, and the files."""
+def drawn_beside(table: DataFrame) -> list[Drawn]:
+    from kansweep.figures.published import published_errors
+
+    return [] if table.empty else [published_errors(table)]
+
+
+def tell_and_write(store: Store, table: DataFrame) -> list[Path]:
+    """Say the table and what it comes to, and write it in all formats."""
     from kansweep.data.published import published
     from kansweep.laws.published import summary
-    from kansweep.report import beside as words
+    from kansweep.report import beside
 
-    table = beside(results)
     if table.empty:
-        return [], []
-    said = [words.markdown(table), "", *words.sentences(summary(table, published()), table), ""]
-    return said, [store.write_published(e, form(table)) for e, form in words.FORMATS.items()]
+        return []
+    say(beside.markdown(table), "", *beside.sentences(summary(table, published()), table), "")
+    return [store.write_published(ending, form(table)) for ending, form in beside.FORMATS.items()]
