@@ -38,12 +38,14 @@ and fits and draws their scaling laws.
 Usage: kansweep COMMAND [key=value ...]
 
   run     train what is not trained yet
-  show    the matrix as a table: what is done, waiting and failed
+  show    the matrix as a table: what is done, waiting and failed; watch=true looks on
+  list    all sweeps: what they learn, how far they are, what they take on disk
   plot    fit the laws, print them and draw them
           plot edges: draw the functions that one trained network learned
   predict the error of a cell that was not trained, with an interval
   check   hold the laws against what is expected of them; exit status 1 where one fails
   report  all of it as one HTML page, to be read anywhere
+  clean   remove from a sweep's folder what is drawn again at will or no longer planned
 
 kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
 Tab completion in bash: eval "$(kansweep -sc install=bash)"
@@ -58,7 +60,19 @@ Train one KAN for every data size, grid size and seed; what is already trained i
   kansweep run experiment=example8_lbfgs
   kansweep run --multirun model.k=1,2,3     one sweep for each value
 """,
-    "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
+    "show": """\
+Show the median test RMSE by data and grid size, and what is waiting or failed.
+
+  kansweep show watch=true      look on while it is trained; q leaves, and the run goes on
+""",
+    "list": "List all sweeps, with the verdict of each one's primary law by the last `plot`.\n",
+    "clean": """\
+Remove figures, laws, report and index, which are made again when they are asked for, and what is
+there of cells that are no longer planned; it says what before. results.parquet stays.
+
+  kansweep clean name=mine
+  kansweep clean name=mine yes=true
+""",
     "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
     "predict": """\
 Predict the test RMSE of a cell from the sweep, with a 95% interval that holds the misfit.

@@ -40,6 +40,32 @@ class ShowConfig(StoredSweep):
     format: str = key(
         "table", one_of("table", "markdown", "csv", "json"), "table, markdown, csv or json"
     )
+    watch: bool = key(False, rules.FLAG, "look on while it is trained, in a terminal")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.watch and self.format != "table":
+            raise ConfigError(f"`watch` goes with format=table; got format={self.format}.")
+
+
+@dataclass
+class ListConfig(Schema):
+    """``kansweep list``."""
+
+    outputs: str = key("outputs", rules.TEXT, "the folder of all sweeps")
+    format: str = key("table", one_of("table", "csv", "json"), "table, csv or json")
+
+
+@dataclass
+class CleanConfig(StoredSweep):
+    """``kansweep clean``."""
+
+    yes: bool = key(False, rules.FLAG, "remove without asking")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is None:
+            raise ConfigError("`name` must be given: that of the sweep to be cleaned.")
 
 
 @dataclass
@@ -183,9 +209,11 @@ class CheckConfig(StoredSweeps):
 SCHEMAS: dict[str, type[Schema]] = {
     "run": RunConfig,
     "show": ShowConfig,
+    "list": ListConfig,
     "plot": PlotConfig,
     "predict": PredictConfig,
     "check": CheckConfig,
     "report": ReportConfig,
+    "clean": CleanConfig,
     "edges": EdgesConfig,
 }
