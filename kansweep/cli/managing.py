@@ -36,7 +36,12 @@ def clean(job: CleanConfig) -> int:
     if not groups:
         say(f"There is nothing to remove from {store.folder}.")
         return OK
-    say(*(f"{counted(len(group.files), 'file')}, {size(group.size)}, {group.what}" for group in groups))
+    say(
+        *(
+            f"{counted(len(group.files), 'file')}, {size(group.size)}, {group.what}"
+            for group in groups
+        )
+    )
     if not job.yes and not _agreed(f"Remove them from {store.folder}?"):
         say("Nothing is removed.")
         return OK

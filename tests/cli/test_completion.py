@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from kansweep.cli import COMMANDS
+
 
 @pytest.mark.parametrize(
     ("line", "offers"),
     [
-        ("kansweep ", {"run", "show", "plot", "predict", "check", "report"}),
-        ("kansweep sh", {"run", "show", "plot", "predict", "check", "report"}),
+        ("kansweep ", set(COMMANDS)),
+        ("kansweep sh", set(COMMANDS)),
         ("kansweep run solver=", {"solver=lm", "solver=lbfgs", "solver=lbfgs_mlp"}),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
