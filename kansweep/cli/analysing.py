@@ -91,6 +91,9 @@ def plot(job: PlotConfig) -> int:
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else []
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
+    if job.format == "latex":
+        _say_latex(job, study, derived, written)
+        return OK
     say(terminal.summary(study), "")
     for each in derived.values():
         say(terminal.laws(each), "")
@@ -100,6 +103,17 @@ def plot(job: PlotConfig) -> int:
         say(orders, "")
     say(*map(str, written))
     return OK
+
+
+def _say_latex(
+    job: PlotConfig, study: Study, derived: Mapping[str, Study], written: Sequence[Path]
+) -> None:
+    """The tables alone, so that they can go into a file that is included."""
+    from kansweep.report import latex
+
+    tables = [latex.laws(each) for each in (study, *derived.values())]
+    tables += [latex.orders(study)] if job.plot.orders else []
+    say(*("\n".join([table, ""]) for table in tables if table), *(f"% {path}" for path in written))
 
 
 def _derivatives(study: Study) -> dict[str, Study]:

@@ -38,7 +38,9 @@ class ShowConfig(StoredSweep):
     """``kansweep show``."""
 
     format: str = key(
-        "table", one_of("table", "markdown", "csv", "json"), "table, markdown, csv or json"
+        "table",
+        one_of("table", "markdown", "csv", "json", "latex"),
+        "table, markdown, csv, json or latex",
     )
     watch: bool = key(False, rules.FLAG, "look on while it is trained, in a terminal")
 
@@ -97,6 +99,7 @@ class FigureConfig(FormatsConfig):
 class PlotConfig(StoredSweeps):
     """``kansweep plot``."""
 
+    format: str = key("text", one_of("text", "latex"), "of what is printed: text or latex")
     plot: FigureConfig = field(default_factory=FigureConfig)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from kansweep import kinds
+from kansweep.report import latex
 from kansweep.sweep.columns import State
 
 LEFT = [State.RUNNING, State.WAITING]  # to be done
@@ -66,8 +67,10 @@ def _expected(cells: DataFrame) -> pd.Series:
 
 
 def text(matrix: DataFrame, form: str, name: str, at_work: int = 0) -> str:
-    """The matrix as `table`, `markdown`, `csv` or `json`; the first two are for reading, and tell
-    what remains to be waited for with that many workers ``at_work``."""
+    """The matrix as `table`, `markdown`, `csv`, `json` or `latex`; the first two are for reading,
+    and tell what remains to be waited for with that many workers ``at_work``."""
+    if form == "latex":
+        return latex.matrix(matrix)
     if form == "csv":
         return matrix.to_csv(index=False).rstrip("\n")
     if form == "json":
