@@ -10,7 +10,8 @@ from typing import Any
 from kansweep import __version__
 from kansweep.cli.analysing import edges, plot, predict, report, show
 from kansweep.cli.checking import check
-from kansweep.cli.composing import HELP, complete, compose
+from kansweep.cli.completing import complete
+from kansweep.cli.composing import HELP, compose
 from kansweep.cli.managing import clean, list_sweeps
 from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, Terminated, refuse, say
 from kansweep.cli.training import run, selection_of

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection
 from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -48,7 +47,8 @@ Usage: kansweep COMMAND [key=value ...]
   clean   remove from a sweep's folder what is drawn again at will or no longer planned
 
 kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
-Tab completion in bash: eval "$(kansweep -sc install=bash)"
+Tab completion in bash or zsh: eval "$(kansweep -sc install=bash)", or install=zsh;
+in fish: kansweep -sc install=fish | source
 """
 
 COMMAND_HELP = {
@@ -152,25 +152,6 @@ def _checked(composed: DictConfig, schema: type[Schema]) -> Schema:
 
         sources.check(job.data)
     return job
-
-
-def complete(arguments: list[str], commands: Collection[str]) -> None:
-    """Answer the shell: a command's name first, then what Hydra completes for that command."""
-    line = os.environ.get("COMP_LINE")
-    if line is None:  # not a question but the installation of the completion
-        compose("run", arguments)
-        return
-    word = re.match(r"\s*\S+\s+(\S+)\s", line)
-    if word is None:
-        print(*commands)
-    elif word[1] in commands:
-        point = int(os.environ.get("COMP_POINT", len(line)))
-        shorter = {
-            "COMP_LINE": line[: word.start(1)] + line[word.end() :],
-            "COMP_POINT": str(max(word.start(1), point - len(word[1]) - 1)),
-        }
-        with env_override(shorter):
-            compose(word[1], arguments)
 
 
 def _with_quotes(word: str) -> str:
