@@ -110,12 +110,14 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
         argparse.ArgumentParser._check_help = lambda *_: None
     schema, argv = SCHEMAS[command], sys.argv
+    every = arguments[-1:] == ["all"] and not {"--help", "-h"}.isdisjoint(arguments)
+    arguments = arguments[: -1 if every else None]
     # argparse wants its options before all overrides
     arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
     sys.argv = ["kansweep", *map(_with_quotes, arguments)]
     try:
         with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
-            register(command, scratch)
+            register(command, scratch, every)
             primary, folder = "config" if command == "run" else command, str(config_dir())
             if any(map(_is_for_hydra, arguments)):
                 hydra.main(folder, primary, version_base="1.3")(collect)()
@@ -176,7 +178,7 @@ def _named(job: Schema, axes: list[str]) -> Schema:
     return replace(job, name=plain)
 
 
-def register(command: str, scratch: str) -> None:
+def register(command: str, scratch: str, every: bool = True) -> None:
     """Give Hydra what the primary configurations build on."""
     register_schemas()
     node = {  # Hydra leaves no trace: a sweep's folder belongs to kansweep
@@ -186,7 +188,7 @@ def register(command: str, scratch: str) -> None:
         "job": {"chdir": False},
         "hydra_logging": {"root": None},
         "job_logging": {"root": None},
-        "help": {"app_name": f"kansweep {_words(command)}", "template": _help(command)},
+        "help": {"app_name": f"kansweep {_words(command)}", "template": _help(command, every)},
     }
     ConfigStore.instance().store(group="hydra/kansweep", name="hydra", node=node)
 
@@ -195,13 +197,22 @@ def _words(command: str) -> str:
     return SUBCOMMANDS.get(command, command)
 
 
-def _help(command: str) -> str:
-    rows = []
-    for key, item in keys(SCHEMAS[command]).items():
+def _help(command: str, every: bool) -> str:
+    found = keys(SCHEMAS[command], usual=not every)
+    rows: dict[str, list[str]] = {}
+    for key, item in found.items():
+        if key.endswith(".name"):  # a choice, listed below
+            continue
         default = json.dumps(item.default, separators=(",", ":")).replace('"', "")
-        if not key.endswith(".name"):  # a choice, listed below
-            rows.append(f"  {f'{key}={default}':<33} {item.meaning}\n")
+        section = key.rpartition(".")[0]
+        rows.setdefault(section, []).append(f"  {f'{key}={default}':<33} {item.meaning}\n")
     usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
+    about, listed = COMMAND_HELP[command], "\n".join(map("".join, rows.values()))
     choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
-    about = COMMAND_HELP[command]
-    return f"{usage}\n\n{about}\nKeys and their defaults\n\n{''.join(rows)}{choices}"
+    rest = "" if every or command != "run" else _REST
+    return f"{usage}\n\n{about}\nKeys and their defaults\n\n{listed}{rest}{choices}"
+
+
+_REST = """
+Other models, solvers and engines have other keys: kansweep run --help all
+"""
