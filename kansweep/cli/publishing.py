@@ -28,13 +28,20 @@ def drawn_beside(table: DataFrame) -> list[Drawn]:
     return [] if table.empty else [published_errors(table)]
 
 
-def tell_and_write(store: Store, table: DataFrame) -> list[Path]:
-    """Say the table and what it comes to, and write it in all formats."""
+def write_tables(store: Store, table: DataFrame) -> list[Path]:
+    """The table in all formats, where there is one."""
+    from kansweep.report.beside import FORMATS
+
+    made = {} if table.empty else {ending: form(table) for ending, form in FORMATS.items()}
+    return [store.write_published(ending, text) for ending, text in made.items()]
+
+
+def say_table(table: DataFrame) -> None:
+    """The table and what it comes to, where there is one."""
     from kansweep.data.published import published
     from kansweep.laws.published import summary
     from kansweep.report import beside
 
-    if table.empty:
-        return []
-    say(beside.markdown(table), "", *beside.sentences(summary(table, published()), table), "")
-    return [store.write_published(ending, form(table)) for ending, form in beside.FORMATS.items()]
+    if not table.empty:
+        sentences = beside.sentences(summary(table, published()), table)
+        say(beside.markdown(table), "", *sentences, "")

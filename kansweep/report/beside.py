@@ -10,6 +10,7 @@ from pandas import DataFrame, Series
 from kansweep.data.published import TABLES
 from kansweep.kinds import KINDS
 from kansweep.laws.notation import DASH, counted
+from kansweep.report import latex as tex
 from kansweep.report import markup
 from kansweep.report.contents import Report
 
@@ -18,7 +19,6 @@ _HEADER = [
     *("MLP", "ours / same shape", "ours / best KAN", "ours / MLP"),
 ]
 _RATIOS = ("over_shape", "over_kan", "over_mlp")
-_SPECIAL = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "|": r"\textbar{}"}
 NOTE = (
     "Published values are the least over seeds, grids and, without a shape, depths; ours are"
     " medians over the seeds, of the size with the least. Ranges are ours where none are published,"
@@ -39,21 +39,13 @@ def csv(table: DataFrame) -> str:
 
 
 def latex(table: DataFrame) -> str:
-    """A ``tabular`` that needs no package."""
+    """For booktabs, as ``report.latex``."""
     rows = [
-        [rf"{_escaped(name)}: \texttt{{{_escaped(formula)}}}", *map(_escaped, rest)]
-        for name, formula, *rest in _rows(table)
+        [f"{name}: \\texttt{{{formula}}}", *rest]
+        for name, formula, *rest in (map(tex.escaped, row) for row in _rows(table))
     ]
-    lines = [f"{' & '.join(row)} \\\\" for row in [list(map(_escaped, _HEADER)), *rows]]
-    columns = f"ll{'r' * (len(_HEADER) - 2)}"
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\hline",
-            *[lines[0], r"\hline", *lines[1:], r"\hline"],
-            r"\end{tabular}",
-        ]
-    )
+    columns = [*"ll", *"r" * (len(_HEADER) - 2)]
+    return tex.table(columns, [tex.escaped(title) for title in _HEADER], rows)
 
 
 FORMATS: dict[str, Callable[[DataFrame], str]] = {"md": markdown, "csv": csv, "tex": latex}
@@ -101,8 +93,3 @@ def _row(row: Series) -> list[str]:
 
 def _number(value: float, form: str) -> str:
     return DASH if pd.isna(value) else f"{value:{form}}"
-
-
-def _escaped(text: str) -> str:
-    escaped = "".join(_SPECIAL.get(c, f"\\{c}" if c in "_%#&${}" else c) for c in text)
-    return escaped.replace(DASH, "--")

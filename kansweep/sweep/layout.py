@@ -43,6 +43,10 @@ class Layout:
         return self.folder / f"published.{ending}"
 
     @property
+    def log(self) -> Path:
+        return self.folder / "run.log"
+
+    @property
     def lock(self) -> Path:
         return self.folder / ".lock"
 
