@@ -114,16 +114,27 @@ def _new(shape: Shape, size: int, seed: int) -> Any:
     return KAN(list(shape.width), size, shape.k, grid_eps=eps, seed=seed, auto_save=False)
 
 
+def as_model(net: PykanKAN) -> Any:
+    """The ``kan.KAN`` of one replica."""
+    with _alone(net.node_scale.dtype):
+        return _filled(net, 0)
+
+
 def _model(net: PykanKAN, x: Tensor, seed: int) -> Any:
     """The model of one replica, extended by what it does at points (n, I) where it is to be."""
+    model = _filled(net, seed)
+    if net.size == net.grid_size:
+        return model
+    return _new(net.shape, net.size, seed).initialize_from_another_model(model, x)
+
+
+def _filled(net: PykanKAN, seed: int) -> Any:
     model = _new(net.shape, net.grid_size, seed)
     for theirs, ours in zip(model.act_fun, net.layers, strict=True):
         for each in fields(ours):
             getattr(theirs, each.name).data = getattr(ours, each.name)[0].clone()
     model.node_scale[-1].data, model.node_bias[-1].data = net.node_scale[0], net.node_bias[0]
-    if net.size == net.grid_size:
-        return model
-    return _new(net.shape, net.size, seed).initialize_from_another_model(model, x)
+    return model
 
 
 def _read(model: Any, shape: Shape) -> PykanKAN:

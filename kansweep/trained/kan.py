@@ -201,7 +201,8 @@ class TrainedKAN(TrainedNetwork):
             yield layer.slopes(values)
 
     def __repr__(self) -> str:
-        return f"TrainedKAN(width={self.width}, k={self.k}, grid_size={self.grid_size})"
+        name = type(self).__name__
+        return f"{name}(width={self.width}, k={self.k}, grid_size={self.grid_size})"
 
 
 def from_arrays(arrays: Mapping[str, Any], data: str | None) -> TrainedKAN:

@@ -26,7 +26,10 @@ from kansweep.sweep.refusals import StoreError
         ("run data.formula=__import__(1)", "`data.formula` must use functions out of sin, cos"),
         ("run data.formula=log(x1)", "`data.formula` must be finite on its domain; log(x1) is not"),
         ("run data.path=t.csv", "`data.path` is a key of data=table, which is not the data"),
-        ("run -m model=kan,mlp model.k=2", "`model.k` is a key of model=kan and model=pykan, which"),
+        (
+            "run -m model=kan,mlp model.k=2",
+            "`model.k` is a key of model=kan and model=pykan, which",
+        ),
         ("run +foo=1", "There is no key `foo`."),
         ("run ++model.q=1", "There is no key `model.q`. Did you mean `model.k`?"),
         (
