@@ -15,6 +15,7 @@ import numpy as np
 
 from kansweep.data.targets import Array
 from kansweep.trained.arrays import agree, array, layer_indices
+from kansweep.trained.as_pykan import as_pykan
 from kansweep.trained.kan import Layer, TrainedKAN
 
 
@@ -52,6 +53,10 @@ class TrainedPykan(TrainedKAN):
         """Values of all nodes, the inputs first: (n, n_inputs) -> (n, width[l]) each."""
         *inner, outputs = super().nodes(x)
         return [*inner, outputs + self.bias]
+
+    def to_pykan(self) -> Any:
+        """pykan's ``KAN`` again, in double precision."""
+        return as_pykan(self.layers, self.bias)
 
 
 def _basis(x: Array, knots: Array, k: int, nu: int) -> Array:

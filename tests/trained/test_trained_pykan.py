@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from nets import example, points
+from nets import example, points, random_kan, uneven_kan
 from processes import python
 
 from kansweep.config.solvers import LBFGSConfig
 from kansweep.networks.pykan import PykanKAN, Shape
 from kansweep.solvers.pykan import Pykan
 from kansweep.trained import weights
+from kansweep.trained.kan import TrainedKAN
 from kansweep.trained.pykan import TrainedPykan
 
 Arrays = dict[str, np.ndarray]
@@ -95,3 +97,37 @@ def test_what_is_wrong_with_weights_is_named(net: PykanKAN, name, change, why) -
     arrays = net.to_arrays()
     with pytest.raises(ValueError, match=re.escape(why)):
         weights.from_arrays({**arrays, name: change(arrays[name])})
+
+
+@pytest.mark.parametrize("made", [random_kan, uneven_kan])
+@pytest.mark.parametrize("width", [(2, 1, 1), (3, 2, 2)])
+def test_a_kan_as_a_model_of_pykan_is_the_same_within_its_grids_and_not_beyond(
+    made: Any, width: tuple[int, ...]
+) -> None:
+    model = weights.from_arrays(made(width, replicas=1).to_arrays())
+    assert isinstance(model, TrainedKAN)
+    x = points(1, 300, width[0])[0].numpy()
+    for index, layer in enumerate(model.layers):
+        values = model.nodes(x)[index]
+        x = x[((values >= layer.lower) & (values <= layer.upper)).all(axis=1)]
+    assert len(x) > 30
+    theirs = model.to_pykan()
+    with torch.no_grad():
+        assert abs(theirs(torch.from_numpy(x)).numpy() - model(x)).max() < 1e-12
+        far = np.full((2, width[0]), 2.5)
+        assert abs(theirs(torch.from_numpy(far)).numpy() - model(far)).max() > 1e-3
+
+
+def test_what_pykan_made_goes_back_to_it(net: PykanKAN) -> None:
+    x, model = 2.0 * points(1, 300, 2)[0], read(net.to_arrays())
+    with torch.no_grad():
+        outputs = model.to_pykan()(x).numpy()
+    np.testing.assert_allclose(outputs, model(x.numpy()), rtol=0, atol=1e-12)
+
+
+def test_a_base_function_that_pykan_does_not_have_is_refused() -> None:
+    arrays = random_kan((2, 1), base=True, replicas=1).to_arrays()
+    weights.from_arrays(arrays).to_pykan()
+    arrays["0.shift"] += 0.5
+    with pytest.raises(ValueError, match="pykan has silu"):
+        weights.from_arrays(arrays).to_pykan()
