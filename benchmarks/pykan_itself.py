@@ -155,7 +155,7 @@ def report(rows: pd.DataFrame) -> str:
 def times(rows: pd.DataFrame, of: list[str], what: str) -> str:
     """Medians of what the plain script takes, the others as multiples of them, and of the sums."""
     medians = rows.pivot_table(index=of, columns="by", values=what, aggfunc="median")
-    medians.loc[("all", "") if len(of) > 1 else "all"] = medians.sum()
+    medians.loc[("all", "") if len(of) > 1 else "all", :] = medians.sum()
     ratios = {f"{way} / {PLAIN}": medians[way] / medians[PLAIN] for way in (REPEATABLE, OWN)}
     table = pd.DataFrame({PLAIN: medians[PLAIN], **ratios}).map(figures)
     return markdown(table.rename_axis(of).reset_index())

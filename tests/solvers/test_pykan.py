@@ -89,7 +89,7 @@ def by_script(
 def test_every_seed_has_the_errors_of_pykans_own_script(
     repeatable: None, target: str, width: list[int], k: int, spacing: str, options: dict[str, Any]
 ) -> None:
-    steps, grids, seeds = 3, (3, 6), (0, 1)
+    steps, grids, seeds = 4, (3, 6), (0, 1)
     of_target = source(DataConfig(name=target))
     batch = chain.Batch(
         of_target,
