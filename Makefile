@@ -6,7 +6,11 @@ CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
 FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
+<<<<<<< HEAD
+.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups bench-pykan kills gallery ci clean
+=======
 .PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery docs wheel ci clean
+>>>>>>> main
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -60,6 +64,9 @@ bench-accuracy: $(INSTALLED) ## errors over floors on many targets; writes bench
 
 bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
 	$(BIN)/python -m benchmarks.tables $(ARGS)
+
+bench-pykan: $(INSTALLED) ## hold pykan through kansweep against pykan by a script; only prints
+	$(BIN)/python -m benchmarks.pykan_itself $(ARGS)
 
 bench-blowups: $(INSTALLED) ## train a thousand random deep networks and look for blow-ups
 	$(BIN)/python -m benchmarks.blowups $(ARGS)

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 GRID = "grid.sizes"  # the key whose sizes are the column `grid_size` too
+SPACINGS = ("uniform", "adaptive", "quantile")  # of knots
 
 # What a network offers to who trains it; solvers say which of these they ask for.
 SPLINES = "splines"  # the layers of a KAN of B-splines, `networks.kan`
 GRADIENT = "gradient"  # outputs with derivatives by all parameters, `networks.protocol.Gradient`
+PYKAN = "pykan"  # models of pykan, which has its own `fit`
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Kind:
     derivatives: str | None = None  # module:function, as `networks.derivatives`, if there is one
     theory: Callable[[float], float] | None = None
     order: str = ""  # minus the theory's exponent, as a formula
-    spaced: bool = False  # its knots may stand at unequal steps: `shape_of` is told `grid.spacing`
+    spacings: tuple[str, ...] = ("uniform",)  # that `grid.spacing` may ask for
     sized_width: bool = False  # the size is the width of the hidden layers
     qualifier: str = ""  # beside a target's name; none for what is expected
 
@@ -61,6 +63,11 @@ class Kind:
     def on_grid(self) -> bool:
         """Whether its size is the number of grid intervals, so that laws against it are too."""
         return self.axis == GRID
+
+    @property
+    def spaced(self) -> bool:
+        """Whether its knots may stand at unequal steps: `shape_of` is told `grid.spacing`."""
+        return len(self.spacings) > 1
 
     @property
     def letter(self) -> str:
@@ -85,6 +92,11 @@ class Kind:
         return "-".join([first, *parts, last])
 
 
+def _of_splines(k: float) -> float:
+    """Liu et al. 2024, arXiv:2404.19756, theorem 2.1."""
+    return -(k + 1)
+
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -105,9 +117,30 @@ KINDS: dict[str, Kind] = {
             mark="0.coef",
             trained="kansweep.trained.kan:from_arrays",
             derivatives="kansweep.networks.derivatives:derivatives",
-            spaced=True,
+            spacings=SPACINGS,
             order="k + 1",
-            theory=lambda k: -(k + 1),  # Liu et al. 2024, arXiv:2404.19756, theorem 2.1
+            theory=_of_splines,
+        ),
+        Kind(
+            name="pykan",
+            title="pykan KAN",
+            networks="Kolmogorov\N{EN DASH}Arnold networks by pykan",
+            size="grid size",
+            symbol="G",
+            meaning="the number of grid intervals",
+            axis=GRID,
+            smaller="coarser",
+            larger="larger grids",
+            best="best grid",
+            extended=True,
+            offers=(PYKAN,),
+            network="kansweep.networks.pykan:PykanKAN",
+            mark="act_fun.0.coef",
+            trained="kansweep.trained.pykan:from_arrays",
+            spacings=("uniform", "quantile"),
+            order="k + 1",
+            theory=_of_splines,
+            qualifier="pykan",
         ),
         Kind(
             name="mlp",

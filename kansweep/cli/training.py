@@ -17,7 +17,7 @@ from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
-from kansweep.engines.imports import importing
+from kansweep.engines.imports import importing, require
 from kansweep.kinds import KINDS
 from kansweep.sweep.columns import Status
 from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
@@ -84,6 +84,7 @@ def run(job: RunConfig) -> int:
 
     job = replace(job, data=sources.resolved(job.data))
     plan = planned(job)
+    require(f"model={job.model.name}", job.model.packages, job.model.extra)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:
