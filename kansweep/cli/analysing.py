@@ -22,6 +22,7 @@ from kansweep.config.commands import (
     StoredSweep,
     StoredSweeps,
 )
+from kansweep.config.keys import points
 from kansweep.config.loading import from_record
 from kansweep.config.overrides import overrides
 from kansweep.config.rules import ConfigError
@@ -86,7 +87,7 @@ def plot(job: PlotConfig) -> int:
     drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
     drawn += sets.of_derivatives(study) if derived else []
     laws = study.laws_of_all if derived else study.laws
-    written = [store.write_laws(laws)] if job.names is None else []
+    written = [store.write_laws(laws)] if job.names is None else _write_compared(store, study)
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     say(terminal.summary(study), "")
     for each in derived.values():
@@ -97,6 +98,10 @@ def plot(job: PlotConfig) -> int:
         say(orders, "")
     say(*map(str, written))
     return OK
+
+
+def _write_compared(store: Store, study: Study) -> list[Path]:
+    return [] if study.comparison.empty else [store.write_comparison(study.comparison)]
 
 
 def _derivatives(study: Study) -> dict[str, Study]:
@@ -123,14 +128,16 @@ def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
 
     sweeps: dict[str, DataFrame] = {}
     targets: dict[str, Mapping[str, Target]] = {}
+    drawn_of: dict[str, Mapping[str, Any]] = {}
     for name, each in one_by_one(job).items():
         _, plan, sweeps[name] = results_of(each)
         targets[name] = targets_of(plan)
+        drawn_of[name] = points(plan.config_record)
         _check_axis(job, sweeps[name])
     # No sweep's name has a `+`.
     pattern = isinstance(job.names, str)
     folder = re.sub(r"[*?]", "+", job.names) if pattern else "+".join(sweeps)[:200]
-    several = study.of_several(sweeps, job.plot.x, job.plot.margin, targets)
+    several = study.of_several(sweeps, job.plot.x, job.plot.margin, targets, drawn_of)
     return Store(Path(job.outputs) / folder), several
 
 
