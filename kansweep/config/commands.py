@@ -94,7 +94,7 @@ class PredictConfig(StoredSweep):
 
 
 @dataclass
-class ReportConfig(StoredSweep):
+class ReportConfig(StoredSweeps):
     """``kansweep report``."""
 
 

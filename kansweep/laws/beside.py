@@ -23,7 +23,7 @@ from kansweep.laws.verdicts import TINY
 RMSE = "rmse"
 Array = NDArray[np.float64]
 PARAMETERS, SECONDS = "P", "s"  # symbols of what errors are compared at, beside those of sizes
-_COSTS = {PARAMETERS: "n_params", SECONDS: "seconds"}  # columns
+_COSTS = {PARAMETERS: ("n_params", "numbers of parameters"), SECONDS: ("seconds", "seconds")}
 _MACHINES = ("host", "device")  # the seconds of one are not those of another
 
 
@@ -99,8 +99,9 @@ def _same_parameters(pair: tuple[Side, Side]) -> bool:
 def _at_cost(
     pair: tuple[Side, Side], errors: list[DataFrame], seeds: Index[Any], symbol: str
 ) -> Iterator[dict[str, Any]]:
+    column, words = _COSTS[symbol]
     costs = [
-        side.logs(_COSTS[symbol]).reindex(index=seeds, columns=each.columns)
+        side.logs(column).reindex(index=seeds, columns=each.columns)
         for side, each in zip(pair, errors, strict=True)
     ]
     if any(each.isna().any(axis=None) for each in costs):
@@ -111,7 +112,7 @@ def _at_cost(
     why = _elsewhere(pair) if symbol == SECONDS else ""
     if not why and low >= high:
         given = (f"{np.exp(least):.3g} to {np.exp(most):.3g}" for least, most in ranges)
-        why = f"they have no {symbol} in common: {', and '.join(given)}"
+        why = f"they have no {words} in common: {', and '.join(given)}"
     if why:
         yield {"quantity": RMSE, "symbol": symbol, "n_seeds": len(seeds), "note": why}
     for at in () if why else (low, (low + high) / 2, high):

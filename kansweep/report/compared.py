@@ -57,7 +57,7 @@ def exponents(row: Series) -> str:
     found = _finding(row)
     return (
         f"{where}: {found}{'; ' if found else ''}the exponent of {second} less that of {first} is"
-        f" {_interval(row, '+.2f')} over {_ranges(row)}, {counted(row['n_seeds'], 'shared seed')}"
+        f" {_interval(row, '+.2f')} over {ranges(row)}, {counted(row['n_seeds'], 'shared seed')}"
         f"{_adjusted(row)}."
     )
 
@@ -74,7 +74,8 @@ def _finding(row: Series) -> str:
     return f"{row[faster]} falls faster than {row[slower]}"
 
 
-def _ranges(row: Series) -> str:
+def ranges(row: Series) -> str:
+    """What two exponents were fitted over."""
     if len(row["sizes"]):
         return f"sizes {row['sizes'][0]} to {row['sizes'][-1]}"
     second, first = (f"P = {_own(row, whose)}" for whose in ("second", "first"))
@@ -96,14 +97,15 @@ def errors(rows: DataFrame) -> str:
     of = f"RMSE of {row['second']} over that of {row['first']}{_AT.get(row['symbol'], '')}"
     if row["note"]:
         return f"{of}: not compared, {row['note']}."
-    return f"{of}: {', '.join(_place(each) for _, each in rows.iterrows())}."
+    places = [f"{_interval(each, '.3g')} at {place(each)}" for _, each in rows.iterrows()]
+    return f"{of}: {', '.join(places)}."
 
 
-def _place(row: Series) -> str:
-    at = f"at {row['symbol']} = {row['at']:.0f}"
+def place(row: Series) -> str:
+    """What errors are compared at."""
     if row["symbol"] == beside.SECONDS:
-        at = f"at {row['at']:.2g} s"
-    return f"{_interval(row, '.3g')} {at}"
+        return f"{row['at']:.2g} s"
+    return f"{row['symbol']} = {row['at']:.0f}"
 
 
 def _interval(row: Series, form: str) -> str:

@@ -1,18 +1,31 @@
-"""One self-contained HTML page about a sweep: what it found, on what, and how to repeat it."""
+"""One self-contained HTML page about a sweep or several: what was found, on what, and how to repeat
+it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kansweep.laws.notation import DASH
-from kansweep.report import markup, sections
-from kansweep.report.contents import Report
+from kansweep.report import markup, sections, several
+from kansweep.report.contents import Report, Together
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # a browser then fetches nothing at all
 
 
 def page(report: Report) -> str:
     """The text of a complete HTML document, the same for the same report."""
-    name = markup.text(report.record["name"])
     bodies = {title: make(report) for title, make in sections.SECTIONS.items()}
+    return _document(str(report.record["name"]), sections.about(report), bodies)
+
+
+def page_of_several(made: Together) -> str:
+    """Of several sweeps, likewise."""
+    bodies = {title: make(made) for title, make in several.SECTIONS.items()}
+    return _document(", ".join(made.sweeps), several.about(made), bodies)
+
+
+def _document(name: str, about: str, bodies: Mapping[str, str]) -> str:
+    name = markup.text(name)
     return "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -21,7 +34,7 @@ def page(report: Report) -> str:
             '<meta name="color-scheme" content="light dark">',
             f"<title>{name} {DASH} kansweep</title>",
             f"<style>\n{markup.STYLE}</style>\n</head>\n<body>",
-            f"<header>\n<h1>{name}</h1>\n{sections.about(report)}\n</header>\n<main>",
+            f"<header>\n<h1>{name}</h1>\n{about}\n</header>\n<main>",
             *(
                 f"<section>\n<h2>{title}</h2>\n{body}\n</section>"
                 for title, body in bodies.items()

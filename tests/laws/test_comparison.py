@@ -134,7 +134,7 @@ def test_equal_seconds_are_those_to_get_there_where_a_network_is_extended() -> N
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"seconds": 9e9}, "they have no s in common: 1 to 5, and 9e+09 to 9e+09"),
+        ({"seconds": 9e9}, "they have no seconds in common: 1 to 5, and 9e+09 to 9e+09"),
         ({"host": "far"}, "they were trained on different hosts: near, and far"),
         ({"seconds": np.nan}, None),
     ],
