@@ -30,6 +30,7 @@ from kansweep.laws.notation import rmse
 Rows = dict[str, list[PlottedCurve]]  # by the title of a row
 _SECONDS = "seconds to get there"
 _ROW = 2.6  # inches
+_LINE = 34  # characters of a legend
 
 
 def wanted(study: Study) -> bool:
@@ -138,10 +139,19 @@ def _draw_row(row: list[Axes], title: str, panels: list[list[PlottedCurve]]) -> 
     row[0].set_title(title, loc="left")
     own = [handles.pop(label) for label in labels]
     for handle, label in zip(own, labels, strict=True):
-        handle.set_label(textwrap.fill(label, 34, subsequent_indent="  "))
+        handle.set_label(_in_lines(label))
     look: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "alignment": "left"}
     row[-1].legend(handles=own, title="exponent in P [95% interval]", **look)
     return handles
+
+
+def _in_lines(label: str) -> str:
+    """An entry of a legend, its interval in one piece."""
+    if len(label) <= _LINE:
+        return label
+    name, _, law = label.rpartition(": ")
+    lines = [*textwrap.wrap(f"{name}:", _LINE), f"  {law}"] if name else textwrap.wrap(law, _LINE)
+    return "\n".join(lines)
 
 
 # --------------------------------------------------------------------------- what is said of it

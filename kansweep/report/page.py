@@ -21,7 +21,7 @@ def page(report: Report) -> str:
 def page_of_several(made: Together) -> str:
     """Of several sweeps, likewise."""
     bodies = {title: make(made) for title, make in several.SECTIONS.items()}
-    return _document(", ".join(made.sweeps), several.about(made), bodies)
+    return _document(several.title(made), several.about(made), bodies)
 
 
 def _document(name: str, about: str, bodies: Mapping[str, str]) -> str:

@@ -29,19 +29,23 @@ from kansweep.sweep.columns import State
 SPLIT = "test"  # whose errors a page of several sweeps tells
 
 
+def title(made: Together) -> str:
+    words = f"{counted(len(made.sweeps), 'sweep')} beside each other"
+    return f"{words[0].upper()}{words[1:]}"
+
+
 def about(made: Together) -> str:
     """What stands beside each other, and how much of it."""
-    study = made.study
-    networks = listed(dict.fromkeys(KINDS[model].networks for model in study.results["model"]))
-    targets = listed(dict.fromkeys(study.results["target"]))
+    results = made.study.results
+    networks = listed(dict.fromkeys(KINDS[model].networks for model in results["model"]))
     planned = [sweep.matrix for sweep in made.sweeps.values()]
     counts = {state: sum(int(each[state].sum()) for each in planned) for state in State}
     states = listed(f"{number} {state}" for state, number in counts.items() if number)
     words = (
-        f"{counted(len(planned), 'sweep')} beside each other: {networks}, on {targets}."
+        f"{'; '.join(made.sweeps)}: {networks}, on {listed(dict.fromkeys(results['target']))}."
         f" {sum(counts.values())} cells: {states}."
     )
-    return markup.paragraph(f"{words[0].upper()}{words[1:]}", "about")
+    return markup.paragraph(words, "about")
 
 
 # ------------------------------------------------------------------------------- what is found
@@ -183,7 +187,7 @@ def _law(made: Together, law: Series, sized: Series | None) -> list[str]:
         DASH if sized is None else exponent_vs_floor(sized) or DASH,
         entry(law["verdict"] if sized is None else sized["verdict"]),
         str(law["n_seeds"]),
-        f"{kind.symbol} = {listed(sizes)}" if has_law else entry(law["note"]),
+        f"{kind.symbol} = {listed(sizes)}" if has_law else entry(law["note"]).partition(";")[0],
     ]
 
 
