@@ -40,8 +40,9 @@ def wanted(study: Study) -> bool:
 
 def comparison(study: Study, split: str) -> Drawn:
     """Each target's sweeps at the most training points that all of them have."""
-    rows = _rows(study.beside, split)
-    timed = {title: _timed(study.beside, curves) for title, curves in rows.items()}
+    beside = replace(study.beside, x="n_params")  # whatever else the study is drawn against
+    rows = _rows(beside, split)
+    timed = {title: _timed(beside, curves) for title, curves in rows.items()}
     panels = [rows, timed] if any(timed.values()) else [rows]
     with matplotlib.rc_context(style.STYLE):
         figure = _figure(panels, split)

@@ -39,7 +39,7 @@ def tests(compared: DataFrame) -> str:
     if number < 2:
         return ""
     return (
-        "Each sweep is compared with the first of its target, in the order of `names`, and with no"
+        "Each sweep is compared with the first of its target, as they are named, and with no"
         f" other: {counted(number, 'test')} of exponents, whose p are adjusted together by Holm's"
         f" method, so that a difference is shown where p is at most {LEVEL:g}. Intervals are of 95%"
         " each and not adjusted; errors are described and not tested."

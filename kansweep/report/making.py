@@ -67,6 +67,13 @@ def reproduction(results: DataFrame, commands: Sequence[str]) -> str:
     )
 
 
+def downloads(tables: Mapping[str, DataFrame]) -> str:
+    """Tables as files, out of the page itself."""
+    words = "What the tables and figures are made of, to be saved as CSV: "
+    links = [markup.download(name, table.to_csv(index=False)) for name, table in tables.items()]
+    return f"<p>{markup.text(words)}{', '.join(links)}.</p>"
+
+
 def configuration(record: Mapping[str, Any]) -> str:
     return markup.block(yaml.safe_dump(dict(record), sort_keys=False))
 

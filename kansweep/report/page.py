@@ -3,13 +3,17 @@ it."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 
 from kansweep.laws.notation import DASH
 from kansweep.report import markup, sections, several
 from kansweep.report.contents import Report, Together
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # a browser then fetches nothing at all
+_HASH = base64.b64encode(hashlib.sha256(markup.SCRIPT.encode()).digest()).decode()
+# A browser then fetches nothing at all, and runs the page's own script alone.
+_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_HASH}'"
 
 
 def page(report: Report) -> str:
@@ -26,6 +30,7 @@ def page_of_several(made: Together) -> str:
 
 def _document(name: str, about: str, bodies: Mapping[str, str]) -> str:
     name = markup.text(name)
+    there = {title: body for title, body in bodies.items() if body}
     return "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -34,12 +39,11 @@ def _document(name: str, about: str, bodies: Mapping[str, str]) -> str:
             '<meta name="color-scheme" content="light dark">',
             f"<title>{name} {DASH} kansweep</title>",
             f"<style>\n{markup.STYLE}</style>\n</head>\n<body>",
-            f"<header>\n<h1>{name}</h1>\n{about}\n</header>\n<main>",
+            f"<header>\n<h1>{name}</h1>\n{about}\n{markup.contents(there)}\n</header>\n<main>",
             *(
-                f"<section>\n<h2>{title}</h2>\n{body}\n</section>"
-                for title, body in bodies.items()
-                if body
+                f'<section>\n<h2 id="{markup.anchor(title)}">{title}</h2>\n{body}\n</section>'
+                for title, body in there.items()
             ),
-            "</main>\n</body>\n</html>\n",
+            f"</main>\n<script>{markup.SCRIPT}</script>\n</body>\n</html>\n",
         ]
     )

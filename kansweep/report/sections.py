@@ -167,6 +167,9 @@ SECTIONS: dict[str, Callable[[Report], str]] = {
     "Matrix": _matrix,
     "Cells left out of the fits": _left_out,
     "Failures": lambda report: making.failures(report.study.results),
+    "Data": lambda report: making.downloads(
+        {"laws.csv": report.study.laws, "cells.csv": report.study.cells}
+    ),
     "How to reproduce it": lambda report: making.reproduction(
         report.study.results, [report.command]
     ),

@@ -23,7 +23,6 @@ from kansweep.laws.notation import (
 from kansweep.laws.verdicts import INSUFFICIENT
 from kansweep.report import compared, fitted, making, markup, whole
 from kansweep.report.contents import Together
-from kansweep.report.matrix import duration
 from kansweep.sweep.columns import State
 
 SPLIT = "test"  # whose errors a page of several sweeps tells
@@ -203,7 +202,7 @@ def _costs(made: Together) -> str:
                 str(results["target"].iloc[0]),
                 listed(sorted(set(results["solver"].dropna()))) if "solver" in results else "",
                 str(int(sweep.matrix[list(State)].to_numpy().sum())),
-                duration(results["seconds"].sum()),
+                f"{results['seconds'].sum():.3g} s",
                 *_largest(made, name),
                 listed(sorted(set(results["host"].dropna()))) if "host" in results else "",
             ]
@@ -251,6 +250,13 @@ SECTIONS: dict[str, Callable[[Together], str]] = {
     "What it cost": _costs,
     "Matrices": _matrices,
     "Failures": _failures,
+    "Data": lambda made: making.downloads(
+        {
+            "comparison.csv": made.study.comparison,
+            "laws.csv": made.study.laws,
+            "cells.csv": made.study.cells,
+        }
+    ),
     "How to reproduce it": lambda made: making.reproduction(made.study.results, _commands(made)),
     "Versions, machines, time": lambda made: making.provenance(made.study.results),
 }

@@ -83,6 +83,17 @@ def test_a_rows_legend_says_the_laws_of_its_sweeps_by_what_tells_them_apart() ->
     assert comparison._labels(["a", "a,k=2"]) == {"a": "a", "a,k=2": "k=2"}
 
 
+def test_its_laws_are_against_parameters_where_all_sweeps_have_a_grid_too() -> None:
+    found = {"cubic": kans(2), "linear": kans(2, k=1)}
+    study_ = of(found)
+    assert study_.x == "grid_size"
+    (told,) = of_rows(comparison.comparison(study_, "test").figure)
+    against = study_.laws.query("x == 'n_params' and split == 'test'").set_index("data")["exponent"]
+    for name, label in zip(found, told, strict=True):
+        assert label.startswith(f"{name}: {MINUS}{-against[name]:.2f} [")
+    assert against["cubic"] < -4.5  # and -4 against the grid
+
+
 def test_a_sweep_looks_the_same_in_every_row_and_unlike_the_others() -> None:
     figure = drawn(sweeps(2, 4)).figure
     seen = [
