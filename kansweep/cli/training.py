@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kansweep.cli.analysing import report
 from kansweep.cli.ending import on_end
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
+from kansweep.cli.reporting import report
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig

@@ -22,7 +22,7 @@ from kansweep.config.engines import (
     SerialConfig,
     SubmititConfig,
 )
-from kansweep.config.keys import keys
+from kansweep.config.keys import keys, points
 from kansweep.config.loading import config_dir, from_record
 from kansweep.config.models import GridConfig, KANConfig, ModelConfig
 from kansweep.config.rules import ConfigError
@@ -245,3 +245,13 @@ def test_a_kind_without_keys_of_its_own_has_a_schema_that_goes_to_workers(
     settings = schema(hidden=[3])
     assert (settings.name, settings.sizes, settings.hidden) == ("third", (2, 4), (3,))
     assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_the_points_of_a_sweep_are_those_of_its_target_and_its_test_set() -> None:
+    def of(**settings: Any) -> dict[str, Any]:
+        return points(asdict(RunConfig(data=DataConfig(**settings))))
+
+    same = {"sizes": (7,), "noise": 0.1, "sampling": "sobol"}  # of training points
+    assert of(**same) == of() == {"data.name": "exp_sin", "data.n_test": 10_000}
+    assert of(n_test=5) | {"data.n_test": 10_000} == of() != of(n_test=5)
+    assert of(formula="x1", domain=(-2, 2)) != of(formula="x1")
