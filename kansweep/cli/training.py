@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,13 +75,13 @@ class Progress:
 def run(job: RunConfig) -> int:
     with importing():
         from kansweep import engines
-        from kansweep.data import sources
         from kansweep.sweep import runner
         from kansweep.sweep.plan import planned
         from kansweep.sweep.refusals import StoreError
+        from kansweep.sweep.resolution import resolved
         from kansweep.sweep.store import Store
 
-    job = replace(job, data=sources.resolved(job.data))
+    job = resolved(job)
     plan = planned(job)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.layout.jobs)

@@ -86,7 +86,7 @@ def _with_costs(rows: DataFrame) -> DataFrame:
     if "seconds" not in rows:
         return rows.assign(seconds=np.nan)
     seconds = rows["seconds"].astype(float)
-    if kinds.of(rows).extended:
+    if kinds.extended(rows):
         seconds = seconds.groupby([rows["n_train"], rows["seed"]]).cumsum()
     return rows.assign(seconds=seconds)
 
