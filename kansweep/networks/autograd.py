@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kansweep.networks.protocol import Gradient, Linearisation
 
-ROWS = 256  # of the Jacobian that are there at once
+POINTS = 256  # whose rows of the Jacobian are there at once
 
 
 def linearised(net: Gradient, x: Tensor) -> Linearisation:
@@ -15,29 +15,47 @@ def linearised(net: Gradient, x: Tensor) -> Linearisation:
     theta = net.theta().detach().requires_grad_()
     with torch.enable_grad():
         reached = net.with_theta(theta)(x)
-    outputs = reached.detach()
 
-    def pull(v: Tensor) -> tuple[Tensor, ...]:
-        return torch.autograd.grad(reached, theta, v, retain_graph=True)
+    def pull(v: Tensor) -> Tensor:
+        # Not by ``torch.func.vjp``, which takes twice the time and not every user's function.
+        return torch.autograd.grad(reached, theta, v, retain_graph=True)[0]
+
+    def rows(points: slice) -> Tensor:
+        there = x[:, points]
+        try:
+            return _rows_by_points(net, there)
+        except RuntimeError:  # what torch.func cannot batch, such as a branch on a value
+            return _rows_one_by_one(net, there)
 
     def squared_norms() -> Tensor:
-        total = torch.zeros_like(theta)
-        for rows in torch.arange(outputs[0].numel(), device=x.device).split(ROWS):
-            units = outputs.new_zeros(len(rows), *outputs.shape)
-            units.flatten(2).scatter_(2, rows[:, None, None].expand(-1, len(outputs), 1), 1.0)
-            total += _pulled(reached, theta, units).square().sum(0)
-        return total.detach()
+        starts = range(0, x.shape[1], POINTS)
+        parts = (rows(slice(start, start + POINTS)).square().sum(1) for start in starts)
+        return torch.stack(list(parts)).sum(0)
 
-    return Linearisation(outputs, lambda v: pull(v)[0], squared_norms)
+    return Linearisation(reached.detach(), pull, squared_norms)
 
 
-def _pulled(outputs: Tensor, theta: Tensor, units: Tensor) -> Tensor:
-    """The pullbacks (m, R, P) of several v (m, R, n, M), at once where torch can batch them."""
-    try:
-        (rows,) = torch.autograd.grad(
-            outputs, theta, units, retain_graph=True, is_grads_batched=True
-        )
-    except RuntimeError:  # a function of a user's own that cannot be batched
-        each = (torch.autograd.grad(outputs, theta, v, retain_graph=True)[0] for v in units)
-        rows = torch.stack(list(each))
-    return rows
+def _rows_by_points(net: Gradient, x: Tensor) -> Tensor:
+    """The Jacobian at points (R, m, I), (R, m * M, P): each point's by itself, all at once."""
+    of_each = []
+    for r in range(len(x)):
+        one = net[r : r + 1]
+
+        def outputs_at(theta: Tensor, point: Tensor, one: Gradient = one) -> Tensor:
+            return one.with_theta(theta)(point[None, None])[0, 0]
+
+        of_points = torch.func.vmap(torch.func.jacrev(outputs_at), in_dims=(None, 0))
+        of_each.append(of_points(one.theta(), x[r])[:, :, 0].flatten(0, 1))  # (m * M, P)
+    return torch.stack(of_each)
+
+
+def _rows_one_by_one(net: Gradient, x: Tensor) -> Tensor:
+    """The same, a backward pass for each row."""
+    theta = net.theta().detach().requires_grad_()
+    with torch.enable_grad():
+        outputs = net.with_theta(theta)(x)  # (R, m, M)
+    rows = [
+        torch.autograd.grad(row, theta, retain_graph=True)[0]
+        for row in outputs.flatten(1).sum(0)  # a replica's outputs depend on its own alone
+    ]
+    return torch.stack(rows, dim=1)

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol
@@ -31,6 +31,9 @@ class Settings(Protocol):
 
     @property
     def parameters(self) -> Mapping[str, Any]: ...
+
+    @property
+    def sha256(self) -> str | None: ...
 
 
 def summary(error: Exception) -> str:
@@ -66,6 +69,7 @@ class Factory:
     parameters: str  # as JSON, so that it can be stored and hashed
     n_inputs: int
     n_outputs: int
+    sha256: str | None = field(default=None, compare=False)  # of what it was when it was planned
 
     @classmethod
     def of(cls, settings: Settings, width: tuple[int, ...]) -> Factory:
@@ -73,7 +77,7 @@ class Factory:
         if settings.target is None:
             raise Unusable("must name what makes the modules, as package.module:factory; got null")
         parameters = json.dumps(dict(settings.parameters), sort_keys=True)
-        return cls(settings.target, parameters, width[0], width[-1])
+        return cls(settings.target, parameters, width[0], width[-1], settings.sha256)
 
     def function(self) -> Callable[..., Any]:
         """What ``target`` names; raises Unusable where it names no factory."""
@@ -135,8 +139,9 @@ class Skeleton:
     trainable: tuple[str, ...]  # names of parameters; what is frozen is kept like a buffer
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(state_of(self.module))
+    def state(self) -> State:
+        """The numbers that it has itself."""
+        return state_of(self.module)
 
     def one(self, state: State, x: Tensor) -> Tensor:
         """Outputs (n, M) at points (n, I)."""
@@ -165,7 +170,7 @@ class Skeleton:
         states = [state_of(module) for module in modules]
         return {
             name: torch.stack([state[name].to(own) for state in states])
-            for name, own in state_of(self.module).items()
+            for name, own in self.state.items()
         }
 
 

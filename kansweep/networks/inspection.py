@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kansweep.kinds import Unusable
 from kansweep.networks import factories
-from kansweep.networks.factories import Factory, Skeleton, state_of, summary
+from kansweep.networks.factories import Factory, State, state_of, summary
 from kansweep.networks.module import ModuleNetwork, Shape
 
 PROBES = 100  # points on [-1, 1] at which modules are tried, and by whose values they are known
@@ -66,7 +66,7 @@ def _check(factory: Factory, size: int, like: Tensor) -> None:
     """Refuse modules of one size that cannot be trained."""
     made = f"{factory.target} at size {size}"
     skeleton = factory.skeleton(size, like)
-    trainable = [state_of(skeleton.module)[name] for name in skeleton.trainable]
+    trainable = [skeleton.state[name] for name in skeleton.trainable]
     if sum(parameter.numel() for parameter in trainable) == 0:
         raise Unusable(f"must make modules with parameters to train; {made} has none")
     if odd := {str(p.dtype) for p in trainable if p.dtype != like.dtype}:
@@ -78,6 +78,11 @@ def _check(factory: Factory, size: int, like: Tensor) -> None:
         raise Unusable(
             "must make modules that give the same outputs each time, drawn from torch's generator"
             f" if from any; {made} does not"
+        )
+    if not _near(outputs[:, :1], _outputs(net, x[:, :1], made)):
+        raise Unusable(
+            f"must make modules that map each point by itself; those of {made} ask what else is in"
+            " the batch"
         )
     at_net = net.linearised(x)
     if not at_net.pull(torch.ones_like(outputs)).count_nonzero():
@@ -125,8 +130,8 @@ def _check_refined(factory: Factory, size: int, larger: int, like: Tensor) -> No
         state = state_of(module)
     except Exception as error:  # whatever a user's code raises
         raise Unusable(f"{must}; {made} raised {summary(error)}") from error
-    expected = _shapes(skeleton)
-    given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    expected = _shapes(skeleton.state)
+    given = _shapes(state)
     for name in sorted({**expected, **given}):
         if expected.get(name) != given.get(name):
             raise Unusable(
@@ -135,7 +140,7 @@ def _check_refined(factory: Factory, size: int, larger: int, like: Tensor) -> No
             )
     x = _points(factory, like)
     own, lent = module(x[0].clone()).detach(), skeleton.one(state, x[0].clone())
-    if not torch.allclose(own, lent, rtol=1e-4, atol=1e-6, equal_nan=True):
+    if not _near(own, lent):
         raise Unusable(
             f"{must}; {made} gives one that is more than its parameters and buffers, which are all"
             " that is stored"
@@ -146,8 +151,12 @@ def _shape(shape: tuple[int, ...] | None) -> str:
     return "missing" if shape is None else f"of {shape}"
 
 
-def _shapes(skeleton: Skeleton) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in state_of(skeleton.module).items()}
+def _shapes(state: State) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def _near(one: Tensor, other: Tensor) -> bool:
+    return torch.allclose(one, other, rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
@@ -180,7 +189,7 @@ def fingerprint(factory: Factory, like: Tensor) -> str:
         parts = [_source(inspect.getmodule(function))]
     else:
         parts = [_source(part) for part in (function, *_classes(net.skeleton.module))]
-        parts += [repr(_shapes(net.skeleton))]
+        parts += [repr(_shapes(net.skeleton.state))]
         parts += [f"{value:.{DIGITS[like.dtype]}e}" for value in outputs]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kansweep.kinds import Unusable
 from kansweep.networks import autograd
 from kansweep.networks.factories import Factory, Settings, Skeleton, default_dtype
 from kansweep.networks.global_draws import LARGEST, global_draws
@@ -142,7 +143,7 @@ class ModuleNetwork:
     @classmethod
     def concatenated(cls, nets: Sequence[ModuleNetwork]) -> ModuleNetwork:
         skeleton = nets[0].skeleton
-        state = {name: torch.cat([net.state[name] for net in nets]) for name in skeleton.names}
+        state = {name: torch.cat([net.state[name] for net in nets]) for name in skeleton.state}
         seed, *ends = (torch.cat([getattr(n, name) for n in nets]) for name in ("seed", *_ENDS))
         return cls(skeleton, state, seed, *ends)
 
@@ -156,6 +157,7 @@ class ModuleNetwork:
         return arrays | {
             ".target": np.array(factory.target),
             ".parameters": np.array(factory.parameters),
+            ".sha256": np.array(factory.sha256 or ""),
             ".size": np.array(self.skeleton.size),
         }
 
@@ -171,9 +173,18 @@ class ModuleNetwork:
 
         seed, *ends = (tensor(f".{name}") for name in ("seed", *_ENDS))
         widths = ends[0].shape[1], ends[2].shape[1]
-        factory = Factory(str(arrays[".target"]), str(arrays[".parameters"]), *widths)
+        target, parameters, sha256 = (
+            str(arrays[f".{name}"]) for name in ("target", "parameters", "sha256")
+        )
+        factory = Factory(target, parameters, *widths, sha256 or None)
         skeleton = factory.skeleton(int(arrays[".size"]), ends[0])
-        state = {name: tensor(_stored(name)) for name in skeleton.names}
+        state = {name: tensor(_stored(name)) for name in skeleton.state}
+        for name, made in skeleton.state.items():
+            if state[name].shape[1:] != made.shape:
+                raise Unusable(
+                    f"must make modules whose `{name}` is of {tuple(state[name].shape[1:])}, as"
+                    f" stored; {target} makes it of {tuple(made.shape)}"
+                )
         return cls(skeleton, state, seed, *ends)
 
     def states(self) -> list[dict[str, Tensor]]:
