@@ -162,8 +162,9 @@ class Skeleton:
         return outputs
 
     def in_turn(self, state: State, x: Tensor) -> Tensor:
-        each = [self.one({n: t[r] for n, t in state.items()}, x[r]) for r in range(len(x))]
-        return torch.stack(each)
+        each = [{name: tensor[r] for name, tensor in state.items()} for r in range(len(x))]
+        # A module may change its points in place, and a part of x is not a tensor of its own.
+        return torch.stack([self.one(own, part.clone()) for own, part in zip(each, x, strict=True)])
 
     def stacked(self, modules: Sequence[nn.Module]) -> dict[str, Tensor]:
         """The states of several modules as one, replicas first, like the skeleton's own."""

@@ -81,7 +81,6 @@ class ModuleNetwork:
 
     def __call__(self, x: Tensor) -> Tensor:
         """(R, n, I) -> (R, n, M)."""
-        # No tensor of others', so that a module may change what it is given in place.
         x = (x - self.shift[:, None]) / self.scale[:, None]
         return self.mean[:, None] + self.spread[:, None] * self.skeleton(self.state, x)
 
