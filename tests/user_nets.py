@@ -173,7 +173,9 @@ def on_a_gpu(n_inputs, n_outputs, size):
 
 
 def complex_net(n_inputs, n_outputs, size):
-    return tanh_net(n_inputs, n_outputs, size).to(torch.complex128)
+    net = tanh_net(n_inputs, n_outputs, size)
+    net.turn = nn.Parameter(torch.zeros(1, dtype=torch.complex128))
+    return net
 
 
 _made = []

@@ -54,6 +54,11 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+def cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """With its real numbers in a dtype; complex ones stay what they are."""
+    return module.double() if dtype == torch.float64 else module.float()
+
+
 def state_of(module: nn.Module) -> dict[str, Tensor]:
     """All its numbers, frozen and non-persistent ones too; each once, where it is shared."""
     every = (*module.named_parameters(), *module.named_buffers())
@@ -115,7 +120,7 @@ class Factory:
         raise Unusable(f"must make a torch.nn.Module; {self.target} at size {size} made {kind}")
 
     def _settled(self, module: nn.Module, dtype: torch.dtype) -> nn.Module:
-        module = module.to(device="cpu", dtype=dtype).eval()
+        module = cast(module.cpu(), dtype).eval()
         if any(nn.parameter.is_lazy(parameter) for parameter in module.parameters()):
             module(torch.zeros(1, self.n_inputs, dtype=dtype))  # which is when they get a shape
         return module

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from kansweep.kinds import Unusable
 from kansweep.networks import autograd
-from kansweep.networks.factories import Factory, Settings, Skeleton, default_dtype
+from kansweep.networks.factories import Factory, Settings, Skeleton, cast, default_dtype
 from kansweep.networks.global_draws import LARGEST, global_draws
 from kansweep.networks.protocol import Linearisation
 
@@ -119,7 +119,7 @@ class ModuleNetwork:
             draws = global_draws((seed + size) % LARGEST)
             with torch.no_grad(), draws, default_dtype(self.shift.dtype):
                 larger: nn.Module = module.refined(size)  # type: ignore[operator]
-                modules.append(larger.to(self.shift).eval())
+                modules.append(cast(larger, self.shift.dtype).to(self.shift.device).eval())
         return modules
 
     def modules(self) -> list[nn.Module]:
