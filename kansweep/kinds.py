@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 GRID = "grid.sizes"  # the key whose sizes are the column `grid_size` too
 SPACINGS = ("uniform", "adaptive", "quantile")  # of knots
@@ -22,6 +22,11 @@ SPACINGS = ("uniform", "adaptive", "quantile")  # of knots
 SPLINES = "splines"  # the layers of a KAN of B-splines, `networks.kan`
 GRADIENT = "gradient"  # outputs with derivatives by all parameters, `networks.protocol.Gradient`
 PYKAN = "pykan"  # models of pykan, which has its own `fit`
+
+
+class Unusable(ValueError):
+    """A user's code of which no network can be made: `must ...; what it was`, for a sentence that
+    begins with its key."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,9 @@ class Kind:
     smaller: str  # what is said of networks of a smaller size
     larger: str
     best: str  # of the size with the least error
-    extended: bool  # each size is warm-started from the last; else every cell starts from nothing
+    # Each size is warm-started from the last; else every cell starts from nothing. None: as its
+    # configuration says (`RunConfig.extended`).
+    extended: bool | None
     offers: tuple[str, ...]  # to solvers, the one to be used first
     network: str  # module:class that builds it, a `networks.protocol.Network`
     mark: str  # the array by which stored weights are known to be of this kind
@@ -53,6 +60,10 @@ class Kind:
     order: str = ""  # minus the theory's exponent, as a formula
     spacings: tuple[str, ...] = ("uniform",)  # that `grid.spacing` may ask for
     sized_width: bool = False  # the size is the width of the hidden layers
+    ends_only: bool = False  # of its widths none but inputs and outputs are known
+    # module:function that looks at what a user's code makes before anything is planned, and gives
+    # what of it belongs in the section `model`; raises Unusable.
+    inspected: str | None = None
     qualifier: str = ""  # beside a target's name; none for what is expected
 
     @property
@@ -85,9 +96,11 @@ class Kind:
     def shape(self, width: str, size: int) -> str:
         """The widths ``2-10-10-1`` of a network, in terms of its size where that is one of them:
         ``2-w-w-1``."""
-        if not self.sized_width:
+        if not (self.sized_width or self.ends_only):
             return width
         first, *hidden, last = width.split("-")
+        if self.ends_only:
+            return f"{first}-\N{HORIZONTAL ELLIPSIS}-{last}"
         parts = (self.symbol if part == str(size) else part for part in hidden)
         return "-".join([first, *parts, last])
 
@@ -161,6 +174,27 @@ KINDS: dict[str, Kind] = {
             sized_width=True,
             qualifier="MLP",
         ),
+        # The last: its arrays have a user's names, among which another kind's mark may be.
+        Kind(
+            name="module",
+            title="module",
+            networks="torch modules",
+            size="size",
+            symbol="s",
+            meaning="the size that the modules' factory is given",
+            axis="model.sizes",
+            smaller="of smaller size",
+            larger="larger sizes",
+            best="best size",
+            extended=None,
+            offers=(GRADIENT,),
+            network="kansweep.networks.module:ModuleNetwork",
+            mark=".target",
+            trained="kansweep.trained.module:from_arrays",
+            inspected="kansweep.networks.inspection:inspected",
+            ends_only=True,
+            qualifier="module",
+        ),
     )
 }
 DEFAULT = "kan"  # what rows are of that were written before there were others
@@ -170,6 +204,13 @@ def of(frame: DataFrame) -> Kind:
     """The kind of the networks in these rows, which are of one."""
     models = list(frame["model"].dropna()) if "model" in frame else []
     return KINDS[models[0] if models else DEFAULT]
+
+
+def extended(frame: DataFrame) -> Series[bool]:
+    """Whether each row's network extends that of the last size."""
+    of_kind = frame["model"].map(lambda name: KINDS[name].extended)
+    began = frame["start_grid"].notna() if "start_grid" in frame else False
+    return of_kind.where(of_kind.notna(), began).astype(bool)
 
 
 def all_on_grid(frame: DataFrame) -> bool:

@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,11 +77,11 @@ class Progress:
 def run(job: RunConfig) -> int:
     with importing():
         from kansweep import engines
-        from kansweep.data import sources
         from kansweep.sweep.plan import planned
+        from kansweep.sweep.resolution import resolved
         from kansweep.sweep.store import Store
 
-    job = replace(job, data=sources.resolved(job.data))
+    job = resolved(job)
     plan = planned(job)
     require(f"model={job.model.name}", job.model.packages, job.model.extra)
     store = Store(Path(job.outputs) / job.name)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from kansweep.config.rules import Rule
 from kansweep.config.run import VARIANTS, RunConfig
-from kansweep.config.schema import NO_VALUE, Role, Schema, own_keys
+from kansweep.config.schema import NO_VALUE, Role, Schema, default_of, own_keys
 
 _OF_TRAINING = ("data.noise", "data.sampling")
 
@@ -40,7 +40,7 @@ def keys(schema: type[Schema], *, usual: bool = False) -> dict[str, Key]:
 def _as_key(schema: type[Schema], item: Field[Any]) -> Key:
     given = item.metadata
     return Key(
-        default=item.default,
+        default=default_of(item),
         rule=given["rule"],
         meaning=given["meaning"],
         role=given["role"] or schema.role,

@@ -52,6 +52,11 @@ class ModelConfig(Variant):
         """Of its splines, None where it has none."""
         return None
 
+    @property
+    def is_extended(self) -> bool | None:
+        """Whether each size extends the last; None: not looked at yet."""
+        return self.kind.extended
+
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         """Those of the model of one size, where ``suggested`` are what suits the data."""
         raise NotImplementedError
@@ -118,6 +123,42 @@ class MLPConfig(ModelConfig):
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return (size,) * self.depth
+
+
+@dataclass
+class ModuleConfig(ModelConfig):
+    """Of torch modules that a factory makes; what null stands for is known when the factory has
+    been tried (``sweep.resolution``)."""
+
+    name: str = choice("module", "the kind of model")
+    target: str | None = key(
+        None, rules.optional(rules.FUNCTION), "module: their factory, as package.module:factory"
+    )
+    sizes: tuple[int, ...] = key(
+        (5, 10, 20, 50),
+        rules.ASCENDING,
+        "of other kinds: their sizes, in place of grids",
+        role=Role.EXTENT,
+    )
+    parameters: dict[str, Any] = key(
+        {}, rules.PLAIN, "module: the factory's other arguments, as {hidden: 5}"
+    )
+    extended: bool | None = key(
+        None, rules.optional(rules.FLAG), "module: sizes extend the last; null: if they can"
+    )
+    sha256: str | None = key(
+        None, rules.optional(rules.TEXT), "module: its source and values; null: as it is"
+    )
+
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        return ()  # what is between inputs and outputs is the module's own
+
+    @property
+    def is_extended(self) -> bool | None:
+        return self.extended
+
+    def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
+        return size * sum(width), 0
 
 
 @dataclass

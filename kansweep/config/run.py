@@ -81,6 +81,14 @@ class RunConfig(Schema):
         return self.model.kind
 
     @property
+    def extended(self) -> bool:
+        """Whether each size is warm-started from the last."""
+        extended = self.model.is_extended
+        if extended is None:
+            raise ValueError("a module's configuration is resolved before it is used")
+        return extended
+
+    @property
     def method(self) -> Method:
         """What trains the networks."""
         method = self.solver.method(self.kind)

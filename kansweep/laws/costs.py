@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pandas import DataFrame, Series
 
-from kansweep.kinds import KINDS
+from kansweep import kinds
 from kansweep.laws.cells import CELL, CURVE
 from kansweep.laws.verdicts import TINY
 
@@ -22,8 +22,7 @@ def to_get_there(rows: DataFrame) -> Series:
     seconds = ordered["seconds"].astype(float)
     chains = [ordered[name] for name in (*CURVE, "seed")]
     together = seconds.groupby(chains, dropna=False).cumsum()
-    extended = ordered["model"].map(lambda name: KINDS[name].extended).astype(bool)
-    return together.where(extended, seconds).reindex(rows.index)
+    return together.where(kinds.extended(ordered), seconds).reindex(rows.index)
 
 
 def timed(ended: DataFrame) -> DataFrame:
