@@ -48,13 +48,12 @@ class Shape:
     def random(self, generators: Sequence[np.random.Generator], like: Tensor) -> SeriesKAN:
         """Normal coefficients, so that hidden nodes have the variance of what is uniform on
         [-1, 1], as the inputs are, and outputs that of 1."""
-        basis = basis_of(self.kind)
-        deviations = basis.deviations(self.size) / basis.spread(self.size)
+        basis, coefs = basis_of(self.kind), []
+        length, unit = basis.length(self.size), basis.spread(self.size)
         spreads = [*[3**-0.5] * (len(self.width) - 2), 1.0]
-        coefs = []
         for (n_in, n_out), spread in zip(itertools.pairwise(self.width), spreads, strict=True):
-            scale = spread * n_in**-0.5 * deviations
-            draws = [scale * rng.standard_normal((n_out, n_in, len(scale))) for rng in generators]
+            deviation = spread / (unit * n_in**0.5)
+            draws = [rng.normal(0.0, deviation, (n_out, n_in, length)) for rng in generators]
             coefs.append(torch.from_numpy(np.stack(draws)).to(like))
         inputs, outputs = (like.new_zeros(len(generators), w) for w in self.width[:: len(coefs)])
         return SeriesKAN(
@@ -186,7 +185,7 @@ class SeriesKAN:
         """The inverse of ``to_arrays``; raises ``KeyError`` where an array is missing."""
         kind = kinds.of_arrays(arrays)
         if kind is None:
-            raise KeyError("the coefficients of the first layer")
+            raise KeyError("the first layer's coefficients")
         depth = sum(name.endswith(f".{kind.name}") for name in arrays)
         names = [*(f"{index}.{kind.name}" for index in range(depth)), *ENDS]
         tensors = [torch.from_numpy(np.array(arrays[name])).to(device) for name in names]

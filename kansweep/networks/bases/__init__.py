@@ -35,19 +35,15 @@ class Basis:
         """
         return np.eye(self.length(new), self.length(old))
 
-    def deviations(self, size: int) -> NDArray[np.float64]:
-        """Those of a random series' coefficients (K,), up to a factor; equal unless said."""
-        return np.ones(self.length(size))
-
     def length(self, size: int) -> int:
         """The number K of functions."""
         return int(self.at(np.zeros(()), size, np)[0].shape[-1])
 
     def spread(self, size: int) -> float:
-        """Root mean square over [-1, 1] of a series drawn by ``deviations``."""
+        """Root mean square over [-1, 1] of a series with coefficients of variance 1."""
         points, weights = np.polynomial.legendre.leggauss(_POINTS)
         values, _ = self.at(points, size, np)
-        return float(np.sqrt(weights @ (values * self.deviations(size)) ** 2 / 2).sum() ** 0.5)
+        return float(np.sqrt((weights @ values**2).sum() / 2))
 
 
 def projection(

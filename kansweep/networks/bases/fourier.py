@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kansweep.networks.bases import ArrayT, Basis
 
 
@@ -25,7 +22,3 @@ class Fourier(Basis):
         values = xp.stack([cos, sin], axis=-1).reshape(*x.shape, 2 * size)
         slopes = (xp.stack([-sin, cos], axis=-1) * of_frequency).reshape(*x.shape, 2 * size)
         return xp.concatenate([one, values], axis=-1), xp.concatenate([0 * one, slopes], axis=-1)
-
-    def deviations(self, size: int) -> NDArray[np.float64]:
-        """As those of a function with two derivatives."""
-        return np.append(1.0, np.repeat(np.arange(1.0, size + 1) ** -2, 2))
