@@ -59,6 +59,7 @@ class RunConfig(Schema):
         if isinstance(self.seeds, int):
             self.seeds = tuple(range(self.seeds))
         _ = self.method  # refused where there is none
+        self.solver.check_kind(self.kind)
         if not self.kind.spaced and self.grid.spacing != "uniform":
             raise ConfigError(
                 f"`grid.spacing` must be uniform for model={self.model.name};"
