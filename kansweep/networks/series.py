@@ -95,12 +95,20 @@ class SeriesKAN:
 
         def squared_norms() -> Tensor:
             total, squares = torch.zeros_like(self.theta()), [values.square() for values in bases]
-            for output in torch.eye(outputs.shape[2], dtype=x.dtype, device=x.device):
+            for output in torch.eye(outputs.shape[2]).to(x):
                 deltas = self._deltas(slopes, output.expand_as(outputs))
                 total += _joined([delta.square() for delta in deltas], squares)
             return total
 
-        return Linearisation(outputs, pull, squared_norms)
+        def rows(points: slice) -> Tensor:
+            there = [slope[:, points] for slope in slopes]
+            jacobian = x.new_empty(*outputs[:, points].shape, self.n_params)
+            for index, output in enumerate(torch.eye(outputs.shape[2]).to(x)):
+                deltas = self._deltas(there, output.expand_as(outputs[:, points]))
+                _write_rows(deltas, [values[:, points] for values in bases], jacobian[:, :, index])
+            return jacobian.flatten(1, 2)
+
+        return Linearisation(outputs, pull, squared_norms, rows)
 
     def _scaled(self, x: Tensor) -> Tensor:
         return (x - self.shift[:, None]) / self.scale[:, None]
@@ -209,3 +217,12 @@ def _joined(deltas: list[Tensor], bases: list[Tensor]) -> Tensor:
     """Derivatives in the order of ``SeriesKAN.theta``, summed over points: (R, P)."""
     parts = zip(deltas, bases, strict=True)
     return torch.cat([(delta.mT @ values).flatten(1) for delta, values in parts], dim=1)
+
+
+def _write_rows(deltas: list[Tensor], bases: list[Tensor], rows: Tensor) -> None:
+    """What ``_joined`` sums, of each point by itself, into (R, n, P)."""
+    sizes = [delta.shape[2] * values.shape[2] for delta, values in zip(deltas, bases, strict=True)]
+    parts = zip(deltas, bases, rows.split(sizes, dim=2), strict=True)
+    for delta, values, part in parts:
+        into = part.unflatten(2, (delta.shape[2], values.shape[2]))
+        torch.mul(delta[..., None], values[..., None, :], out=into)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-import kansweep
 from kansweep import kinds
 
 SERIES = [kind for kind in kinds.KINDS.values() if kind.basis]

@@ -57,6 +57,8 @@ def test_the_jacobian_is_that_of_finite_differences(kind: str) -> None:
     pulled = (v.flatten(1)[:, None] @ jacobian)[:, 0]
     np.testing.assert_allclose(at_net.pull(v), pulled, **close)
     np.testing.assert_allclose(at_net.squared_norms(), jacobian.square().sum(1), **close)
+    blocks = [at_net.rows(slice(first, first + 20)) for first in (0, 20)]
+    np.testing.assert_allclose(torch.cat(blocks, dim=1), jacobian, **close)
 
 
 @every_kind
