@@ -15,7 +15,7 @@ WORDS = "data.sizes=[100] data.n_test=200 seeds=1 data.formula=exp(sin(2*x1)) mo
 
 @pytest.mark.parametrize("kind", SERIES, ids=lambda kind: kind.name)
 def test_a_sweep_ends_in_a_law(kind: kinds.Kind, kansweep: Any, tmp_path: Any) -> None:
-    words = ("run", f"model={kind.name}", f"{kind.axis}=[3,6,9]", *WORDS.split(), "name=a")
+    words = ("run", f"model={kind.name}", f"{kind.axis}=[3,6,12]", *WORDS.split(), "name=a")
     status, out, err = kansweep(*words)
     assert status == 0, err
     assert "a: 3 cells, 0 of them kept, 3 trained, 0 failed" in out
