@@ -199,7 +199,7 @@ KINDS: dict[str, Kind] = {
             best="best grid",
             degree=3,
             order="k + 1",
-            theory=_of_splines,
+            theory=_of_splines,  # silu beside them only adds to what they represent
         ),
     )
 }
