@@ -160,7 +160,7 @@ KINDS: dict[str, Kind] = {
             smaller="of lower degree",
             larger="higher degrees",
             best="best degree",
-            sizes=(2, 4, 8, 16),
+            sizes=(2, 4, 8, 16, 32),
         ),
         _series(
             "fourier",
@@ -172,7 +172,7 @@ KINDS: dict[str, Kind] = {
             smaller="of lower frequencies",
             larger="higher frequencies",
             best="best band limit",
-            sizes=(2, 4, 8, 16),
+            sizes=(2, 4, 8, 16, 32),
         ),
         _series(
             "rbf",
