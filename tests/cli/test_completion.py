@@ -13,7 +13,10 @@ import pytest
     [
         ("kansweep ", {"run", "show", "plot", "predict", "check", "report"}),
         ("kansweep sh", {"run", "show", "plot", "predict", "check", "report"}),
-        ("kansweep run solver=", {"solver=lm", "solver=lbfgs", "solver=lbfgs_mlp"}),
+        (
+            "kansweep run solver=",
+            {f"solver={name}" for name in ("adam", "lbfgs", "lbfgs_mlp", "lm", "lm_mlp")},
+        ),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
         ("kansweep plot plot.s", {"plot.split="}),
