@@ -21,6 +21,7 @@ from kansweep.data.streams import Stream, generator
 from kansweep.networks.protocol import Gradient, GradientShape
 from kansweep.solvers import scales
 from kansweep.solvers.contract import Observe, Outcome, Problem
+from kansweep.solvers.held_out import Split
 from kansweep.solvers.lbfgs import grad_norm, iteration, loss_and_gradient
 from kansweep.solvers.reasons import StopReason
 from kansweep.solvers.scales import Scales, concatenated, each, random_start
@@ -80,7 +81,7 @@ class Adam:
         nets = concatenated([maps.unfolded(net), *drawn])
         rng = generator(problem.seeds[0], Stream.ORDER, problem.x.shape[1])
         starts = torch.zeros(nets.n_replicas, dtype=torch.long, device=problem.x.device)
-        split = _Split.of(scaled[starts], self.settings.validation, rng)
+        split = Split.of(scaled[starts], self.settings.validation, rng)
         best, epoch, now = _Best.of(nets, split.error(nets)), 0, nets
         for epoch, now in enumerate(self._epochs(nets, split.training, rng), start=1):
             error = split.error(now)
@@ -128,32 +129,6 @@ class Adam:
         if not bool(torch.isfinite(nets.theta()).all(1).any()):
             return StopReason.NON_FINITE
         return StopReason.STEP_LIMIT if epoch == self.settings.epochs else StopReason.CONVERGED
-
-
-@dataclass(frozen=True)
-class _Split:
-    """Points to be trained on, and those that choose; the same where none are held out."""
-
-    training: Problem
-    held_out: Problem
-
-    @classmethod
-    def of(cls, problem: Problem, share: float, rng: np.random.Generator) -> _Split:
-        n = problem.x.shape[1]
-        count = min(math.ceil(share * n), n - 1)
-        if count == 0:
-            return cls(problem, problem)
-        order = torch.from_numpy(rng.permutation(n)).to(problem.x.device)
-        chosen, rest = order[:count], order[count:]
-        training, held_out = (
-            replace(problem, x=problem.x[:, points], y=problem.y[:, points])
-            for points in (rest, chosen)
-        )
-        return cls(training, held_out)
-
-    def error(self, net: Gradient) -> Tensor:
-        """Mean squared, of the points that choose, (R,)."""
-        return (net(self.held_out.x) - self.held_out.y).square().mean((1, 2))
 
 
 @dataclass(frozen=True)

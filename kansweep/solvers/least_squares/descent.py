@@ -9,7 +9,7 @@ leave a thirtieth of the error of 300 that are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -57,7 +57,7 @@ class State:
         return State(*(getattr(self, item.name)[replicas] for item in fields(self)))
 
     @classmethod
-    def concatenated(cls, states: list[State]) -> State:
+    def concatenated(cls, states: Sequence[State]) -> State:
         nets = [state.net for state in states]
         rest = [item.name for item in fields(cls)][1:]
         tensors = (torch.cat([getattr(state, name) for state in states]) for name in rest)
@@ -75,14 +75,6 @@ class State:
     def objective(self) -> Tensor:
         return self.squares + self.ridge * self.weights
 
-    @property
-    def expected(self) -> Tensor:
-        """Mean squared error of fresh points by generalised cross-validation (Craven and Wahba,
-        *Numerische Mathematik* 31, 1979), infinite where it is not finite."""
-        count = self.residual[0].numel()
-        left = (1 - self.effective / count).clamp(min=torch.finfo(self.residual.dtype).eps)
-        return (self.squares / count / left.square()).nan_to_num(torch.inf, torch.inf)
-
 
 @dataclass(frozen=True)
 class Rules:
@@ -93,45 +85,46 @@ class Rules:
     estimate: bool
 
 
-Listener = Callable[[int, State], None]
+# Told of each step: its number, the states and which of those at the beginning they are. Says which
+# of them are over.
+Watch = Callable[[int, State, Tensor], Tensor]
 
 
 def descend(
-    state: State, problem: Problem, rules: Rules, listener: Listener
+    state: State, problem: Problem, rules: Rules, watch: Watch
 ) -> tuple[State, list[StopReason], int]:
     """The states at the end, why each ended, and the steps until the last of them had.
 
     A state that ends leaves, and changes no more.
     """
-    ended: dict[int, State] = {}
-    reasons: dict[int, StopReason] = {}
-    running = torch.arange(len(state.residual), device=problem.x.device)
-    step = 0
+    ended: dict[int, tuple[State, StopReason]] = {}
+    running, step = torch.arange(len(state.ridge), device=problem.x.device), 0
     for step in range(1, rules.steps + 1):
         state = iterate(state, problem, rules.estimate and step % EVERY == 1)
-        listener(step, state)
-        going = torch.ones_like(running, dtype=torch.bool)
+        over = watch(step, state, running)
+        going = torch.ones_like(over)
         for row, replica in enumerate(running.tolist()):
-            reason = _end(state, row, rules.tolerance)
+            reason = _end(state[row : row + 1], rules.tolerance, bool(over[row]))
             if reason is None and step == rules.steps:
                 reason = StopReason.STEP_LIMIT
             if reason is not None:
-                reasons[replica], ended[replica] = reason, state[torch.tensor([row])]
+                ended[replica] = state[row : row + 1], reason
                 going[row] = False
         if not bool(going.any()):
             break
         if not bool(going.all()):
             state, problem, running = state[going], problem[going.nonzero()[:, 0]], running[going]
-    order = sorted(ended)
-    return State.concatenated([ended[r] for r in order]), [reasons[r] for r in order], step
+    states, reasons = zip(*(ended[replica] for replica in sorted(ended)), strict=True)
+    return State.concatenated(states), list(reasons), step
 
 
-def _end(state: State, row: int, tolerance: float) -> StopReason | None:
-    if not bool(torch.isfinite(state.residual[row]).all()):
+def _end(state: State, tolerance: float, over: bool) -> StopReason | None:
+    """Why the one descent ends here, None where it goes on."""
+    if not bool(torch.isfinite(state.residual).all()):
         return StopReason.NON_FINITE
-    if not bool(state.accepted[row]):
+    if not bool(state.accepted):
         return StopReason.STALLED
-    return StopReason.CONVERGED if float(state.recent[row].sum()) < tolerance else None
+    return StopReason.CONVERGED if over or float(state.recent.sum()) < tolerance else None
 
 
 def iterate(state: State, problem: Problem, estimate: bool) -> State:
