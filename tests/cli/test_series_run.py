@@ -11,7 +11,7 @@ import pytest
 from kansweep import kinds, load_model, study
 
 SERIES = [kind for kind in kinds.KINDS.values() if kind.basis]
-WORDS = "data.sizes=[100] data.n_test=200 seeds=1 data.formula=exp(sin(2*x1)) model.hidden=[]"
+WORDS = "data.sizes=[300] data.n_test=200 seeds=1 data.formula=exp(sin(2*x1)) model.hidden=[]"
 
 
 @pytest.mark.parametrize("kind", SERIES, ids=lambda kind: kind.name)
