@@ -20,7 +20,7 @@ from kansweep import kinds
 from kansweep.networks.bases import Basis
 from kansweep.networks.protocol import Linearisation
 
-ENDS = ("shift", "scale", "mean", "spread")  # what is between the layers and the units of the data
+ENDS = ("shift", "scale", "mean")  # beside the layers, in the units of the data
 
 
 @lru_cache
@@ -56,14 +56,12 @@ class Shape:
             draws = [rng.normal(0.0, deviation, (n_out, n_in, length)) for rng in generators]
             coefs.append(torch.from_numpy(np.stack(draws)).to(like))
         inputs, outputs = (like.new_zeros(len(generators), w) for w in self.width[:: len(coefs)])
-        return SeriesKAN(
-            self.kind, self.size, tuple(coefs), inputs, inputs + 1, outputs, outputs + 1
-        )
+        return SeriesKAN(self.kind, self.size, tuple(coefs), inputs, inputs + 1, outputs)
 
 
 @dataclass(frozen=True)
 class SeriesKAN:
-    """R replicas: mean + spread * layers((x - shift) / scale)."""
+    """R replicas: mean + layers((x - shift) / scale)."""
 
     kind: str
     size: int
@@ -71,13 +69,12 @@ class SeriesKAN:
     shift: Tensor  # (R, I)
     scale: Tensor  # (R, I)
     mean: Tensor  # (R, M)
-    spread: Tensor  # (R, M)
 
     def __call__(self, x: Tensor) -> Tensor:
         h = self._scaled(x)
         for coef in self.coefs:
             h = _sums(self._basis(h)[0], coef)
-        return self.mean[:, None] + self.spread[:, None] * h
+        return self.mean[:, None] + h
 
     def linearised(self, x: Tensor) -> Linearisation:
         """Outputs at points (R, n, I), and products with their Jacobian by backpropagation."""
@@ -88,7 +85,7 @@ class SeriesKAN:
             bases.append(values.flatten(2))
             slopes.append(torch.einsum("roik,rnik->rnoi", coef, inner))
         del slopes[0]  # nothing is asked of the inputs
-        outputs = self.mean[:, None] + self.spread[:, None] * h
+        outputs = self.mean[:, None] + h
 
         def pull(v: Tensor) -> Tensor:
             return _joined(self._deltas(slopes, v), bases)
@@ -118,7 +115,7 @@ class SeriesKAN:
 
     def _deltas(self, slopes: list[Tensor], v: Tensor) -> list[Tensor]:
         """An output's weights (R, n, M) pulled back to the sums of each layer, (R, n, O)."""
-        deltas = [v * self.spread[:, None]]
+        deltas = [v]
         for slope in reversed(slopes):
             deltas.append(torch.einsum("rno,rnoi->rni", deltas[-1], slope))
         return deltas[::-1]
@@ -134,8 +131,9 @@ class SeriesKAN:
         return replace(self, shift=shift + scale * self.shift, scale=scale * self.scale)
 
     def with_outputs(self, mean: Tensor, spread: Tensor) -> SeriesKAN:
-        """x -> mean + spread * self(x), tensors (R, M)."""
-        return replace(self, mean=mean + spread * self.mean, spread=spread * self.spread)
+        """x -> mean + spread * self(x), tensors (R, M); changes the last layer."""
+        last = self.coefs[-1] * spread[..., None, None]
+        return replace(self, coefs=(*self.coefs[:-1], last), mean=mean + spread * self.mean)
 
     def theta(self) -> Tensor:
         """All coefficients, (R, P), layer by layer."""
@@ -181,7 +179,7 @@ class SeriesKAN:
         return nets[0]._with_tensors([torch.cat(part) for part in parts])
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """``<layer>.<kind>`` for the coefficients, ``shift``, ``scale``, ``mean``, ``spread``,
+        """``<layer>.<kind>`` for the coefficients, ``shift``, ``scale`` and ``mean``,
         replicas first, and ``size``."""
         arrays = {name: tensor.cpu().numpy() for name, tensor in self._tensors().items()}
         return {**arrays, "size": np.array(self.size)}

@@ -25,7 +25,7 @@ class TrainedSeries(TrainedNetwork):
     size: int
     coefs: tuple[Array, ...]  # (O, I, K) each
     inputs: tuple[Array, Array]  # shift and scale, (I,) each
-    outputs: tuple[Array, Array]  # mean and spread, (M,) each
+    mean: Array  # (M,)
     data: str | None = None
 
     @property
@@ -38,21 +38,19 @@ class TrainedSeries(TrainedNetwork):
 
     def nodes(self, x: Array) -> list[Array]:
         """Values of all nodes: the inputs first, the outputs last."""
-        (shift, scale), (mean, spread) = self.inputs, self.outputs
+        shift, scale = self.inputs
         values = [(x - shift) / scale]
         for coef in self.coefs:
             basis, _ = self.basis.at(values[-1], self.size, np)  # (n, I, K)
             values.append(np.einsum("oik,nik->no", coef, basis))
-        return [x, *values[1:-1], mean + spread * values[-1]]
+        return [x, *values[1:-1], self.mean + values[-1]]
 
     def _slopes(self, x: Array) -> Iterator[Array]:
-        (shift, scale), (_, spread) = self.inputs, self.outputs
+        shift, scale = self.inputs
         for depth, (coef, values) in enumerate(zip(self.coefs, self.nodes(x), strict=False)):
             given = (values - shift) / scale if depth == 0 else values
             slope = np.einsum("oik,nik->noi", coef, self.basis.at(given, self.size, np)[1])
-            if depth == 0:
-                slope = slope / scale
-            yield slope * spread[:, None] if depth == len(self.coefs) - 1 else slope
+            yield slope / scale if depth == 0 else slope
 
     def __repr__(self) -> str:
         return f"TrainedSeries(kind={self.kind!r}, width={self.width}, size={self.size})"
@@ -72,5 +70,5 @@ def from_arrays(arrays: Mapping[str, Any], data: str | None) -> TrainedSeries:
     for index, (one, other) in enumerate(itertools.pairwise(coefs)):
         agree(f"{index + 1}.{kind.name}", other.shape[1], one.shape[0])
     shift, scale = (array(arrays, name, 1, coefs[0].shape[1:2]) for name in ("shift", "scale"))
-    mean, spread = (array(arrays, name, 1, coefs[-1].shape[:1]) for name in ("mean", "spread"))
-    return TrainedSeries(kind.name, basis, size, tuple(coefs), (shift, scale), (mean, spread), data)
+    mean = array(arrays, "mean", 1, coefs[-1].shape[:1])
+    return TrainedSeries(kind.name, basis, size, tuple(coefs), (shift, scale), mean, data)

@@ -39,7 +39,7 @@ def test_a_layer_is_a_sum_of_series(kind: str) -> None:
         expected = np.zeros((20, 2))
         for o, i in np.ndindex(2, 3):
             expected[:, o] += basis_of(kind).at(u[:, i], 5, np)[0] @ net.coefs[0][r, o, i].numpy()
-        expected = net.mean[r].numpy() + net.spread[r].numpy() * expected
+        expected += net.mean[r].numpy()
         np.testing.assert_allclose(net(x)[r], expected, rtol=1e-12, atol=1e-13)
 
 
@@ -146,8 +146,16 @@ def test_affine_maps_at_both_ends_are_there_and_back(kind: str) -> None:
     np.testing.assert_allclose(folded(raw), expected, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(net.of_inputs(1.5, 0.5)(1.5 + 0.5 * x), net(x), rtol=1e-11)
     back = folded.of_inputs(-lower / size, 1 / size).with_outputs(-shift / scale, 1 / scale)
-    assert torch.equal(back.theta(), net.theta())
+    np.testing.assert_allclose(back.theta(), net.theta(), rtol=1e-12)
     np.testing.assert_allclose(back(x), net(x), rtol=1e-11, atol=1e-12)
+
+
+@every_kind
+def test_one_that_was_made_constant_can_be_trained_again(kind: str) -> None:
+    net, x = random_net(kind), points(2, 30, 3)
+    flat = net.with_outputs(torch.zeros(2), torch.zeros(2))
+    assert (flat(x) == flat.mean[:, None]).all()
+    assert (flat.linearised(x).squared_norms() > 0).any()
 
 
 @pytest.mark.parametrize(("kind", "most"), [("chebyshev", 1e-13), ("fourier", 1e-13)])
