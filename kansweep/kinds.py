@@ -55,6 +55,8 @@ class Kind:
     mark: str  # the array by which stored weights are known to be of this kind
     sizes: tuple[int, ...] = ()  # by default, where it has no keys of its own in `config`
     trained: str | None = None  # module:function from stored arrays to a NumPy function, if any
+    basis: str | None = None  # module:class of the functions its edges are series in, if they are
+    degree: int | None = None  # of its splines, where they are of one
     derivatives: str | None = None  # module:function, as `networks.derivatives`, if there is one
     theory: Callable[[float], float] | None = None
     order: str = ""  # minus the theory's exponent, as a formula
@@ -106,8 +108,23 @@ class Kind:
 
 
 def _of_splines(k: float) -> float:
-    """Liu et al. 2024, arXiv:2404.19756, theorem 2.1."""
+    """Of the best KAN whose edges are splines, Liu et al. 2024, arXiv:2404.19756, theorem 2.1."""
     return -(k + 1)
+
+
+def _series(name: str, title: str, **facts: Any) -> Kind:
+    """KANs whose edges are series in a basis; each size extends the one before."""
+    shared: dict[str, Any] = {
+        "networks": f"{title}s",
+        "qualifier": title,
+        "axis": "model.sizes",
+        "extended": True,
+        "offers": (GRADIENT,),
+        "network": "kansweep.networks.series:SeriesKAN",
+        "trained": "kansweep.trained.series:from_arrays",
+        "mark": f"0.{name}",
+    }
+    return Kind(name=name, title=title, **{**shared, **facts})
 
 
 KINDS: dict[str, Kind] = {
@@ -173,6 +190,57 @@ KINDS: dict[str, Kind] = {
             trained="kansweep.trained.mlp:from_arrays",
             sized_width=True,
             qualifier="MLP",
+        ),
+        _series(
+            "chebyshev",
+            "Chebyshev KAN",
+            basis="kansweep.networks.bases.chebyshev:Chebyshev",
+            size="degree",
+            symbol="d",
+            meaning="the degree of every edge's polynomial",
+            smaller="of lower degree",
+            larger="higher degrees",
+            best="best degree",
+            sizes=(2, 4, 8, 16, 32),
+        ),
+        _series(
+            "fourier",
+            "Fourier KAN",
+            basis="kansweep.networks.bases.fourier:Fourier",
+            size="band limit",
+            symbol="f",
+            meaning="the highest frequency of every edge",
+            smaller="of lower frequencies",
+            larger="higher frequencies",
+            best="best band limit",
+            sizes=(2, 4, 8, 16, 32),
+        ),
+        _series(
+            "rbf",
+            "RBF KAN",
+            basis="kansweep.networks.bases.gaussian:Gaussian",
+            size="grid size",
+            symbol="G",
+            meaning="the number of intervals between the centres",
+            axis=GRID,
+            smaller="coarser",
+            larger="larger grids",
+            best="best grid",
+        ),
+        _series(
+            "efficient_kan",
+            "efficient KAN",
+            basis="kansweep.networks.bases.spline:Spline",
+            size="grid size",
+            symbol="G",
+            meaning="the number of grid intervals",
+            axis=GRID,
+            smaller="coarser",
+            larger="larger grids",
+            best="best grid",
+            degree=3,
+            order="k + 1",
+            theory=_of_splines,  # silu beside them only adds to what they represent
         ),
         # The last: its arrays have a user's names, among which another kind's mark may be.
         Kind(

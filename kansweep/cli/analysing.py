@@ -233,7 +233,7 @@ def edges(job: EdgesConfig) -> int:
         raise ConfigError(str(error)) from error
     if not network.has_edges:
         title = kinds.of(results).title
-        raise ConfigError(f"{store.folder} holds {title}s; only KANs have edges that can be drawn.")
+        raise ConfigError(f"{store.folder} holds {title}s; only edges of model=kan can be drawn.")
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
     drawn = {name: notebook.plot_edges(network)}
     say(*map(str, _write_figures(store, drawn, job.plot.formats)))

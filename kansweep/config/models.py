@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Any, ClassVar
 
 from kansweep import kinds
@@ -119,7 +119,7 @@ class MLPConfig(ModelConfig):
     activation: str = key(
         "silu", one_of("tanh", "silu", "relu", "gelu"), "mlp: tanh, silu, relu or gelu"
     )
-    restarts: int = key(3, rules.COUNT, "mlp: random starts; the best by training error stays")
+    restarts: int = key(3, rules.COUNT, "mlp: random starts trained to the end; the best stays")
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return (size,) * self.depth
@@ -165,15 +165,16 @@ class ModuleConfig(ModelConfig):
 class SizedConfig(ModelConfig):
     """Of a kind of network that needs no keys but its sizes and hidden widths."""
 
-    sizes: tuple[int, ...] = key(
-        (), rules.ASCENDING, "of other kinds: their sizes, in place of grids", role=Role.EXTENT
-    )
     hidden: tuple[int, ...] | None = key(
         None, rules.optional(rules.COUNTS), "hidden widths; null: what suits the target"
     )
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return suggested if self.hidden is None else self.hidden
+
+    @property
+    def order(self) -> int | None:
+        return self.kind.degree
 
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         return size * sum(n_in * n_out for n_in, n_out in itertools.pairwise(width)), 0
@@ -188,13 +189,16 @@ def _of_kind(name: str, settings: dict[str, Any]) -> ModelConfig:
 
 
 def _sized(kind: Kind) -> type[ModelConfig]:
-    """The schema of such a kind, with its own name and sizes."""
-    line = SizedConfig.__dataclass_fields__["sizes"].metadata
-    sizes: Any = field(default=kind.sizes, metadata=line)
-    names = [
-        ("name", str, choice(kind.name, "the kind of model")),
-        ("sizes", tuple[int, ...], sizes),
-    ]
+    """The schema of such a kind: its own name and, unless it grows along a grid, its sizes."""
+    sizes: Any = key(
+        kind.sizes,
+        rules.ASCENDING,
+        "of other kinds: their sizes, in place of grids",
+        role=Role.EXTENT,
+    )
+    names: list[Any] = [("name", str, choice(kind.name, "the kind of model"))]
+    if not kind.on_grid:
+        names.append(("sizes", tuple[int, ...], sizes))
     return make_dataclass(f"{kind.name.capitalize()}Config", names, bases=(SizedConfig,))
 
 

@@ -64,6 +64,7 @@ class RunConfig(Schema):
         if isinstance(self.seeds, int):
             self.seeds = tuple(range(self.seeds))
         _ = self.method  # refused where there is none
+        self.solver.check_kind(self.kind)
         spacings = one_of(*self.kind.spacings)
         if not spacings.holds(self.grid.spacing):
             raise ConfigError(

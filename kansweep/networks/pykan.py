@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from kansweep.networks.protocol import Linearisation
+from kansweep.networks.protocol import Products
 
 
 class Settings(Protocol):
@@ -152,7 +152,7 @@ class PykanKAN:
         """(R, n, I) -> (R, n, M)."""
         return torch.stack([self._one(r, points)[0] for r, points in enumerate(x)])
 
-    def linearised(self, x: Tensor) -> Linearisation:
+    def linearised(self, x: Tensor) -> Products:
         """At points (R, n, I); the parameters layer by layer: coefficients, then both scales."""
         with torch.enable_grad():
             each = [self._one(r, points, linearised=True) for r, points in enumerate(x)]
@@ -167,7 +167,7 @@ class PykanKAN:
             return torch.stack(each_output).sum(0)
 
         outputs = torch.stack([outputs.detach() for outputs, _ in each])
-        return Linearisation(outputs, lambda v: products(v, 1), squared_norms)
+        return Products(outputs, lambda v: products(v, 1), squared_norms)
 
     def _one(
         self, replica: int, x: Tensor, *, linearised: bool = False

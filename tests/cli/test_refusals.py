@@ -34,7 +34,8 @@ from kansweep.sweep.refusals import StoreError
         ("run ++model.q=1", "There is no key `model.q`. Did you mean `model.k`?"),
         (
             "run solver=lmm",
-            "There is no solver=lmm; there is lbfgs, lbfgs_mlp, lm. Did you mean `lm`?",
+            "There is no solver=lmm; there is adam, lbfgs, lbfgs_mlp, lm, lm_mlp. Did you mean"
+            " `lm`?",
         ),
         ("run data=bassel", "Did you mean `bessel`?"),
         ("run run=force", "`run` holds other keys; set one of those, such as `run.mode`."),
@@ -43,7 +44,10 @@ from kansweep.sweep.refusals import StoreError
         ("run force", "`force` cannot be read; write key=value, as in data.sizes=[100,300]."),
         ("run model.k=1,2", "To sweep over it, add --multirun"),
         ("run -m model.k=1,2,0", "`model.k` must be an integer from 1 to 10; got 0."),
-        ("run -m solver=lm,foo", "There is no solver=foo; there is lbfgs, lbfgs_mlp, lm."),
+        (
+            "run -m solver=lm,foo",
+            "There is no solver=foo; there is adam, lbfgs, lbfgs_mlp, lm, lm_mlp.",
+        ),
         ("run --config-dir nowhere", "nowhere' not found"),
         ("run --cfg job -p nothing", "package 'nothing' not found"),
         ("run --faster", "unrecognized arguments: --faster"),
@@ -105,7 +109,19 @@ def performed(words: str) -> None:
         ("run data.target=os:nosuch", "cannot be imported: AttributeError"),
         ("run data=table", "`data.path` must name a file for data=table"),
         ("run data=table data.path=none.csv", "`data.path` must be a file that is there"),
-        ("run model=mlp solver=lm", "`solver` must be lbfgs for model=mlp; got lm."),
+        ("run solver=adam", "`solver` must be lm or lbfgs for model=kan; got adam."),
+        (
+            "run model=mlp solver.start=additive",
+            "`solver.start` must be auto or random for model=mlp; got additive.",
+        ),
+        (
+            "run model=mlp solver=adam solver.validation=0 solver.patience=5",
+            "`solver.patience` must be null where `solver.validation` is 0; got 5.",
+        ),
+        (
+            "run model=mlp solver=adam solver.validation=1",
+            "`solver.validation` must be a number from 0 to less than 1; got 1.",
+        ),
         ("run model=mlp model.k=2", "`model.k` is a key of model=kan and model=pykan, which"),
         ("run model=mlp model.widths=[5,4]", "`model.widths` must be a list of positive integers"),
         ("run model=mlp model.activation=sigmoid", "`model.activation` must be tanh, silu, relu"),
