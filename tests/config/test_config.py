@@ -78,7 +78,13 @@ def test_every_target_and_solver_is_a_choice(kansweep: Any) -> None:
     for target in TARGETS:
         assert composed(kansweep, f"data={target}").data.name == target
     for solver, schema in SolverConfig.variants.items():
-        assert composed(kansweep, f"solver={solver}").solver == schema()
+        words = (f"model={trained_by(schema)}", f"solver={solver}")
+        assert composed(kansweep, *words).solver == schema()
+
+
+def trained_by(solver: type[SolverConfig]) -> str:
+    """The first kind of network that a solver trains."""
+    return next(name for name, kind in KINDS.items() if solver.method(kind) is not None)
 
 
 def test_every_engine_is_a_choice(kansweep: Any) -> None:
@@ -112,7 +118,8 @@ def test_a_number_of_seeds_counts_from_zero() -> None:
 
 @pytest.mark.parametrize("solver", SolverConfig.variants.values())
 def test_a_stored_configuration_reads_back_the_same(solver: type) -> None:
-    stored = RunConfig(seeds=[3, 1], model=KANConfig(hidden=(2, 2)), solver=solver())
+    model = ModelConfig.variants[trained_by(solver)]()
+    stored = RunConfig(seeds=[3, 1], model=model, solver=solver())
     assert from_record(yaml.safe_load(yaml.safe_dump(as_lists(asdict(stored))))) == stored
 
 
