@@ -30,7 +30,7 @@ def drawn_beside(table: DataFrame) -> list[Drawn]:
 
 def write_tables(store: Store, table: DataFrame) -> list[Path]:
     """The table in all formats, where there is one."""
-    from kansweep.report.beside import FORMATS
+    from kansweep.report.published import FORMATS
 
     made = {} if table.empty else {ending: form(table) for ending, form in FORMATS.items()}
     return [store.write_published(ending, text) for ending, text in made.items()]
@@ -40,8 +40,7 @@ def say_table(table: DataFrame) -> None:
     """The table and what it comes to, where there is one."""
     from kansweep.data.published import published
     from kansweep.laws.published import summary
-    from kansweep.report import beside
+    from kansweep.report.published import markdown, sentences
 
     if not table.empty:
-        sentences = beside.sentences(summary(table, published()), table)
-        say(beside.markdown(table), "", *sentences, "")
+        say(markdown(table), "", *sentences(summary(table, published()), table), "")

@@ -32,6 +32,8 @@ def beside(results: DataFrame, published: DataFrame) -> DataFrame:
     most training points and of the size with the least median test RMSE over the seeds: so the
     published ones were chosen. Sizes of which a cell failed do not count.
     """
+    if "target" in results:  # several sweeps have their own names in ``data``
+        results = results.assign(data=results["target"])
     known = results[results["data"].isin(set(published["data"]))]
     if known.empty:
         return DataFrame(columns=COLUMNS)

@@ -19,7 +19,7 @@ class Report:
 
     `matrix` is `matrix.matrix`'s and `joint` what `joint.describe` gives; `record` is the
     configuration as stored, `command` what gives it again, `predicted` a cell beyond its sizes,
-    `beside` what was published, as `laws.published` has it.
+    `published` what was, as `laws.published` has it.
     """
 
     study: Study
@@ -29,4 +29,22 @@ class Report:
     command: str
     joint: DataFrame
     predicted: Prediction | None = None
-    beside: DataFrame = field(default_factory=DataFrame)
+    published: DataFrame = field(default_factory=DataFrame)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One of several sweeps: `matrix` and `command` as of a `Report`."""
+
+    matrix: DataFrame
+    command: str
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """What a page of several sweeps is made of: the study of them all, and each by its name."""
+
+    study: Study
+    drawn: Sequence[Drawn]
+    sweeps: Mapping[str, Sweep]
+    published: DataFrame = field(default_factory=DataFrame)

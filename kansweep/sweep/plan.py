@@ -81,7 +81,7 @@ def _extended(config: RunConfig, n_train: int) -> list[tuple[int, ...]]:
     if config.kind.on_grid and least is not None:
         params = {size: config.model.n_params(layer_widths(config, size), size) for size in sizes}
         sizes = tuple(size for size in sizes if least * params[size] <= n_train)
-    return [sizes] * bool(sizes) if config.kind.extended else [(size,) for size in sizes]
+    return [sizes] * bool(sizes) if config.extended else [(size,) for size in sizes]
 
 
 def layer_widths(config: RunConfig, size: int) -> tuple[int, ...]:

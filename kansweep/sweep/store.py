@@ -198,6 +198,9 @@ class Store:
     def write_laws(self, laws: pd.DataFrame) -> Path:
         return self._write_text(self.layout.laws, laws.to_csv(index=False))
 
+    def write_comparison(self, compared: pd.DataFrame) -> Path:
+        return self._write_text(self.layout.comparison, compared.to_csv(index=False))
+
     def write_report(self, text: str) -> Path:
         return self._write_text(self.layout.report, text)
 
@@ -205,6 +208,7 @@ class Store:
         return self._write_text(self.layout.published(ending), text)
 
     def _write_text(self, path: Path, text: str) -> Path:
+        """In the sweep's folder, which that of several sweeps may have to become."""
         with naming_the_file(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._write(path, lambda file: file.write(text.encode()))

@@ -40,6 +40,18 @@ def test_every_job_of_a_multirun_has_a_name_of_its_own(
     assert [(job.model.k, job.model.hidden) for job in jobs[1:3]] == [(1, (2, 1)), (2, (2,))]
 
 
+def test_each_model_of_a_multirun_brings_its_solver_and_its_knots(
+    kansweep: Any, jobs: list[RunConfig]
+) -> None:
+    kansweep("run", "-m", "model=kan,pykan", "grid.sizes=[3,6]")
+    chosen = [(job.model.name, job.solver.name, job.grid.spacing) for job in jobs]
+    assert chosen == [("kan", "lm", "uniform"), ("pykan", "lbfgs", "quantile")]
+    assert {job.grid.sizes for job in jobs} == {(3, 6)}
+    jobs.clear()
+    kansweep("run", "model=pykan", "grid.spacing=uniform", "solver.steps=7")
+    assert [(job.grid.spacing, job.solver.steps) for job in jobs] == [("uniform", 7)]
+
+
 def test_names_that_are_swept_are_the_names(kansweep: Any, jobs: list[RunConfig]) -> None:
     kansweep("run", "-m", "name=first,second")
     assert [job.name for job in jobs] == ["first", "second"]
@@ -118,8 +130,9 @@ def test_sweeps_that_repeat_a_table_are_held_against_it(kansweep: Any, tmp_path:
     assert (folder / "published.md").read_text() in out
     folder = tmp_path / "outputs/special,model=kan,data=sph_harm01"
     kansweep("report", f"name='{folder.name}'")
-    page = folder / "report.html"
-    assert "Beside published errors" in page.read_text()
+    kansweep("report", "names=special*")
+    for page in (folder / "report.html", tmp_path / "outputs/special+/report.html"):
+        assert "Beside published errors" in page.read_text()
 
 
 def test_sweeps_are_chosen_by_a_pattern(kansweep: Any, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pandas import DataFrame
 
 from kansweep.laws.notation import DASH
 from kansweep.laws.published import COLUMNS, SUMMARY_COLUMNS
-from kansweep.report import beside
+from kansweep.report import published
 
 ROW = {
     "table": "feynman",
@@ -43,7 +43,7 @@ def table() -> DataFrame:
 
 
 def test_markdown_has_a_line_a_network(table: DataFrame) -> None:
-    header, rule, first, second = beside.markdown(table).splitlines()
+    header, rule, first, second = published.markdown(table).splitlines()
     assert header.count("|") == rule.count("|") == first.replace(r"\|", "").count("|") == 12
     assert first == (
         r"| I.6.2_b: `exp(x^2)\|y` | KAN 2-1-1 (human) | G = 20 | 1.50e-06 | 2.50e-06 | 3.00e-03"
@@ -54,13 +54,13 @@ def test_markdown_has_a_line_a_network(table: DataFrame) -> None:
 
 def test_csv_holds_every_column_to_the_last_digit(table: DataFrame) -> None:
     table = table.assign(rmse=[1 / 3e6, 0.1])
-    first, _ = csv.DictReader(io.StringIO(beside.csv(table)))
+    first, _ = csv.DictReader(io.StringIO(published.csv(table)))
     assert list(first) == COLUMNS
     assert float(first["rmse"]) == 1 / 3e6
 
 
 def test_latex_escapes_what_it_would_read(table: DataFrame) -> None:
-    text = beside.latex(table)
+    text = published.latex(table)
     lines = text.splitlines()
     assert lines[0] == r"\begin{tabular}{llrrrrrrrrr}"
     assert lines[-1] == r"\end{tabular}"
@@ -73,7 +73,7 @@ def test_latex_escapes_what_it_would_read(table: DataFrame) -> None:
 
 def test_what_it_comes_to_is_said_with_the_doubts(table: DataFrame) -> None:
     summary = DataFrame([["feynman", 2, 27, 1, 280.4, 2, 3.0]], columns=SUMMARY_COLUMNS)
-    assert beside.sentences(summary, table) == [
+    assert published.sentences(summary, table) == [
         "Feynman dataset: the best of our KANs is at or below the best published KAN in 1 of 2,"
         " median ratio 280, and at or below the published MLP in 2, median ratio 3; the table has"
         " 27 functions.",

@@ -12,7 +12,6 @@ from kansweep.kinds import KINDS
 from kansweep.laws.notation import DASH, counted
 from kansweep.report import latex as tex
 from kansweep.report import markup
-from kansweep.report.contents import Report
 
 _HEADER = [
     *("function", "network", "size", "RMSE", "worst seed", "published, same shape", "best KAN"),
@@ -65,11 +64,11 @@ def sentences(summary: DataFrame, table: DataFrame) -> list[str]:
     return found + [f"  {name}: {doubt}." for name, doubt in doubts.itertuples(index=False)]
 
 
-def section(report: Report) -> str:
+def section(table: DataFrame) -> str:
     """Of a page."""
-    if report.beside.empty:
+    if table.empty:
         return ""
-    rows = [[f"{name}: {formula}", *rest] for name, formula, *rest in _rows(report.beside)]
+    rows = [[f"{name}: {formula}", *rest] for name, formula, *rest in _rows(table)]
     caption = "Test RMSE beside what was published for the same function"
     form = f"hp{'n' * (len(_HEADER) - 2)}"
     return f"{markup.table(caption, _HEADER, rows, form)}\n{markup.paragraph(NOTE, 'note')}"
