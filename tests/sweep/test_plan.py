@@ -148,6 +148,7 @@ INDIFFERENT = {
     "run.mode",
     "run.fail_fast",
     "run.report",
+    "run.on_end",
     "data.path",  # what a table holds decides, not where it lies
     "data.hidden",  # as model.hidden
     "data.shapes",
