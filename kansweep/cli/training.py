@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kansweep.cli.analysing import report
+from kansweep.cli.ending import on_end
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
@@ -24,6 +25,7 @@ from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from tqdm import tqdm
 
+    from kansweep.engines import Engine
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
@@ -77,9 +79,7 @@ def run(job: RunConfig) -> int:
     with importing():
         from kansweep import engines
         from kansweep.data import sources
-        from kansweep.sweep import runner
         from kansweep.sweep.plan import planned
-        from kansweep.sweep.refusals import StoreError
         from kansweep.sweep.store import Store
 
     job = replace(job, data=sources.resolved(job.data))
@@ -92,6 +92,16 @@ def run(job: RunConfig) -> int:
             from kansweep.sweep import worker
 
         worker.check_device(job.device)
+    with on_end(job, store, plan) as ended:
+        return ended(_trained(job, store, plan, engine))
+
+
+def _trained(job: RunConfig, store: Store, plan: Plan, engine: Engine) -> int:
+    """Train what is missing and say what came of it; the exit status."""
+    from kansweep import engines
+    from kansweep.sweep import runner
+    from kansweep.sweep.refusals import StoreError
+
     with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)

@@ -29,7 +29,8 @@ from kansweep.sweep.provenance import provenance
 from kansweep.sweep.schedule import Task
 from kansweep.sweep.store import Store
 
-FEW = 30  # points
+FEW = 30  # points, with which training comes upon every loop
+ENOUGH = 100  # with which it is over soonest
 AT_ONCE = 32  # cells that are written together; each has two files open
 
 
@@ -56,12 +57,13 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
 
 
 def _compile_ahead(task: Task) -> None:
-    """Train a few points where compiled loops are not there yet, so that no cell's time holds
-    theirs."""
+    """Train a few points where loops were not compiled yet, or not loaded by this process, so that
+    no cell's time holds theirs."""
     solver = make_solver(task.config)  # which brings in its loops
     with compiling.filling() as empty:
-        if empty:
-            few = replace(_batch(task), n_train=FEW, n_test=FEW, seeds=task.seeds[:1])
+        if empty or compiling.unused():
+            points = FEW if empty else min(ENOUGH, task.n_train)
+            few = replace(_batch(task), n_train=points, n_test=FEW, seeds=task.seeds[:1])
             few = replace(few, shapes=tuple(shape(task.config, size) for size in (2, 3)))
             for _ in chain.train(few, solver, [None], lambda _: None):
                 pass

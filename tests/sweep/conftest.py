@@ -7,6 +7,7 @@ import pytest
 from runs import run, table
 from scripted import Recording
 
+from kansweep.networks import compiling
 from kansweep.sweep import provenance, worker
 
 
@@ -21,6 +22,7 @@ def undisturbed(tmp_path_factory) -> pd.DataFrame:
 def recording(monkeypatch) -> Recording:
     recording = Recording()
     monkeypatch.setattr(worker, "make_solver", lambda _: recording)
+    monkeypatch.setattr(compiling, "unused", lambda: False)  # what is loaded ahead is no cell
     # It takes longer than all the rest.
     monkeypatch.setattr(provenance, "git_revision", lambda: None)
     return recording
