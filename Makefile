@@ -6,7 +6,7 @@ CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
 FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery docs wheel ci clean
+.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-baseline bench-tables bench-blowups kills gallery docs wheel ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -57,6 +57,9 @@ bench-engines: $(INSTALLED) ## measure the engines and a folder of 100,000 cells
 
 bench-accuracy: $(INSTALLED) ## errors over floors on many targets; writes benchmarks/ACCURACY.md
 	$(BIN)/python -m benchmarks.accuracy --report benchmarks/ACCURACY.md $(ARGS)
+
+bench-baseline: $(INSTALLED) ## measure the MLP beside what it was; writes benchmarks/BASELINE.md
+	$(BIN)/python -m benchmarks.baseline $(ARGS)
 
 bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
 	$(BIN)/python -m benchmarks.tables $(ARGS)

@@ -31,7 +31,7 @@ from kansweep.sweep.worker import make_solver, shape
 
 RESULTS = HERE / "BASELINE.md"
 NAMES = ("bessel", "exp_sin", "product", "sine_mean", "nested")
-WIDTHS = (5, 10, 20, 50)
+WIDTHS = (5, 10, 20, 30)
 N_TRAIN, N_TEST, N_SEEDS = 3000, 10_000, 5
 TRAINERS = {
     "before": "model=mlp solver=lbfgs_mlp model.activation=silu",

@@ -91,7 +91,7 @@ class MLPConfig(ModelConfig):
     activation: str = key(
         "silu", one_of("tanh", "silu", "relu", "gelu"), "mlp: tanh, silu, relu or gelu"
     )
-    restarts: int = key(3, rules.COUNT, "mlp: random starts that are trained to the end; the best stays")
+    restarts: int = key(3, rules.COUNT, "mlp: random starts trained to the end; the best stays")
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return (size,) * self.depth

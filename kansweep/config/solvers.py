@@ -76,7 +76,7 @@ class LMConfig(SolverConfig):
         "lm: weight of the penalty; null: by REML or evidence",
     )
     tolerance: float = key(
-        3e-3, rules.POSITIVE, "lm: relative decrease in a KAN's step, or ten of others, to stop at"
+        3e-3, rules.POSITIVE, "lm: relative decrease of a step (no KAN: of ten) to stop at"
     )
 
     def check_kind(self, kind: Kind) -> None:
@@ -123,12 +123,12 @@ class AdamConfig(SolverConfig):
         0.0, rules.POSITIVE_OR_ZERO, "adam: decoupled, times the learning rate a step"
     )
     validation: float = key(
-        0.1, rules.SHARE, "adam: share of the training points that is held out to choose by"
+        0.1, rules.SHARE, "adam: share of training points held out to choose weights by"
     )
     patience: int | None = key(
         None,
         rules.optional(rules.COUNT),
-        "adam: epochs without a lower error there to stop after; null: never",
+        "adam: epochs without a lower such error to stop after, or null",
     )
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ from kansweep.sweep.refusals import StoreError
         ("run ++model.q=1", "There is no key `model.q`. Did you mean `model.k`?"),
         (
             "run solver=lmm",
-            "There is no solver=lmm; there is adam, lbfgs, lbfgs_mlp, lm, lm_mlp. Did you mean `lm`?",
+            "there is adam, lbfgs, lbfgs_mlp, lm, lm_mlp. Did you mean `lm`?",
         ),
         ("run data=bassel", "Did you mean `bessel`?"),
         ("run run=force", "`run` holds other keys; set one of those, such as `run.mode`."),
