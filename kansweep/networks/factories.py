@@ -191,7 +191,7 @@ def _is_batched(factory: Factory, size: int, dtype: torch.dtype, folder: str) ->
     try:
         at_once = skeleton.together(state, x)
     except Exception as error:  # whatever a module does that cannot be batched
-        _tell(factory.target, summary(error))
+        _tell(factory.target, summary(error).partition(". ")[0])  # which may go on at length
         return False
     tolerance = 1e3 * torch.finfo(dtype).eps
     in_turn = skeleton.in_turn(state, x)
