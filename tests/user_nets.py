@@ -104,7 +104,14 @@ class Cubes(Branching):
         return _Cube.apply(self.inner(x))
 
 
+def twice(n_inputs, n_outputs, size):
+    """One layer in two places."""
+    layer = nn.Sequential(nn.Linear(size, size), nn.Tanh())
+    return nn.Sequential(nn.Linear(n_inputs, size), layer, layer, nn.Linear(size, n_outputs))
+
+
 MODULES = {
+    "twice": twice,
     "tanh_net": tanh_net,
     "lazy": lazy,
     "normalised": normalised,

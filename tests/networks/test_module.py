@@ -53,10 +53,12 @@ def test_outputs_are_those_of_the_modules_in_whatever_way_they_are_computed(name
 def test_a_call_changes_neither_the_network_nor_its_points(name):
     net, x = net_of(name), points(2, 20, 2)
     before, given = {n: t.clone() for n, t in net.state.items()}, x.clone()
+    own = {n: t.clone() for n, t in net.skeleton.state.items()}
     assert torch.equal(net(x), net(x))
     net.linearised(x).squared_norms()
     assert torch.equal(x, given)
     assert all(torch.equal(net.state[n], tensor) for n, tensor in before.items())
+    assert all(torch.equal(net.skeleton.state[n], tensor) for n, tensor in own.items())
 
 
 @pytest.mark.parametrize("name", MODULES)
