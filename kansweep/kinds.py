@@ -13,13 +13,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 GRID = "grid.sizes"  # the key whose sizes are the column `grid_size` too
+SPACINGS = ("uniform", "adaptive", "quantile")  # of knots
 
 # What a network offers to who trains it; solvers say which of these they ask for.
 SPLINES = "splines"  # the layers of a KAN of B-splines, `networks.kan`
 GRADIENT = "gradient"  # outputs with derivatives by all parameters, `networks.protocol.Gradient`
+PYKAN = "pykan"  # models of pykan, which has its own `fit`
 
 
 class Unusable(ValueError):
@@ -53,10 +55,12 @@ class Kind:
     mark: str  # the array by which stored weights are known to be of this kind
     sizes: tuple[int, ...] = ()  # by default, where it has no keys of its own in `config`
     trained: str | None = None  # module:function from stored arrays to a NumPy function, if any
+    basis: str | None = None  # module:class of the functions its edges are series in, if they are
+    degree: int | None = None  # of its splines, where they are of one
     derivatives: str | None = None  # module:function, as `networks.derivatives`, if there is one
     theory: Callable[[float], float] | None = None
     order: str = ""  # minus the theory's exponent, as a formula
-    spaced: bool = False  # its knots may stand at unequal steps: `shape_of` is told `grid.spacing`
+    spacings: tuple[str, ...] = ("uniform",)  # that `grid.spacing` may ask for
     sized_width: bool = False  # the size is the width of the hidden layers
     ends_only: bool = False  # of its widths none but inputs and outputs are known
     # module:function that looks at what a user's code makes before anything is planned, and gives
@@ -72,6 +76,11 @@ class Kind:
     def on_grid(self) -> bool:
         """Whether its size is the number of grid intervals, so that laws against it are too."""
         return self.axis == GRID
+
+    @property
+    def spaced(self) -> bool:
+        """Whether its knots may stand at unequal steps: `shape_of` is told `grid.spacing`."""
+        return len(self.spacings) > 1
 
     @property
     def letter(self) -> str:
@@ -98,6 +107,26 @@ class Kind:
         return "-".join([first, *parts, last])
 
 
+def _of_splines(k: float) -> float:
+    """Of the best KAN whose edges are splines, Liu et al. 2024, arXiv:2404.19756, theorem 2.1."""
+    return -(k + 1)
+
+
+def _series(name: str, title: str, **facts: Any) -> Kind:
+    """KANs whose edges are series in a basis; each size extends the one before."""
+    shared: dict[str, Any] = {
+        "networks": f"{title}s",
+        "qualifier": title,
+        "axis": "model.sizes",
+        "extended": True,
+        "offers": (GRADIENT,),
+        "network": "kansweep.networks.series:SeriesKAN",
+        "trained": "kansweep.trained.series:from_arrays",
+        "mark": f"0.{name}",
+    }
+    return Kind(name=name, title=title, **{**shared, **facts})
+
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -118,9 +147,30 @@ KINDS: dict[str, Kind] = {
             mark="0.coef",
             trained="kansweep.trained.kan:from_arrays",
             derivatives="kansweep.networks.derivatives:derivatives",
-            spaced=True,
+            spacings=SPACINGS,
             order="k + 1",
-            theory=lambda k: -(k + 1),  # Liu et al. 2024, arXiv:2404.19756, theorem 2.1
+            theory=_of_splines,
+        ),
+        Kind(
+            name="pykan",
+            title="pykan KAN",
+            networks="Kolmogorov\N{EN DASH}Arnold networks by pykan",
+            size="grid size",
+            symbol="G",
+            meaning="the number of grid intervals",
+            axis=GRID,
+            smaller="coarser",
+            larger="larger grids",
+            best="best grid",
+            extended=True,
+            offers=(PYKAN,),
+            network="kansweep.networks.pykan:PykanKAN",
+            mark="act_fun.0.coef",
+            trained="kansweep.trained.pykan:from_arrays",
+            spacings=("uniform", "quantile"),
+            order="k + 1",
+            theory=_of_splines,
+            qualifier="pykan",
         ),
         Kind(
             name="mlp",
@@ -140,6 +190,57 @@ KINDS: dict[str, Kind] = {
             trained="kansweep.trained.mlp:from_arrays",
             sized_width=True,
             qualifier="MLP",
+        ),
+        _series(
+            "chebyshev",
+            "Chebyshev KAN",
+            basis="kansweep.networks.bases.chebyshev:Chebyshev",
+            size="degree",
+            symbol="d",
+            meaning="the degree of every edge's polynomial",
+            smaller="of lower degree",
+            larger="higher degrees",
+            best="best degree",
+            sizes=(2, 4, 8, 16, 32),
+        ),
+        _series(
+            "fourier",
+            "Fourier KAN",
+            basis="kansweep.networks.bases.fourier:Fourier",
+            size="band limit",
+            symbol="f",
+            meaning="the highest frequency of every edge",
+            smaller="of lower frequencies",
+            larger="higher frequencies",
+            best="best band limit",
+            sizes=(2, 4, 8, 16, 32),
+        ),
+        _series(
+            "rbf",
+            "RBF KAN",
+            basis="kansweep.networks.bases.gaussian:Gaussian",
+            size="grid size",
+            symbol="G",
+            meaning="the number of intervals between the centres",
+            axis=GRID,
+            smaller="coarser",
+            larger="larger grids",
+            best="best grid",
+        ),
+        _series(
+            "efficient_kan",
+            "efficient KAN",
+            basis="kansweep.networks.bases.spline:Spline",
+            size="grid size",
+            symbol="G",
+            meaning="the number of grid intervals",
+            axis=GRID,
+            smaller="coarser",
+            larger="larger grids",
+            best="best grid",
+            degree=3,
+            order="k + 1",
+            theory=_of_splines,  # silu beside them only adds to what they represent
         ),
         # The last: its arrays have a user's names, among which another kind's mark may be.
         Kind(
@@ -173,12 +274,11 @@ def of(frame: DataFrame) -> Kind:
     return KINDS[models[0] if models else DEFAULT]
 
 
-def extended(frame: DataFrame) -> bool:
-    """Whether each size of these rows' networks, which are of one kind, extends the last."""
-    of_kind = of(frame).extended
-    if of_kind is None:
-        return "start_grid" in frame and bool(frame["start_grid"].notna().any())
-    return of_kind
+def extended(frame: DataFrame) -> Series[bool]:
+    """Whether each row's network extends that of the last size."""
+    of_kind = frame["model"].map(lambda name: KINDS[name].extended)
+    began = frame["start_grid"].notna() if "start_grid" in frame else False
+    return of_kind.where(of_kind.notna(), began).astype(bool)
 
 
 def all_on_grid(frame: DataFrame) -> bool:

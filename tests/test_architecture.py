@@ -172,6 +172,7 @@ def test_a_wing_never_brings_in(wings: str, barred: set[str]) -> None:
 
 def test_only_what_composes_a_configuration_knows_hydra() -> None:
     assert {name for name in MODULES if imported(name) & HYDRA} == {
+        "cli/completing",
         "cli/composing",
         "config/loading",
     }

@@ -27,7 +27,9 @@ def linearised(net: Gradient, x: Tensor) -> Linearisation:
         parts = (rows(net, part).square().sum(1) for part in x.split(POINTS, dim=1))
         return torch.stack(list(parts)).sum(0)
 
-    return Linearisation(reached.detach(), pull, squared_norms)
+    return Linearisation(
+        reached.detach(), pull, squared_norms, lambda points: rows(net, x[:, points])
+    )
 
 
 def rows(net: Gradient, x: Tensor) -> Tensor:
