@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from tqdm import tqdm
 
     from kansweep.sweep.plan import Plan
+    from kansweep.sweep.shapes import Search
     from kansweep.sweep.store import Store
 
 _FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg", "reg", ".2f"))
@@ -83,8 +84,10 @@ def run(job: RunConfig) -> int:
         from kansweep.sweep.store import Store
 
     job = replace(job, data=sources.resolved(job.data))
-    plan = planned(job)
     store = Store(Path(job.outputs) / job.name)
+    if job.model.is_searched:
+        job, _ = searched(job, store)
+    plan = planned(job)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:
         with importing():
@@ -117,6 +120,21 @@ def run(job: RunConfig) -> int:
         print(f"{summary.left} cells are left. Go on with: {_again()}", file=sys.stderr)
         return FAILED
     return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
+
+
+def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
+    """The job with the hidden widths that are found for it, and how; what is tried is told."""
+    from kansweep.sweep import shapes
+
+    try:
+        job, search = shapes.found(job, store, lambda width: say(f"Trying {width} …"))
+    except KeyboardInterrupt:
+        tried = f"the shapes tried so far are kept. Go on with: {_again()}"
+        print("Interrupted:", tried, file=sys.stderr)
+        raise
+    width = shapes.width(job, search.chosen or ())
+    say(f"Shape: {width}, out of {len(search.shapes)} in {store.layout.shapes}")
+    return job, search
 
 
 def _without_floor(job: RunConfig) -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, make_dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, make_dataclass, replace
+from typing import Any, ClassVar, Self
 
 from kansweep import kinds
 from kansweep.config import rules
-from kansweep.config.rules import one_of
+from kansweep.config.rules import AUTO, ConfigError, one_of
 from kansweep.config.schema import MISSING, Role, Schema, Variant, choice, key
 from kansweep.kinds import Kind
 
@@ -51,23 +51,44 @@ class ModelConfig(Variant):
         """Those of the model of one size, where ``suggested`` are what suits the data."""
         raise NotImplementedError
 
+    @property
+    def is_searched(self) -> bool:
+        """Whether its hidden widths are to be found (`sweep.shapes`)."""
+        return getattr(self, "hidden", None) == AUTO
+
+    def with_hidden(self, hidden: tuple[int, ...] | str) -> Self:
+        """The model with other hidden widths; refused where it has no key for them."""
+        if not hasattr(self, "hidden"):
+            raise ConfigError(f"`model.hidden` is no key of model={self.name}.")
+        model: Any = self
+        changed: Self = replace(model, hidden=hidden)
+        return changed
+
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         """Of one network in training: the numbers that it keeps of each point, and the parameters
         of which a matrix may be formed."""
         return sum(width), 0
 
 
+def _chosen(hidden: Any, suggested: tuple[int, ...]) -> tuple[int, ...]:
+    if hidden == AUTO:
+        raise ValueError("hidden widths are found before they are used")
+    return suggested if hidden is None else tuple(hidden)
+
+
 @dataclass
 class KANConfig(ModelConfig):
     name: str = choice("kan", "the kind of model")
-    hidden: tuple[int, ...] | None = key(
-        None, rules.optional(rules.COUNTS), "kan: hidden widths; null: what suits the target"
+    hidden: Any = key(
+        None,
+        rules.optional(rules.COUNTS_OR_AUTO),
+        "kan: hidden widths; null: what suits the target; auto: found by trying",
     )
     k: int = key(3, rules.ORDER, "kan: the splines' order; 3 is cubic")
     base: str = key("none", one_of("none", "silu"), "kan: a function added to every spline")
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
-        return suggested if self.hidden is None else self.hidden
+        return _chosen(self.hidden, suggested)
 
     @property
     def order(self) -> int:
@@ -104,12 +125,14 @@ class SizedConfig(ModelConfig):
     sizes: tuple[int, ...] = key(
         (), rules.ASCENDING, "of other kinds: their sizes, in place of grids", role=Role.EXTENT
     )
-    hidden: tuple[int, ...] | None = key(
-        None, rules.optional(rules.COUNTS), "hidden widths; null: what suits the target"
+    hidden: Any = key(
+        None,
+        rules.optional(rules.COUNTS_OR_AUTO),
+        "hidden widths; null: what suits the target; auto: found by trying",
     )
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
-        return suggested if self.hidden is None else self.hidden
+        return _chosen(self.hidden, suggested)
 
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         return size * sum(n_in * n_out for n_in, n_out in itertools.pairwise(width)), 0
