@@ -11,6 +11,7 @@ from kansweep import __version__
 from kansweep.cli.analysing import edges, plot, predict, report, show
 from kansweep.cli.checking import check
 from kansweep.cli.composing import HELP, complete, compose
+from kansweep.cli.found import shapes
 from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, refuse, say
 from kansweep.cli.training import run, selection_of
 from kansweep.config.rules import ConfigError, did_you_mean
@@ -18,6 +19,7 @@ from kansweep.config.schema import Schema
 
 COMMANDS: dict[str, Callable[[Any], int]] = {
     "run": run,
+    "shapes": shapes,
     "show": show,
     "plot": plot,
     "predict": predict,

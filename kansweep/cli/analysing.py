@@ -87,7 +87,7 @@ def plot(job: PlotConfig) -> int:
     drawn += sets.of_derivatives(study) if derived else []
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else []
-    written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
+    written += write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     say(terminal.summary(study), "")
     for each in derived.values():
         say(terminal.laws(each), "")
@@ -173,7 +173,7 @@ def _check_axis(job: PlotConfig, results: DataFrame) -> None:
         )
 
 
-def _write_figures(
+def write_figures(
     store: Store, figures: Mapping[str, Figure], formats: Sequence[str]
 ) -> list[Path]:
     import matplotlib
@@ -207,7 +207,7 @@ def edges(job: EdgesConfig) -> int:
         raise ConfigError(f"{store.folder} holds {title}s; only KANs have edges that can be drawn.")
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
     drawn = {name: notebook.plot_edges(network)}
-    say(*map(str, _write_figures(store, drawn, job.plot.formats)))
+    say(*map(str, write_figures(store, drawn, job.plot.formats)))
     return OK
 
 

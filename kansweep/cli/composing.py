@@ -38,6 +38,7 @@ and fits and draws their scaling laws.
 Usage: kansweep COMMAND [key=value ...]
 
   run     train what is not trained yet
+  shapes  hidden widths out of many, as model.hidden=auto finds them, and what they cost
   show    the matrix as a table: what is done, waiting and failed
   plot    fit the laws, print them and draw them
           plot edges: draw the functions that one trained network learned
@@ -50,6 +51,13 @@ Tab completion in bash: eval "$(kansweep -sc install=bash)"
 """
 
 COMMAND_HELP = {
+    "shapes": """\
+Try hidden widths on held-out training points and choose among them, as `kansweep run` does with
+model.hidden=auto; show them as a table and as a figure. No cell is trained.
+
+  kansweep shapes data=table data.path=file.csv name=mine
+  kansweep run data=table data.path=file.csv name=mine model.hidden=auto
+""",
     "run": """\
 Train one KAN for every data size, grid size and seed; what is already trained is kept.
 
@@ -102,7 +110,7 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     try:
         with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
             register(command, scratch)
-            primary, folder = "config" if command == "run" else command, str(config_dir())
+            primary, folder = "config" if schema is RunConfig else command, str(config_dir())
             if any(map(_is_for_hydra, arguments)):
                 hydra.main(folder, primary, version_base="1.3")(collect)()
             else:
@@ -207,6 +215,10 @@ def _help(command: str) -> str:
         if not key.endswith(".name"):  # a choice, listed below
             rows.append(f"  {f'{key}={default}':<33} {item.meaning}\n")
     usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
-    choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
+    choices = (
+        "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS"
+        if SCHEMAS[command] is RunConfig
+        else ""
+    )
     about = COMMAND_HELP[command]
     return f"{usage}\n\n{about}\nKeys and their defaults\n\n{''.join(rows)}{choices}"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kansweep.cli.analysing import report
-from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
+from kansweep.cli.found import searched
+from kansweep.cli.output import FAILED, MOST_NAMED, OK, again, say, tell_damage
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
@@ -25,7 +26,6 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from tqdm import tqdm
 
     from kansweep.sweep.plan import Plan
-    from kansweep.sweep.shapes import Search
     from kansweep.sweep.store import Store
 
 _FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg", "reg", ".2f"))
@@ -117,24 +117,9 @@ def run(job: RunConfig) -> int:
     if summary.failed:
         return _tell_failures(summary.failed)
     if summary.left:
-        print(f"{summary.left} cells are left. Go on with: {_again()}", file=sys.stderr)
+        print(f"{summary.left} cells are left. Go on with: {again()}", file=sys.stderr)
         return FAILED
     return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
-
-
-def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
-    """The job with the hidden widths that are found for it, and how; what is tried is told."""
-    from kansweep.sweep import shapes
-
-    try:
-        job, search = shapes.found(job, store, lambda width: say(f"Trying {width} …"))
-    except KeyboardInterrupt:
-        tried = f"the shapes tried so far are kept. Go on with: {_again()}"
-        print("Interrupted:", tried, file=sys.stderr)
-        raise
-    width = shapes.width(job, search.chosen or ())
-    say(f"Shape: {width}, out of {len(search.shapes)} in {store.layout.shapes}")
-    return job, search
 
 
 def _without_floor(job: RunConfig) -> list[str]:
@@ -154,11 +139,11 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
     if job.run.mode == "force":
         return (
             f"{progress.done} of {len(plan.cells)} cells were trained again; the others are as they"
-            f" were. To train them all again: {_again()}"
+            f" were. To train them all again: {again()}"
         )
     statuses = list(store.statuses(cell.key for cell in plan.cells).values())
     kept = len(statuses) if job.run.mode == "cached" else statuses.count(Status.OK)
-    return f"{kept} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
+    return f"{kept} of {len(plan.cells)} cells are done and kept. Go on with: {again()}"
 
 
 def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
@@ -169,16 +154,8 @@ def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
     if len(rows) > MOST_NAMED:
         print(f"Failed: {len(rows) - MOST_NAMED} more", file=sys.stderr)
-    print(f"Try them again with: {_again('run.mode=retry')}", file=sys.stderr)
+    print(f"Try them again with: {again('run.mode=retry')}", file=sys.stderr)
     return FAILED
-
-
-def _again(mode: str = "") -> str:
-    """The command that was typed, or with another ``run.mode``."""
-    typed = sys.argv[1:]
-    if mode:
-        typed = [word for word in typed if not word.startswith("run.mode=")]
-    return shlex.join(["kansweep", *typed, *mode.split()])
 
 
 def _selection(job: RunConfig) -> str:

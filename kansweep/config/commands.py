@@ -182,6 +182,7 @@ class CheckConfig(StoredSweeps):
 
 SCHEMAS: dict[str, type[Schema]] = {
     "run": RunConfig,
+    "shapes": RunConfig,
     "show": ShowConfig,
     "plot": PlotConfig,
     "predict": PredictConfig,

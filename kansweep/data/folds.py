@@ -16,9 +16,10 @@ PARTS = 5
 @dataclass(frozen=True)
 class Folds:
     """The first ``n`` training points of a source's seed, a multiple of ``PARTS``, in as many parts
-    that are drawn at random. Fold i, which stands where a source has its seeds, holds out the i-th part: it
-    is the test of a network that is trained on the others. The source's own test points are never
-    asked for.
+    that are drawn at random.
+
+    Fold i, which stands where a source has its seeds, holds out the i-th part: it is the test of a
+    network that is trained on the others. The source's own test points are never asked for.
     """
 
     source: Source

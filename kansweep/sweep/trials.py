@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,19 +12,17 @@ import torch
 from kansweep.config.run import RunConfig
 from kansweep.data.folds import Folds
 from kansweep.sweep import chain
-from kansweep.sweep.shapes import Trial
+from kansweep.sweep.tried import Trial, Width
 from kansweep.sweep.worker import compile_ahead, make_solver, one_thread, shape
 
 WORSE = 1.1  # times the least error of a shape so far: larger sizes only follow the noise
-MOST_FOLDS, FOLD_POINTS = 5, 2000  # folds, and training points of all of them together
+MOST_FOLDS, FOLD_POINTS = 5, 1500  # folds, and training points of all of them together
 
 
-def trials(
-    config: RunConfig, folds: Folds, hidden: tuple[int, ...], most: float
-) -> Iterator[Trial]:
-    """The errors of the networks of these hidden widths at held-out points, size after size: the
+def trials(config: RunConfig, folds: Folds, width: Width, most: float) -> Iterator[Trial]:
+    """The errors of the networks of this shape at held-out points, size after size: the
     first one, and larger ones while they help and have no more than ``most`` parameters."""
-    config = replace(config, device="cpu", model=config.model.with_hidden(hidden))
+    config = replace(config, device="cpu", model=config.model.with_hidden(width[1:-1]))
     sizes = list(_sizes(config, folds.n_fitted))
     n_folds = min(MOST_FOLDS, max(1, FOLD_POINTS // folds.n))
     batch = chain.Batch(
@@ -37,16 +35,25 @@ def trials(
         device=config.device,
         dtype=config.dtype,
     )
-    best = np.inf
+    done: list[Trial] = []
     with one_thread():
         compile_ahead(config, batch)
         each = chain.train(batch, make_solver(config), [None] * n_folds, lambda _: None)
-        for (size, larger), results in zip(itertools.pairwise([*sizes, 0]), each, strict=False):
-            trial = _measured(hidden, size, folds, results)
-            yield trial
-            best = min(best, trial.rmse)
-            if trial.rmse > WORSE * best or trial.n_params * larger > most * size:
+        for larger, results in zip([*sizes[1:], None], each, strict=False):
+            done.append(_measured(width, folds, results))
+            yield done[-1]
+            worse = done[-1].rmse > WORSE * min(trial.rmse for trial in done)
+            if larger is None or worse or _parameters(done, larger) > most:
                 break
+
+
+def _parameters(done: Sequence[Trial], larger: int) -> float:
+    """About how many parameters the next size has: in proportion, or in line with the last two."""
+    last = done[-1]
+    if len(done) == 1:
+        return last.n_params * larger / last.size
+    slope = (last.n_params - done[-2].n_params) / (last.size - done[-2].size)
+    return last.n_params + slope * (larger - last.size)
 
 
 def _sizes(config: RunConfig, n: int) -> Iterator[int]:
@@ -58,9 +65,7 @@ def _sizes(config: RunConfig, n: int) -> Iterator[int]:
     )
 
 
-def _measured(
-    hidden: tuple[int, ...], size: int, folds: Folds, results: list[chain.Result]
-) -> Trial:
+def _measured(width: Width, folds: Folds, results: list[chain.Result]) -> Trial:
     """The error of all folds together, with its standard error; infinite where one failed."""
     squares = []
     for fold, result in enumerate(results):
@@ -73,8 +78,8 @@ def _measured(
     rmse, certain = float(np.sqrt(every.mean())), bool(np.isfinite(every).all())
     spread = float(every.std() / np.sqrt(every.size)) if certain else np.inf
     return Trial(
-        hidden=hidden,
-        size=size,
+        width=width,
+        size=results[0].size,
         n_params=results[0].n_params or 0,
         rmse=rmse if certain else np.inf,
         standard_error=spread / (2 * rmse) if certain and rmse > 0 else 0.0,

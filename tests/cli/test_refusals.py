@@ -115,7 +115,10 @@ def performed(words: str) -> None:
         ("run data.sizes=3", "`data.sizes` must be a list of integers, 2 or more, without repeats"),
         ("run data.n_test=2.5", "`data.n_test` must be an integer, 1 or more, or null; got 2.5."),
         ("run data.sizes=null", "`data.sizes` may be null for data=table alone."),
-        ("run model.hidden=[1,a]", "`model.hidden` must be a list of positive integers, or null"),
+        (
+            "run model.hidden=[1,a]",
+            "`model.hidden` must be a list of positive integers or auto, or null",
+        ),
         ("run seeds=true", "`seeds` must be an integer from 1 to 1000000, or a list"),
         ("run name=../elsewhere", "`name` must be 1 to 200 letters"),
         ("run device=cuda:99", "`device` must be"),
