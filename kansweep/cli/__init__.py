@@ -19,12 +19,12 @@ from kansweep.config.schema import Schema
 
 COMMANDS: dict[str, Callable[[Any], int]] = {
     "run": run,
-    "shapes": shapes,
     "show": show,
     "plot": plot,
     "predict": predict,
     "check": check,
     "report": report,
+    "shapes": shapes,
 }
 SUBCOMMANDS: dict[str, Callable[[Any], int]] = {"edges": edges}  # of plot
 

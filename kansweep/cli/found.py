@@ -14,8 +14,8 @@ from kansweep.config.run import RunConfig
 from kansweep.engines.imports import importing
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
-    from kansweep.sweep.shapes import Search
     from kansweep.sweep.store import Store
+    from kansweep.sweep.tried import Search
 
 
 def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:

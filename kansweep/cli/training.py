@@ -83,10 +83,8 @@ def run(job: RunConfig) -> int:
         from kansweep.sweep.refusals import StoreError
         from kansweep.sweep.store import Store
 
-    job = replace(job, data=sources.resolved(job.data))
     store = Store(Path(job.outputs) / job.name)
-    if job.model.is_searched:
-        job, _ = searched(job, store)
+    job = _found(replace(job, data=sources.resolved(job.data)), store)
     plan = planned(job)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:
@@ -120,6 +118,10 @@ def run(job: RunConfig) -> int:
         print(f"{summary.left} cells are left. Go on with: {again()}", file=sys.stderr)
         return FAILED
     return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
+
+
+def _found(job: RunConfig, store: Store) -> RunConfig:
+    return searched(job, store)[0] if job.model.is_searched else job
 
 
 def _without_floor(job: RunConfig) -> list[str]:

@@ -82,7 +82,7 @@ class KANConfig(ModelConfig):
     hidden: Any = key(
         None,
         rules.optional(rules.COUNTS_OR_AUTO),
-        "kan: hidden widths; null: what suits the target; auto: found by trying",
+        "kan: hidden widths; null: as suits the target; auto: found",
     )
     k: int = key(3, rules.ORDER, "kan: the splines' order; 3 is cubic")
     base: str = key("none", one_of("none", "silu"), "kan: a function added to every spline")
@@ -128,7 +128,7 @@ class SizedConfig(ModelConfig):
     hidden: Any = key(
         None,
         rules.optional(rules.COUNTS_OR_AUTO),
-        "hidden widths; null: what suits the target; auto: found by trying",
+        "hidden widths; null: as suits the target; auto: found",
     )
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:

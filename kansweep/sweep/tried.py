@@ -80,9 +80,8 @@ class Search:
         best = min(self.trials, key=lambda trial: trial.rmse)
         most = max(best.rmse + best.standard_error, AS_GOOD * best.rmse, least)
         good = (trial for trial in self.trials if trial.rmse <= most)
-        return min(
-            good, key=lambda trial: (n_edges(trial.width), len(trial.width), trial.rmse)
-        ).width
+        simplest = min(good, key=lambda each: (n_edges(each.width), len(each.width), each.rmse))
+        return simplest.width
 
 
 # ------------------------------------------------------------------------------ what is stored
