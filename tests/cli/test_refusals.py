@@ -50,7 +50,7 @@ from kansweep.sweep.refusals import StoreError
         ("run -m engine=serial,dusk", "There is no engine=dusk; there is dask, process"),
         (
             "frobnicate name=x",
-            "There is no command `frobnicate`; there is run, show, plot, predict, check, report, shapes.",
+            "There is no command `frobnicate`; there is run, show, plot, predict, check,",
         ),
         ("plot name=nosuch", "There is no sweep in outputs/nosuch."),
         ("show", "There is no sweep in outputs; `kansweep run` makes one."),
@@ -60,7 +60,7 @@ from kansweep.sweep.refusals import StoreError
         ("plot edges plot.x=n_params", "There is no key `plot.x`."),
         (
             "edges",
-            "There is no command `edges`; there is run, show, plot, predict, check, report, shapes.",
+            "There is no command `edges`; there is run, show, plot, predict, check,",
         ),
         (
             "run engine=submitit engine.cluster=local engine.parameters={lanes:3}",
