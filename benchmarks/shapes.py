@@ -1,9 +1,10 @@
 """Shapes found by `model.hidden=auto` beside shapes tried by hand, on formulas and on tables.
 
 Every shape is trained along the default grids as long as its parameters are no more than half of
-the training points, one seed. The best of a shape is its least test RMSE; `given` compares with what
-is tried by hand of no more parameters than the found shape has there. Times are of the processor:
-the search beside one such chain of the found shape, and beside the median chain of those by hand.
+the training points, one seed. The best of a shape is its least test RMSE; `given` compares with
+what is tried by hand of no more parameters than the found shape has there. Times are of the
+processor: the search beside one such chain of the found shape, and beside the median chain of those
+by hand.
 
 `make bench-shapes` prints the table.
 """
@@ -27,7 +28,7 @@ from kansweep.data import sources
 from kansweep.sweep import chain, shapes
 from kansweep.sweep.plan import layer_widths
 from kansweep.sweep.store import Store
-from kansweep.sweep.tried import named, n_edges
+from kansweep.sweep.tried import n_edges, named
 from kansweep.sweep.worker import make_solver, one_thread, shape
 
 FORMULAS = (
@@ -114,9 +115,7 @@ def compared(name: str) -> dict[str, object]:
 def row(name: str, auto: Chain, seconds: float, n: int, tried: list[Chain]) -> dict[str, object]:
     n_params, rmse = auto.best
     by_hand = min(tried, key=lambda each: each.best[1])
-    given = [
-        error for each in (*tried, auto) for count, error in each.cells if count <= n_params
-    ]
+    given = [error for each in (*tried, auto) for count, error in each.cells if count <= n_params]
     usual = float(np.median([each.seconds for each in tried]))
     return {
         "learned": name,

@@ -27,9 +27,12 @@ from kansweep.sweep.tried import Search, Trial, Width, n_edges
 
 REVISION = 1  # raised when the same configuration leads to other shapes
 LEAST_POINTS, MOST_POINTS = 20, 1000
-SHARE = 0.25  # parameters up to which errors are compared, a point that they are fitted to
+SHARE = 0.4  # parameters up to which errors are compared, a point that they are fitted to
 ROUND_OFF = 1e-12  # of the outputs' spread: what is less is none
-MOST_SHAPES = 14
+MOST_SHAPES = 12
+# Times the edges of a shape whose error falls as the theory has it: larger ones are not tried. Such
+# a fall may be that of coarse grids alone, so that somewhat larger ones are.
+BEYOND = 1.5
 FIRST: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (2, 1))  # hidden widths
 
 Tell = Callable[[str], None]
@@ -70,7 +73,7 @@ def _searched(config: RunConfig, known: Search, tell: Tell) -> Iterator[Search]:
     while waiting:
         for width in waiting:
             falling = (each for each in search.shapes if search.falls(each, exponent, least))
-            if n_edges(width) <= min(map(n_edges, falling), default=inf):
+            if n_edges(width) <= BEYOND * min(map(n_edges, falling), default=inf):
                 trials = known.of(width) or _tried(config, folds, width, tell)
                 search = Search((*search.trials, *trials))
                 yield search
