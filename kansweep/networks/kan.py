@@ -100,16 +100,41 @@ class KAN:
         return self.layers[0].coef.shape[0]
 
     @cached_property
-    def n_params(self) -> int:
-        """Trainable numbers of one replica: edges x (G + k), plus one an edge with the base."""
+    def n_theta(self) -> int:
+        """Numbers of one replica: edges x (G + k), plus one an edge with the base."""
         return sum(part.shape[1:].numel() for layer in self.layers for part in trainable(layer))
 
     @cached_property
-    def last_output(self) -> KAN:
-        """The edges that lead to the first output."""
-        layer = self.layers[-1]
-        base = None if layer.base is None else layer.base[:, :1]
-        return replace(self, layers=(replace(layer, coef=layer.coef[:, :1], base=base),))
+    def n_params(self) -> int:
+        """Trainable numbers of one replica, without those of edges that were pruned; of several
+        replicas the most."""
+        if self.removed is None:
+            return self.n_theta
+        return self.n_theta - int(self.removed.sum(1).min())
+
+    @property
+    def is_pruned(self) -> bool:
+        return any(layer.kept is not None for layer in self.layers)
+
+    @cached_property
+    def removed(self) -> Tensor | None:
+        """Which numbers belong to edges that were pruned and stay as they are, (R, P) of bool; None
+        where none were."""
+        if not self.is_pruned:
+            return None
+        gone = [~layer.edges_kept for layer in self.layers]
+        parts = []
+        for layer, edge in zip(self.layers, gone, strict=True):
+            parts.append(edge[..., None].expand_as(layer.coef).flatten(1))
+            parts += [] if layer.base is None else [edge.flatten(1)]
+        return torch.cat(parts, 1)
+
+    def last_output(self, index: int) -> KAN:
+        """The edges that lead to one output."""
+        layer, one = self.layers[-1], slice(index, index + 1)
+        base = None if layer.base is None else layer.base[:, one]
+        kept = None if layer.kept is None else layer.kept[:, one]
+        return replace(self, layers=(replace(layer, coef=layer.coef[:, one], base=base, kept=kept),))
 
     def __getitem__(self, replicas: Tensor | slice) -> KAN:
         """The replicas that an index, a mask (R,) or a slice selects."""
@@ -241,7 +266,7 @@ class KAN:
                 break
             given: dict[str, Any] = {"base": None}
             for name in (field.name for field in fields(Layer) if field.name != "pieces"):
-                if f"{index}.{name}" in arrays or name not in ("base", "breaks"):
+                if f"{index}.{name}" in arrays or name not in ("base", "breaks", "kept"):
                     given[name] = torch.from_numpy(np.array(arrays[f"{index}.{name}"])).to(device)
             if "breaks" in given:
                 given["pieces"] = uneven.pieces(given["breaks"], k)
