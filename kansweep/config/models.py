@@ -56,6 +56,12 @@ class ModelConfig(Variant):
         """Whether its hidden widths are to be found (`sweep.shapes`)."""
         return getattr(self, "hidden", None) == AUTO
 
+    @property
+    def pruning(self) -> float:
+        """The RMSE that edges may be worth and yet go, as a share of the outputs' spread; 0: none
+        go."""
+        return 0.0
+
     def with_hidden(self, hidden: tuple[int, ...] | str) -> Self:
         """The model with other hidden widths; refused where it has no key for them."""
         if not hasattr(self, "hidden"):
@@ -86,6 +92,12 @@ class KANConfig(ModelConfig):
     )
     k: int = key(3, rules.ORDER, "kan: the splines' order; 3 is cubic")
     base: str = key("none", one_of("none", "silu"), "kan: a function added to every spline")
+    prune: float = key(
+        0.0,
+        rules.SHARE,
+        "kan: edges go that change the RMSE by less, as a share of the spread",
+        neutral=0,
+    )
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return _chosen(self.hidden, suggested)
@@ -93,6 +105,10 @@ class KANConfig(ModelConfig):
     @property
     def order(self) -> int:
         return self.k
+
+    @property
+    def pruning(self) -> float:
+        return self.prune
 
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         edges = sum(n_in * n_out for n_in, n_out in itertools.pairwise(width))

@@ -95,6 +95,10 @@ POSITIVE = Rule(
     "a positive number",
     lambda value: type(value) in (int, float) and isfinite(value) and value > 0,
 )
+SHARE = Rule(
+    "a number, 0 or more and less than 1",
+    lambda value: type(value) in (int, float) and 0 <= value < 1,
+)
 SEEDS = Rule(
     "an integer from 1 to 1000000, or a list of distinct integers, 0 or more",
     lambda value: _is_int(value, 1, 10**6) or (_are_ints(value, 0) and _are_distinct(value)),

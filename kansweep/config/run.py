@@ -59,6 +59,10 @@ class RunConfig(Schema):
         if isinstance(self.seeds, int):
             self.seeds = tuple(range(self.seeds))
         _ = self.method  # refused where there is none
+        if self.model.pruning and not self.solver.prunes:
+            raise ConfigError(
+                f"`model.prune` must be 0 for solver={self.solver.name}; got {self.model.pruning}."
+            )
         if not self.kind.spaced and self.grid.spacing != "uniform":
             raise ConfigError(
                 f"`grid.spacing` must be uniform for model={self.model.name};"

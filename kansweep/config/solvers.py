@@ -37,6 +37,7 @@ class SolverConfig(Variant):
 
     prefix: ClassVar[str] = "solver."
     methods: ClassVar[Mapping[str, Method]]  # by what they ask of a network, as its kind offers it
+    prunes: ClassVar[bool] = False  # whether it does what `model.prune` asks for
     name: str = MISSING
 
     @classmethod
@@ -60,6 +61,7 @@ class LMConfig(SolverConfig):
     methods: ClassVar[Mapping[str, Method]] = {
         kinds.SPLINES: Method("kansweep.solvers.gauss_newton.lm:LM", "lm", 5)
     }
+    prunes: ClassVar[bool] = True
     name: str = choice("lm", "the method")
     start: str = key("auto", one_of("auto", "additive", "random"), "lm: the first grid's start")
     restarts: int = key(16, rules.COUNT_OR_ZERO, "lm: random starts beside it")

@@ -134,7 +134,9 @@ class KAN:
         layer, one = self.layers[-1], slice(index, index + 1)
         base = None if layer.base is None else layer.base[:, one]
         kept = None if layer.kept is None else layer.kept[:, one]
-        return replace(self, layers=(replace(layer, coef=layer.coef[:, one], base=base, kept=kept),))
+        return replace(
+            self, layers=(replace(layer, coef=layer.coef[:, one], base=base, kept=kept),)
+        )
 
     def __getitem__(self, replicas: Tensor | slice) -> KAN:
         """The replicas that an index, a mask (R,) or a slice selects."""

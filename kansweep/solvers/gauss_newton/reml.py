@@ -108,7 +108,9 @@ def _update(
     for r in range(len(w)):
         if not np.isfinite(trace[r]).all():  # where A was not factored, nothing is known
             continue
-        freedom = np.maximum(ranks[r] - w[r] * trace[r], TINY)  # an estimate may leave less than none
+        freedom = np.maximum(
+            ranks[r] - w[r] * trace[r], TINY
+        )  # an estimate may leave less than none
         size = np.maximum(energy[r], TINY)
         # What the rough rows leave free counts by its freedom and not by its energy, the same where
         # its weights are right; on a new grid they are not, and would drown what is to be seen.
