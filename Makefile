@@ -6,7 +6,7 @@ CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
 FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery ci clean
+.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-shapes bench-blowups kills gallery ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -60,6 +60,9 @@ bench-accuracy: $(INSTALLED) ## errors over floors on many targets; writes bench
 
 bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
 	$(BIN)/python -m benchmarks.tables $(ARGS)
+
+bench-shapes: $(INSTALLED) ## found shapes beside shapes by hand; only prints
+	nice -n 10 $(BIN)/python -m benchmarks.shapes $(ARGS)
 
 bench-blowups: $(INSTALLED) ## train a thousand random deep networks and look for blow-ups
 	$(BIN)/python -m benchmarks.blowups $(ARGS)

@@ -31,8 +31,9 @@ SHARE = 0.4  # parameters up to which errors are compared, a point that they are
 ROUND_OFF = 1e-12  # of the outputs' spread: what is less is none
 MOST_SHAPES = 12
 # Times the edges of a shape whose error falls as the theory has it: larger ones are not tried. Such
-# a fall may be that of coarse grids alone, so that somewhat larger ones are.
-BEYOND = 1.5
+# a fall may be that of coarse grids alone, so that somewhat larger ones are, and what is read off a
+# formula within reason.
+BEYOND, BEYOND_IF_READ = 1.5, 3.0
 FIRST: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (2, 1))  # hidden widths
 
 Tell = Callable[[str], None]
@@ -70,10 +71,12 @@ def _searched(config: RunConfig, known: Search, tell: Tell) -> Iterator[Search]:
     folds, exponent = _folds(config), config.kind.exponent(config.model.order or 0)
     least = ROUND_OFF * folds.spread
     search, waiting, seen = Search(), _first(config), set[Width]()
+    read = sources.structures(config.data)
     while waiting:
         for width in waiting:
             falling = (each for each in search.shapes if search.falls(each, exponent, least))
-            if n_edges(width) <= BEYOND * min(map(n_edges, falling), default=inf):
+            beyond = BEYOND_IF_READ if width[1:-1] in read else BEYOND
+            if n_edges(width) <= beyond * min(map(n_edges, falling), default=inf):
                 trials = known.of(width) or _tried(config, folds, width, tell)
                 search = Search((*search.trials, *trials))
                 yield search

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from nets import random_kan
 
 from kansweep.config.models import KANConfig
 from kansweep.config.rules import ConfigError
@@ -35,9 +36,8 @@ def problem(seeds=(0,), outputs=1) -> Problem:
 
 def begun(width, seeds=(0,), outputs=1) -> KAN:
     """A rough network to go on from."""
-    lm = LM()
-    of = problem(seeds, outputs)
-    return lm._train(lm._race(Shape(width, 3, 5, False), of), of, 0.1, 3)
+    net = random_kan(width, 5, replicas=len(seeds), seed=2)
+    return LM()._train(net, problem(seeds, outputs), 0.1, 3)
 
 
 def padded(net: KAN) -> KAN:
