@@ -79,7 +79,8 @@ def _searched(config: RunConfig, known: Search, tell: Tell) -> Iterator[Search]:
             if n_edges(width) <= beyond * min(map(n_edges, falling), default=inf):
                 trials = known.of(width) or _tried(config, folds, width, tell)
                 search = Search((*search.trials, *trials))
-                yield search
+                if width not in known.shapes:
+                    yield search
         seen.update(waiting)
         best, room = search.simplest(least), MOST_SHAPES - len(search.shapes)
         fresh = [width for width in larger(best) if width not in seen]
