@@ -6,7 +6,7 @@ CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
 FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-shapes bench-blowups kills gallery ci clean
+.PHONY: $(shell awk -F: '/^[a-z-]+:/ {print $$1}' $(MAKEFILE_LIST))
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -58,11 +58,17 @@ bench-engines: $(INSTALLED) ## measure the engines and a folder of 100,000 cells
 bench-accuracy: $(INSTALLED) ## errors over floors on many targets; writes benchmarks/ACCURACY.md
 	$(BIN)/python -m benchmarks.accuracy --report benchmarks/ACCURACY.md $(ARGS)
 
+bench-baseline: $(INSTALLED) ## measure the MLP beside what it was; writes benchmarks/BASELINE.md
+	$(BIN)/python -m benchmarks.baseline $(ARGS)
+
 bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
 	$(BIN)/python -m benchmarks.tables $(ARGS)
 
 bench-shapes: $(INSTALLED) ## found shapes beside shapes by hand; only prints
 	nice -n 10 $(BIN)/python -m benchmarks.shapes $(ARGS)
+
+bench-pykan: $(INSTALLED) ## hold pykan through kansweep against pykan by a script; only prints
+	$(BIN)/python -m benchmarks.pykan_itself $(ARGS)
 
 bench-blowups: $(INSTALLED) ## train a thousand random deep networks and look for blow-ups
 	$(BIN)/python -m benchmarks.blowups $(ARGS)
@@ -78,6 +84,19 @@ $(PEERS)/installed: benchmarks/peers.txt
 
 gallery: $(INSTALLED) ## train and draw what docs/gallery.md shows, and write it
 	$(BIN)/python docs/gallery.py $(ARGS)
+
+docs: .venv/docs ## write the documentation as a site, build/site; a broken link fails
+	$(BIN)/mkdocs build
+
+.venv/docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+wheel: $(INSTALLED) ## build the wheel, and run a sweep with it in an environment of its own
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv --clear build/wheel
+	build/wheel/bin/python -m pip install --quiet --constraint constraints.txt dist/kansweep-*.whl
+	cd build && wheel/bin/kansweep run $(FEW) outputs=$$(mktemp -d)
 
 ci: lint typecheck test check ## what continuous integration runs
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,9 +38,10 @@ def shapes(job: RunConfig) -> int:
         from kansweep.data import sources
         from kansweep.figures.shapes import draw
         from kansweep.report.shapes import table
+        from kansweep.sweep.resolution import resolved
         from kansweep.sweep.store import Store
 
-    job = replace(job, data=sources.resolved(job.data))
+    job = resolved(job)
     store = Store(Path(job.outputs) / job.name)
     job, search = searched(job, store)
     say("", table(search, job.kind), "")

@@ -7,17 +7,17 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kansweep.cli.analysing import report
+from kansweep.cli.ending import on_end
 from kansweep.cli.found import searched
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, again, say, tell_damage
+from kansweep.cli.reporting import report
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
-from kansweep.engines.imports import importing
+from kansweep.engines.imports import importing, require
 from kansweep.kinds import KINDS
 from kansweep.sweep.columns import Status
 from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
@@ -25,6 +25,7 @@ from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from tqdm import tqdm
 
+    from kansweep.engines import Engine
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
@@ -77,14 +78,14 @@ class Progress:
 def run(job: RunConfig) -> int:
     with importing():
         from kansweep import engines
-        from kansweep.data import sources
-        from kansweep.sweep import runner
         from kansweep.sweep.plan import planned
-        from kansweep.sweep.refusals import StoreError
+        from kansweep.sweep.resolution import resolved
         from kansweep.sweep.store import Store
 
+    job = resolved(job)
+    require(f"model={job.model.name}", job.model.packages, job.model.extra)
     store = Store(Path(job.outputs) / job.name)
-    job = _found(replace(job, data=sources.resolved(job.data)), store)
+    job = _found(job, store)
     plan = planned(job)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:
@@ -92,6 +93,16 @@ def run(job: RunConfig) -> int:
             from kansweep.sweep import worker
 
         worker.check_device(job.device)
+    with on_end(job, store, plan) as ended:
+        return ended(_trained(job, store, plan, engine))
+
+
+def _trained(job: RunConfig, store: Store, plan: Plan, engine: Engine) -> int:
+    """Train what is missing and say what came of it; the exit status."""
+    from kansweep import engines
+    from kansweep.sweep import runner
+    from kansweep.sweep.refusals import StoreError
+
     with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)

@@ -34,6 +34,11 @@ class RunModeConfig(Schema):
     )
     fail_fast: bool = key(False, rules.FLAG, "stop at the first cell that fails")
     report: bool = key(False, rules.FLAG, "write the report too, once all cells are done")
+    on_end: str | None = key(
+        None,
+        rules.optional(rules.TEXT),
+        "a shell command, told the outcome by KANSWEEP_… variables",
+    )
 
 
 @dataclass
@@ -63,15 +68,30 @@ class RunConfig(Schema):
             raise ConfigError(
                 f"`model.prune` must be 0 for solver={self.solver.name}; got {self.model.pruning}."
             )
-        if not self.kind.spaced and self.grid.spacing != "uniform":
+        self.solver.check_kind(self.kind)
+        spacings = one_of(*self.kind.spacings)
+        if not spacings.holds(self.grid.spacing):
             raise ConfigError(
-                f"`grid.spacing` must be uniform for model={self.model.name};"
+                f"`grid.spacing` must be {spacings.must} for model={self.model.name};"
                 f" got {self.grid.spacing}."
+            )
+        devices = one_of(*self.model.devices)
+        if not devices.holds(self.device.partition(":")[0]):
+            raise ConfigError(
+                f"`device` must be {devices.must} for model={self.model.name}; got {self.device}."
             )
 
     @property
     def kind(self) -> Kind:
         return self.model.kind
+
+    @property
+    def extended(self) -> bool:
+        """Whether each size is warm-started from the last."""
+        extended = self.model.is_extended
+        if extended is None:
+            raise ValueError("a module's configuration is resolved before it is used")
+        return extended
 
     @property
     def method(self) -> Method:

@@ -60,32 +60,55 @@ class NotDifferentiable(ValueError):
 
 def gradient(expression: Expression, x: Array) -> Array:
     """First derivatives by every variable: (n, d) -> (n, d). Raises NotDifferentiable."""
-    first = [derivative(expression, i + 1) for i in range(x.shape[1])]
-    return np.stack(evaluate_all(first, x), axis=1)
+    by = Derivatives()(expression)
+    return np.stack(evaluate_all([by.get(i + 1, 0.0) for i in range(x.shape[1])], x), axis=1)
 
 
 def hessian(expression: Expression, x: Array) -> Array:
     """Second derivatives by every two variables: (n, d) -> (n, d, d). Raises NotDifferentiable."""
     n, d = x.shape
-    first = [derivative(expression, i + 1) for i in range(d)]
-    second = [derivative(first[i], j + 1) for i in range(d) for j in range(i + 1)]
-    matrix, (rows, columns) = np.empty((n, d, d)), np.tril_indices(d)
+    of = Derivatives()
+    first = of(expression)
+    rows, columns = np.tril_indices(d)
+    second = [
+        of(first.get(i, 0.0)).get(j, 0.0)
+        for i, j in zip((rows + 1).tolist(), (columns + 1).tolist(), strict=True)
+    ]
+    matrix = np.empty((n, d, d))
     matrix[:, rows, columns] = matrix[:, columns, rows] = np.stack(evaluate_all(second, x), axis=1)
     return matrix
 
 
-def derivative(expression: Expression, index: int) -> Expression:
-    """By the variable ``x<index>``."""
-    match expression:
-        case Variable(this):
-            return float(this == index)
-        case Apply(name, (a,)):
-            inner = derivative(a, index)
-            return 0.0 if inner == 0 else times(_of_one(name, a), inner)
-        case Apply(name, (a, b)):
-            da, db = derivative(a, index), derivative(b, index)
-            return 0.0 if da == 0 and db == 0 else _of_two(expression, name, a, b, da, db)
-    return 0.0
+class Derivatives:
+    """By all variables at once, those that are 0 left out. A part that is the same object is
+    differentiated once, also where it stands in several expressions: the Hessian of a function of
+    a long sum asks for the sum's derivatives again and again."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Expression, dict[int, Expression]]] = {}
+
+    def __call__(self, expression: Expression) -> dict[int, Expression]:
+        """The derivative by each ``x<index>`` that is not 0. Raises NotDifferentiable."""
+        kept = self._known.get(id(expression))
+        if kept is None:  # kept with the expression, whose identity is taken as long as it is there
+            kept = self._known[id(expression)] = expression, self._of(expression)
+        return kept[1]
+
+    def _of(self, expression: Expression) -> dict[int, Expression]:
+        made: dict[int, Expression] = {}
+        match expression:
+            case Variable(index):
+                return {index: 1.0}
+            case Apply(name, (a,)):
+                inner = self(a)
+                outer = _of_one(name, a) if inner else 0.0
+                made = {index: times(outer, by) for index, by in inner.items()}
+            case Apply(name, (a, b)):
+                da, db = self(a), self(b)
+                for index in da | db:
+                    parts = da.get(index, 0.0), db.get(index, 0.0)
+                    made[index] = _of_two(expression, name, a, b, *parts)
+        return {index: by for index, by in made.items() if by != 0}
 
 
 def _of_one(name: str, a: Expression) -> Expression:

@@ -14,7 +14,8 @@ class Stream(IntEnum):
     TEST = 1
     START = 2
     NOISE = 3
-    FOLDS = 4
+    ORDER = 4  # in which a training method sees its points
+    FOLDS = 5
 
 
 def generator(seed: int, stream: Stream, *more: int) -> np.random.Generator:

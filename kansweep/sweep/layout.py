@@ -41,12 +41,21 @@ class Layout:
         return self.folder / "laws.csv"
 
     @property
+    def comparison(self) -> Path:
+        """Of several sweeps, in the folder of what is made of them together."""
+        return self.folder / "comparison.csv"
+
+    @property
     def index(self) -> Path:
         return self.folder / "index.parquet"
 
     @property
     def report(self) -> Path:
         return self.folder / "report.html"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "run.log"
 
     @property
     def lock(self) -> Path:

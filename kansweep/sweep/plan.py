@@ -59,7 +59,7 @@ def planned(config: RunConfig) -> Plan:
     if record["model"].get("hidden", ()) is None:
         record["model"]["hidden"] = list(layer_widths(config, config.sizes[0])[1:-1])
     cells = _cells(record, config)
-    extended = [config.sizes] if config.kind.extended else [(size,) for size in config.sizes]
+    extended = [config.sizes] if config.extended else [(size,) for size in config.sizes]
     chains = [
         Chain(n_train, seed, cells(n_train, seed, sizes))
         for n_train in config.data.sizes or ()

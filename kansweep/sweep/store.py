@@ -60,6 +60,22 @@ class Store:
     def open(self, plan: Plan) -> Iterator[None]:
         """Make the folder this plan's and keep other runs out; refuse one that is not its own."""
         self.check(plan.config_record)
+        with self.locked() as lock:
+            try:
+                with naming_the_file(self.folder):
+                    lock.write(
+                        json.dumps({"run": uuid.uuid4().hex, **this_process()}), durable=True
+                    )
+                    self.check(plan.config_record)  # again: it may have been another's until now
+                    self.marks.await_release()
+                    self._take_over(plan)
+                yield
+            finally:
+                self.marks.remove_folder()
+
+    @contextmanager
+    def locked(self) -> Iterator[files.Lock]:
+        """Keep runs out of the folder; refused where one is at work in it."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = files.Lock.take(self.layout.lock, PATIENCE)
@@ -71,14 +87,8 @@ class Store:
                 " Wait for it, or give this one a name of its own with name=…"
             )
         try:
-            with naming_the_file(self.folder):
-                lock.write(json.dumps({"run": uuid.uuid4().hex, **this_process()}), durable=True)
-                self.check(plan.config_record)  # again: it may have been another's until now
-                self.marks.await_release()
-                self._take_over(plan)
-            yield
+            yield lock
         finally:
-            self.marks.remove_folder()
             lock.release()
 
     def holder(self) -> str | None:
@@ -189,13 +199,18 @@ class Store:
             index.save()
 
     def write_laws(self, laws: pd.DataFrame) -> Path:
-        path = self.layout.laws
-        text = laws.to_csv(index=False)
-        self._write(path, lambda file: file.write(text.encode()))
-        return path
+        return self._write_text(self.layout.laws, laws.to_csv(index=False))
+
+    def write_comparison(self, compared: pd.DataFrame) -> Path:
+        return self._write_text(self.layout.comparison, compared.to_csv(index=False))
 
     def write_report(self, text: str) -> Path:
-        path = self.layout.report
+        return self._write_text(self.layout.report, text)
+
+    def _write_text(self, path: Path, text: str) -> Path:
+        """In the sweep's folder, which that of several sweeps may have to become."""
+        with naming_the_file(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._write(path, lambda file: file.write(text.encode()))
         return path
 
