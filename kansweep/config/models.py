@@ -122,7 +122,7 @@ class KANConfig(SplinesConfig):
     prune: float = key(
         0.0,
         rules.SHARE,
-        "kan: edges go that change the RMSE by less, as a share of the spread",
+        "kan: edges worth less go; a share of the outputs' spread",
         neutral=0,
     )
 

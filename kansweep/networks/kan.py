@@ -120,23 +120,11 @@ class KAN:
     def removed(self) -> Tensor | None:
         """Which numbers belong to edges that were pruned and stay as they are, (R, P) of bool; None
         where none were."""
-        if not self.is_pruned:
-            return None
-        gone = [~layer.edges_kept for layer in self.layers]
-        parts = []
-        for layer, edge in zip(self.layers, gone, strict=True):
-            parts.append(edge[..., None].expand_as(layer.coef).flatten(1))
-            parts += [] if layer.base is None else [edge.flatten(1)]
-        return torch.cat(parts, 1)
+        return torch.cat([each.removed for each in self.layers], 1) if self.is_pruned else None
 
     def last_output(self, index: int) -> KAN:
         """The edges that lead to one output."""
-        layer, one = self.layers[-1], slice(index, index + 1)
-        base = None if layer.base is None else layer.base[:, one]
-        kept = None if layer.kept is None else layer.kept[:, one]
-        return replace(
-            self, layers=(replace(layer, coef=layer.coef[:, one], base=base, kept=kept),)
-        )
+        return replace(self, layers=(self.layers[-1].output(index),))
 
     def __getitem__(self, replicas: Tensor | slice) -> KAN:
         """The replicas that an index, a mask (R,) or a slice selects."""

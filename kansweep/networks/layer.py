@@ -46,6 +46,20 @@ class Layer:
         """``kept``, also where all are: (R, O, I)."""
         return torch.ones_like(self.coef[..., 0]).bool() if self.kept is None else self.kept
 
+    @property
+    def removed(self) -> Tensor:
+        """Which of its numbers belong to edges that were pruned, (R, P) of bool."""
+        gone = ~self.edges_kept
+        parts = [gone[..., None].expand_as(self.coef)] + [gone] * (self.base is not None)
+        return torch.cat([part.flatten(1) for part in parts], 1)
+
+    def output(self, index: int) -> Layer:
+        """The edges that lead to one output."""
+        one = slice(index, index + 1)
+        base = None if self.base is None else self.base[:, one]
+        kept = None if self.kept is None else self.kept[:, one]
+        return replace(self, coef=self.coef[:, one], base=base, kept=kept)
+
     def knots(self, k: int) -> Tensor:
         """Extended knots in the units of the inputs, (R, I, G + 2k + 1)."""
         if self.breaks is None:

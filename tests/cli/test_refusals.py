@@ -21,7 +21,7 @@ from kansweep.sweep.refusals import StoreError
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("rum", "plot, predict, check, report. Did you mean `run`?"),
+        ("rum", "predict, check, report, shapes, clean. Did you mean `run`?"),
         ("run data.size=[1]", "There is no key `data.size`. Did you mean `data.sizes`?"),
         ("run data.formula=__import__(1)", "`data.formula` must use functions out of sin, cos"),
         ("run data.formula=log(x1)", "`data.formula` must be finite on its domain; log(x1) is not"),
@@ -57,7 +57,7 @@ from kansweep.sweep.refusals import StoreError
         ("run -m engine=serial,dusk", "There is no engine=dusk; there is dask, process"),
         (
             "frobnicate name=x",
-            "There is no command `frobnicate`; there is run, show, plot, predict, check,",
+            "There is no command `frobnicate`; there is run, show, list, plot, predict,",
         ),
         ("plot name=nosuch", "There is no sweep in outputs/nosuch."),
         ("show", "There is no sweep in outputs; `kansweep run` makes one."),
@@ -67,7 +67,7 @@ from kansweep.sweep.refusals import StoreError
         ("plot edges plot.x=n_params", "There is no key `plot.x`."),
         (
             "edges",
-            "There is no command `edges`; there is run, show, plot, predict, check,",
+            "There is no command `edges`; there is run, show, list, plot, predict,",
         ),
         (
             "run engine=submitit engine.cluster=local engine.parameters={lanes:3}",

@@ -72,7 +72,7 @@ def test_an_interrupted_search_says_how_to_go_on(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("run", "model=mlp", "model.hidden=auto"), "`model.hidden` is a key of model=kan, which"),
+        (("run", "model=mlp", "model.hidden=auto"), "`model.hidden` is a key of model="),
         (("shapes", "model=mlp"), "`model.hidden` is no key of model=mlp."),
         (("run", "model.hidden=automatic"), "or auto, or null; got 'automatic'. Did you mean"),
         (("run", "model.hidden=auto", "data.sizes=[10]"), "`data.sizes` must hold 20 or more for"),
