@@ -64,6 +64,9 @@ bench-baseline: $(INSTALLED) ## measure the MLP beside what it was; writes bench
 bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
 	$(BIN)/python -m benchmarks.tables $(ARGS)
 
+bench-shapes: $(INSTALLED) ## found shapes beside shapes by hand; only prints
+	nice -n 10 $(BIN)/python -m benchmarks.shapes $(ARGS)
+
 bench-pykan: $(INSTALLED) ## hold pykan through kansweep against pykan by a script; only prints
 	$(BIN)/python -m benchmarks.pykan_itself $(ARGS)
 

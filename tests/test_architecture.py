@@ -26,7 +26,8 @@ MODULES = {
 }
 ROOMS = {name for name in MODULES if name not in ("__init__", "__main__")}
 TRAINING = {
-    f"sweep/{name}" for name in ("chain", "provenance", "recorder", "samples", "units", "worker")
+    f"sweep/{name}"
+    for name in ("chain", "provenance", "recorder", "samples", "trials", "units", "worker")
 }
 
 

@@ -12,6 +12,7 @@ from kansweep.cli.analysing import edges, plot, predict, show
 from kansweep.cli.checking import check
 from kansweep.cli.completing import complete
 from kansweep.cli.composing import HELP, compose
+from kansweep.cli.found import shapes
 from kansweep.cli.managing import clean, list_sweeps
 from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, Terminated, refuse, say
 from kansweep.cli.reporting import report
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[[Any], int]] = {
     "predict": predict,
     "check": check,
     "report": report,
+    "shapes": shapes,
     "clean": clean,
 }
 SUBCOMMANDS: dict[str, Callable[[Any], int]] = {"edges": edges}  # of plot

@@ -89,7 +89,7 @@ def plot(job: PlotConfig) -> int:
     drawn += drawn_beside(repeated)
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else _write_compared(store, study)
-    written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
+    written += write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     written += write_tables(store, repeated)
     if job.format == "latex":
         _say_latex(job, study, derived, written)
@@ -207,7 +207,7 @@ def _check_axis(job: PlotConfig, results: DataFrame) -> None:
         )
 
 
-def _write_figures(
+def write_figures(
     store: Store, figures: Mapping[str, Figure], formats: Sequence[str]
 ) -> list[Path]:
     import matplotlib
@@ -241,7 +241,7 @@ def edges(job: EdgesConfig) -> int:
         raise ConfigError(f"{store.folder} holds {title}s; only edges of model=kan can be drawn.")
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
     drawn = {name: notebook.plot_edges(network)}
-    say(*map(str, _write_figures(store, drawn, job.plot.formats)))
+    say(*map(str, write_figures(store, drawn, job.plot.formats)))
     return OK
 
 

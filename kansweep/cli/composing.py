@@ -37,6 +37,7 @@ and fits and draws their scaling laws.
 Usage: kansweep COMMAND [key=value ...]
 
   run     train what is not trained yet
+  shapes  hidden widths out of many, as model.hidden=auto finds them, and what they cost
   show    the matrix as a table: what is done, waiting and failed; watch=true looks on
   list    all sweeps: what they learn, how far they are, what they take on disk
   plot    fit the laws, print them and draw them
@@ -52,6 +53,13 @@ in fish: kansweep -sc install=fish | source
 """
 
 COMMAND_HELP = {
+    "shapes": """\
+Try hidden widths on held-out training points and choose among them, as `kansweep run` does with
+model.hidden=auto; show them as a table and as a figure. No cell is trained.
+
+  kansweep shapes data=table data.path=file.csv name=mine
+  kansweep run data=table data.path=file.csv name=mine model.hidden=auto
+""",
     "run": """\
 Train one KAN for every data size, grid size and seed; what is already trained is kept.
 
@@ -122,7 +130,7 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     try:
         with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
             register(command, scratch, every)
-            primary, folder = "config" if command == "run" else command, str(config_dir())
+            primary, folder = "config" if schema is RunConfig else command, str(config_dir())
             if any(map(_is_for_hydra, arguments)):
                 hydra.main(folder, primary, version_base="1.3")(collect)()
             else:
@@ -218,11 +226,12 @@ def _help(command: str, every: bool) -> str:
         rows.setdefault(section, []).append(f"  {f'{key}={default}':<33} {item.meaning}\n")
     usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
     about, listed = COMMAND_HELP[command], "\n".join(map("".join, rows.values()))
-    choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
-    rest = "" if every or command != "run" else _REST
+    grouped = SCHEMAS[command] is RunConfig
+    choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if grouped else ""
+    rest = _REST.format(command) if grouped and not every else ""
     return f"{usage}\n\n{about}\nKeys and their defaults\n\n{listed}{rest}{choices}"
 
 
 _REST = """
-Other models, solvers and engines have other keys: kansweep run --help all
+Other models, solvers and engines have other keys: kansweep {} --help all
 """

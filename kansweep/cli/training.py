@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep.cli.ending import on_end
-from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
+from kansweep.cli.found import searched
+from kansweep.cli.output import FAILED, MOST_NAMED, OK, again, say, tell_damage
 from kansweep.cli.reporting import report
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
@@ -86,9 +87,10 @@ def run(job: RunConfig) -> int:
         from kansweep.sweep.store import Store
 
     job = resolved(job)
-    plan = planned(job)
     require(f"model={job.model.name}", job.model.packages, job.model.extra)
     store = Store(Path(job.outputs) / job.name)
+    job = _found(job, store)
+    plan = planned(job)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:
         with importing():
@@ -128,7 +130,7 @@ def _trained(job: RunConfig, store: Store, plan: Plan, engine: Engine) -> int:
     if summary.failed:
         return _tell_failures(summary.failed)
     if summary.left:
-        print(f"{summary.left} cells are left. Go on with: {_again()}", file=sys.stderr)
+        print(f"{summary.left} cells are left. Go on with: {again()}", file=sys.stderr)
         return FAILED
     return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
 
@@ -145,6 +147,10 @@ def counted(jobs: Sequence[Job]) -> Iterator[Job]:
         clock = time.perf_counter()
         yield job
         spent.append(time.perf_counter() - clock)
+
+
+def _found(job: RunConfig, store: Store) -> RunConfig:
+    return searched(job, store)[0] if job.model.is_searched else job
 
 
 def _without_floor(job: RunConfig) -> list[str]:
@@ -164,11 +170,11 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
     if job.run.mode == "force":
         return (
             f"{progress.done} of {len(plan.cells)} cells were trained again; the others are as they"
-            f" were. To train them all again: {_again()}"
+            f" were. To train them all again: {again()}"
         )
     statuses = list(store.statuses(cell.key for cell in plan.cells).values())
     kept = len(statuses) if job.run.mode == "cached" else statuses.count(Status.OK)
-    return f"{kept} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
+    return f"{kept} of {len(plan.cells)} cells are done and kept. Go on with: {again()}"
 
 
 def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
@@ -179,16 +185,8 @@ def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
     if len(rows) > MOST_NAMED:
         print(f"Failed: {len(rows) - MOST_NAMED} more", file=sys.stderr)
-    print(f"Try them again with: {_again('run.mode=retry')}", file=sys.stderr)
+    print(f"Try them again with: {again('run.mode=retry')}", file=sys.stderr)
     return FAILED
-
-
-def _again(mode: str = "") -> str:
-    """The command that was typed, or with another ``run.mode``."""
-    typed = sys.argv[1:]
-    if mode:
-        typed = [word for word in typed if not word.startswith("run.mode=")]
-    return shlex.join(["kansweep", *typed, *mode.split()])
 
 
 def _selection(job: RunConfig) -> str:

@@ -229,7 +229,7 @@ def _measured(
             status=Status.OK if finite[r] else Status.DIVERGED,
             stop_reason=outcome.stop_reason[r],
             device=str(data.x_train.device),
-            n_params=outcome.net.n_params,
+            n_params=outcome.net[r : r + 1].n_params,
             steps=outcome.steps[r],
             net=Checkpoint(outcome.net[r : r + 1], outcome.memory[r : r + 1], start),
             trace=recorder.trace(r),

@@ -127,6 +127,7 @@ def changed(config: RunConfig, key: str) -> RunConfig:
         "data.hidden": (2,),
         "data.shapes": {"pruned": (2,)},
         "model.hidden": (2,),
+        "model.prune": 0.1,
     }
     match getattr(part, name):
         case _ if key in given:

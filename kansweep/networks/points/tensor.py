@@ -109,7 +109,7 @@ class TensorSettled:
 def _linear(kan: KAN, rows: Jacobian, residual: Tensor) -> TensorData:
     """Of a KAN of one layer, without ranges that move; residual is (R, M, n)."""
     outer = residual.new_zeros(*residual.shape, 0)
-    inner = residual.new_zeros(kan.n_replicas, kan.n_params, 0)
+    inner = residual.new_zeros(kan.n_replicas, kan.n_theta, 0)
     return TensorData(kan, rows, residual, outer, inner, inner)
 
 
@@ -132,7 +132,7 @@ class TensorHidden:
 
     def data(self, output: int, last: Tensor) -> TensorData:
         residual = self._rows.product(last) - self.y[:, None, :, output]
-        return _linear(self.like.last_output.with_theta(last), self._rows, residual)
+        return _linear(self.like.last_output(output).with_theta(last), self._rows, residual)
 
     def settled(self, last: Tensor) -> TensorSettled:
         layer, sizes = (

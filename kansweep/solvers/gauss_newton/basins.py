@@ -9,8 +9,9 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from kansweep.networks.kan import KAN
+from kansweep.networks.kan import KAN, where
 from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.gauss_newton.replicas import spread_out
 
 TRAINED = 0.9  # of the points; the others choose among starts
 # A rival must have less than this share of the RMSE, by so many standard errors; or less than that
@@ -38,8 +39,15 @@ def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
     error = gain.std(1) / gain.shape[1] ** 0.5
     theirs, own = theirs.mean(1), own.mean(1)
     by_far = (theirs < BY_FAR**2 * own) & (gain.mean(1) > SURE * error)
-    better: Tensor = by_far | (theirs < BEYOND_DOUBT**2 * own) | (own.isnan() & ~theirs.isnan())
-    return better
+    surpassed: Tensor = by_far | (theirs < BEYOND_DOUBT**2 * own) | (own.isnan() & ~theirs.isnan())
+    return surpassed
+
+
+def better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
+    """The KAN with the rivals of the chosen replicas (r,) where those are better."""
+    lost, place = spread_out(chosen, net.n_replicas)
+    lost[chosen] = surpasses(rival, net[chosen], part(problem[chosen], rest=True))
+    return where(lost, rival[place], net)
 
 
 def structured(net: KAN, problem: Problem) -> Tensor:

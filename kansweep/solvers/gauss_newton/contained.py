@@ -17,7 +17,7 @@ def blank(net: KAN) -> KAN:
     first, n_outputs = net.layers[0], net.width[-1]
     edges = first.coef.new_zeros(net.n_replicas, n_outputs, *first.coef.shape[2:])
     base = None if first.base is None else edges[..., 0]
-    return replace(net, layers=(replace(first, coef=edges, base=base),))
+    return replace(net, layers=(replace(first, coef=edges, base=base, kept=None),))
 
 
 def linear(flat: KAN, problem: Problem) -> tuple[KAN, Tensor]:

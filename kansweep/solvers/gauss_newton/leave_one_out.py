@@ -78,7 +78,7 @@ def _effects(lin: TensorData, w: Tensor) -> tuple[Tensor, Tensor]:
 def _dense(lin: TensorData) -> Tensor:
     """J in float64, (R, M n, P)."""
     values, columns = lin.rows.values.double(), lin.rows.columns
-    rows = values.new_zeros(*values.shape[:2], lin.kan.n_params, values.shape[3])
+    rows = values.new_zeros(*values.shape[:2], lin.kan.n_theta, values.shape[3])
     rows.scatter_(2, columns[:, None].expand_as(values), values)
     moved = lin.outer.double() @ lin.inner.double().mT[:, None]  # (R, M, n, P)
     return (rows.mT + moved).flatten(1, 2)
@@ -118,7 +118,7 @@ def _free(kan: KAN) -> Tensor:
     """Directions that no row restrains though outputs feel them, beside the outputs' constants,
     (R, P, .): silu's weights, and what moves or scales the hidden nodes that it sees."""
     theta, first = kan.theta()[..., None], 0
-    parts, each = [theta[..., :0]], torch.eye(kan.n_params).to(theta)
+    parts, each = [theta[..., :0]], torch.eye(kan.n_theta).to(theta)
     for depth, layer in enumerate(kan.layers):
         splines = layer.coef[0].numel()
         if layer.base is not None:

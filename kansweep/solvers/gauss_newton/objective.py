@@ -17,7 +17,7 @@ from kansweep.networks.points import points_of
 from kansweep.networks.points.contract import Hidden, Points, Settled
 from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import penalty
-from kansweep.solvers.gauss_newton.linearised import Linearised
+from kansweep.solvers.gauss_newton.linearised import Linearised, without_removed
 from kansweep.solvers.gauss_newton.projection import best_last_layer
 from kansweep.solvers.gauss_newton.strain import energy
 
@@ -31,7 +31,7 @@ class Point:
 
     @classmethod
     def of(cls, at: Settled) -> Point:
-        return cls(at, energy(at.like, at.theta))
+        return cls(at, energy(at.like, without_removed(at.like, at.theta)))
 
     @property
     def kan(self) -> KAN:

@@ -150,7 +150,7 @@ def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float
     for number, seed in zip(numbers, field.seeds, strict=True):
         rng = generator(seed, Stream.START, field.x.shape[1], number)
         smooth = number % one_in == 0
-        draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_params))
+        draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_theta))
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
     if not narrow:
         return net

@@ -61,14 +61,16 @@ def solved(
 
 
 def _few(net: KAN, problem: Problem, memory: Memory | None) -> Tensor:
-    """Whether this is the first grid on which points are few, (R,) of bool."""
+    """Whether this is the first grid on which points are few, of what was not pruned, (R,) of
+    bool."""
     n, per_interval = problem.x.shape[1], net.n_params / (net.grid_size + net.k)
     few = n <= FEW * net.n_params and net.n_params <= DIRECT_LIMIT
     holds_them = min(net.width[1:]) >= net.width[-1]
     before = problem.x.new_full((net.n_replicas,), torch.nan)
     before = before if memory is None else memory.grid_size
     decided = n <= FEW * per_interval * (before + net.k)
-    return ~decided & (few and holds_them)
+    whole = ~decided if net.removed is None else ~decided & ~net.removed.any(1)
+    return whole & (few and holds_them)
 
 
 def _lost(

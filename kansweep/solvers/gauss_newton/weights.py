@@ -14,6 +14,7 @@ from torch import Tensor
 from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty, strain
+from kansweep.solvers.gauss_newton.linearised import without_removed
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
 
@@ -117,8 +118,8 @@ def begun(kan: KAN, problem: Problem, scale: float | None, memory: Memory | None
 
 def _suggested(kan: KAN, problem: Problem) -> Tensor:
     """The weights of REML's first update if all rows were free, at most ``STIFF``: (R, L, 3)."""
-    energy = strain.energy(kan, kan.theta())
-    ranks = torch.tensor(penalty.ranks(kan), device=energy.device).view(energy.shape[1:])
+    energy = strain.energy(kan, without_removed(kan, kan.theta()))
+    ranks = penalty.freedoms(kan)
     misfit = training_error(kan, problem)[:, None, None] / problem.x.shape[1]
     tiny = torch.finfo(energy.dtype).tiny
     return torch.minimum(misfit * ranks / energy.clamp(min=tiny), energy.new_tensor(STIFF))
