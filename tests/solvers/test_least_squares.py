@@ -194,13 +194,13 @@ def test_what_is_trained_maps_raw_inputs_to_raw_outputs():
 
 
 def test_a_race_and_more_finalists_find_what_one_start_does_not():
-    """The median of five seeds."""
-    seeds = tuple(range(5))
+    """The median of three seeds."""
+    seeds = tuple(range(3))
     data = sample(Sampled(TARGETS["exp_sin"]), 200, 500, seeds)
     problem = Problem(data.x_train, data.y_train, (-1.0, 1.0), seeds)
     errors = [
         rmse(trained(problem, solver).net, data.x_test, data.y_test)
-        for solver in (method(60), method(60, restarts=8, finalists=3))
+        for solver in (method(40), method(40, restarts=6, finalists=3))
     ]
     assert errors[1].median().item() < 0.5 * errors[0].median().item()
 
@@ -281,11 +281,11 @@ def test_single_precision_stays_single():
 
 @pytest.mark.parametrize(
     ("target", "shape", "bound"),
-    [("exp_sin", SHAPE, 2e-3), ("bessel", Shape((1, 8, 8, 1), "tanh"), 3e-3)],
+    [("exp_sin", SHAPE, 5e-3), ("bessel", Shape((1, 8, 8, 1), "tanh"), 2e-2)],
 )
 def test_it_learns_the_targets(target, shape, bound):
     """The median of three seeds."""
     data = sample(Sampled(TARGETS[target]), 300, 1000, (0, 1, 2))
     problem = Problem(data.x_train, data.y_train, (-1.0, 1.0), (0, 1, 2))
-    net = trained(problem, method(60, restarts=2), shape).net
+    net = trained(problem, method(40, restarts=2), shape).net
     assert rmse(net, data.x_test, data.y_test).median().item() < bound
