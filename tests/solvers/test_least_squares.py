@@ -151,8 +151,7 @@ def test_a_ridge_that_cannot_be_estimated_stays_what_it_was():
     linear = Primal.of(net.linearised(x), net(x), net.theta())
     broken = replace(linear, matrix=-linear.matrix)
     ridge = torch.tensor([1e-3, 2.0]).double()
-    after, _ = estimated(broken, ridge, ridge, ridge, 40)
-    assert torch.equal(after, ridge)
+    assert torch.equal(estimated(broken, ridge, ridge, ridge, 40), ridge)
 
 
 # ------------------------------------------------------------------------------------- training
@@ -289,3 +288,19 @@ def test_it_learns_the_targets(target, shape, bound):
     problem = Problem(data.x_train, data.y_train, (-1.0, 1.0), (0, 1, 2))
     net = trained(problem, method(40, restarts=2), shape).net
     assert rmse(net, data.x_test, data.y_test).median().item() < bound
+
+
+def test_an_exact_fit_has_converged_and_not_stalled():
+    problem = example(50, (0, 1))
+    line = replace(problem, y=3.0 + problem.x[..., :1] - 2.0 * problem.x[..., 1:])
+    for penalty in (None, 1e-30):
+        outcome = trained(line, method(200, penalty=penalty), LINE)
+        assert outcome.stop_reason == (StopReason.CONVERGED, StopReason.CONVERGED)
+        assert (rmse(outcome.net, line.x, line.y) < 1e-12).all()
+
+
+def test_as_many_starts_go_on_as_are_asked_for():
+    assert (method(restarts=0, finalists=3).starts, method(restarts=4, finalists=3).starts) == (
+        3,
+        5,
+    )
