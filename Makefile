@@ -6,7 +6,7 @@ CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
 FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-baseline bench-tables bench-blowups kills gallery docs wheel ci clean
+.PHONY: $(shell awk -F: '/^[a-z-]+:/ {print $$1}' $(MAKEFILE_LIST))
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -63,6 +63,9 @@ bench-baseline: $(INSTALLED) ## measure the MLP beside what it was; writes bench
 
 bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
 	$(BIN)/python -m benchmarks.tables $(ARGS)
+
+bench-pykan: $(INSTALLED) ## hold pykan through kansweep against pykan by a script; only prints
+	$(BIN)/python -m benchmarks.pykan_itself $(ARGS)
 
 bench-blowups: $(INSTALLED) ## train a thousand random deep networks and look for blow-ups
 	$(BIN)/python -m benchmarks.blowups $(ARGS)

@@ -7,17 +7,16 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kansweep.cli.analysing import report
 from kansweep.cli.ending import on_end
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
+from kansweep.cli.reporting import report
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
-from kansweep.engines.imports import importing
+from kansweep.engines.imports import importing, require
 from kansweep.kinds import KINDS
 from kansweep.sweep.columns import Status
 from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
@@ -78,12 +77,13 @@ class Progress:
 def run(job: RunConfig) -> int:
     with importing():
         from kansweep import engines
-        from kansweep.data import sources
         from kansweep.sweep.plan import planned
+        from kansweep.sweep.resolution import resolved
         from kansweep.sweep.store import Store
 
-    job = replace(job, data=sources.resolved(job.data))
+    job = resolved(job)
     plan = planned(job)
+    require(f"model={job.model.name}", job.model.packages, job.model.extra)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:

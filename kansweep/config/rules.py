@@ -185,6 +185,24 @@ SETTINGS = Rule(
 )
 
 
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, float):
+        return isfinite(value)
+    return value is None or isinstance(value, str | bool | int)
+
+
+PLAIN = Rule(
+    "names with a number, a text, true, false, null or a list of such each, as {hidden: 5}",
+    lambda value: (
+        isinstance(value, dict)
+        and all(isinstance(name, str) for name in value)
+        and all(map(_is_plain, value.values()))
+    ),
+)
+
+
 def some_of(*options: str) -> Rule:
     return Rule(
         f"a list of one or more of {', '.join(options)}, without repeats",

@@ -100,6 +100,7 @@ class LBFGSConfig(SolverConfig):
     methods: ClassVar[Mapping[str, Method]] = {
         kinds.SPLINES: Method("kansweep.solvers.published:PublishedRecipe", "lbfgs", 2),
         kinds.GRADIENT: Method("kansweep.solvers.lbfgs:LBFGS", "mlp"),  # its first networks
+        kinds.PYKAN: Method("kansweep.solvers.pykan:Pykan", "pykan"),
     }
     name: str = choice("lbfgs", "the method")
     steps: int = key(50, rules.COUNT, "lbfgs: steps a grid, of at most 20 iterations")

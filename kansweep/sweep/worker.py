@@ -26,6 +26,7 @@ from kansweep.sweep.events import Event, Finished, Listener, Progressed
 from kansweep.sweep.marks import PATIENCE, Mark
 from kansweep.sweep.plan import Cell, layer_widths
 from kansweep.sweep.provenance import provenance
+from kansweep.sweep.resolution import with_code
 from kansweep.sweep.schedule import Task
 from kansweep.sweep.store import Store
 
@@ -47,6 +48,7 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
         time.sleep(0.1)
     try:
         with store.marks.hold(task.name) as write, _one_thread():
+            with_code(task.config)  # it may have been changed since the sweep was planned
             _compile_ahead(task)
             reporter = _TaskReporter(task, store, write, listener)
             for chains in schedule.batches(schedule.remaining(task, store)):
@@ -165,6 +167,7 @@ def _batch(task: Task) -> chain.Batch:
         device=config.device,
         dtype=config.dtype,
         trace=config.solver.trace,
+        extended=config.extended,
     )
 
 

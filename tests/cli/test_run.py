@@ -267,4 +267,4 @@ def test_mlps_are_trained_shown_and_drawn_like_kans(kansweep: Any, tmp_path: Pat
     assert (tmp_path / "outputs/kan+mlp/figures/test_rmse_vs_n_params.svg").exists()
     status, _, err = kansweep("plot", "edges", "name=mlp")
     assert status == 2
-    assert "only KANs have edges" in err
+    assert "only edges of model=kan" in err
