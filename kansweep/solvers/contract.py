@@ -26,10 +26,32 @@ class Problem:
     y: Tensor  # (R, n, M)
     domain: tuple[float | Tensor, float | Tensor]  # lower and upper end of the inputs, (I,) or all
     seeds: tuple[int, ...]  # one a replica; a cold start draws from nothing else
+    # (R, n), how often each point counts, of one sum in all replicas; None: once
+    counts: Tensor | None = None
 
     def __getitem__(self, replicas: Tensor) -> Problem:
         seeds = tuple(self.seeds[r] for r in replicas.tolist())
-        return replace(self, x=self.x[replicas], y=self.y[replicas], seeds=seeds)
+        counts = None if self.counts is None else self.counts[replicas]
+        return replace(self, x=self.x[replicas], y=self.y[replicas], seeds=seeds, counts=counts)
+
+    def at(self, points: slice) -> Problem:
+        """The same of some points."""
+        counts = None if self.counts is None else self.counts[:, points]
+        return replace(self, x=self.x[:, points], y=self.y[:, points], counts=counts)
+
+    @property
+    def n_points(self) -> float:
+        """How many observations there are: the sum of counts."""
+        return self.x.shape[1] if self.counts is None else float(self.counts[0].sum())
+
+    def mean(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean over points of numbers (R, n), (R,), and its standard error."""
+        if self.counts is None:
+            return values.mean(1), values.std(1) / values.shape[1] ** 0.5
+        share = self.counts / self.counts.sum(1, keepdim=True)
+        mean = (share * values).sum(1)
+        variance = (share * (values - mean[:, None]).square()).sum(1)
+        return mean, (variance / max(self.n_points - 1.0, 1.0)).sqrt()
 
 
 ShapeT = TypeVar("ShapeT", bound=Shape, contravariant=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
@@ -23,8 +21,7 @@ ALIKE, NEIGHBOURS = 0.2, 1000
 def part(problem: Problem, *, rest: bool = False) -> Problem:
     """The points on which starts are trained, or the rest, by which they are judged."""
     at = int(TRAINED * problem.x.shape[1])
-    points = slice(at, None) if rest else slice(0, at)
-    return replace(problem, x=problem.x[:, points], y=problem.y[:, points])
+    return problem.at(slice(at, None) if rest else slice(0, at))
 
 
 def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
@@ -34,10 +31,9 @@ def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
     theirs, own = (
         ((one(held_out.x) - held_out.y) / spread).square().mean(2) for one in (rival, net)
     )
-    gain = own - theirs
-    error = gain.std(1) / gain.shape[1] ** 0.5
-    theirs, own = theirs.mean(1), own.mean(1)
-    by_far = (theirs < BY_FAR**2 * own) & (gain.mean(1) > SURE * error)
+    gain, error = held_out.mean(own - theirs)
+    theirs, own = held_out.mean(theirs)[0], held_out.mean(own)[0]
+    by_far = (theirs < BY_FAR**2 * own) & (gain > SURE * error)
     better: Tensor = by_far | (theirs < BEYOND_DOUBT**2 * own) | (own.isnan() & ~theirs.isnan())
     return better
 

@@ -134,7 +134,7 @@ def descend(
 
 def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) -> Search:
     spread = output_spread(problem.y)
-    points = points_of(problem.x, problem.y / spread[:, None])
+    points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
     kan = scaled_output(kan, 1 / spread)
     margin = hidden_margins(kan, points, weight.value)
     point = settle(points.hidden(kan, margin), weight.value)

@@ -47,6 +47,11 @@ class Point:
         """Summed over outputs, (R,)."""
         return self.at.mse
 
+    @property
+    def observations(self) -> float:
+        """Numbers to be learned, as often as they count."""
+        return self.at.n_points * self.residual.shape[2]
+
     def objective(self, w: Tensor) -> Tensor:
         return self.mse + (w * self.energy).sum((1, 2))
 
@@ -88,7 +93,7 @@ def settle(hidden: Hidden, w: Tensor) -> Point:
 def training_error(kan: KAN, problem: Problem) -> Tensor:
     """Mean squared error in units of the outputs' variance, (R,)."""
     spread = output_spread(problem.y)
-    points = points_of(problem.x, problem.y / spread[:, None])
+    points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
     return points.settled(scaled_output(kan, 1 / spread)).mse / problem.y.shape[2]
 
 

@@ -114,7 +114,7 @@ class Direct:
 
 
 class _Solved:
-    def __init__(self, parts: list[Cholesky], n: int) -> None:
+    def __init__(self, parts: list[Cholesky], n: float) -> None:
         self.n, self.parts = n, parts
         self.diagonal = _joined([part.diagonal for part in parts]) / n
 
