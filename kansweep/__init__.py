@@ -1,5 +1,7 @@
 """kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
 
+For arrays: ``KANRegressor``, explained in ``kansweep.estimator.regressor``.
+
 In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``compare_laws``, ``plot_laws`` and
 ``plot_edges``,
 explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and
@@ -12,6 +14,7 @@ from typing import Any
 __version__ = "0.1.0"
 _HOMES = {
     "Edge": "data.targets",
+    "KANRegressor": "estimator.regressor",
     "Target": "data.targets",
     "compare_laws": "notebook",
     "fit_laws": "notebook",

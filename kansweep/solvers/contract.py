@@ -46,6 +46,8 @@ class Problem:
 
     def mean(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """The mean over points of numbers (R, n), (R,), and its standard error."""
+        if values.shape[1] < 2:
+            return values.mean(1), torch.full_like(values[:, 0], torch.nan)
         if self.counts is None:
             return values.mean(1), values.std(1) / values.shape[1] ** 0.5
         share = self.counts / self.counts.sum(1, keepdim=True)

@@ -55,6 +55,10 @@ class CompiledData:
     def pull(self) -> Tensor:
         return torch.from_numpy(self._equations().pull)
 
+    @property
+    def inner(self) -> Tensor:
+        return torch.from_numpy(self._inner).mT
+
     @cached_property
     def half(self) -> Tensor:
         inner, halves, at = self._inner, [], 0
@@ -162,7 +166,7 @@ class CompiledSettled:
             self.like[replicas],
             self.net.of(at),
             *(part[at] for part in (self.x, self.hidden, self.ends, self.errors, self.squares)),
-            _of(self.counts, at),
+            counts=_of(self.counts, at),
         )
 
     def where(self, mask: Tensor, other: CompiledSettled) -> CompiledSettled:
@@ -235,7 +239,8 @@ class CompiledPoints:
     def of(cls, x: Tensor, y: Tensor, counts: Tensor | None = None) -> CompiledPoints:
         """x (R, n, I), y (R, n, M) and counts (R, n)."""
         given = (part.mT.double().contiguous().numpy() for part in (x, y))
-        return cls(*given, NO_COUNTS if counts is None else counts.double().contiguous().numpy())
+        own = NO_COUNTS if counts is None else counts.double().contiguous().numpy()
+        return cls(*given, counts=own)
 
     def margins(self, kan: KAN) -> tuple[list[Tensor], Tensor]:
         reached, x = [], self.x

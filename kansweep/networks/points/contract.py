@@ -32,6 +32,12 @@ class Data(Protocol):
         """Derivatives of the hidden grids' half-widths, (R, P, H)."""
         ...
 
+    @property
+    def inner(self) -> Tensor:
+        """Derivatives of the ends of hidden grids, high ones before low ones of each layer,
+        (R, P, 2H)."""
+        ...
+
     def pull(self) -> Tensor:
         """J^T N r, (R, P), N the points' counts."""
         ...

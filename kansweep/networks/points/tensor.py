@@ -130,9 +130,7 @@ def _counted(data: TensorData) -> TensorData:
     )
 
 
-def _linear(
-    kan: KAN, rows: Jacobian, residual: Tensor, counts: Tensor | None = None
-) -> TensorData:
+def _linear(kan: KAN, rows: Jacobian, residual: Tensor, counts: Tensor | None = None) -> TensorData:
     """Of a KAN of one layer, without ranges that move; residual is (R, M, n)."""
     outer = residual.new_zeros(*residual.shape, 0)
     inner = residual.new_zeros(kan.n_replicas, kan.n_params, 0)

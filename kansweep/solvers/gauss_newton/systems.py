@@ -93,12 +93,26 @@ class Direct:
         trace the difference of huge numbers."""
         traces = []
         for part, matrix in self._matrices(w, replicas):
-            which, most = replicas[part], self.most[replicas][part]
-            self.strain.hold(matrix, most, which)
-            factors = cholesky(matrix, TRACE_RIDGE, most, self.rounding)
+            which = replicas[part]
+            factors = self._held(matrix, which)
             trace = self.n * self.strain.trace(factors.inverse(), which)
             traces.append(trace.masked_fill_(factors.failed[:, None, None], torch.nan))
         return _joined(traces)
+
+    def covariance(self, w: Tensor) -> tuple[Tensor, float]:
+        """A root of (n A)^-1 of one replica, (1, P, P), where what changes nothing is held, and the
+        effective degrees of freedom, tr (n A)^-1 J^T J."""
+        ((_, matrix),) = self._matrices(w, self.every)
+        factors = self._held(matrix, self.every)
+        one = torch.eye(matrix.shape[1]).to(matrix)[None]
+        root = torch.linalg.solve_triangular(factors.lower, one, upper=False).mT
+        data = self.data.tril() + self.data.tril(-1).mT
+        return root, float((root * (data @ root)).sum())
+
+    def _held(self, matrix: Tensor, replicas: Tensor) -> Cholesky:
+        most = self.most[replicas]
+        self.strain.hold(matrix, most, replicas)
+        return cholesky(matrix, TRACE_RIDGE, most, self.rounding)
 
     def _matrices(self, w: Tensor, replicas: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """n A of some replicas, as many at a time as a processor's cache can hold; of a GPU all."""

@@ -1,0 +1,258 @@
+"""``KANRegressor``: a KAN that is fitted to arrays, by scikit-learn's conventions.
+
+model = kansweep.KANRegressor(hidden=[2]).fit(X, y)
+mean, deviation = model.predict(X, return_std=True)
+low, high = model.predict_interval(X)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+from kansweep.config import rules
+from kansweep.config.rules import ConfigError, Rule
+from kansweep.config.solvers import LMConfig
+from kansweep.estimator import checking
+from kansweep.estimator.base import BaseEstimator, NotFittedError, RegressorMixin
+from kansweep.estimator.checking import Array
+from kansweep.estimator.observations import Observations
+from kansweep.networks.kan import KAN, Shape
+from kansweep.solvers.contract import Outcome, Problem
+from kansweep.solvers.gauss_newton.lm import LM
+from kansweep.solvers.gauss_newton.posterior import posterior
+from kansweep.trained.kan import TrainedKAN, from_arrays
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_HIDDEN = rules.optional(rules.COUNTS)
+_GRIDS = Rule(
+    f"a positive integer, or {rules.ASCENDING.must}",
+    lambda value: rules.COUNT.holds(value) or rules.ASCENDING.holds(value),
+)
+_LEVEL = Rule("a number between 0 and 1", lambda value: type(value) is float and 0 < value < 1)
+_ROUNDING = 1e-9
+_OF = rules.one_of("observation", "function")
+
+
+class KANRegressor(RegressorMixin, BaseEstimator):
+    """A Kolmogorov-Arnold network of B-splines, trained by second-order steps.
+
+    How smooth it is follows from the data alone, by restricted maximum likelihood (REML); no part
+    of them is kept back for that. Where they give no reason for hidden nodes it is an additive
+    model, and where they give none for curves a linear regression. Beyond the inputs that it was
+    fitted to every edge goes on as a straight line.
+
+    Parameters
+    ----------
+    hidden : list of int, default None
+        Nodes of each hidden layer; an empty list is an additive model. None: one hidden layer with
+        a node for each output.
+    k : int, default 3
+        Order of the splines, from 1 to 10; 3 is cubic.
+    grid_size : int or list of int, default (5, 10, 20)
+        Intervals of every spline; of several each extends the one before.
+    random_state : int, generator or None
+        What cold starts draw from; None: something else each time.
+
+    Attributes
+    ----------
+    n_features_in_, n_outputs_ : int
+    feature_names_in_ : array of str, where a table with such columns was given
+    network_ : TrainedKAN, the function with its edges and derivatives, in the data's units
+    noise_ : array (n_outputs_,), the estimated standard deviation of the noise, NaN where there are
+        no more observations than parameters to tell it by
+    edf_ : float, effective degrees of freedom, of all outputs together
+    n_samples_ : float, the observations that count, the sum of weights
+    stop_reason_ : str, how training ended, ``converged`` as a rule
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[int] | None = None,
+        *,
+        k: int = 3,
+        grid_size: int | Sequence[int] = (5, 10, 20),
+        random_state: Any = None,
+    ) -> None:
+        self.hidden = hidden
+        self.k = k
+        self.grid_size = grid_size
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train on inputs (n, I) and outputs (n,) or (n, M).
+
+        A weight (n,) says how often a row counts: 3 is the same as three equal rows, 0 as none.
+        Weights that are precisions are to be scaled to a mean of 1.
+
+        Raises ValueError that names what cannot be used.
+        """
+        grids = self._checked()
+        x = checking.inputs(X)
+        target = checking.outputs(y, len(x))
+        weight = checking.weights(sample_weight, len(x))
+        if np.count_nonzero(np.ones(len(x)) if weight is None else weight) < 2:
+            raise ValueError(f"`X` must have 2 samples that count; got n_samples = {len(x)}.")
+        self.n_features_in_ = x.shape[1]
+        self._flat = target.ndim == 1
+        names = checking.feature_names(X)
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        seed = _seed(self.random_state)
+        data = Observations.of(x, target.reshape(len(x), -1), weight, seed)
+        self._train(data, grids, seed)
+        return self
+
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Array | tuple[Array, Array]:
+        """Outputs (n,) or (n, M) at inputs (n, I), and where they are asked for the standard
+        deviations of new observations there: of what is not known of the function, and noise."""
+        x = self._inputs(X)
+        mean = self._shaped(self._values(x))
+        if not return_std:
+            return mean
+        return mean, self._shaped(np.hypot(self._deviations(x), self.noise_))
+
+    def predict_interval(
+        self, X: ArrayLike, level: float = 0.95, of: str = "observation"
+    ) -> tuple[Array, Array]:
+        """Lower and upper ends, (n,) or (n, M) each, of intervals that hold a new ``observation``
+        at inputs (n, I) with this probability, or the ``function`` itself, on average over the
+        inputs (``kansweep.solvers.gauss_newton.posterior``)."""
+        for name, rule, value in (("level", _LEVEL, level), ("of", _OF, of)):
+            if not rule.holds(value):
+                raise rule.refusal(name, value)
+        x = self._inputs(X)
+        mean, deviation = self._values(x), self._deviations(x)
+        if of == "observation":
+            deviation = np.hypot(deviation, self.noise_)
+        reach = stdtrit(self._free, (1 + level) / 2) * deviation
+        return self._shaped(mean - reach), self._shaped(mean + reach)
+
+    def plot_edges(self) -> Figure:
+        """Every function that was learned, on an axis of its own."""
+        from kansweep.figures import edges
+
+        self._check_fitted()
+        return edges.draw(self.network_, None)
+
+    # ------------------------------------------------------------------------------ its parts
+
+    def _checked(self) -> tuple[int, ...]:
+        """The grids, where all parameters are what they may be."""
+        given = {"hidden": _HIDDEN, "k": rules.ORDER, "grid_size": _GRIDS}
+        values = {name: _plain(getattr(self, name)) for name in given}
+        for name, rule in given.items():
+            if not rule.holds(values[name]):
+                raise rule.refusal(name, values[name])
+        grids = values["grid_size"]
+        return (grids,) if isinstance(grids, int) else grids
+
+    def _train(self, data: Observations, grids: Sequence[int], seed: int) -> None:
+        offset, scale = data.units
+        n_outputs = data.y.shape[1]
+        hidden = (n_outputs,) if self.hidden is None else _plain(self.hidden)
+        width = (data.x.shape[1], *hidden, n_outputs)
+        problem = _problem(data, (data.y - offset) / scale, seed)
+        outcome = _trained(Shape(width, int(self.k), grids[0], base=False), grids, problem)
+        known = posterior(outcome.net, problem, outcome.memory)
+        net = outcome.net.with_outputs(torch.from_numpy(offset), torch.from_numpy(scale))
+        errors = _values(net, data.x) - data.y
+        if not np.isfinite(errors).all():
+            raise FloatingPointError("Training ended in numbers that are not finite.")
+        self.n_outputs_, self.edf_, self.n_samples_ = n_outputs, known.edf, data.total
+        self.stop_reason_ = str(outcome.stop_reason[0])
+        counts = np.ones(len(errors)) if data.counts is None else data.counts
+        free = data.total - known.edf / n_outputs
+        known_noise = free > _ROUNDING * data.total  # else nothing is left over to tell it by
+        self.noise_ = np.sqrt(counts @ errors**2 / (free if known_noise else np.nan))
+        self._free = max(free, 1.0)
+        self.network_: TrainedKAN = from_arrays(net.to_arrays(), None)
+        self._net, self._posterior = net, known
+
+    def _inputs(self, given: Any) -> Array:
+        self._check_fitted()
+        x = checking.inputs(given)
+        checking.same_features(self, given, x)
+        return x
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "network_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet; call `fit` first."
+            )
+
+    def _values(self, x: Array) -> Array:
+        return _values(self._net, x)
+
+    def _deviations(self, x: Array) -> Array:
+        """Of the function, (n, M)."""
+        with torch.inference_mode():
+            known: Array = self._posterior.deviations(torch.from_numpy(x)).numpy()
+        return self.noise_ * known
+
+    def _shaped(self, values: Array) -> Array:
+        """(n, M) as the outputs came."""
+        return values[:, 0] if self._flat else values
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn, which alone asks, is told."""
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _trained(shape: Shape, grids: Sequence[int], problem: Problem) -> Outcome[KAN]:
+    """A chain of grids, each extending the one before: how the last one ended."""
+    solver = LM(LMConfig())
+    outcome = solver.solve(solver.start(shape, problem), problem)
+    for _, grid in itertools.pairwise(grids):
+        outcome = solver.solve(outcome.net.refined(grid), problem, outcome.memory)
+    return outcome
+
+
+def _problem(data: Observations, y: Array, seed: int) -> Problem:
+    low, high = map(torch.from_numpy, data.domain)
+    counts = None if data.counts is None else torch.from_numpy(data.counts)[None]
+    x, y_ = torch.from_numpy(data.x)[None], torch.from_numpy(y)[None]
+    return Problem(x, y_, (low, high), (seed,), counts)
+
+
+def _values(net: KAN, x: Array) -> Array:
+    with torch.inference_mode():
+        values: Array = net(torch.from_numpy(np.ascontiguousarray(x))[None])[0].numpy()
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of NumPy as Python's, and sequences as tuples, as rules want them."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, np.integer):
+        return int(value)
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def _seed(random_state: Any) -> int:
+    """A seed out of what scikit-learn takes for one."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(rules.MOST))
+    if hasattr(random_state, "integers"):
+        return int(random_state.integers(rules.MOST))
+    if hasattr(random_state, "randint"):
+        return int(random_state.randint(rules.MOST))
+    if not rules.COUNT_OR_ZERO.holds(_plain(random_state)):
+        raise ConfigError(
+            f"`random_state` must be an integer, 0 or more, a generator of NumPy, or None;"
+            f" got {random_state!r}."
+        )
+    return int(random_state)
