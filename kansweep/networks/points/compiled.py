@@ -165,8 +165,12 @@ class CompiledSettled:
         return CompiledSettled(
             self.like[replicas],
             self.net.of(at),
-            *(part[at] for part in (self.x, self.hidden, self.ends, self.errors, self.squares)),
-            counts=_of(self.counts, at),
+            self.x[at],
+            self.hidden[at],
+            self.ends[at],
+            self.errors[at],
+            self.squares[at],
+            _of(self.counts, at),
         )
 
     def where(self, mask: Tensor, other: CompiledSettled) -> CompiledSettled:
@@ -238,9 +242,9 @@ class CompiledPoints:
     @classmethod
     def of(cls, x: Tensor, y: Tensor, counts: Tensor | None = None) -> CompiledPoints:
         """x (R, n, I), y (R, n, M) and counts (R, n)."""
-        given = (part.mT.double().contiguous().numpy() for part in (x, y))
+        across, along = (part.mT.double().contiguous().numpy() for part in (x, y))
         own = NO_COUNTS if counts is None else counts.double().contiguous().numpy()
-        return cls(*given, counts=own)
+        return cls(across, along, own)
 
     def margins(self, kan: KAN) -> tuple[list[Tensor], Tensor]:
         reached, x = [], self.x
