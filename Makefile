@@ -6,7 +6,7 @@ CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
 FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery ci clean
+.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery docs wheel ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -75,6 +75,19 @@ $(PEERS)/installed: benchmarks/peers.txt
 
 gallery: $(INSTALLED) ## train and draw what docs/gallery.md shows, and write it
 	$(BIN)/python docs/gallery.py $(ARGS)
+
+docs: .venv/docs ## write the documentation as a site, build/site; a broken link fails
+	$(BIN)/mkdocs build
+
+.venv/docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+wheel: $(INSTALLED) ## build the wheel, and run a sweep with it in an environment of its own
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv --clear build/wheel
+	build/wheel/bin/python -m pip install --quiet --constraint constraints.txt dist/kansweep-*.whl
+	cd build && wheel/bin/kansweep run $(FEW) outputs=$$(mktemp -d)
 
 ci: lint typecheck test check ## what continuous integration runs
 
