@@ -7,8 +7,6 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kansweep.cli.analysing import report
@@ -19,82 +17,36 @@ from kansweep.config.run import RunConfig
 from kansweep.engines.imports import importing
 from kansweep.kinds import KINDS
 from kansweep.sweep.columns import Status
-from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
+from kansweep.sweep.events import Damaged, Event
+from kansweep.sweep.progress import Bar
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
-    from tqdm import tqdm
-
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
-_FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg", "reg", ".2f"))
 
-
-class Progress:
-    """Listens to a run: one bar over the cells, silent where stderr is not a terminal."""
-
-    def __init__(self, symbol: str = "G") -> None:
-        self.symbol = symbol  # of what the model grows along
-        self.done = 0
-        self.bar: tqdm[Any] | None = None
+class Progress(Bar):
+    """The bar, and what is damaged in words."""
 
     def __call__(self, event: Event) -> None:
-        match event:
-            case Damaged(paths):
-                tell_damage(paths, "trained again")
-            case Started(total, cached):
-                self.start(total, cached)
-            case Progressed():
-                self.show(vars(event), cells=0)
-            case Finished(row):
-                self.done += 1
-                self.show(row, cells=1)
-
-    def start(self, total: int, cached: int) -> None:
-        from tqdm import tqdm
-
-        self.done = cached
-        self.bar = tqdm(
-            total=total, initial=cached, unit="cell", disable=None, dynamic_ncols=True, miniters=0
-        )
-
-    def show(self, cell: Mapping[str, Any], cells: int) -> None:
-        if self.bar is None:
-            return
-        words = [f"n={cell['n_train']} {self.symbol}={cell['size']}"]
-        for label, name, form in _FIGURES:
-            if cell[name] is not None:
-                words.append(f"{label} {cell[name]:{form}}")
-        self.bar.set_postfix_str(" ".join(words), refresh=False)
-        self.bar.update(cells)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
+        if isinstance(event, Damaged):
+            tell_damage(event.paths, "trained again")
+        super().__call__(event)
 
 
 def run(job: RunConfig) -> int:
     with importing():
-        from kansweep import engines
-        from kansweep.data import sources
+        from kansweep.engines import EngineError
         from kansweep.sweep import runner
-        from kansweep.sweep.plan import planned
+        from kansweep.sweep.begin import begun
         from kansweep.sweep.refusals import StoreError
-        from kansweep.sweep.store import Store
 
-    job = replace(job, data=sources.resolved(job.data))
-    plan = planned(job)
-    store = Store(Path(job.outputs) / job.name)
-    engine = engines.make(job.engine, store.layout.jobs)
-    if job.device != "cpu" and not engine.remote:
-        with importing():
-            from kansweep.sweep import worker
-
-        worker.check_device(job.device)
+    begin = begun(job)
+    job, plan, store, engine = begin.job, begin.plan, begin.store, begin.engine
     with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)
-        except (StoreError, engines.EngineError, KeyboardInterrupt) as error:
+        except (StoreError, EngineError, KeyboardInterrupt) as error:
             progress.close()
             interrupted = isinstance(error, KeyboardInterrupt)
             standing = _standing(job, store, plan, progress)

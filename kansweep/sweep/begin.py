@@ -1,0 +1,38 @@
+"""What a run needs before its first cell: everything that can be refused has been by then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kansweep import engines
+from kansweep.config.run import RunConfig
+from kansweep.data import sources
+from kansweep.engines import Engine
+from kansweep.engines.imports import importing
+from kansweep.sweep.plan import Plan, planned
+from kansweep.sweep.store import Store
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A configuration, complete, with its plan, its folder and its engine, to be closed."""
+
+    job: RunConfig
+    plan: Plan
+    store: Store
+    engine: Engine
+
+
+def begun(job: RunConfig) -> Begun:
+    """Raises ConfigError where the data, the engine or the device are not as asked."""
+    job = replace(job, data=sources.resolved(job.data))
+    plan = planned(job)
+    store = Store(Path(job.outputs) / job.name)
+    engine = engines.make(job.engine, store.layout.jobs)
+    if job.device != "cpu" and not engine.remote:
+        with importing():
+            from kansweep.sweep import worker
+
+        worker.check_device(job.device)
+    return Begun(job, plan, store, engine)
