@@ -44,6 +44,11 @@ class Problem:
         """How many observations there are: the sum of counts."""
         return self.x.shape[1] if self.counts is None else float(self.counts[0].sum())
 
+    @property
+    def spread(self) -> Tensor:
+        """``output_spread`` of all that counts, (R, M)."""
+        return output_spread(self.y, self.counts)
+
     def mean(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """The mean over points of numbers (R, n), (R,), and its standard error."""
         if values.shape[1] < 2:
@@ -151,8 +156,13 @@ def relative_gradient(gradient: Tensor, diagonal: Tensor, objective: Tensor) -> 
     return (gradient.abs() / (diagonal * objective[:, None]).clamp(min=tiny).sqrt()).amax(1)
 
 
-def output_spread(y: Tensor) -> Tensor:
+def output_spread(y: Tensor, counts: Tensor | None = None) -> Tensor:
     """Standard deviation of each output, 1 where it is constant: (R, n, M) -> (R, M)."""
-    spread = y.std(dim=1, correction=0)
+    if counts is None:
+        spread = y.std(dim=1, correction=0)
+    else:
+        share = (counts / counts.sum(1, keepdim=True))[..., None]
+        mean = (share * y).sum(1, keepdim=True)
+        spread = (share * (y - mean).square()).sum(1).sqrt()
     rounding = 10 * torch.finfo(y.dtype).eps * y.abs().amax(1)
     return torch.where(spread > rounding, spread, 1.0)

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
-from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.contract import Problem
 
 TRAINED = 0.9  # of the points; the others choose among starts
 # A rival must have less than this share of the RMSE, by so many standard errors; or less than that
@@ -27,7 +27,7 @@ def part(problem: Problem, *, rest: bool = False) -> Problem:
 def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
     """Whether a rival is better by far, and not by a few points, on points that neither was trained
     on, (R,) of bool; also where the other ended in a NaN."""
-    spread = output_spread(held_out.y)[:, None]
+    spread = held_out.spread[:, None]
     theirs, own = (
         ((one(held_out.x) - held_out.y) / spread).square().mean(2) for one in (rival, net)
     )
@@ -41,7 +41,7 @@ def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
 def structured(net: KAN, problem: Problem) -> Tensor:
     """Whether residuals are alike in neighbouring points, (R,) of bool: something is left to fit,
     and it is wider than the distance between points."""
-    residual = ((net(problem.x) - problem.y) / output_spread(problem.y)[:, None]).mean(2)
+    residual = ((net(problem.x) - problem.y) / problem.spread[:, None]).mean(2)
     found = [_alike(x, r) for x, r in zip(problem.x, residual, strict=True)]
     return torch.tensor(found, device=problem.x.device)
 

@@ -25,7 +25,7 @@ def linear(flat: KAN, problem: Problem) -> tuple[KAN, Tensor]:
     that one: squares (R, n), summed over outputs of unit variance. The mean alone where it is wrong
     by less, as it is of noise."""
     x, y = problem.x.double(), problem.y.double()
-    mean, spread = _mean(y, problem), output_spread(y)
+    mean, spread = _mean(y, problem), output_spread(y, problem.counts)
     middle, width = _mean(x, problem), output_spread(x)
     target = (y - mean[:, None]) / spread[:, None]
     along = (x - middle[:, None]) / width[:, None]

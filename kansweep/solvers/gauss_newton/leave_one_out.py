@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kansweep.networks.kan import KAN, Layer
 from kansweep.networks.points.tensor import TensorData, TensorPoints
-from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.objective import scaled_output
 
@@ -33,7 +33,7 @@ def errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
 
 
 def _errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
-    spread = output_spread(problem.y)
+    spread = problem.spread
     points = TensorPoints(problem.x, problem.y / spread[:, None], problem.counts)
     lin = points.settled(scaled_output(kan, 1 / spread)).data()
     left = _left(*_effects(lin, w.double())).unflatten(1, lin.residual.shape[1:])

@@ -15,7 +15,7 @@ from torch import Tensor
 from kansweep.networks.kan import KAN
 from kansweep.networks.points import points_of
 from kansweep.networks.points.contract import Hidden, Points, Settled
-from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.linearised import Linearised
 from kansweep.solvers.gauss_newton.projection import best_last_layer
@@ -92,7 +92,7 @@ def settle(hidden: Hidden, w: Tensor) -> Point:
 
 def training_error(kan: KAN, problem: Problem) -> Tensor:
     """Mean squared error in units of the outputs' variance, (R,)."""
-    spread = output_spread(problem.y)
+    spread = problem.spread
     points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
     return points.settled(scaled_output(kan, 1 / spread)).mse / problem.y.shape[2]
 

@@ -46,15 +46,19 @@ class Posterior:
         return torch.cat([self._deviations(part) for part in x.split(many)])
 
     def _deviations(self, x: Tensor) -> Tensor:
+        return (self.gradients(x) @ self.root).square().sum(2).sqrt().mT
+
+    def gradients(self, x: Tensor) -> Tensor:
+        """Of the outputs by all parameters, hidden grids following: (n, I) -> (M, n, P)."""
         activations, _ = self.kan.activations(x[None])
         rows = jacobian(self.kan, activations)
         dense = rows.values.new_zeros(*rows.values.shape[:2], rows.n_params, x.shape[0])
         dense.scatter_(2, rows.columns[:, None].expand_as(rows.values), rows.values)
-        dense = dense.mT
-        if self.ends.shape[2]:
-            outer = range_sensitivity(self.kan, activations)  # (1, M, n, 2H)
-            dense = dense + outer @ self.ends.mT[:, None]
-        return (dense @ self.root[:, None]).square().sum(3).sqrt()[0].mT
+        if not self.ends.shape[2]:
+            return dense.mT[0]
+        outer = range_sensitivity(self.kan, activations)  # (1, M, n, 2H)
+        gradients: Tensor = dense.mT + outer @ self.ends.mT[:, None]
+        return gradients[0]
 
 
 @torch.inference_mode()
@@ -62,7 +66,7 @@ def posterior(net: KAN, problem: Problem, memory: Tensor) -> Posterior:
     """Of a network of one replica, trained on a problem, with what its method remembers."""
     left, flat, values = Memory.of(memory), contained.blank(net), net(problem.x)
     span = (values.amax(1) - values.amin(1)).amax()
-    if bool(span < STILL * output_spread(problem.y).amin()):
+    if bool(span < STILL * problem.spread.amin()):
         return _of_line(flat, problem, slopes=False)
     if not bool(left.simple.all()):
         return _of_weights(net, problem, left.weight)
@@ -72,7 +76,7 @@ def posterior(net: KAN, problem: Problem, memory: Tensor) -> Posterior:
 
 
 def _of_weights(net: KAN, problem: Problem, w: Tensor) -> Posterior:
-    spread = output_spread(problem.y)
+    spread = problem.spread
     points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
     kan = scaled_output(net, 1 / spread)
     lin = Point.of(points.settled(kan)).linearised()
