@@ -8,7 +8,8 @@ low, high = model.predict_interval(X)
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -19,14 +20,16 @@ from scipy.special import stdtrit
 from kansweep.config import rules
 from kansweep.config.rules import ConfigError, Rule
 from kansweep.config.solvers import LMConfig
+from kansweep.engines import cores
 from kansweep.estimator import checking
 from kansweep.estimator.base import BaseEstimator, NotFittedError, RegressorMixin
 from kansweep.estimator.checking import Array
 from kansweep.estimator.observations import Observations
+from kansweep.networks.compiling import in_threads
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.solvers.gauss_newton.posterior import posterior
+from kansweep.solvers.gauss_newton.posterior import Posterior, posterior
 from kansweep.trained.kan import TrainedKAN, from_arrays
 
 if TYPE_CHECKING:
@@ -38,7 +41,14 @@ _GRIDS = Rule(
     lambda value: rules.COUNT.holds(value) or rules.ASCENDING.holds(value),
 )
 _LEVEL = Rule("a number between 0 and 1", lambda value: type(value) is float and 0 < value < 1)
+_JOBS = Rule(
+    "a positive integer, -1 or None",
+    lambda value: value in (None, -1) or rules.COUNT.holds(value),
+)
 _ROUNDING = 1e-9
+# Points that are enough to find a basin: so many, and so many a parameter.
+ENOUGH, POINTS = 20_000, 30
+AT_ONCE = 10_000  # points that a thread computes
 _OF = rules.one_of("observation", "function")
 
 
@@ -61,6 +71,9 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         Intervals of every spline; of several each extends the one before.
     random_state : int, generator or None
         What cold starts draw from; None: something else each time.
+    n_jobs : int or None
+        Threads that passes over many points are shared out among, with numbers that differ by
+        rounding; None: one, -1: as many as there are cores.
 
     Attributes
     ----------
@@ -81,11 +94,13 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         k: int = 3,
         grid_size: int | Sequence[int] = (5, 10, 20),
         random_state: Any = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.hidden = hidden
         self.k = k
         self.grid_size = grid_size
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train on inputs (n, I) and outputs (n,) or (n, M).
@@ -110,7 +125,8 @@ class KANRegressor(RegressorMixin, BaseEstimator):
             del self.feature_names_in_
         seed = _seed(self.random_state)
         data = Observations.of(x, target.reshape(len(x), -1), weight, seed)
-        self._train(data, grids, seed)
+        with in_threads(self._threads()):
+            self._train(data, grids, seed)
         return self
 
     def predict(self, X: ArrayLike, return_std: bool = False) -> Array | tuple[Array, Array]:
@@ -157,6 +173,12 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         grids = values["grid_size"]
         return (grids,) if isinstance(grids, int) else grids
 
+    def _threads(self) -> int:
+        jobs = _plain(self.n_jobs)
+        if not _JOBS.holds(jobs):
+            raise _JOBS.refusal("n_jobs", jobs)
+        return cores() if jobs == -1 else jobs or 1
+
     def _train(self, data: Observations, grids: Sequence[int], seed: int) -> None:
         offset, scale = data.units
         n_outputs = data.y.shape[1]
@@ -192,13 +214,20 @@ class KANRegressor(RegressorMixin, BaseEstimator):
             )
 
     def _values(self, x: Array) -> Array:
-        return _values(self._net, x)
+        return self._shared(lambda part: _values(self._net, part), x)
 
     def _deviations(self, x: Array) -> Array:
         """Of the function, (n, M)."""
-        with torch.inference_mode():
-            known: Array = self._posterior.deviations(torch.from_numpy(x)).numpy()
-        return self.noise_ * known
+        return self.noise_ * self._shared(lambda part: _deviations(self._posterior, part), x)
+
+    def _shared(self, compute: Callable[[Array], Array], x: Array) -> Array:
+        """What is computed of inputs (n, I), (n, M), shared out among threads."""
+        parts = [x[first : first + AT_ONCE] for first in range(0, len(x), AT_ONCE)]
+        threads = min(self._threads(), len(parts))
+        if threads == 1:
+            return np.concatenate([compute(part) for part in parts])
+        with ThreadPoolExecutor(threads) as pool:
+            return np.concatenate(list(pool.map(compute, parts)))
 
     def _shaped(self, values: Array) -> Array:
         """(n, M) as the outputs came."""
@@ -212,12 +241,19 @@ class KANRegressor(RegressorMixin, BaseEstimator):
 
 
 def _trained(shape: Shape, grids: Sequence[int], problem: Problem) -> Outcome[KAN]:
-    """A chain of grids, each extending the one before: how the last one ended."""
-    solver = LM(LMConfig())
-    outcome = solver.solve(solver.start(shape, problem), problem)
+    """A chain of grids, each extending the one before: how the last one ended. Of very many points
+    a part finds what all of them then settle."""
+    solver, part = LM(LMConfig()), problem
+    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
+    enough = max(ENOUGH, POINTS * edges * (grids[-1] + shape.k))
+    if 2 * enough < problem.x.shape[1]:
+        part = problem.at(slice(0, enough))
+    outcome = solver.solve(solver.start(shape, part), part)
     for _, grid in itertools.pairwise(grids):
-        outcome = solver.solve(outcome.net.refined(grid), problem, outcome.memory)
-    return outcome
+        outcome = solver.solve(outcome.net.refined(grid), part, outcome.memory)
+    if part is problem:
+        return outcome
+    return solver.polished(outcome.net, problem, outcome.memory)
 
 
 def _problem(data: Observations, y: Array, seed: int) -> Problem:
@@ -230,6 +266,12 @@ def _problem(data: Observations, y: Array, seed: int) -> Problem:
 def _values(net: KAN, x: Array) -> Array:
     with torch.inference_mode():
         values: Array = net(torch.from_numpy(np.ascontiguousarray(x))[None])[0].numpy()
+    return values
+
+
+def _deviations(known: Posterior, x: Array) -> Array:
+    with torch.inference_mode():
+        values: Array = known.deviations(torch.from_numpy(x)).numpy()
     return values
 
 

@@ -64,9 +64,20 @@ def test_an_additive_models_posterior_is_that_of_dense_matrices(counts: bool) ->
     at = design(net, fresh.numpy())
     fitted = at @ covariance @ b.T @ (often * y)
     np.testing.assert_allclose(net(fresh[None])[0, :, 0], fitted, atol=1e-6)
-    expected = np.sqrt(np.einsum("ni,ij,nj->n", at, covariance, at))
+    left = often * (y - b @ covariance @ b.T @ (often * y)) ** 2
+    edf = np.trace(covariance @ data)
+    noise = left.sum() / (n - edf)
+    first, moved = 0, []
+    for ranks, weight in zip(penalty.ranks(net), w.flatten().tolist(), strict=True):
+        own = rows[first : first + ranks]  # of one weight
+        first += ranks
+        square = n * weight * own.T @ own
+        freedom = max(ranks - np.trace(covariance @ square), 1.0)
+        along = covariance @ square @ covariance @ b.T @ (often * y)
+        moved.append(2 / freedom / noise * np.outer(along, along))
+    expected = np.sqrt(np.einsum("ni,ij,nj->n", at, covariance + sum(moved), at))
     np.testing.assert_allclose(known.deviations(fresh)[:, 0], expected, rtol=1e-6)
-    assert known.edf == pytest.approx(np.trace(covariance @ data), rel=1e-6)
+    assert known.edf == pytest.approx(edf, rel=1e-6)
 
 
 def test_a_line_and_a_mean_have_the_deviations_of_least_squares() -> None:

@@ -6,6 +6,9 @@ Of U no more is kept than rows^T U and U^T U, with the residual as its last colu
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+
 import numpy as np
 
 from kansweep.networks.compiled.basis import add_dots, dots
@@ -20,7 +23,9 @@ from kansweep.networks.compiled.slopes import (
     range_sides,
     runs,
 )
-from kansweep.networks.compiling import inner, loop
+from kansweep.networks.compiling import inner, loop, shares
+
+WORTHWHILE = 4096  # points a thread
 
 
 def normal_equations(
@@ -42,7 +47,20 @@ def normal_equations(
     replicas, sides, size = len(x), inner.shape[1] + 1, inner.shape[2]
     products = np.zeros((replicas, sides, size + 8))
     core = np.zeros((replicas, sides, sides))
-    _accumulate(net, x, hidden, residual, counts, gram, band, products, core)
+    sums, given = (gram, band, products, core), (net, x, hidden, residual, counts)
+    own, *others = shares(x.shape[2], WORTHWHILE)
+    with ThreadPoolExecutor(len(others)) if others else nullcontext() as pool:
+        more = [tuple(map(np.zeros_like, sums)) for _ in others]
+        waiting = [
+            pool.submit(_accumulate, *given, *part, *into)
+            for part, into in zip(others, more, strict=True)
+            if pool is not None
+        ]
+        _accumulate(*given, *own, *sums)
+        for done, into in zip(waiting, more, strict=True):
+            done.result()
+            for total, part in zip(sums, into, strict=True):
+                total += part
     _finish(inner, gram, band, pull, diagonal, products, core)
 
 
@@ -53,19 +71,22 @@ def _accumulate(
     hidden: Floats,
     residual: Floats,
     counts: Floats,
+    first: int,
+    last: int,
     gram: Floats,
     band: Floats,
     products: Floats,
     core: Floats,
 ) -> None:
-    """Add rows^T rows, rows^T (U, r) and (U, r)^T (U, r) of all points and outputs."""
+    """Add rows^T rows, rows^T (U, r) and (U, r)^T (U, r) of points from the first to the last and
+    all outputs."""
     depth = net.width.size - 1
     w, count, nodes = net.w, runs(net, depth), net.start[depth, 1] + net.width[depth]
     lengths, size = np.empty(count, np.int64), block_size(count, w)
     for r in range(x.shape[0]):
         theta = extended(net, r)
-        for begin in range(0, x.shape[2], size):
-            points = min(size, x.shape[2] - begin)
+        for begin in range(first, last, size):
+            points = min(size, last - begin)
             block = activated(net, r, theta, gathered(x[r], hidden[r], begin, begin + points))
             back, moved = np.empty((nodes, points)), np.empty((nodes, points))
             values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)

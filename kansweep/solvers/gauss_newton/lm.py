@@ -82,6 +82,12 @@ class LM:
             return self._searched(net, problem, last, observe)
         return simplest.solved(self._searched, self._solved, net, problem, last, observe)
 
+    @torch.inference_mode()
+    def polished(self, net: KAN, problem: Problem, memory: Tensor) -> Outcome[KAN]:
+        """Trained on, with more points of what a part of them has found and left ``memory``: no
+        other start is tried."""
+        return self._kept(net, problem, Memory.of(memory), None)
+
     def _searched(
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
     ) -> Outcome[KAN]:

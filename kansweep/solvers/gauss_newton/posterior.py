@@ -6,6 +6,10 @@ then has the variance sigma^2 g^T (n A)^-1 g, g its gradient by the parameters (
 1988, shows that such intervals cover f on average over x; Marra and Wood, *Scand. J. Statist.* 39,
 2012). Hidden grids move with the parameters, and so g has those terms, too.
 
+The weights are estimates themselves. A variance that f effective degrees of freedom tell is known
+to 2 / f in its logarithm, and what the solution moves by with it is added to the covariance, for
+each weight on its own (Wood, Pya and Saefken, *JASA* 111, 2016, have the whole matrix).
+
 Where the solver has kept a simplest KAN (``simplest``), the posterior is that one's: of an additive
 model, or of a linear regression.
 """
@@ -22,7 +26,8 @@ from kansweep.networks.jacobian import jacobian
 from kansweep.networks.kan import KAN
 from kansweep.networks.points import points_of
 from kansweep.solvers.contract import Problem, output_spread
-from kansweep.solvers.gauss_newton import contained
+from kansweep.solvers.gauss_newton import contained, penalty
+from kansweep.solvers.gauss_newton.linearised import Linearised
 from kansweep.solvers.gauss_newton.objective import Point, scaled_output
 from kansweep.solvers.gauss_newton.systems import Direct
 from kansweep.solvers.gauss_newton.weights import Memory
@@ -79,9 +84,25 @@ def _of_weights(net: KAN, problem: Problem, w: Tensor) -> Posterior:
     spread = problem.spread
     points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
     kan = scaled_output(net, 1 / spread)
-    lin = Point.of(points.settled(kan)).linearised()
-    root, edf = Direct(lin).covariance(w)
+    point = Point.of(points.settled(kan))
+    lin = point.linearised()
+    equations = Direct(lin)
+    root, edf = equations.covariance(w)
+    ranks = torch.tensor(penalty.ranks(kan), device=w.device).view(w.shape[1:])
+    freedom = ranks - w * equations.trace(w, torch.zeros_like(w[:, 0, 0]).long())
+    free = max(point.observations - edf, 1.0)
+    noise = (point.observations * point.mse / (free * problem.y.shape[2])).sqrt()
+    moved = _by_weights(lin, w, root) * (2 / freedom.clamp(min=1.0)).sqrt().flatten(1)[:, None]
+    tiny = torch.finfo(root.dtype).tiny
+    root = torch.cat([root, moved / noise.clamp(min=tiny)[:, None, None]], 2)
     return Posterior(kan, lin.data.inner, root, edf)
+
+
+def _by_weights(lin: Linearised, w: Tensor, root: Tensor) -> Tensor:
+    """Derivatives of the solution by the logarithms of weights w (1, L, 3), (1, P, L 3)."""
+    each = torch.diag_embed(w.flatten(1)).unflatten(2, w.shape[1:])  # (1, L 3, L, 3)
+    pulls = [lin.strain.pull(one, lin.strain.rows) for one in each.unbind(1)]
+    return -root @ (root.mT @ (lin.n_points * torch.stack(pulls, 2)))
 
 
 def _of_line(flat: KAN, problem: Problem, *, slopes: bool) -> Posterior:
