@@ -216,9 +216,7 @@ def test_a_parameter_that_cannot_be_is_told_in_a_sentence(
         ([[1, 2], [3, 4]], [1, 2], [1, 0], "`X` must have 2 samples that count"),
     ],
 )
-def test_data_that_cannot_be_are_told_in_a_sentence(
-    x: Any, y: Any, weight: Any, told: str
-) -> None:
+def test_data_that_cannot_be_are_told_in_a_sentence(x: Any, y: Any, weight: Any, told: str) -> None:
     with pytest.raises(ValueError) as refused:
         small().fit(x, y, weight)
     assert str(refused.value).startswith(told)
