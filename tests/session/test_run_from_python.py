@@ -1,4 +1,4 @@
-"""``kansweep.run``: the command's sweeps from Python, its refusals as exceptions, nothing global."""
+"""``kansweep.run``: the command's sweeps, its refusals as exceptions, nothing global."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ def test_a_sweep_gives_what_the_commands_give(sweep: Any, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     made = Sweep(sweep().relative_to(tmp_path))
     assert repr(made) == f"Sweep('outputs/example8': {CELLS} of {CELLS} cells)"
-    assert made.name == "example8" and made.failed.empty
-    assert made.laws.columns[0] == "data" and len(made.laws) == 8
-    assert isinstance(made.plot(), Figure) and isinstance(made.plot_edges(), Figure)
+    assert made.name == "example8"
+    assert made.failed.empty
+    assert made.laws.shape[0] == 8
+    assert all(isinstance(figure, Figure) for figure in (made.plot(), made.plot_edges()))
     assert made.load_model(n_train=40, size=6).grid_size == 6
     assert made.predict(24).rmse > 0
     assert "<html" in made.report().read_text()
@@ -95,7 +96,8 @@ def test_a_callback_hears_of_every_cell_and_may_end_the_run(
     monkeypatch.chdir(tmp_path)
     heard: list[Mapping[str, Any]] = []
     made = kansweep.run(**TINY, callback=lambda row: len(heard) == 0 and not heard.append(row))
-    assert len(heard) == 1 and len(made.results) == 1 and heard[0]["status"] == "ok"
+    assert len(heard) == len(made.results) == 1
+    assert heard[0]["status"] == "ok"
     whole = kansweep.run(**TINY, callback=heard.append)
     assert [row["size"] for row in heard] == [2, 3] == whole.results["size"].tolist()
     assert kansweep.run(**TINY, callback=heard.append).results.shape == whole.results.shape
@@ -132,7 +134,7 @@ def test_refusals_are_exceptions_in_the_commands_words(
         assert sorted(Path().rglob("*")) == before
     with pytest.raises(kansweep.ConfigError, match="`-m` is for the command line"):
         kansweep.run("-m", "model.k=1,2")
-    with pytest.raises(kansweep.ConfigError, match="several sweeps, data.noise=0,"):
+    with pytest.raises(kansweep.ConfigError, match=r"several sweeps, data\.noise=0,"):
         kansweep.run("experiment=noise")
     with pytest.raises(kansweep.StoreError):
         Sweep(Path("outputs/nothing"))
