@@ -6,7 +6,7 @@ CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
 FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups kills gallery docs wheel ci clean
+.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups bench-regressor kills gallery docs wheel ci clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -63,6 +63,9 @@ bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/
 
 bench-blowups: $(INSTALLED) ## train a thousand random deep networks and look for blow-ups
 	$(BIN)/python -m benchmarks.blowups $(ARGS)
+
+bench-regressor: $(INSTALLED) ## measure KANRegressor beside others; writes benchmarks/REGRESSOR.md
+	$(BIN)/python -m benchmarks.regressor $(ARGS)
 
 kills: $(INSTALLED) ## kill a sweep with -9 at twelve moments by each of three engines, and compare
 	$(BIN)/python -m benchmarks.kills

@@ -32,6 +32,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 gallery = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "gallery.py")))
@@ -215,6 +216,22 @@ def test_the_gallerys_commands_are_understood(entry, kansweep):
         assert program == "kansweep"
         outcome = kansweep(*words, "--cfg", "job")
         assert outcome.status == 0, outcome.err
+
+
+def test_the_job_for_continuous_integration_fails_where_the_law_is_broken(kansweep):
+    (job,) = yaml.safe_load((ROOT / "docs" / "law.yml").read_text())["jobs"].values()
+    steps = [step for step in job["steps"] if step.get("run", "").startswith("kansweep ")]
+    run, check, report = (shlex.split(step["run"])[1:] for step in steps)
+    assert steps[2]["if"] == "always()"
+    assert kansweep(*run).status == 0
+    assert kansweep(*check).status == 0
+    assert kansweep(*report).status == 0
+    (kept,) = (step["with"]["path"] for step in job["steps"] if "path" in step.get("with", {}))
+    assert Path(kept).is_file()
+    broken = [*check[:-1], "check.exponent=[-3.1,-2.9]", check[-1]]
+    status, out, _ = kansweep(*broken)
+    assert status == 1
+    assert "::error" in out
 
 
 def test_links_and_figures_of_the_documents_are_there():

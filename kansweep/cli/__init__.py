@@ -10,8 +10,10 @@ from typing import Any
 from kansweep import __version__
 from kansweep.cli.analysing import edges, plot, predict, report, show
 from kansweep.cli.checking import check
-from kansweep.cli.composing import HELP, complete, compose
-from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, refuse, say
+from kansweep.cli.completing import complete
+from kansweep.cli.composing import HELP, compose
+from kansweep.cli.managing import clean, list_sweeps
+from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, Terminated, refuse, say
 from kansweep.cli.training import run, selection_of
 from kansweep.config.rules import ConfigError, did_you_mean
 from kansweep.config.schema import Schema
@@ -19,16 +21,14 @@ from kansweep.config.schema import Schema
 COMMANDS: dict[str, Callable[[Any], int]] = {
     "run": run,
     "show": show,
+    "list": list_sweeps,
     "plot": plot,
     "predict": predict,
     "check": check,
     "report": report,
+    "clean": clean,
 }
 SUBCOMMANDS: dict[str, Callable[[Any], int]] = {"edges": edges}  # of plot
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: an interruption with an exit status of its own."""
 
 
 def _terminate(*_: object) -> None:

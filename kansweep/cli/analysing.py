@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
+from kansweep.cli.watching import watch
 from kansweep.config.commands import (
     EdgesConfig,
     PlotConfig,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 AnySweeps = TypeVar("AnySweeps", bound=StoredSweeps)
 
 
-def _stored(job: StoredSweep) -> tuple[Store, Plan]:
+def stored(job: StoredSweep) -> tuple[Store, Plan]:
     """The sweep that was named, or else the latest."""
     with importing():
         from kansweep.data import sources
@@ -49,17 +50,19 @@ def _stored(job: StoredSweep) -> tuple[Store, Plan]:
     if name is None:
         raise ConfigError(f"There is no sweep in {outputs}; `kansweep run` makes one.")
     store = Store(outputs / name)
-    stored = from_record(store.read_config())
-    sources.check(stored.data)
-    return store, planned(stored)
+    config = replace(from_record(store.read_config()), name=name)  # the folder may be renamed
+    sources.check(config.data)
+    return store, planned(config)
 
 
 def show(job: ShowConfig) -> int:
-    store, plan = _stored(job)
+    store, plan = stored(job)
 
     with importing():
         from kansweep.report import matrix
 
+    if job.watch:
+        watch(store, plan)
     at_work = len(store.marks.held())
     table = matrix.matrix(store.overview(plan))
     say(matrix.text(table, job.format, plan.config_record["name"], at_work))
@@ -83,6 +86,9 @@ def plot(job: PlotConfig) -> int:
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else []
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
+    if job.format == "latex":
+        _say_latex(job, study, derived, written)
+        return OK
     say(terminal.summary(study), "")
     for each in derived.values():
         say(terminal.laws(each), "")
@@ -92,6 +98,17 @@ def plot(job: PlotConfig) -> int:
         say(orders, "")
     say(*map(str, written))
     return OK
+
+
+def _say_latex(
+    job: PlotConfig, study: Study, derived: Mapping[str, Study], written: Sequence[Path]
+) -> None:
+    """The tables alone, so that they can go into a file that is included."""
+    from kansweep.report import latex
+
+    tables = [latex.laws(each) for each in (study, *derived.values())]
+    tables += [latex.orders(study)] if job.plot.orders else []
+    say(*("\n".join([table, ""]) for table in tables if table), *(f"% {path}" for path in written))
 
 
 def _derivatives(study: Study) -> dict[str, Study]:
@@ -153,7 +170,7 @@ def one_by_one(job: AnySweeps) -> dict[str, AnySweeps]:
 
 def results_of(job: StoredSweep) -> tuple[Store, Plan, DataFrame]:
     """A sweep and its rows; refused where there are none."""
-    store, plan = _stored(job)
+    store, plan = stored(job)
     results = store.results(cell.key for cell in plan.cells)
     if results.empty:
         raise ConfigError(f"No cell of {store.folder} is done yet; `kansweep run` trains them.")
@@ -185,7 +202,7 @@ def _write_figures(
 
 
 def edges(job: EdgesConfig) -> int:
-    store, plan = _stored(job)
+    store, plan = stored(job)
 
     with importing():
         from kansweep import notebook

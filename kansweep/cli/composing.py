@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection
 from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -38,15 +37,18 @@ and fits and draws their scaling laws.
 Usage: kansweep COMMAND [key=value ...]
 
   run     train what is not trained yet
-  show    the matrix as a table: what is done, waiting and failed
+  show    the matrix as a table: what is done, waiting and failed; watch=true looks on
+  list    all sweeps: what they learn, how far they are, what they take on disk
   plot    fit the laws, print them and draw them
           plot edges: draw the functions that one trained network learned
   predict the error of a cell that was not trained, with an interval
   check   hold the laws against what is expected of them; exit status 1 where one fails
   report  all of it as one HTML page, to be read anywhere
+  clean   remove from a sweep's folder what is drawn again at will or no longer planned
 
 kansweep COMMAND --help explains a command's keys; kansweep --version tells the version.
-Tab completion in bash: eval "$(kansweep -sc install=bash)"
+Tab completion in bash or zsh: eval "$(kansweep -sc install=bash)", or install=zsh;
+in fish: kansweep -sc install=fish | source
 """
 
 COMMAND_HELP = {
@@ -58,7 +60,19 @@ Train one KAN for every data size, grid size and seed; what is already trained i
   kansweep run experiment=example8_lbfgs
   kansweep run --multirun model.k=1,2,3     one sweep for each value
 """,
-    "show": "Show the median test RMSE by data and grid size, and what is waiting or failed.\n",
+    "show": """\
+Show the median test RMSE by data and grid size, and what is waiting or failed.
+
+  kansweep show watch=true      look on while it is trained; q leaves, and the run goes on
+""",
+    "list": "List all sweeps, with the verdict of each one's primary law by the last `plot`.\n",
+    "clean": """\
+Remove figures, laws, report and index, which are made again when they are asked for, and what is
+there of cells that are no longer planned; it says what before. results.parquet stays.
+
+  kansweep clean name=mine
+  kansweep clean name=mine yes=true
+""",
     "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
     "predict": """\
 Predict the test RMSE of a cell from the sweep, with a 95% interval that holds the misfit.
@@ -96,12 +110,14 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
         argparse.ArgumentParser._check_help = lambda *_: None
     schema, argv = SCHEMAS[command], sys.argv
+    every = arguments[-1:] == ["all"] and not {"--help", "-h"}.isdisjoint(arguments)
+    arguments = arguments[: -1 if every else None]
     # argparse wants its options before all overrides
     arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
     sys.argv = ["kansweep", *map(quoted, arguments)]
     try:
         with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
-            register(command, scratch)
+            register(command, scratch, every)
             primary, folder = "config" if command == "run" else command, str(config_dir())
             if any(map(_is_for_hydra, arguments)):
                 hydra.main(folder, primary, version_base="1.3")(collect)()
@@ -140,25 +156,6 @@ def _checked(composed: DictConfig, schema: type[Schema]) -> Schema:
     return job
 
 
-def complete(arguments: list[str], commands: Collection[str]) -> None:
-    """Answer the shell: a command's name first, then what Hydra completes for that command."""
-    line = os.environ.get("COMP_LINE")
-    if line is None:  # not a question but the installation of the completion
-        compose("run", arguments)
-        return
-    word = re.match(r"\s*\S+\s+(\S+)\s", line)
-    if word is None:
-        print(*commands)
-    elif word[1] in commands:
-        point = int(os.environ.get("COMP_POINT", len(line)))
-        shorter = {
-            "COMP_LINE": line[: word.start(1)] + line[word.end() :],
-            "COMP_POINT": str(max(word.start(1), point - len(word[1]) - 1)),
-        }
-        with env_override(shorter):
-            compose(word[1], arguments)
-
-
 def _named(job: Schema, axes: list[str]) -> Schema:
     """The job under a name that says what tells it from the other jobs of a multirun."""
     axes = [axis for axis in axes if not axis.startswith("name=")]
@@ -171,7 +168,7 @@ def _named(job: Schema, axes: list[str]) -> Schema:
     return replace(job, name=plain)
 
 
-def register(command: str, scratch: str) -> None:
+def register(command: str, scratch: str, every: bool = True) -> None:
     """Give Hydra what the primary configurations build on."""
     register_schemas()
     node = {  # Hydra leaves no trace: a sweep's folder belongs to kansweep
@@ -181,7 +178,7 @@ def register(command: str, scratch: str) -> None:
         "job": {"chdir": False},
         "hydra_logging": {"root": None},
         "job_logging": {"root": None},
-        "help": {"app_name": f"kansweep {_words(command)}", "template": _help(command)},
+        "help": {"app_name": f"kansweep {_words(command)}", "template": _help(command, every)},
     }
     ConfigStore.instance().store(group="hydra/kansweep", name="hydra", node=node)
 
@@ -190,13 +187,22 @@ def _words(command: str) -> str:
     return SUBCOMMANDS.get(command, command)
 
 
-def _help(command: str) -> str:
-    rows = []
-    for key, item in keys(SCHEMAS[command]).items():
+def _help(command: str, every: bool) -> str:
+    found = keys(SCHEMAS[command], usual=not every)
+    rows: dict[str, list[str]] = {}
+    for key, item in found.items():
+        if key.endswith(".name"):  # a choice, listed below
+            continue
         default = json.dumps(item.default, separators=(",", ":")).replace('"', "")
-        if not key.endswith(".name"):  # a choice, listed below
-            rows.append(f"  {f'{key}={default}':<33} {item.meaning}\n")
+        section = key.rpartition(".")[0]
+        rows.setdefault(section, []).append(f"  {f'{key}={default}':<33} {item.meaning}\n")
     usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
+    about, listed = COMMAND_HELP[command], "\n".join(map("".join, rows.values()))
     choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
-    about = COMMAND_HELP[command]
-    return f"{usage}\n\n{about}\nKeys and their defaults\n\n{''.join(rows)}{choices}"
+    rest = "" if every or command != "run" else _REST
+    return f"{usage}\n\n{about}\nKeys and their defaults\n\n{listed}{rest}{choices}"
+
+
+_REST = """
+Other models, solvers and engines have other keys: kansweep run --help all
+"""

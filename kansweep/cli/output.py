@@ -11,6 +11,10 @@ OK, FAILED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 MOST_NAMED = 10  # files or cells, before the rest is only counted
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: an interruption with an exit status of its own."""
+
+
 def say(*lines: str) -> None:
     """Print, though the reader may have left, as ``head`` does, or the disk be full: the work is
     done, and its status is not that of the message."""

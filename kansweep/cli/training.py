@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from kansweep.cli.analysing import report
+from kansweep.cli.ending import on_end
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
@@ -21,6 +22,7 @@ from kansweep.sweep.events import Damaged, Event
 from kansweep.sweep.progress import Bar
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
+    from kansweep.engines import Engine
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
@@ -36,13 +38,20 @@ class Progress(Bar):
 
 def run(job: RunConfig) -> int:
     with importing():
-        from kansweep.engines import EngineError
-        from kansweep.sweep import runner
         from kansweep.sweep.begin import begun
-        from kansweep.sweep.refusals import StoreError
 
     begin = begun(job)
     job, plan, store, engine = begin.job, begin.plan, begin.store, begin.engine
+    with on_end(job, store, plan) as ended:
+        return ended(_trained(job, store, plan, engine))
+
+
+def _trained(job: RunConfig, store: Store, plan: Plan, engine: Engine) -> int:
+    """Train what is missing and say what came of it; the exit status."""
+    from kansweep.engines import EngineError
+    from kansweep.sweep import runner
+    from kansweep.sweep.refusals import StoreError
+
     with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)

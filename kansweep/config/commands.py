@@ -38,8 +38,36 @@ class ShowConfig(StoredSweep):
     """``kansweep show``."""
 
     format: str = key(
-        "table", one_of("table", "markdown", "csv", "json"), "table, markdown, csv or json"
+        "table",
+        one_of("table", "markdown", "csv", "json", "latex"),
+        "table, markdown, csv, json or latex",
     )
+    watch: bool = key(False, rules.FLAG, "look on while it is trained, in a terminal")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.watch and self.format != "table":
+            raise ConfigError(f"`watch` goes with format=table; got format={self.format}.")
+
+
+@dataclass
+class ListConfig(Schema):
+    """``kansweep list``."""
+
+    outputs: str = key("outputs", rules.TEXT, "the folder of all sweeps")
+    format: str = key("table", one_of("table", "csv", "json"), "table, csv or json")
+
+
+@dataclass
+class CleanConfig(StoredSweep):
+    """``kansweep clean``."""
+
+    yes: bool = key(False, rules.FLAG, "remove without asking")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is None:
+            raise ConfigError("`name` must be given: that of the sweep to be cleaned.")
 
 
 @dataclass
@@ -71,6 +99,7 @@ class FigureConfig(FormatsConfig):
 class PlotConfig(StoredSweeps):
     """``kansweep plot``."""
 
+    format: str = key("text", one_of("text", "latex"), "of what is printed: text or latex")
     plot: FigureConfig = field(default_factory=FigureConfig)
 
 
@@ -183,9 +212,11 @@ class CheckConfig(StoredSweeps):
 SCHEMAS: dict[str, type[Schema]] = {
     "run": RunConfig,
     "show": ShowConfig,
+    "list": ListConfig,
     "plot": PlotConfig,
     "predict": PredictConfig,
     "check": CheckConfig,
     "report": ReportConfig,
+    "clean": CleanConfig,
     "edges": EdgesConfig,
 }

@@ -23,14 +23,15 @@ class Key:
     neutral: Any
 
 
-def keys(schema: type[Schema]) -> dict[str, Key]:
-    """Every key below a schema under its full name, those of all variants included."""
+def keys(schema: type[Schema], *, usual: bool = False) -> dict[str, Key]:
+    """Every key below a schema under its full name, those of all variants included; or the
+    ``usual`` ones, of the variants that are chosen where none is."""
     every = {schema.prefix + item.name: _as_key(schema, item) for item in own_keys(schema)}
     for item in fields(schema):
-        section = VARIANTS.get(item.name)
+        section = None if usual else VARIANTS.get(item.name)
         for part in [item.default_factory] if section is None else section.variants.values():
             if is_dataclass(part):
-                every |= keys(cast(type[Schema], part))
+                every |= keys(cast(type[Schema], part), usual=usual)
     return every
 
 

@@ -34,6 +34,11 @@ class RunModeConfig(Schema):
     )
     fail_fast: bool = key(False, rules.FLAG, "stop at the first cell that fails")
     report: bool = key(False, rules.FLAG, "write the report too, once all cells are done")
+    on_end: str | None = key(
+        None,
+        rules.optional(rules.TEXT),
+        "a shell command, told the outcome by KANSWEEP_… variables",
+    )
 
 
 @dataclass

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
 from kansweep import kinds
+from kansweep.report import latex
 from kansweep.sweep.columns import State
 
 LEFT = [State.RUNNING, State.WAITING]  # to be done
@@ -65,14 +67,16 @@ def _expected(cells: DataFrame) -> pd.Series:
 
 
 def text(matrix: DataFrame, form: str, name: str, at_work: int = 0) -> str:
-    """The matrix as `table`, `markdown`, `csv` or `json`; the first two are for reading, and tell
-    what remains to be waited for with that many workers ``at_work``."""
+    """The matrix as `table`, `markdown`, `csv`, `json` or `latex`; the first two are for reading,
+    and tell what remains to be waited for with that many workers ``at_work``."""
+    if form == "latex":
+        return latex.matrix(matrix)
     if form == "csv":
         return matrix.to_csv(index=False).rstrip("\n")
     if form == "json":
         rows = matrix.astype(object).where(matrix.notna(), None).to_dict("records")
         return json.dumps(rows, indent=2)
-    lines = _markdown(texts(matrix)) if form == "markdown" else _aligned(texts(matrix))
+    lines = _markdown(texts(matrix)) if form == "markdown" else aligned(texts(matrix))
     counts = ", ".join(f"{matrix[state].sum()} {state}" for state in State)
     title = f"{name}: median test RMSE over seeds ({counts})"
     return "\n".join([title, "", *lines, "", _times(matrix, at_work)])
@@ -83,11 +87,17 @@ def _times(matrix: DataFrame, at_work: int) -> str:
     spent = f"Time in cells: {duration(matrix['seconds'].sum())} spent"
     if not matrix[LEFT].to_numpy().any():
         return f"{spent}."
-    left = matrix["seconds_left"].sum(skipna=False)
-    if np.isnan(left):
+    left = to_go(matrix)
+    if left is None:
         return f"{spent}, what is left is not known."
     together = f", {duration(left / at_work)} with {at_work} at work" if at_work > 1 else ""
     return f"{spent}, some {duration(left)} to go{together}."
+
+
+def to_go(matrix: DataFrame) -> float | None:
+    """Seconds that the cells which are left may take together; None where nothing tells."""
+    left = float(matrix["seconds_left"].sum(skipna=False))
+    return None if np.isnan(left) else left
 
 
 def duration(seconds: float) -> str:
@@ -101,10 +111,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _aligned(texts: list[list[str]]) -> list[str]:
+def aligned(texts: Sequence[Sequence[str]], aligns: str | None = None) -> list[str]:
+    """Rows of a table as lines, every column `<` or `>` as `aligns` says; unless given, `>`."""
+    aligns = aligns or ">" * len(texts[0])
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return [
-        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
+        "  ".join(f"{text:{a}{w}}" for text, a, w in zip(row, aligns, widths, strict=True)).rstrip()
         for row in texts
     ]
 

@@ -15,6 +15,7 @@ from kansweep.laws.noise import MARGIN
 from kansweep.laws.notation import counted, entry, listed
 from kansweep.laws.verdicts import INSUFFICIENT
 from kansweep.report import frontier, sentences
+from kansweep.report.matrix import aligned
 
 _HEADER = ["RMSE", "n_train", "exponent", "95% interval", "against the floor", "finest doubling"]
 _HEADER += ["verdict", "seeds"]
@@ -69,12 +70,7 @@ def _table(study: Study, laws: DataFrame) -> list[str]:
     columns = columns if kind.on_grid else columns[:-1]
     shown = [column for column in columns if column[0] not in _OF_SOME or any(column[1:-1])]
     *lines, aligns = zip(*shown, strict=True)
-    widths = [max(map(len, column[:-1])) for column in shown]
-    return ["  ".join(map(_padded, line, widths, aligns)).rstrip() for line in lines]
-
-
-def _padded(text: str, width: int, align: str) -> str:
-    return f"{text:{align}{width}}"
+    return aligned(lines, "".join(aligns))
 
 
 def _line(law: Series, sizes: Series, orders: DataFrame) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kansweep.config.composing import composed, words_of
+from kansweep.config.rules import ConfigError
 from kansweep.session.sweep import Sweep
 from kansweep.sweep import runner
 from kansweep.sweep.begin import begun
@@ -52,6 +53,8 @@ def run(
     """
     more = None if config_dir is None else Path(config_dir)
     job = composed([*words, *words_of(keys)], more)
+    if job.run.on_end is not None:
+        raise ConfigError("`run.on_end` is for the command line; what comes after this call is it.")
     begin = begun(job)
     bar = Bar(job.kind.symbol, notebook=True)
 
@@ -61,6 +64,10 @@ def run(
         if callback is not None and isinstance(event, Finished) and callback(event.row) is True:
             raise _Stopped
 
+    ended = None
     with closing(begin.engine), closing(bar), begin.store.open(begin.plan), suppress(_Stopped):
-        runner.run(begin.plan, begin.store, begin.job, begin.engine, hear)
-    return Sweep(begin.store.folder)
+        ended = runner.run(begin.plan, begin.store, begin.job, begin.engine, hear)
+    sweep = Sweep(begin.store.folder)
+    if job.run.report and ended is not None and not ended.failed and not ended.left:
+        sweep.report()
+    return sweep

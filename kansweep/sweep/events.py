@@ -45,3 +45,13 @@ class Finished:
 
 Event = Damaged | Started | Progressed | Finished
 Listener = Callable[[Event], None]
+
+
+def to_all(*listeners: Listener) -> Listener:
+    """One listener that tells each of them, in this order."""
+
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell

@@ -39,6 +39,10 @@ class Layout:
         return self.folder / "report.html"
 
     @property
+    def log(self) -> Path:
+        return self.folder / "run.log"
+
+    @property
     def lock(self) -> Path:
         return self.folder / ".lock"
 

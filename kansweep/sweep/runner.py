@@ -17,7 +17,8 @@ from kansweep.engines.imports import importing
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep import schedule
 from kansweep.sweep.columns import Status
-from kansweep.sweep.events import Damaged, Event, Finished, Listener, Started
+from kansweep.sweep.events import Damaged, Event, Finished, Listener, Started, to_all
+from kansweep.sweep.log import RunLog
 from kansweep.sweep.plan import Plan
 from kansweep.sweep.schedule import PartialChain, Task
 from kansweep.sweep.store import Store
@@ -49,9 +50,10 @@ class CellFailed(Exception):
 def run(plan: Plan, store: Store, config: RunConfig, engine: Engine, listener: Listener) -> Summary:
     """Train the cells of the plan that ``run.mode`` asks for, and rebuild the results."""
     clock = time.perf_counter()
-    tracker = _Tracker(store, listener, config.run.fail_fast)
     try:
-        with engine:
+        with RunLog(store.layout.log) as log, engine:
+            listener = to_all(log, listener)
+            tracker = _Tracker(store, listener, config.run.fail_fast)
             chains = schedule.missing(plan, store, config.run.mode)
             listener(Damaged(_planned(store.damaged, plan)))
             wanted = sum(len(chain.cells) for chain in chains)

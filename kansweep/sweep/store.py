@@ -59,6 +59,22 @@ class Store:
     def open(self, plan: Plan) -> Iterator[None]:
         """Make the folder this plan's and keep other runs out; refuse one that is not its own."""
         self._check(plan)
+        with self.locked() as lock:
+            try:
+                with naming_the_file(self.folder):
+                    lock.write(
+                        json.dumps({"run": uuid.uuid4().hex, **this_process()}), durable=True
+                    )
+                    self._check(plan)  # again: it may have been another's until now
+                    self.marks.await_release()
+                    self._take_over(plan)
+                yield
+            finally:
+                self.marks.remove_folder()
+
+    @contextmanager
+    def locked(self) -> Iterator[files.Lock]:
+        """Keep runs out of the folder; refused where one is at work in it."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = files.Lock.take(self.layout.lock, PATIENCE)
@@ -70,14 +86,8 @@ class Store:
                 " Wait for it, or give this one a name of its own with name=…"
             )
         try:
-            with naming_the_file(self.folder):
-                lock.write(json.dumps({"run": uuid.uuid4().hex, **this_process()}), durable=True)
-                self._check(plan)  # again: it may have been another's until now
-                self.marks.await_release()
-                self._take_over(plan)
-            yield
+            yield lock
         finally:
-            self.marks.remove_folder()
             lock.release()
 
     def holder(self) -> str | None:

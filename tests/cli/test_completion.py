@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from kansweep.cli import COMMANDS
+
 
 @pytest.mark.parametrize(
     ("line", "offers"),
     [
-        ("kansweep ", {"run", "show", "plot", "predict", "check", "report"}),
-        ("kansweep sh", {"run", "show", "plot", "predict", "check", "report"}),
+        ("kansweep ", set(COMMANDS)),
+        ("kansweep sh", set(COMMANDS)),
         ("kansweep run solver=", {"solver=lm", "solver=lbfgs", "solver=lbfgs_mlp"}),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
@@ -42,7 +44,7 @@ def test_hydra_is_asked_about_the_line_without_the_command(
         return []
 
     seen: list[tuple[str, str, int]] = []
-    monkeypatch.setattr("kansweep.cli.composing.compose", look)
+    monkeypatch.setattr("kansweep.cli.completing.compose", look)
     for line in ("kansweep show form", "kansweep  show  "):
         monkeypatch.setenv("COMP_LINE", line)
         monkeypatch.setenv("COMP_POINT", str(len(line)))
@@ -50,8 +52,26 @@ def test_hydra_is_asked_about_the_line_without_the_command(
     assert seen == [("show", "kansweep form", 13), ("show", "kansweep   ", 11)]
 
 
-def test_the_completion_installs(kansweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("shell", "last"),
+    [
+        ("bash", "hydra_bash_completion kansweep"),
+        ("fish", "complete -c kansweep -x -a '(hydra_fish_completion)'"),
+        ("zsh", "compdef _kansweep kansweep"),
+    ],
+)
+def test_the_completion_installs(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, shell: str, last: str
+) -> None:
     monkeypatch.delenv("COMP_LINE", raising=False)
-    status, out, _ = kansweep("-sc", "install=bash")
+    status, out, _ = kansweep("-sc", f"install={shell}")
     assert status == 0
-    assert out.rstrip().endswith("hydra_bash_completion kansweep")
+    assert out.rstrip().endswith(last)
+
+
+@pytest.mark.parametrize("shell", ["fish", "bash"])
+def test_commands_are_offered_a_line_each(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    monkeypatch.setenv("COMP_LINE", "kansweep ")
+    assert kansweep("-sc", f"query={shell}").out.splitlines() == list(COMMANDS)

@@ -40,7 +40,7 @@ def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
     for command, schema in SCHEMAS.items():
         words = ["plot", command] if command in SUBCOMMANDS else [command]
         assert " ".join(words) in kansweep("--help").out
-        status, out, err = kansweep(*words, "--help")
+        status, out, err = kansweep(*words, "--help", "all")
         assert (status, err) == (0, "")
         assert out.startswith(f"Usage: kansweep {' '.join(words)} [key=value ...]")
         shown = [key for key in keys(schema) if "." not in key or not key.endswith(".name")]
@@ -48,6 +48,20 @@ def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
         ours = out.partition("\nChoices")[0]  # Hydra lists these
         assert max(map(len, ours.splitlines())) <= 100
     assert "solver: lbfgs, lbfgs_mlp, lm" in kansweep("run", "--help").out
+
+
+def test_the_help_of_run_is_short_and_says_where_the_rest_is(kansweep: Any) -> None:
+    short, long = kansweep("run", "--help").out, kansweep("run", "--help", "all").out
+    assert "kansweep run --help all" in short
+    for key in ("seeds=5", "data.sizes=", "model.k=3", "solver.penalty=", "run.mode="):
+        assert f"\n  {key}" in short
+    for key in ("model.widths=", "engine.timeout_min=", "solver.steps="):
+        assert f"\n  {key}" not in short
+        assert f"\n  {key}" in long
+    listed = short.partition("Keys and their defaults\n\n")[2].partition("\nOther models")[0]
+    groups = [group.split() for group in listed.split("\n\n")]
+    sections = [group[0].partition("=")[0].partition(".")[0] for group in groups]
+    assert sections == ["name", "data", "grid", "model", "solver", "run"]  # a blank line between
 
 
 def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:

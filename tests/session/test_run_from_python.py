@@ -86,7 +86,8 @@ def test_configurations_of_ones_own_are_found(tmp_path: Path, monkeypatch: Any) 
     mine = tmp_path / "mine" / "data" / "bump.yaml"
     mine.parent.mkdir(parents=True)
     mine.write_text("name: bump\nformula: exp(-x1^2)\nhidden: [1]\n")
-    made = kansweep.run("data=bump", config_dir="mine", **TINY)
+    made = kansweep.run("data=bump", "run.report=true", config_dir="mine", **TINY)
+    assert (made.folder / "report.html").exists()
     assert made.config.data.formula == "exp(-x1^2)"
 
 
@@ -132,6 +133,8 @@ def test_refusals_are_exceptions_in_the_commands_words(
         told = command("run", *words)
         assert (told.status, told.err) == (2, f"kansweep: {refused.value}\n")
         assert sorted(Path().rglob("*")) == before
+    with pytest.raises(kansweep.ConfigError, match=r"`run\.on_end` is for the command line"):
+        kansweep.run("run.on_end=true")
     with pytest.raises(kansweep.ConfigError, match="`-m` is for the command line"):
         kansweep.run("-m", "model.k=1,2")
     with pytest.raises(kansweep.ConfigError, match=r"several sweeps, data\.noise=0,"):

@@ -1,0 +1,103 @@
+r"""Matrix, laws and orders as LaTeX tables, for ``\usepackage{booktabs,siunitx}``.
+
+Numbers stand in columns of siunitx, which aligns them at the decimal point; what is not a number is
+in braces, as siunitx wants it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pandas import DataFrame, Series
+
+from kansweep import kinds
+from kansweep.kinds import KINDS
+from kansweep.laws.cells import WHOSE
+from kansweep.laws.findings import Study
+from kansweep.laws.verdicts import INSUFFICIENT
+from kansweep.sweep.columns import State
+
+_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\N{EN DASH}": "--",
+}
+_NONE = "{--}"
+_ERROR = "S[table-format=1.2e-2]"  # of an RMSE
+_ORDER = "S[table-format=-1.2]"  # of an exponent or an order
+
+
+def escaped(text: str) -> str:
+    """A text as LaTeX prints it."""
+    return "".join(_SPECIAL.get(letter, letter) for letter in text)
+
+
+def table(columns: Sequence[str], header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A ``tabular`` with the rules of booktabs; entries are LaTeX already."""
+    body = [" & ".join(row) + r" \\" for row in rows]
+    head = " & ".join(header) + r" \\"
+    lines = [r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
+    return "\n".join([rf"\begin{{tabular}}{{{''.join(columns)}}}", *lines, r"\end{tabular}"])
+
+
+def matrix(cells: DataFrame) -> str:
+    """Median test RMSE, a row a data size and a column a size; ``cells`` as ``report.matrix`` has
+    them."""
+    kind = kinds.of(cells)
+    done = cells.assign(entry=cells["test_rmse"].where(cells[State.DONE] > 0))
+    wide = done.pivot(index="n_train", columns="size", values="entry")
+    header = ["{$n$}", *(f"{{${kind.symbol} = {size}$}}" for size in wide.columns)]
+    rows = [
+        [str(n), *(_number(value, ".2e") for value in values)]
+        for n, values in zip(wide.index, wide.to_numpy(), strict=True)
+    ]
+    return table(["S[table-format=7.0]", *[_ERROR] * len(wide.columns)], header, rows)
+
+
+def laws(study: Study) -> str:
+    """The laws of a study: exponent with its 95% interval, the theory's, verdict, seeds."""
+    header = ["Target", "RMSE", "{$n$}", r"{Exponent}", r"{95\,\% interval}", "{Theory}"]
+    columns = [*"ll", "S[table-format=7.0]", _ORDER, "c", _ORDER, "l", "S[table-format=3.0]"]
+    shown = study.shown.sort_values(["data", "model", "split", "n_train"], kind="stable")
+    rows = [_law(law) for _, law in shown.iterrows()]
+    return table(columns, [*header, "Verdict", "{Seeds}"], rows)
+
+
+def _law(law: Series) -> list[str]:
+    fitted = law["verdict"] != INSUFFICIENT
+    interval = f"$[{law['ci_low']:.2f}, {law['ci_high']:.2f}]$" if fitted else _NONE
+    return [
+        escaped(KINDS[law["model"]].of(str(law["data"]))),
+        str(law["split"]),
+        str(law["n_train"]),
+        _number(law["exponent"], ".2f") if fitted else _NONE,
+        interval,
+        _number(law["theory"], "g"),
+        str(law["verdict"]),
+        str(law["n_seeds"]),
+    ]
+
+
+def orders(study: Study) -> str:
+    """The observed orders of every curve, a column a pair of sizes; one of which a cell does not
+    count is left out. '' where no kind has any."""
+    found = study.orders
+    if found.empty:
+        return ""
+    pairs = list(dict.fromkeys(zip(found["size"], found["next_size"], strict=True)))
+    header = ["Target", "{$k$}", "RMSE", "{$n$}", *(rf"{{{a}\,--\,{b}}}" for a, b in pairs)]
+    rows = []
+    for _, part in found.groupby([*WHOSE, "split", "n_train"], dropna=False, sort=False):
+        counted = part[part["counts"].astype(bool)]
+        of = counted.set_index(["size", "next_size"])["order"]
+        row = part.iloc[0]
+        name = escaped(KINDS[row["model"]].of(str(row["data"])))
+        whose = [name, _number(row["k"], "g"), str(row["split"]), str(row["n_train"])]
+        rows.append([*whose, *(_number(of.get(pair, float("nan")), ".2f") for pair in pairs)])
+    columns = ["l", "S[table-format=1.0]", "l", "S[table-format=7.0]", *[_ORDER] * len(pairs)]
+    return table(columns, header, rows)
+
+
+def _number(value: float, form: str) -> str:
+    return _NONE if value != value else f"{value:{form}}"

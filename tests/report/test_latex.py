@@ -1,0 +1,62 @@
+"""LaTeX tables: what LaTeX would read is well formed, and says what the study says."""
+
+from __future__ import annotations
+
+import pytest
+from cells import mlps, published
+
+from kansweep.laws import findings
+from kansweep.report import latex, matrix
+
+
+def entries(table: str) -> list[list[str]]:
+    """The rows of a tabular, whose columns are as many as its first line says."""
+    first, *lines, last = table.splitlines()
+    assert (first[:15], last) == (r"\begin{tabular}", r"\end{tabular}")
+    assert [lines[i] for i in (0, 2, -1)] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    rows = [lines[1], *lines[3:-1]]
+    assert all(row.endswith(r" \\") for row in rows)
+    split = [[entry.strip() for entry in row.removesuffix(r" \\").split(" & ")] for row in rows]
+    assert len({len(row) for row in split}) == 1
+    assert table.count("{") == table.count("}")
+    return split
+
+
+def test_the_matrix_has_a_column_a_size() -> None:
+    cells = published().assign(status="done", seconds=1.0, size=lambda rows: rows["grid_size"])
+    cells.loc[cells["size"] == 100, "status"] = "waiting"
+    header, *rows = entries(latex.matrix(matrix.matrix(cells)))
+    assert header == ["{$n$}", *(f"{{$G = {size}$}}" for size in (5, 10, 20, 50, 100))]
+    assert [row[0] for row in rows] == ["100", "300", "1000", "3000"]
+    assert rows[3][1:] == ["6.77e-03", "3.35e-04", "1.86e-05", "4.93e-07", "{--}"]
+
+
+def test_laws_and_orders_are_those_of_the_terminal() -> None:
+    study = findings.study(published())
+    rows = {(row[1], row[2]): row for row in entries(latex.laws(study))[1:]}
+    assert rows["test", "3000"] == [
+        *(r"exp\_sin", "test", "3000", "-4.08", "$[-4.23, -3.92]$", "-4", "descriptive", "1")
+    ]
+    assert rows["test", "100"][3:] == ["{--}", "{--}", "-4", "insufficient", "1"]
+    header, *lines = entries(latex.orders(study))
+    assert header[4:] == [r"{5\,--\,10}", r"{10\,--\,20}", r"{20\,--\,50}", r"{50\,--\,100}"]
+    of = {(row[2], row[3]): row[4:] for row in lines}
+    assert of["test", "3000"] == ["4.34", "4.17", "3.96", "3.91"]
+    assert of["test", "300"] == ["4.41", "3.75", "{--}", "{--}"]
+
+
+def test_what_has_no_theory_and_no_orders_has_none() -> None:
+    study = findings.study(mlps())
+    assert all(row[5] == "{--}" for row in entries(latex.laws(study))[1:])
+    assert latex.orders(study) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("x_1^2 & 5%", r"x\_1\textasciicircum{}2 \& 5\%"),
+        (r"\#$~{", r"\textbackslash{}\#\$\textasciitilde{}\{"),
+    ],
+)
+def test_names_are_printed_as_they_are(text: str, printed: str) -> None:
+    assert latex.escaped(text) == printed
