@@ -32,7 +32,7 @@ from benchmarks.report import HERE, figures, markdown, measured_on, say
 from kansweep import KANRegressor, __version__
 
 RESULTS = HERE / "REGRESSOR.md"
-SPLITS, SETS = 10, 50
+SPLITS, SETS = 10, 20
 MOST, WINS = 1.05, 2
 Array = NDArray[np.float64]
 

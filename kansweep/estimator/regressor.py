@@ -7,10 +7,10 @@ low, high = model.predict_interval(X)
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import torch
@@ -19,18 +19,17 @@ from scipy.special import stdtrit
 
 from kansweep.config import rules
 from kansweep.config.rules import ConfigError, Rule
-from kansweep.config.solvers import LMConfig
 from kansweep.engines import cores
-from kansweep.estimator import checking
+from kansweep.estimator import checking, training
 from kansweep.estimator.base import BaseEstimator, NotFittedError, RegressorMixin
 from kansweep.estimator.checking import Array
 from kansweep.estimator.observations import Observations
 from kansweep.networks.compiling import in_threads
 from kansweep.networks.kan import KAN, Shape
-from kansweep.solvers.contract import Outcome, Problem
-from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.solvers.gauss_newton.posterior import Posterior, posterior
-from kansweep.trained.kan import TrainedKAN, from_arrays
+from kansweep.solvers.gauss_newton.posterior import posterior
+from kansweep.sweep.worker import one_thread
+from kansweep.trained.kan import TrainedKAN
+from kansweep.trained.weights import from_arrays, load_model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,8 +45,6 @@ _JOBS = Rule(
     lambda value: value in (None, -1) or rules.COUNT.holds(value),
 )
 _ROUNDING = 1e-9
-# Points that are enough to find a basin: so many, and so many a parameter.
-ENOUGH, POINTS = 20_000, 30
 AT_ONCE = 10_000  # points that a thread computes
 _OF = rules.one_of("observation", "function")
 
@@ -74,6 +71,9 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     n_jobs : int or None
         Threads that passes over many points are shared out among, with numbers that differ by
         rounding; None: one, -1: as many as there are cores.
+    warm_start : bool, default False
+        Whether ``fit`` goes on from the network there is, of the same shape and on its grids or
+        finer ones.
 
     Attributes
     ----------
@@ -95,12 +95,14 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         grid_size: int | Sequence[int] = (5, 10, 20),
         random_state: Any = None,
         n_jobs: int | None = None,
+        warm_start: bool = False,
     ) -> None:
         self.hidden = hidden
         self.k = k
         self.grid_size = grid_size
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.warm_start = warm_start
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train on inputs (n, I) and outputs (n,) or (n, M).
@@ -125,7 +127,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
             del self.feature_names_in_
         seed = _seed(self.random_state)
         data = Observations.of(x, target.reshape(len(x), -1), weight, seed)
-        with in_threads(self._threads()):
+        with in_threads(self._threads()), one_thread():
             self._train(data, grids, seed)
         return self
 
@@ -153,6 +155,31 @@ class KANRegressor(RegressorMixin, BaseEstimator):
             deviation = np.hypot(deviation, self.noise_)
         reach = stdtrit(self._free, (1 + level) / 2) * deviation
         return self._shaped(mean - reach), self._shaped(mean + reach)
+
+    @classmethod
+    def from_cell(
+        cls,
+        path: str | Path,
+        *,
+        n_train: int | None = None,
+        seed: int | None = None,
+        size: int | None = None,
+        **parameters: Any,
+    ) -> Self:
+        """The KAN of a sweep's cell, chosen as by ``load_model``, or of a file of weights: it
+        predicts, and ``fit`` goes on from it. Intervals are known once it is fitted.
+
+        ``parameters`` are this class's own. Raises ValueError where it is no KAN of B-splines.
+        """
+        network = load_model(path, n_train=n_train, seed=seed, size=size)
+        if not isinstance(network.arrays, Mapping) or "continuation" not in network.arrays:
+            raise ValueError(f"`path` must lead to a KAN of B-splines; got {network!r}.")
+        net = KAN.from_arrays(network.arrays)
+        given = {"hidden": list(net.width[1:-1]), "k": net.k, "grid_size": net.grid_size}
+        model = cls(**{**given, "warm_start": True, **parameters})
+        model.n_features_in_, model.n_outputs_ = net.width[0], net.width[-1]
+        model.network_, model._net, model._flat = cast(TrainedKAN, network), net, net.width[-1] == 1
+        return model
 
     def plot_edges(self) -> Figure:
         """Every function that was learned, on an axis of its own."""
@@ -184,11 +211,17 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         n_outputs = data.y.shape[1]
         hidden = (n_outputs,) if self.hidden is None else _plain(self.hidden)
         width = (data.x.shape[1], *hidden, n_outputs)
-        problem = _problem(data, (data.y - offset) / scale, seed)
-        outcome = _trained(Shape(width, int(self.k), grids[0], base=False), grids, problem)
+        problem = training.problem_of(data, (data.y - offset) / scale, seed)
+        asked = Shape(width, int(self.k), grids[0], base=False)
+        begin: Shape | KAN = asked
+        if self.warm_start and hasattr(self, "_net"):
+            begin = self._continued(asked).with_outputs(
+                torch.from_numpy(-offset / scale), torch.from_numpy(1 / scale)
+            )
+        outcome = training.trained(begin, grids, problem)
         known = posterior(outcome.net, problem, outcome.memory)
         net = outcome.net.with_outputs(torch.from_numpy(offset), torch.from_numpy(scale))
-        errors = _values(net, data.x) - data.y
+        errors = training.values(net, data.x) - data.y
         if not np.isfinite(errors).all():
             raise FloatingPointError("Training ended in numbers that are not finite.")
         self.n_outputs_, self.edf_, self.n_samples_ = n_outputs, known.edf, data.total
@@ -198,8 +231,19 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         known_noise = free > _ROUNDING * data.total  # else nothing is left over to tell it by
         self.noise_ = np.sqrt(counts @ errors**2 / (free if known_noise else np.nan))
         self._free = max(free, 1.0)
-        self.network_: TrainedKAN = from_arrays(net.to_arrays(), None)
+        self.network_ = cast(TrainedKAN, from_arrays(net.to_arrays()))
         self._net, self._posterior = net, known
+
+    def _continued(self, asked: Shape) -> KAN:
+        """The network so far, refused where it is of another shape."""
+        there = (self._net.width, self._net.k)
+        if there != (asked.width, asked.k):
+            raise ValueError(
+                f"`warm_start` goes on with a KAN {'-'.join(map(str, there[0]))} of order"
+                f" {there[1]}; the parameters and data ask for {'-'.join(map(str, asked.width))} of"
+                f" order {asked.k}."
+            )
+        return self._net
 
     def _inputs(self, given: Any) -> Array:
         self._check_fitted()
@@ -214,11 +258,14 @@ class KANRegressor(RegressorMixin, BaseEstimator):
             )
 
     def _values(self, x: Array) -> Array:
-        return self._shared(lambda part: _values(self._net, part), x)
+        return self._shared(lambda part: training.values(self._net, part), x)
 
     def _deviations(self, x: Array) -> Array:
         """Of the function, (n, M)."""
-        return self.noise_ * self._shared(lambda part: _deviations(self._posterior, part), x)
+        if not hasattr(self, "_posterior"):
+            raise NotFittedError("Of a stored cell no intervals are known; `fit` it to data.")
+        known = self._posterior
+        return self.noise_ * self._shared(lambda part: training.deviations(known, part), x)
 
     def _shared(self, compute: Callable[[Array], Array], x: Array) -> Array:
         """What is computed of inputs (n, I), (n, M), shared out among threads."""
@@ -238,41 +285,6 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()  # type: ignore[misc]
         tags.target_tags.multi_output = True
         return tags
-
-
-def _trained(shape: Shape, grids: Sequence[int], problem: Problem) -> Outcome[KAN]:
-    """A chain of grids, each extending the one before: how the last one ended. Of very many points
-    a part finds what all of them then settle."""
-    solver, part = LM(LMConfig()), problem
-    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
-    enough = max(ENOUGH, POINTS * edges * (grids[-1] + shape.k))
-    if 2 * enough < problem.x.shape[1]:
-        part = problem.at(slice(0, enough))
-    outcome = solver.solve(solver.start(shape, part), part)
-    for _, grid in itertools.pairwise(grids):
-        outcome = solver.solve(outcome.net.refined(grid), part, outcome.memory)
-    if part is problem:
-        return outcome
-    return solver.polished(outcome.net, problem, outcome.memory)
-
-
-def _problem(data: Observations, y: Array, seed: int) -> Problem:
-    low, high = map(torch.from_numpy, data.domain)
-    counts = None if data.counts is None else torch.from_numpy(data.counts)[None]
-    x, y_ = torch.from_numpy(data.x)[None], torch.from_numpy(y)[None]
-    return Problem(x, y_, (low, high), (seed,), counts)
-
-
-def _values(net: KAN, x: Array) -> Array:
-    with torch.inference_mode():
-        values: Array = net(torch.from_numpy(np.ascontiguousarray(x))[None])[0].numpy()
-    return values
-
-
-def _deviations(known: Posterior, x: Array) -> Array:
-    with torch.inference_mode():
-        values: Array = known.deviations(torch.from_numpy(x)).numpy()
-    return values
 
 
 def _plain(value: Any) -> Any:

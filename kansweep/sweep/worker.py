@@ -45,7 +45,7 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
             return False
         time.sleep(0.1)
     try:
-        with store.marks.hold(task.name) as write, _one_thread():
+        with store.marks.hold(task.name) as write, one_thread():
             _compile_ahead(task)
             reporter = _TaskReporter(task, store, write, listener)
             for chains in schedule.batches(schedule.remaining(task, store)):
@@ -193,7 +193,7 @@ def make_solver(config: RunConfig) -> Solver[Any, Any]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Tensors of this size gain nothing from threads and lose much where a core is busy; and
     numbers must not depend on how many cores there are."""
     threads = torch.get_num_threads()

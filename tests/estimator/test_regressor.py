@@ -14,13 +14,14 @@ import pytest
 from matplotlib.figure import Figure
 from processes import python
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.inspection import partial_dependence
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from kansweep import ConfigError, KANRegressor
+from kansweep import ConfigError, KANRegressor, load_model
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -178,7 +179,7 @@ def test_threads_change_no_more_than_rounding() -> None:
 def test_very_many_points_settle_what_a_part_of_them_found(monkeypatch: Any) -> None:
     x, y = sample(4000, 0.5)
     whole = small().fit(x, y)
-    monkeypatch.setattr("kansweep.estimator.regressor.ENOUGH", 500)
+    monkeypatch.setattr("kansweep.estimator.training.ENOUGH", 500)
     part = small().fit(x, y)
     assert part.edf_ != whole.edf_
     np.testing.assert_allclose(part.predict(x), whole.predict(x), atol=0.02)
@@ -261,3 +262,33 @@ assert sys.modules["sklearn"] is None
 
 def test_importing_kansweep_brings_in_no_scikit_learn() -> None:
     assert python("import sys, kansweep; assert 'sklearn' not in sys.modules") == ""
+
+
+def test_a_cell_predicts_and_goes_on(sweep: Any) -> None:
+    folder = sweep()
+    model = KANRegressor.from_cell(folder, n_train=60, seed=0, size=6)
+    fresh = sample(40, seed=5)[0]
+    stored = load_model(folder, n_train=60, seed=0, size=6)
+    np.testing.assert_allclose(model.predict(fresh), stored(fresh)[:, 0], rtol=1e-12)
+    assert model.get_params()["hidden"] == [1]
+    with pytest.raises(NotFittedError, match="no intervals are known"):
+        model.predict_interval(fresh)
+    x = sample(500, seed=6)[0]
+    y = np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2)  # what the sweep learned from 60 points
+    before = np.sqrt(np.mean((model.predict(x) - y) ** 2))
+    after = model.set_params(grid_size=[6, 12]).fit(x, y)
+    assert after.network_.grid_size == 12
+    assert np.sqrt(np.mean((after.predict(x) - y) ** 2)) < 0.2 * before
+    assert np.isfinite(after.predict_interval(x)[0]).all()
+    with pytest.raises(ValueError, match="`warm_start` goes on with a KAN 2-1-1 of order 3"):
+        after.set_params(hidden=[2]).fit(x, y)
+
+
+def test_a_warm_start_is_a_start() -> None:
+    x, y = sample(200)
+    model = small(grid_size=3, warm_start=True).fit(x, y)
+    finer = model.set_params(grid_size=12).fit(x, y)
+    assert finer.network_.grid_size == 12
+    cold = small(grid_size=12).fit(x, y)
+    np.testing.assert_allclose(finer.predict(x), cold.predict(x), atol=0.05)
+    assert finer.set_params(grid_size=5).fit(x, y).network_.grid_size == 12  # grids only grow
