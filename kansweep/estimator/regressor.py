@@ -212,13 +212,11 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         hidden = (n_outputs,) if self.hidden is None else _plain(self.hidden)
         width = (data.x.shape[1], *hidden, n_outputs)
         problem = training.problem_of(data, (data.y - offset) / scale, seed)
-        asked = Shape(width, int(self.k), grids[0], base=False)
-        begin: Shape | KAN = asked
+        shape, begun = Shape(width, int(self.k), grids[0], base=False), None
         if self.warm_start and hasattr(self, "_net"):
-            begin = self._continued(asked).with_outputs(
-                torch.from_numpy(-offset / scale), torch.from_numpy(1 / scale)
-            )
-        outcome = training.trained(begin, grids, problem)
+            units = -offset / scale, 1 / scale
+            begun = self._continued(shape).with_outputs(*map(torch.from_numpy, units))
+        outcome = training.trained(shape, grids, problem, begun)
         known = posterior(outcome.net, problem, outcome.memory)
         net = outcome.net.with_outputs(torch.from_numpy(offset), torch.from_numpy(scale))
         errors = training.values(net, data.x) - data.y

@@ -20,20 +20,22 @@ from kansweep.solvers.gauss_newton.posterior import Posterior
 ENOUGH, POINTS = 20_000, 30
 
 
-def trained(begin: Shape | KAN, grids: Sequence[int], problem: Problem) -> Outcome[KAN]:
+def trained(
+    shape: Shape, grids: Sequence[int], problem: Problem, begun: KAN | None = None
+) -> Outcome[KAN]:
     """A chain of grids, each extending the one before: how the last one ended. Of very many points
-    a part finds what all of them then settle. It begins from nothing in a shape, or goes on from a
-    network, whose grids only grow."""
+    a part finds what all of them then settle. It goes on from a network of the shape where one is
+    given, whose grid only grows."""
     solver, part = LM(LMConfig()), problem
-    edges = sum(a * b for a, b in itertools.pairwise(begin.width))
-    enough = max(ENOUGH, POINTS * edges * (grids[-1] + begin.k))
+    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
+    enough = max(ENOUGH, POINTS * edges * (grids[-1] + shape.k))
     if 2 * enough < problem.x.shape[1]:
         part = problem.at(slice(0, enough))
-    if isinstance(begin, KAN):
-        grids = [grid for grid in grids if grid >= begin.grid_size] or [begin.grid_size]
-        net = begin if grids[0] == begin.grid_size else begin.refined(grids[0])
+    if begun is None:
+        net = solver.start(shape, part)
     else:
-        net = solver.start(begin, part)
+        grids = [grid for grid in grids if grid >= begun.grid_size] or [begun.grid_size]
+        net = begun if grids[0] == begun.grid_size else begun.refined(grids[0])
     outcome = solver.solve(net, part)
     for _, grid in itertools.pairwise(grids):
         outcome = solver.solve(outcome.net.refined(grid), part, outcome.memory)
