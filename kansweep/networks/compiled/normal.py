@@ -7,7 +7,6 @@ Of U no more is kept than rows^T U and U^T U, with the residual as its last colu
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 
 import numpy as np
 
@@ -49,13 +48,10 @@ def normal_equations(
     core = np.zeros((replicas, sides, sides))
     sums, given = (gram, band, products, core), (net, x, hidden, residual, counts)
     own, *others = shares(x.shape[2], WORTHWHILE)
-    with ThreadPoolExecutor(len(others)) if others else nullcontext() as pool:
+    with ThreadPoolExecutor(max(1, len(others))) as pool:
         more = [tuple(map(np.zeros_like, sums)) for _ in others]
-        waiting = [
-            pool.submit(_accumulate, *given, *part, *into)
-            for part, into in zip(others, more, strict=True)
-            if pool is not None
-        ]
+        pairs = zip(others, more, strict=True)
+        waiting = [pool.submit(_accumulate, *given, *part, *into) for part, into in pairs]
         _accumulate(*given, *own, *sums)
         for done, into in zip(waiting, more, strict=True):
             done.result()
