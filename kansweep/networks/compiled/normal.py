@@ -47,17 +47,28 @@ def normal_equations(
     products = np.zeros((replicas, sides, size + 8))
     core = np.zeros((replicas, sides, sides))
     sums, given = (gram, band, products, core), (net, x, hidden, residual, counts)
-    own, *others = shares(x.shape[2], WORTHWHILE)
-    with ThreadPoolExecutor(max(1, len(others))) as pool:
-        more = [tuple(map(np.zeros_like, sums)) for _ in others]
-        pairs = zip(others, more, strict=True)
-        waiting = [pool.submit(_accumulate, *given, *part, *into) for part, into in pairs]
-        _accumulate(*given, *own, *sums)
-        for done, into in zip(waiting, more, strict=True):
-            done.result()
-            for total, part in zip(sums, into, strict=True):
-                total += part
+    parts = shares(x.shape[2], WORTHWHILE)
+    if len(parts) == 1:
+        _accumulate(*given, *parts[0], *sums)
+    else:
+        _share_out(given, parts, sums)
     _finish(inner, gram, band, pull, diagonal, products, core)
+
+
+def _share_out(
+    given: tuple[Net, Floats, Floats, Floats, Floats],
+    parts: list[tuple[int, int]],
+    sums: tuple[Floats, Floats, Floats, Floats],
+) -> None:
+    """Add the sums of parts of the points, a thread each."""
+    more = [tuple(map(np.zeros_like, sums)) for _ in parts]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        pairs = zip(parts, more, strict=True)
+        waiting = [pool.submit(_accumulate, *given, *part, *into) for part, into in pairs]
+    for done, into in zip(waiting, more, strict=True):
+        done.result()
+        for total, part in zip(sums, into, strict=True):
+            total += part
 
 
 @loop
