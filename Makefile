@@ -6,7 +6,7 @@ CHECKED := name=check outputs=build
 PEERS := benchmarks/.venv-peers
 FEW := seeds=1 data.sizes=[30] data.n_test=30 grid.sizes=[2,3]
 
-.PHONY: help install run plot test lint typecheck check bench bench-quick bench-revision bench-engines bench-accuracy bench-tables bench-blowups bench-regressor kills gallery docs wheel ci clean
+.PHONY: $(shell awk -F: '/^[a-z-]+:/ {print $$1}' $(MAKEFILE_LIST))
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -58,8 +58,14 @@ bench-engines: $(INSTALLED) ## measure the engines and a folder of 100,000 cells
 bench-accuracy: $(INSTALLED) ## errors over floors on many targets; writes benchmarks/ACCURACY.md
 	$(BIN)/python -m benchmarks.accuracy --report benchmarks/ACCURACY.md $(ARGS)
 
+bench-baseline: $(INSTALLED) ## measure the MLP beside what it was; writes benchmarks/BASELINE.md
+	$(BIN)/python -m benchmarks.baseline $(ARGS)
+
 bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
 	$(BIN)/python -m benchmarks.tables $(ARGS)
+
+bench-pykan: $(INSTALLED) ## hold pykan through kansweep against pykan by a script; only prints
+	$(BIN)/python -m benchmarks.pykan_itself $(ARGS)
 
 bench-blowups: $(INSTALLED) ## train a thousand random deep networks and look for blow-ups
 	$(BIN)/python -m benchmarks.blowups $(ARGS)

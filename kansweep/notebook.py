@@ -78,10 +78,10 @@ def predict(
 
 
 def compare_laws(sweeps: Mapping[str, DataFrame], x: str | None = None) -> DataFrame:
-    """The second of two sweeps beside the first, with their names: differences of exponents and
+    """Every sweep beside the first of its target, with their names: differences of exponents and
     ratios of errors, paired by seed; see ``kansweep.laws.comparison.compare``."""
-    if len(sweeps) != 2:
-        raise ValueError(f"`sweeps` must be two; got {len(sweeps)}.")
+    if len(sweeps) < 2:
+        raise ValueError(f"`sweeps` must be two or more; got {len(sweeps)}.")
     return study.of_several(sweeps, x).comparison
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,10 +43,12 @@ def of_several(
     x: str | None = None,
     margin: float = cells.DEFAULT.margin,
     targets: Mapping[str, Targets] | None = None,
+    points: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Study:
     """The study of several sweeps, each with its name in the column ``data``: a curve belongs to
     its sweep, whatever target they share. The target is in ``target``; ``targets`` are those of
-    each sweep, by its name."""
+    each sweep, by its name, and ``points`` the settings that decide its points, as far as known:
+    sweeps of other points are not compared."""
     of_sweep = {name: (targets or {}).get(name, TARGETS) for name in sweeps}
     floored = {name: with_floor(results, of_sweep[name]) for name, results in sweeps.items()}
     why = {
@@ -51,15 +56,20 @@ def of_several(
         for name, results in floored.items()
         for reason in without_floor(results, of_sweep[name]).values()
     }
-    return findings.study(together(floored), Rules(margin=margin), x, without_floor=why)
+    rows = together(floored, points or {})
+    return findings.study(rows, Rules(margin=margin), x, without_floor=why)
 
 
-def together(sweeps: Mapping[str, DataFrame]) -> DataFrame:
-    """The rows of several sweeps, each named in ``data`` and its target in ``target``."""
+def together(
+    sweeps: Mapping[str, DataFrame], points: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> DataFrame:
+    """The rows of several sweeps, each named in ``data``, its target in ``target`` and the settings
+    of its points in ``points``, as JSON."""
     named = []
     for name, results in sweeps.items():
         exact, results = rules(results).exact, cells.complete(results)
-        named.append(results.assign(target=results["data"], data=name, exact=exact))
+        known = json.dumps(dict(points.get(name, {})), sort_keys=True)
+        named.append(results.assign(target=results["data"], data=name, exact=exact, points=known))
     return pd.concat(named, ignore_index=True)
 
 

@@ -33,7 +33,8 @@ SWEEPS = {
     "orders": "experiment=orders model.k=2 data.sizes=[300] grid.sizes=[5,10,20] seeds=2",
     "table": "data=table data.path=table.csv data.hidden=[2] data.sizes=[100] grid.sizes=[3,5]"
     " seeds=2",
-    "mlp": "model=mlp data.sizes=[100] model.widths=[3,5] model.restarts=2 solver.steps=2 seeds=2",
+    "mlp": "model=mlp model.activation=silu solver=lbfgs data.sizes=[100] model.widths=[3,5]"
+    " model.restarts=2 solver.steps=2 seeds=2",
     "deep": "data.formula=exp((x1+x2^2)/2)*(2+sin(x1-x2)) model.hidden=[2,2] data.sizes=[300]"
     " grid.sizes=[3,5] seeds=1 solver.restarts=2",
     "example8_lbfgs": "experiment=example8_lbfgs data.sizes=[300] grid.sizes=[3,5] solver.steps=2",
@@ -42,8 +43,8 @@ SWEEPS = {
 }
 FINISHED = {
     "kan": "data.sizes=[300] data.n_test=200 grid.sizes=[5,10,20] seeds=2",
-    "mlp": "model=mlp data.sizes=[100] data.n_test=200 model.widths=[2,3,5] model.restarts=2"
-    " solver.steps=2 seeds=2",
+    "mlp": "model=mlp model.activation=silu solver=lbfgs data.sizes=[100] data.n_test=200"
+    " model.widths=[2,3,5] model.restarts=2 solver.steps=2 seeds=2",
 }
 
 EXACT = ["key", "size", "n_params", "steps", "status", "stop_reason"]

@@ -8,13 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from kansweep.config.data import DataConfig
-from kansweep.config.models import GridConfig
+from kansweep.config.models import GridConfig, ModuleConfig
 from kansweep.config.run import RunConfig, RunModeConfig
-from kansweep.config.solvers import LMConfig
+from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.engines.serial import SerialEngine
 from kansweep.sweep import runner
 from kansweep.sweep.events import Damaged, Finished, Started
 from kansweep.sweep.plan import Cell, planned
+from kansweep.sweep.resolution import resolved
 from kansweep.sweep.store import Store
 
 CONFIG = RunConfig(
@@ -25,6 +26,14 @@ CONFIG = RunConfig(
 )
 CELLS = 12
 
+
+def of_modules() -> RunConfig:
+    """As many cells of a torch module, whose chains are extended too."""
+    model = ModuleConfig(target="user_nets:Hats", sizes=(3, 6, 12))
+    return resolved(replace(CONFIG, model=model, solver=LBFGSConfig(steps=1)))
+
+
+CONFIGS = {"kan": lambda: CONFIG, "module": of_modules}
 
 NUMBERS = ["key", "train_rmse", "test_rmse", "test_median_error", "reg", "status"]
 

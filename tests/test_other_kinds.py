@@ -18,10 +18,10 @@ from kansweep.report import matrix, terminal
 from kansweep.report.contents import Report
 from kansweep.report.page import page
 
-CHEBYSHEV = kinds.Kind(
-    name="chebyshev",
-    title="Chebyshev KAN",
-    networks="Chebyshev networks",
+HERMITE = kinds.Kind(
+    name="hermite",
+    title="Hermite KAN",
+    networks="Hermite networks",
     size="degree",
     symbol="d",
     meaning="the degree of the polynomials",
@@ -31,9 +31,9 @@ CHEBYSHEV = kinds.Kind(
     best="best degree",
     extended=True,
     offers=(kinds.GRADIENT,),
-    network="nowhere:Chebyshev",
-    mark="chebyshev",
-    qualifier="Chebyshev KAN",
+    network="nowhere:Hermite",
+    mark="hermite",
+    qualifier="Hermite KAN",
 )
 RATIONAL = kinds.Kind(
     name="rational",
@@ -57,13 +57,13 @@ NUMBERS = (3000, 10_000)
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in (CHEBYSHEV, RATIONAL):
+    for kind in (HERMITE, RATIONAL):
         monkeypatch.setitem(kinds.KINDS, kind.name, kind)
 
 
-def chebyshev(seeds: int = 3) -> DataFrame:
+def hermite(seeds: int = 3) -> DataFrame:
     rows = mlps(-1.5, seeds, numbers=NUMBERS)
-    degrees = {"model": "chebyshev", "width": "2-20-20-1", "n_params": 20 * rows["size"]}
+    degrees = {"model": "hermite", "width": "2-20-20-1", "n_params": 20 * rows["size"]}
     return rows.assign(**degrees, floor_rmse=1e-3)
 
 
@@ -72,7 +72,7 @@ def rational(seeds: int = 3) -> DataFrame:
 
 
 def several() -> findings.Study:
-    sweeps = {"kan": kans(3), "mlp": mlps(-0.9, 3), "cheb": chebyshev(), "rational": rational()}
+    sweeps = {"kan": kans(3), "mlp": mlps(-0.9, 3), "herm": hermite(), "rational": rational()}
     return findings.study(study.together(sweeps))
 
 
@@ -105,7 +105,7 @@ def text_of(results: DataFrame) -> str:
 
 
 def test_laws_stand_against_the_sizes_that_a_kind_has_and_describe() -> None:
-    for results, axes in ((chebyshev(), {"n_params"}), (rational(), {"grid_size", "n_params"})):
+    for results, axes in ((hermite(), {"n_params"}), (rational(), {"grid_size", "n_params"})):
         laws = study.of_one(results).laws
         assert laws.columns.tolist() == fits.LAW_COLUMNS
         assert set(laws["x"]) == axes
@@ -116,7 +116,7 @@ def test_laws_stand_against_the_sizes_that_a_kind_has_and_describe() -> None:
 
 
 def test_a_law_of_one_kind_rests_on_no_cell_of_another() -> None:
-    rows = pd.concat([mlps(-0.9, 3, numbers=NUMBERS), chebyshev(), rational()], ignore_index=True)
+    rows = pd.concat([mlps(-0.9, 3, numbers=NUMBERS), hermite(), rational()], ignore_index=True)
     together = findings.study(rows)
     assert together.x == "n_params"
     for _, law in together.laws.iterrows():
@@ -127,8 +127,8 @@ def test_a_law_of_one_kind_rests_on_no_cell_of_another() -> None:
 
 
 def test_the_terminal_speaks_of_degrees_and_of_grids_without_a_theory() -> None:
-    text = terminal.summary(findings.study(chebyshev()))
-    assert text.startswith("exp_sin (Chebyshev KAN): RMSE ~ n_params^exponent\n")
+    text = terminal.summary(findings.study(hermite()))
+    assert text.startswith("exp_sin (Hermite KAN): RMSE ~ n_params^exponent\n")
     assert "degrees" in text.splitlines()[1]
     assert "orders" not in text
     assert "Higher degrees gain more from data" in text
@@ -141,15 +141,15 @@ def test_the_terminal_speaks_of_degrees_and_of_grids_without_a_theory() -> None:
     assert "| exp_sin (rational) |  | test | 10000 | 4.00 | 4.00 | 4.00 | 4.00 |" in (
         terminal.orders_table(on_grid)
     )
-    assert terminal.orders_table(findings.study(chebyshev())) == ""
-    for results in (chebyshev(), rational()):
+    assert terminal.orders_table(findings.study(hermite())) == ""
+    for results in (hermite(), rational()):
         assert "nan" not in terminal.summary(findings.study(results)).lower()
 
 
 def test_figures_have_no_line_of_a_theory_and_dashed_curves() -> None:
     curves = ["rmse_vs_{}", "rmse_vs_data_size"]
     for results, x, more in (
-        (chebyshev(), "n_params", ["rmse_map"]),
+        (hermite(), "n_params", ["rmse_map"]),
         (rational(), "grid_size", ["rmse_map", "local_orders"]),
     ):
         drawn = sets.of_one(findings.study(results), ["test"])
@@ -165,10 +165,10 @@ def test_figures_have_no_line_of_a_theory_and_dashed_curves() -> None:
 
 
 def test_a_page_claims_no_theory_and_names_what_the_kind_grows_along() -> None:
-    text = text_of(chebyshev())
-    assert "Scaling law of Chebyshev networks, width 2-20-20-1, on exp_sin" in text
+    text = text_of(hermite())
+    assert "Scaling law of Hermite networks, width 2-20-20-1, on exp_sin" in text
     assert "d the degree of the polynomials." in text
-    assert "no theory of Chebyshev networks is claimed" in text
+    assert "no theory of Hermite networks is claimed" in text
     assert "over d = 5 to 100 (P = 100 to 2000), three seeds: a description, of which" in text
     for absent in ("spline", "grid size", "G = ", "(k+1)", "nan", "Observed orders"):
         assert absent not in text, absent
@@ -184,7 +184,7 @@ def test_kinds_stand_together_each_with_its_own_law() -> None:
     drawn = sets.of_several(several(), ["test"])
     assert [each.name for each in drawn] == ["test_rmse_vs_n_params"]
     shown = labels(drawn[0].figure)
-    assert [label.partition(":")[0] for label in shown[:4]] == ["cheb", "kan", "mlp", "rational"]
+    assert [label.partition(":")[0] for label in shown[:4]] == ["herm", "kan", "mlp", "rational"]
     assert len([label for label in shown if "theory" in label]) == 1
     lines = [line for line in drawn[0].figure.axes[0].lines if line.get_label() == "_mean"]
     assert [line.get_linestyle() for line in lines] == ["--", "-", "--", "--"]
@@ -207,17 +207,17 @@ def test_kinds_on_a_grid_are_drawn_against_it_also_on_several_targets() -> None:
 
 
 def test_the_matrix_and_the_joint_formula_ask_the_kind() -> None:
-    swept = matrix.matrix(chebyshev().assign(status="done"))
+    swept = matrix.matrix(hermite().assign(status="done"))
     assert swept["grid_size"].isna().all()
-    assert set(swept["model"]) == {"chebyshev"}
+    assert set(swept["model"]) == {"hermite"}
     assert matrix.texts(swept)[0] == ["n_train", "d=5", "d=10", "d=20", "d=50", "d=100"]
     assert matrix.matrix(rational().assign(status="done"))["grid_size"].tolist()[:2] == [5, 10]
-    assert joint.describe(findings.study(chebyshev()).ended, 1.0).empty
+    assert joint.describe(findings.study(hermite()).ended, 1.0).empty
     assert not joint.describe(findings.study(rational()).ended, 1.0).empty
 
 
 def test_floors_and_exactness_are_those_of_splines() -> None:
-    assert study.with_floor(chebyshev())["floor_rmse"].isna().all()
+    assert study.with_floor(hermite())["floor_rmse"].isna().all()
     assert study.with_floor(rational())["floor_rmse"].isna().all()
     assert not study.rules(rational().assign(data="product", k=3)).exact
-    assert np.isnan(CHEBYSHEV.exponent(3))
+    assert np.isnan(HERMITE.exponent(3))

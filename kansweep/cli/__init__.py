@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from kansweep import __version__
-from kansweep.cli.analysing import edges, plot, predict, report, show
+from kansweep.cli.analysing import edges, plot, predict, show
 from kansweep.cli.checking import check
 from kansweep.cli.completing import complete
 from kansweep.cli.composing import HELP, compose
 from kansweep.cli.managing import clean, list_sweeps
 from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, Terminated, refuse, say
+from kansweep.cli.reporting import report
 from kansweep.cli.training import run, selection_of
 from kansweep.config.rules import ConfigError, did_you_mean
 from kansweep.config.schema import Schema

@@ -1,5 +1,4 @@
-"""``kansweep show``, ``plot``, ``plot edges``, ``predict`` and ``report``: what is made of a stored
-sweep."""
+"""``kansweep show``, ``plot``, ``plot edges`` and ``predict``: what is made of stored sweeps."""
 
 from __future__ import annotations
 
@@ -14,13 +13,14 @@ from kansweep.cli.output import OK, say, tell_damage
 from kansweep.cli.watching import watch
 from kansweep.config.commands import (
     EdgesConfig,
+    FigureConfig,
     PlotConfig,
     PredictConfig,
-    ReportConfig,
     ShowConfig,
     StoredSweep,
     StoredSweeps,
 )
+from kansweep.config.keys import points
 from kansweep.config.loading import from_record
 from kansweep.config.rules import ConfigError
 from kansweep.engines.imports import importing
@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
+MARGIN: float = FigureConfig.margin
 AnySweeps = TypeVar("AnySweeps", bound=StoredSweeps)
 
 
@@ -79,12 +80,12 @@ def plot(job: PlotConfig) -> int:
         from kansweep.report import compared, terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
-    store, study = _study(job) if job.names is None else _study_of_several(job)
+    store, study = _study(job)
     derived = _derivatives(study) if job.plot.derivatives else {}
     drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
     drawn += sets.of_derivatives(study) if derived else []
     laws = study.laws_of_all if derived else study.laws
-    written = [store.write_laws(laws)] if job.names is None else []
+    written = [store.write_laws(laws)] if job.names is None else _write_compared(store, study)
     written += _write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
     if job.format == "latex":
         _say_latex(job, study, derived, written)
@@ -98,6 +99,10 @@ def plot(job: PlotConfig) -> int:
         say(orders, "")
     say(*map(str, written))
     return OK
+
+
+def _write_compared(store: Store, study: Study) -> list[Path]:
+    return [] if study.comparison.empty else [store.write_comparison(study.comparison)]
 
 
 def _say_latex(
@@ -123,27 +128,39 @@ def _derivatives(study: Study) -> dict[str, Study]:
 def _study(job: PlotConfig) -> tuple[Store, Study]:
     from kansweep import study
 
+    if job.names is not None:
+        stored = stored_of_several(job)
+        for _, _, results in stored.values():
+            _check_axis(job, results)
+        return several(job, stored, job.plot.x, job.plot.margin)
     store, plan, results = results_of(job)
     _check_axis(job, results)
     return store, study.of_one(results, job.plot.x, job.plot.margin, targets_of(plan))
 
 
-def _study_of_several(job: PlotConfig) -> tuple[Store, Study]:
-    """The study of several sweeps, and the folder for what is drawn of them."""
+Stored = tuple["Store", "Plan", "DataFrame"]  # a sweep and its rows
+
+
+def stored_of_several(job: StoredSweeps) -> dict[str, Stored]:
+    """The sweeps that ``names`` tells, by their names."""
+    return {name: results_of(each) for name, each in one_by_one(job).items()}
+
+
+def several(
+    job: StoredSweeps, stored: Mapping[str, Stored], x: str | None = None, margin: float = MARGIN
+) -> tuple[Store, Study]:
+    """The study of several sweeps, and the folder for what is made of them."""
     from kansweep import study
     from kansweep.sweep.store import Store
 
-    sweeps: dict[str, DataFrame] = {}
-    targets: dict[str, Mapping[str, Target]] = {}
-    for name, each in one_by_one(job).items():
-        _, plan, sweeps[name] = results_of(each)
-        targets[name] = targets_of(plan)
-        _check_axis(job, sweeps[name])
+    sweeps = {name: results for name, (_, _, results) in stored.items()}
+    targets = {name: targets_of(plan) for name, (_, plan, _) in stored.items()}
+    of_points = {name: points(plan.config_record) for name, (_, plan, _) in stored.items()}
     # No sweep's name has a `+`.
     pattern = isinstance(job.names, str)
     folder = re.sub(r"[*?]", "+", job.names) if pattern else "+".join(sweeps)[:200]
-    several = study.of_several(sweeps, job.plot.x, job.plot.margin, targets)
-    return Store(Path(job.outputs) / folder), several
+    together = study.of_several(sweeps, x, margin, targets, of_points)
+    return Store(Path(job.outputs) / folder), together
 
 
 def targets_of(plan: Plan) -> Mapping[str, Target]:
@@ -216,7 +233,7 @@ def edges(job: EdgesConfig) -> int:
         raise ConfigError(str(error)) from error
     if not network.has_edges:
         title = kinds.of(results).title
-        raise ConfigError(f"{store.folder} holds {title}s; only KANs have edges that can be drawn.")
+        raise ConfigError(f"{store.folder} holds {title}s; only edges of model=kan can be drawn.")
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
     drawn = {name: notebook.plot_edges(network)}
     say(*map(str, _write_figures(store, drawn, job.plot.formats)))
@@ -240,13 +257,4 @@ def predict(job: PredictConfig) -> int:
         raise ConfigError(f"{store.folder} predicts nothing: {error}.") from error
     name = plan.config_record["name"]
     say(predicted.text(found, job.format, name, kinds.of(results)))
-    return OK
-
-
-def report(job: ReportConfig) -> int:
-    with importing():
-        from kansweep.session import reporting
-
-    store, plan, results = results_of(job)
-    say(str(reporting.written(store, plan, results)))
     return OK

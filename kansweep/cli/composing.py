@@ -150,9 +150,9 @@ def _checked(composed: DictConfig, schema: type[Schema]) -> Schema:
     """The job, refused also where its data are of no use: before any other of a multirun begins."""
     job = load(composed, schema)
     if isinstance(job, RunConfig):
-        from kansweep.data import sources
+        from kansweep.sweep import resolution
 
-        sources.check(job.data)
+        resolution.check(job)
     return job
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from kansweep.cli.analysing import report
 from kansweep.cli.ending import on_end
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
+from kansweep.cli.reporting import report
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig

@@ -123,7 +123,7 @@ class PredictConfig(StoredSweep):
 
 
 @dataclass
-class ReportConfig(StoredSweep):
+class ReportConfig(StoredSweeps):
     """``kansweep report``."""
 
 

@@ -21,7 +21,9 @@ class EngineConfig(Variant):
 
     prefix: ClassVar[str] = "engine."
     implementation: ClassVar[str]  # module:class, an ``engines.Engine``
-    package: ClassVar[str] = ""  # that it needs, if any, and the extra that brings it
+    packages: ClassVar[
+        tuple[str, ...]
+    ] = ()  # that it needs, if any, and the extra that brings them
     extra: ClassVar[str] = ""
     role: ClassVar[Role] = Role.CONDUCT
     name: str = MISSING
@@ -43,7 +45,7 @@ class ProcessConfig(EngineConfig):
 @dataclass
 class DaskConfig(EngineConfig):
     implementation: ClassVar[str] = "kansweep.engines.dask:DaskEngine"
-    package: ClassVar[str] = "distributed"
+    packages: ClassVar[tuple[str, ...]] = ("distributed",)
     extra: ClassVar[str] = "dask"
     name: str = choice("dask", "where chains are trained")
     workers: int | None = key(None, *_WORKERS)
@@ -63,7 +65,7 @@ class DaskConfig(EngineConfig):
 @dataclass
 class SubmititConfig(EngineConfig):
     implementation: ClassVar[str] = "kansweep.engines.submitit:SubmititEngine"
-    package: ClassVar[str] = "submitit"
+    packages: ClassVar[tuple[str, ...]] = ("submitit",)
     extra: ClassVar[str] = "slurm"
     name: str = choice("submitit", "where chains are trained")
     workers: int | None = key(None, *_WORKERS)

@@ -8,7 +8,9 @@ from typing import Any, cast
 
 from kansweep.config.rules import Rule
 from kansweep.config.run import VARIANTS, RunConfig
-from kansweep.config.schema import NO_VALUE, Role, Schema, own_keys
+from kansweep.config.schema import NO_VALUE, Role, Schema, default_of, own_keys
+
+_OF_TRAINING = ("data.noise", "data.sampling")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def keys(schema: type[Schema], *, usual: bool = False) -> dict[str, Key]:
 def _as_key(schema: type[Schema], item: Field[Any]) -> Key:
     given = item.metadata
     return Key(
-        default=item.default,
+        default=default_of(item),
         rule=given["rule"],
         meaning=given["meaning"],
         role=given["role"] or schema.role,
@@ -59,6 +61,13 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     if "device" in shared:
         shared["device"] = str(shared["device"]).partition(":")[0]  # which GPU does not matter
     return shared
+
+
+def points(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a stored configuration that decide what its points are of and which test
+    points there are: all of the identity of its data but what is done to training points."""
+    shared = identity({"data": record["data"]})
+    return {name: value for name, value in shared.items() if name not in _OF_TRAINING}
 
 
 def _is_identity(key: Key | None, name: str, value: Any) -> bool:

@@ -22,7 +22,7 @@ from kansweep.config.commands import SCHEMAS
 from kansweep.config.keys import Key, keys
 from kansweep.config.rules import ConfigError, did_you_mean, one_of
 from kansweep.config.run import VARIANTS, RunConfig
-from kansweep.config.schema import Schema
+from kansweep.config.schema import Schema, default_of, own_keys
 
 AnySchema = TypeVar("AnySchema", bound=Schema)
 
@@ -37,18 +37,27 @@ def config_dir() -> Path:
 def register_schemas() -> None:
     """Give Hydra the schemas that the YAML files begin from."""
     for name, schema in SCHEMAS.items():
-        node = OmegaConf.structured(schema)
+        node = _node(schema)
         for section in VARIANTS if schema is RunConfig else ():
             node[section] = MISSING  # or the keys of the default would stay in every other
         ConfigStore.instance().store(group="hydra/kansweep", name=name, node=node)
     for section, base in VARIANTS.items():
         for name, schema in base.variants.items():
-            node = OmegaConf.structured(schema)
+            node = _node(schema)
             # A YAML file of that name begins from the schema; without one the schema is the choice.
             group = (
                 "hydra/kansweep" if (config_dir() / section / f"{name}.yaml").exists() else section
             )
             ConfigStore.instance().store(group=group, name=name, node=node)
+
+
+def _node(schema: type[Schema]) -> Any:
+    """A schema as Hydra has it; a mapping whose names are free takes a new one without a `+`."""
+    node = OmegaConf.structured(schema)
+    for item in own_keys(schema):
+        if isinstance(default_of(item), dict):
+            OmegaConf.set_struct(node[item.name], False)
+    return node
 
 
 def load(composed: DictConfig, schema: type[AnySchema]) -> AnySchema:

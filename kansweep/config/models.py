@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Any, ClassVar
 
 from kansweep import kinds
@@ -25,7 +25,7 @@ class GridConfig(Schema):
     )
     spacing: str = key(
         "uniform",
-        one_of("uniform", "adaptive", "quantile"),
+        one_of(*kinds.SPACINGS),
         "knots: uniform, adaptive to the splines, or quantile of samples",
         neutral="uniform",
     )
@@ -36,6 +36,11 @@ class ModelConfig(Variant):
     """What ``model=...`` chooses, a kind of network."""
 
     prefix: ClassVar[str] = "model."
+    packages: ClassVar[
+        tuple[str, ...]
+    ] = ()  # that it needs, if any, and the extra that brings them
+    extra: ClassVar[str] = ""
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")  # on which it can be trained
     name: str = MISSING
 
     @property
@@ -46,6 +51,11 @@ class ModelConfig(Variant):
     def order(self) -> int | None:
         """Of its splines, None where it has none."""
         return None
+
+    @property
+    def is_extended(self) -> bool | None:
+        """Whether each size extends the last; None: not looked at yet."""
+        return self.kind.extended
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         """Those of the model of one size, where ``suggested`` are what suits the data."""
@@ -58,13 +68,13 @@ class ModelConfig(Variant):
 
 
 @dataclass
-class KANConfig(ModelConfig):
-    name: str = choice("kan", "the kind of model")
+class SplinesConfig(ModelConfig):
+    """Of a kind of network that has a spline on every edge."""
+
     hidden: tuple[int, ...] | None = key(
-        None, rules.optional(rules.COUNTS), "kan: hidden widths; null: what suits the target"
+        None, rules.optional(rules.COUNTS), "kan, pykan: hidden widths; null: what suits the target"
     )
-    k: int = key(3, rules.ORDER, "kan: the splines' order; 3 is cubic")
-    base: str = key("none", one_of("none", "silu"), "kan: a function added to every spline")
+    k: int = key(3, rules.ORDER, "kan, pykan: the splines' order; 3 is cubic")
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return suggested if self.hidden is None else self.hidden
@@ -76,6 +86,24 @@ class KANConfig(ModelConfig):
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         edges = sum(n_in * n_out for n_in, n_out in itertools.pairwise(width))
         return edges, edges * (size + self.k + 1)
+
+
+@dataclass
+class KANConfig(SplinesConfig):
+    name: str = choice("kan", "the kind of model")
+    base: str = key("none", one_of("none", "silu"), "kan: a function added to every spline")
+
+
+@dataclass
+class PykanConfig(SplinesConfig):
+    packages: ClassVar[tuple[str, ...]] = ("pykan==0.2.8", "scikit-learn")
+    extra: ClassVar[str] = "pykan"
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    name: str = choice("pykan", "the kind of model")
+
+    def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
+        """Six numbers of each basis function of each order, for derivatives."""
+        return 6 * (self.k + 1) * (size + 2 * self.k) * sum(width[:-1]), 0
 
 
 @dataclass
@@ -91,25 +119,62 @@ class MLPConfig(ModelConfig):
     activation: str = key(
         "silu", one_of("tanh", "silu", "relu", "gelu"), "mlp: tanh, silu, relu or gelu"
     )
-    restarts: int = key(3, rules.COUNT, "mlp: random starts; the best by training error stays")
+    restarts: int = key(3, rules.COUNT, "mlp: random starts trained to the end; the best stays")
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return (size,) * self.depth
 
 
 @dataclass
+class ModuleConfig(ModelConfig):
+    """Of torch modules that a factory makes; what null stands for is known when the factory has
+    been tried (``sweep.resolution``)."""
+
+    name: str = choice("module", "the kind of model")
+    target: str | None = key(
+        None, rules.optional(rules.FUNCTION), "module: their factory, as package.module:factory"
+    )
+    sizes: tuple[int, ...] = key(
+        (5, 10, 20, 50),
+        rules.ASCENDING,
+        "of other kinds: their sizes, in place of grids",
+        role=Role.EXTENT,
+    )
+    parameters: dict[str, Any] = key(
+        {}, rules.PLAIN, "module: the factory's other arguments, as {hidden: 5}"
+    )
+    extended: bool | None = key(
+        None, rules.optional(rules.FLAG), "module: sizes extend the last; null: if they can"
+    )
+    sha256: str | None = key(
+        None, rules.optional(rules.TEXT), "module: its source and values; null: as it is"
+    )
+
+    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
+        return ()  # what is between inputs and outputs is the module's own
+
+    @property
+    def is_extended(self) -> bool | None:
+        return self.extended
+
+    def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
+        return size * sum(width), 0
+
+
+@dataclass
 class SizedConfig(ModelConfig):
     """Of a kind of network that needs no keys but its sizes and hidden widths."""
 
-    sizes: tuple[int, ...] = key(
-        (), rules.ASCENDING, "of other kinds: their sizes, in place of grids", role=Role.EXTENT
-    )
     hidden: tuple[int, ...] | None = key(
         None, rules.optional(rules.COUNTS), "hidden widths; null: what suits the target"
     )
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         return suggested if self.hidden is None else self.hidden
+
+    @property
+    def order(self) -> int | None:
+        return self.kind.degree
 
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         return size * sum(n_in * n_out for n_in, n_out in itertools.pairwise(width)), 0
@@ -124,13 +189,16 @@ def _of_kind(name: str, settings: dict[str, Any]) -> ModelConfig:
 
 
 def _sized(kind: Kind) -> type[ModelConfig]:
-    """The schema of such a kind, with its own name and sizes."""
-    line = SizedConfig.__dataclass_fields__["sizes"].metadata
-    sizes: Any = field(default=kind.sizes, metadata=line)
-    names = [
-        ("name", str, choice(kind.name, "the kind of model")),
-        ("sizes", tuple[int, ...], sizes),
-    ]
+    """The schema of such a kind: its own name and, unless it grows along a grid, its sizes."""
+    sizes: Any = key(
+        kind.sizes,
+        rules.ASCENDING,
+        "of other kinds: their sizes, in place of grids",
+        role=Role.EXTENT,
+    )
+    names: list[Any] = [("name", str, choice(kind.name, "the kind of model"))]
+    if not kind.on_grid:
+        names.append(("sizes", tuple[int, ...], sizes))
     return make_dataclass(f"{kind.name.capitalize()}Config", names, bases=(SizedConfig,))
 
 

@@ -95,6 +95,13 @@ POSITIVE = Rule(
     "a positive number",
     lambda value: type(value) in (int, float) and isfinite(value) and value > 0,
 )
+POSITIVE_OR_ZERO = Rule(
+    "a number, 0 or more",
+    lambda value: type(value) in (int, float) and isfinite(value) and value >= 0,
+)
+SHARE = Rule(
+    "a number from 0 to less than 1", lambda value: type(value) in (int, float) and 0 <= value < 1
+)
 SEEDS = Rule(
     "an integer from 1 to 1000000, or a list of distinct integers, 0 or more",
     lambda value: _is_int(value, 1, 10**6) or (_are_ints(value, 0) and _are_distinct(value)),
@@ -174,6 +181,24 @@ SETTINGS = Rule(
         isinstance(value, dict)
         and all(isinstance(name, str) for name in value)
         and all(isinstance(item, str | int | float | bool) for item in value.values())
+    ),
+)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, float):
+        return isfinite(value)
+    return value is None or isinstance(value, str | bool | int)
+
+
+PLAIN = Rule(
+    "names with a number, a text, true, false, null or a list of such each, as {hidden: 5}",
+    lambda value: (
+        isinstance(value, dict)
+        and all(isinstance(name, str) for name in value)
+        and all(map(_is_plain, value.values()))
     ),
 )
 

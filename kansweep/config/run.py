@@ -64,15 +64,30 @@ class RunConfig(Schema):
         if isinstance(self.seeds, int):
             self.seeds = tuple(range(self.seeds))
         _ = self.method  # refused where there is none
-        if not self.kind.spaced and self.grid.spacing != "uniform":
+        self.solver.check_kind(self.kind)
+        spacings = one_of(*self.kind.spacings)
+        if not spacings.holds(self.grid.spacing):
             raise ConfigError(
-                f"`grid.spacing` must be uniform for model={self.model.name};"
+                f"`grid.spacing` must be {spacings.must} for model={self.model.name};"
                 f" got {self.grid.spacing}."
+            )
+        devices = one_of(*self.model.devices)
+        if not devices.holds(self.device.partition(":")[0]):
+            raise ConfigError(
+                f"`device` must be {devices.must} for model={self.model.name}; got {self.device}."
             )
 
     @property
     def kind(self) -> Kind:
         return self.model.kind
+
+    @property
+    def extended(self) -> bool:
+        """Whether each size is warm-started from the last."""
+        extended = self.model.is_extended
+        if extended is None:
+            raise ValueError("a module's configuration is resolved before it is used")
+        return extended
 
     @property
     def method(self) -> Method:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING as DATACLASS_MISSING
 from dataclasses import Field, dataclass, field, fields
 from enum import Enum, auto
 from typing import Any, ClassVar
@@ -32,7 +33,14 @@ def key(
     folders stay what they are.
     """
     metadata = {"rule": rule, "meaning": meaning, "role": role, "neutral": neutral}
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def default_of(item: Field[Any]) -> Any:
+    """The value that a key has where none is given."""
+    return item.default if item.default_factory is DATACLASS_MISSING else item.default_factory()
 
 
 def choice(name: str, meaning: str) -> Any:

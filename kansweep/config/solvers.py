@@ -44,6 +44,9 @@ class SolverConfig(Variant):
         """The one that trains networks of a kind, None where there is none."""
         return next((cls.methods[offer] for offer in kind.offers if offer in cls.methods), None)
 
+    def check_kind(self, kind: Kind) -> None:
+        """Refuse a kind of network that the settings do not go with."""
+
     def check_width(self, width: tuple[int, ...]) -> None:
         """Refuse layer widths that the settings do not go with."""
 
@@ -58,16 +61,30 @@ class SolverConfig(Variant):
 @dataclass
 class LMConfig(SolverConfig):
     methods: ClassVar[Mapping[str, Method]] = {
-        kinds.SPLINES: Method("kansweep.solvers.gauss_newton.lm:LM", "lm", 5)
+        kinds.SPLINES: Method("kansweep.solvers.gauss_newton.lm:LM", "lm", 5),
+        kinds.GRADIENT: Method("kansweep.solvers.least_squares.lm:LevenbergMarquardt", "marquardt"),
     }
     name: str = choice("lm", "the method")
-    start: str = key("auto", one_of("auto", "additive", "random"), "lm: the first grid's start")
-    restarts: int = key(16, rules.COUNT_OR_ZERO, "lm: random starts beside it")
-    max_steps: int = key(200, rules.COUNT, "lm: most steps a grid")
-    penalty: float | None = key(
-        None, rules.optional(rules.POSITIVE), "lm: weight of the penalty; null: by REML"
+    start: str = key(
+        "auto", one_of("auto", "additive", "random"), "lm: the first size's start; additive: KANs"
     )
-    tolerance: float = key(3e-3, rules.POSITIVE, "lm: relative decrease at which it stops")
+    restarts: int = key(16, rules.COUNT_OR_ZERO, "lm: random starts raced beside it")
+    max_steps: int = key(200, rules.COUNT, "lm: most steps a size, a race's not counted")
+    penalty: float | None = key(
+        None,
+        rules.optional(rules.POSITIVE),
+        "lm: weight of the penalty; null: by REML or evidence",
+    )
+    tolerance: float = key(
+        3e-3, rules.POSITIVE, "lm: relative decrease of a step (no KAN: of ten) to stop at"
+    )
+
+    def check_kind(self, kind: Kind) -> None:
+        """The additive start is one of splines."""
+        if self.start == "additive" and kinds.SPLINES not in kind.offers:
+            raise ConfigError(
+                f"`solver.start` must be auto or random for model={kind.name}; got additive."
+            )
 
     def check_width(self, width: tuple[int, ...]) -> None:
         """The additive start is that of one hidden node; a linear model needs none."""
@@ -83,6 +100,42 @@ class LBFGSConfig(SolverConfig):
     methods: ClassVar[Mapping[str, Method]] = {
         kinds.SPLINES: Method("kansweep.solvers.published:PublishedRecipe", "lbfgs", 2),
         kinds.GRADIENT: Method("kansweep.solvers.lbfgs:LBFGS", "mlp"),  # its first networks
+        kinds.PYKAN: Method("kansweep.solvers.pykan:Pykan", "pykan"),
     }
     name: str = choice("lbfgs", "the method")
     steps: int = key(50, rules.COUNT, "lbfgs: steps a grid, of at most 20 iterations")
+
+
+@dataclass
+class AdamConfig(SolverConfig):
+    methods: ClassVar[Mapping[str, Method]] = {
+        kinds.GRADIENT: Method("kansweep.solvers.adam:Adam", "adam")
+    }
+    name: str = choice("adam", "the method")
+    epochs: int = key(1000, rules.COUNT, "adam: most passes over the training points")
+    batch_size: int | None = key(
+        256, rules.optional(rules.COUNT), "adam: points of a step; null: all"
+    )
+    learning_rate: float = key(1e-2, rules.POSITIVE, "adam: of the first step")
+    schedule: str = key(
+        "cosine", one_of("constant", "cosine"), "adam: of the learning rate; cosine: down to 0"
+    )
+    weight_decay: float = key(
+        0.0, rules.POSITIVE_OR_ZERO, "adam: decoupled, times the learning rate a step"
+    )
+    validation: float = key(
+        0.1, rules.SHARE, "adam: share of training points held out to choose weights by"
+    )
+    patience: int | None = key(
+        None,
+        rules.optional(rules.COUNT),
+        "adam: epochs without a lower such error to stop after, or null",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.validation == 0 and self.patience is not None:
+            raise ConfigError(
+                f"`solver.patience` must be null where `solver.validation` is 0;"
+                f" got {self.patience}."
+            )

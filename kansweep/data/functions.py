@@ -47,7 +47,7 @@ def imported(
     """``package.module:name``: a ``Target``, or a function of arrays (n,), one a variable."""
     module, _, attribute = address.partition(":")
     try:
-        with _importing_from(folder):
+        with importing_from(folder):
             value = getattr(import_module(module), attribute)
     except Exception as error:  # whatever a user's module raises
         raise ConfigError(
@@ -68,7 +68,7 @@ def imported(
 
 
 @contextmanager
-def _importing_from(folder: str) -> Iterator[None]:
+def importing_from(folder: str) -> Iterator[None]:
     """As ``python -m`` does, so that a module beside the sweep is target; last, so that it hides
     none."""
     sys.path.append(folder)

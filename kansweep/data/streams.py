@@ -14,6 +14,7 @@ class Stream(IntEnum):
     TEST = 1
     START = 2
     NOISE = 3
+    ORDER = 4  # in which a training method sees its points
 
 
 def generator(seed: int, stream: Stream, *more: int) -> np.random.Generator:

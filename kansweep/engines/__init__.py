@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Executor
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from kansweep import kinds
 from kansweep.config.engines import EngineConfig
-from kansweep.config.rules import ConfigError
+from kansweep.engines.imports import require
 
 
 class WorkerDied(RuntimeError):
@@ -68,11 +67,7 @@ def make(settings: EngineConfig, jobs: Path) -> Engine:
 
     Raises ConfigError where what it needs is not there.
     """
-    if settings.package and find_spec(settings.package) is None:
-        raise ConfigError(
-            f"engine={settings.name} needs the package {settings.package}, which is not installed;"
-            f" pip install 'kansweep[{settings.extra}]' brings it."
-        )
+    require(f"engine={settings.name}", settings.packages, settings.extra)
     engine: Engine = kinds.load(settings.implementation).made(settings, jobs)
     return engine
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from kansweep.config.rules import ConfigError
 
 
 @contextmanager
@@ -25,3 +28,21 @@ def importing() -> Iterator[None]:
             if len(sys.modules) > before:
                 gc.freeze()
             gc.enable()
+
+
+def require(choice: str, packages: Sequence[str], extra: str) -> None:
+    """Raise ConfigError where a choice such as ``engine=dask`` lacks one of its packages, each
+    ``name`` or ``name==version``, and say which extra brings them."""
+    for package in packages:
+        name, _, needed = package.partition("==")
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            found = ""
+        if found and found == (needed or found):
+            continue
+        lacks = f"of which {found} is installed" if found else "which is not installed"
+        raise ConfigError(
+            f"{choice} needs the package {package}, {lacks};"
+            f" pip install 'kansweep[{extra}]' brings it."
+        )

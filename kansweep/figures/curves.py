@@ -118,7 +118,7 @@ def plotted(study: Study, split: str, axis: Axis) -> list[PlottedCurve]:
     """The curves of a study along an axis, in the order of what tells them apart."""
     columns = {"rmse": f"{split}_rmse", "low": f"{split}_low", "high": f"{split}_high"}
     columns |= {"x": axis.along, "curve": axis.curve, "floor": "floor_rmse"}
-    cells = study.cells[["data", "model", "k"]]
+    cells = study.cells[["data", "model", "k", "size"]]
     cells = cells.assign(**{name: study.cells[column] for name, column in columns.items()})
     cells = cells.assign(filled=study.filled)
     sound = study.ended[study.ended["status"] == Status.OK]

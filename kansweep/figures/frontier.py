@@ -8,8 +8,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from pandas import DataFrame, Series
+from matplotlib.ticker import NullFormatter
+from pandas import DataFrame
 
 from kansweep.figures import style
 from kansweep.figures.drawn import Drawn, as_written
@@ -17,7 +17,6 @@ from kansweep.laws.findings import Study
 from kansweep.laws.notation import TIMES, exponent
 
 _ENVELOPE: dict[Any, Any] = {"color": "#d55e00", "linewidth": 2.2, "zorder": 4}
-_FEW_DECADES = 30.0  # between the least and the most of a cost
 _COSTS = {"cost": f"parameters {TIMES} points, P n", "seconds": "seconds to get there"}
 
 
@@ -41,7 +40,7 @@ def frontier(study: Study) -> Drawn:
             axes.set(xscale="log", yscale="log")
             axes.yaxis.set_minor_formatter(NullFormatter())
         for axes, name in zip(panels[1:], costs, strict=True):
-            _tick_costs(axes, found.costs[name])
+            style.tick_decades(axes.xaxis, *found.costs[name].agg(["min", "max"]))
         style.tick_sizes(panels[0].xaxis, sorted(found.best["n_train"]))
         panels[0].set(xlabel="training points n", ylabel="test RMSE")
         figure.suptitle(style.title(study), fontsize=10.0)
@@ -75,14 +74,6 @@ def _along_data(axes: Axes, best: DataFrame, title: str) -> list[Any]:
             axes.annotate(text, (row["n_train"], row["rmse"]), fontsize=7.0, **at)
     axes.set_title(f"along the best sizes:\n{title}", fontsize=9.0)
     return handles
-
-
-def _tick_costs(axes: Axes, costs: Series) -> None:
-    """Labels at decades or, where there are few, at 1, 2 and 5 of each in plain numbers."""
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    if costs.max() < _FEW_DECADES * costs.min():
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
 
 
 def _against_cost(axes: Axes, costs: DataFrame, name: str, title: str) -> list[Any]:

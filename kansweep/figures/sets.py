@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kansweep.figures import frontier, measured_orders, panels, scaling
+from kansweep.figures import comparison, frontier, measured_orders, panels, scaling
 from kansweep.figures.drawn import Drawn
 from kansweep.figures.heat_map import heat_map
 from kansweep.figures.local_orders import local_orders
@@ -23,12 +23,12 @@ def of_one(study: Study, splits: Sequence[str] = SPLITS) -> list[Drawn]:
 
 def of_several(study: Study, splits: Sequence[str] = SPLITS) -> list[Drawn]:
     """The figures of several sweeps: a panel a target where several kinds of networks have several,
-    all in one otherwise."""
+    all in one otherwise; those of one target beside each other, by the last split."""
     draw = panels.draw if panels.wanted(study) else scaling.draw_together
     drawn = draw(study, splits)
-    return (
-        [*drawn, measured_orders.measured_orders(study)] if measured_orders.wanted(study) else drawn
-    )
+    drawn += [comparison.comparison(study, splits[-1])] if comparison.wanted(study) else []
+    drawn += [measured_orders.measured_orders(study)] if measured_orders.wanted(study) else []
+    return drawn
 
 
 def of_derivatives(study: Study) -> list[Drawn]:

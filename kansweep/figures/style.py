@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from kansweep.laws.findings import Study
 
@@ -35,6 +35,7 @@ STYLE: dict[Any, Any] = {
 }
 REFERENCE: dict[Any, Any] = {"linestyle": "--", "linewidth": 1.1, "color": "#d55e00", "zorder": 3}
 FLOOR: dict[Any, Any] = {"linestyle": ":", "linewidth": 0.9, "label": "floor: best splines"}
+_FEW_DECADES = 30.0  # between the ends of an axis
 _MARKERS = "osD^vPX*hp"
 
 
@@ -87,6 +88,14 @@ def tick_sizes(axis: Axis, sizes: list[int]) -> None:
     axis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:.0f}"))
     axis.set_minor_locator(FixedLocator(sizes))
     axis.set_minor_formatter(NullFormatter())
+
+
+def tick_decades(axis: Axis, low: float, high: float) -> None:
+    """Labels at decades or, where there are few, at 1, 2 and 5 of each in plain numbers."""
+    axis.set_minor_formatter(NullFormatter())
+    if high < _FEW_DECADES * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def spaced(sizes: list[int]) -> list[int]:

@@ -17,6 +17,7 @@ from kansweep import kinds
 from kansweep.laws import (
     cells,
     comparison,
+    costs,
     fits,
     frontier,
     noise,
@@ -124,8 +125,18 @@ class Study:
 
     @cached_property
     def comparison(self) -> DataFrame:
-        """The second of two sweeps beside the first, `comparison.COMPARED`; else empty."""
+        """Of several sweeps, each beside the first of its target, `comparison.COMPARED`."""
         return comparison.compare(self.ended, self.curves, self.x, self.rules)
+
+    @cached_property
+    def timed(self) -> DataFrame:
+        """The rows that ended ok, with `seconds` those to get there."""
+        return costs.timed(self.ended)
+
+    @cached_property
+    def cell_seconds(self) -> DataFrame:
+        """Geometric means of the seconds to get to each cell, with `cells.CELL` alone."""
+        return costs.of_cells(self.timed)
 
     @cached_property
     def shapes(self) -> list[str]:
@@ -166,8 +177,17 @@ class Study:
 
     def largest(self) -> Study:
         """Of several sweeps, each at its largest data size alone."""
-        sizes = self.results.groupby("data")["n_train"].max()
-        curves = [curve for curve in self.curves if curve.n_train == sizes[curve.data]]
+        return self._at(self.results.groupby("data")["n_train"].max())
+
+    @cached_property
+    def beside(self) -> Study:
+        """Of several sweeps those that stand beside others of their target, each at the most
+        training points that all of these have."""
+        return self._at(comparison.shared(self.ended).set_index("data")["n_train"])
+
+    def _at(self, sizes: Series) -> Study:
+        """Of the sweeps named in the index alone, each at a data size."""
+        curves = [curve for curve in self.curves if curve.n_train == sizes.get(curve.data)]
         return replace(
             self,
             results=_at(self.results, sizes),

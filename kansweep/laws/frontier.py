@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy import stats
 
-from kansweep import kinds
+from kansweep.laws import costs
 from kansweep.laws.cells import DEFAULT, WHOSE, Rules, half_width
 from kansweep.laws.verdicts import CONFIDENCE, TINY
 
@@ -57,7 +57,7 @@ class Frontier:
 
 def frontier(ended: DataFrame, rules: Rules = DEFAULT) -> Frontier:
     """Of the rows of sound cells, as ``cells.checked`` gives them."""
-    best, laws, costs = [], [], []
+    best, laws, of_cells = [], [], []
     for key, rows in ended[ended["ok"]].groupby(WHOSE, dropna=False):
         if rows[["n_train", "size"]].nunique().min() < _LEAST:
             continue
@@ -68,27 +68,21 @@ def frontier(ended: DataFrame, rules: Rules = DEFAULT) -> Frontier:
         inside = [row["n_train"] for row in of_data if not row["edge"]]
         best += [whose | row for row in of_data]
         laws += [whose | law for law in _laws(of_seeds[of_seeds["n_train"].isin(inside)], rules)]
-        costs += [whose | row for row in _costs(rows).to_dict("records")]
+        of_cells += [whose | row for row in _costs(rows).to_dict("records")]
     columns = [*WHOSE, "n_train", "size", "rmse", *COSTS, *(f"envelope_{of}" for of in COSTS)]
     return Frontier(
         DataFrame(best, columns=BEST_COLUMNS),
         DataFrame(laws, columns=LAW_COLUMNS),
-        DataFrame(costs, columns=columns),
+        DataFrame(of_cells, columns=columns),
     )
 
 
 def _with_costs(rows: DataFrame) -> DataFrame:
-    """With `rmse`, `cost` and the `seconds` to get there: where a network is extended from smaller
-    ones, those of all of them."""
+    """With `rmse`, `cost` and the `seconds` to get there."""
     rows = rows.sort_values("size", ignore_index=True)
     rows = rows.assign(rmse=rows["test_rmse"].astype(float).clip(lower=TINY))
-    rows["cost"] = rows["n_params"].astype(float) * rows["n_train"]
-    if "seconds" not in rows:
-        return rows.assign(seconds=np.nan)
-    seconds = rows["seconds"].astype(float)
-    if kinds.of(rows).extended:
-        seconds = seconds.groupby([rows["n_train"], rows["seed"]]).cumsum()
-    return rows.assign(seconds=seconds)
+    cost = rows["n_params"].astype(float) * rows["n_train"]
+    return rows.assign(cost=cost, seconds=costs.to_get_there(rows))
 
 
 def _of_seeds(rows: DataFrame, rules: Rules) -> DataFrame:

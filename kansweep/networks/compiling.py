@@ -54,6 +54,12 @@ def loop(function: LoopT) -> LoopT:
     return compiled
 
 
+def unused() -> bool:
+    """Whether there are loops of which this process has called none; the first calls load them,
+    which takes some tenths of a second."""
+    return bool(_loops) and not any(compiled.signatures for compiled in _loops)
+
+
 def inner(function: LoopT) -> LoopT:
     """A function that only loops call: a way in from Python would have to be compiled as well."""
     return _njit(function, no_cpython_wrapper=True) if available() else function

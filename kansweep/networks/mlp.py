@@ -159,7 +159,19 @@ class MLP:
                 total += _joined([delta.square() for delta in deltas], squares)
             return total
 
-        return Linearisation(outputs, pull, squared_norms)
+        def rows(points: slice) -> Tensor:
+            inputs_there = [h[:, points] for h in inputs]
+            slopes_there = [slope[:, points] for slope in slopes]
+            there = outputs[:, points]  # (R, m, M)
+            jacobian = x.new_empty(*there.shape, self.n_params)
+            for index, output in enumerate(
+                torch.eye(there.shape[2], dtype=x.dtype, device=x.device)
+            ):
+                deltas = self._backward(slopes_there, output.expand_as(there))
+                _write_rows(deltas, inputs_there, jacobian[:, :, index])
+            return jacobian.flatten(1, 2)
+
+        return Linearisation(outputs, pull, squared_norms, rows)
 
     def _forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """What each layer takes in (R, n, I), the slopes between layers, and (R, n, M)."""
@@ -244,3 +256,15 @@ def _joined(deltas: list[Tensor], inputs: list[Tensor]) -> Tensor:
     for delta, h in zip(deltas, inputs, strict=True):
         parts += [(delta.mT @ h).flatten(1), delta.sum(1)]
     return torch.cat(parts, dim=1)  # (R, P)
+
+
+def _write_rows(deltas: list[Tensor], inputs: list[Tensor], rows: Tensor) -> None:
+    """What ``_joined`` sums, of each point by itself, into (R, n, P)."""
+    at = 0
+    for delta, h in zip(deltas, inputs, strict=True):
+        n_out, n_in = delta.shape[2], h.shape[2]
+        weights = rows[..., at : at + n_out * n_in].unflatten(2, (n_out, n_in))
+        torch.mul(delta[..., None], h[..., None, :], out=weights)
+        at += n_out * n_in
+        rows[..., at : at + n_out] = delta
+        at += n_out

@@ -92,12 +92,19 @@ class Refinable(Network, Protocol):
 
 
 @dataclass(frozen=True)
-class Linearisation:
+class Products:
     """Outputs at some points, and products with their Jacobian J by all parameters."""
 
     outputs: Tensor  # (R, n, M)
     pull: Callable[[Tensor], Tensor]  # J^T v, (R, n, M) -> (R, P)
     squared_norms: Callable[[], Tensor]  # the diagonal of J^T J, (R, P)
+
+
+@dataclass(frozen=True)
+class Linearisation(Products):
+    """The rows of J too, for a few points at a time, since the whole of it may be large."""
+
+    rows: Callable[[slice], Tensor]  # of m consecutive points, (R, m * M, P), outputs fastest
 
 
 class GradientShape(Shape, Protocol):

@@ -28,3 +28,20 @@ class Report:
     command: str
     joint: DataFrame
     predicted: Prediction | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One of several sweeps: `matrix` and `command` as of a `Report`."""
+
+    matrix: DataFrame
+    command: str
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """What a page of several sweeps is made of: the study of them all, and each by its name."""
+
+    study: Study
+    drawn: Sequence[Drawn]
+    sweeps: Mapping[str, Sweep]

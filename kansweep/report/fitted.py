@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pandas import DataFrame, Series
 
+from kansweep.figures.drawn import Drawn
 from kansweep.laws.cells import Rules
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import (
@@ -23,6 +24,15 @@ from kansweep.report.contents import Report
 
 _FAULTS = ("poor fit", "not converged", "astray")  # for which a seed leaves its curve
 _WORDS = {"gradient": "gradient (H1 seminorm)", "hessian": "Hessian (H2 seminorm)"}
+
+
+def figures(drawn: Sequence[Drawn]) -> str:
+    """All of them, those of the test error first."""
+    ordered = sorted(drawn, key=lambda each: not each.name.startswith("test"))
+    return "\n".join(
+        markup.figure(each.figure, f"f{number}", each.caption, each.numbers)
+        for number, each in enumerate(ordered, start=1)
+    )
 
 
 def laws(report: Report) -> str:

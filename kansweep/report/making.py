@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import yaml
 from pandas import DataFrame
 
+from kansweep import kinds
 from kansweep.laws.notation import DASH, counted, entry, listed
 from kansweep.report import markup
-from kansweep.report.contents import Report
 from kansweep.report.matrix import duration
 from kansweep.sweep.columns import Status
 
@@ -23,10 +26,10 @@ _MADE = {
 }
 
 
-def failures(report: Report) -> str:
-    """Every distinct error once, with the cells that ended by it."""
+def failures(results: DataFrame) -> str:
+    """Every distinct error of one sweep once, with the cells that ended by it."""
     why = ["status", "stop_reason", "error"]
-    results, symbol = report.study.results, report.study.kind.symbol
+    symbol = kinds.of(results).symbol
     failed = results[results["status"] != Status.OK]
     failed = failed.assign(**{name: failed[name].map(entry) for name in why})
     parts = []
@@ -42,33 +45,40 @@ def failures(report: Report) -> str:
     return "\n".join(parts)
 
 
-def reproduction(report: Report) -> str:
-    results = report.study.results
+def reproduction(results: DataFrame, commands: Sequence[str]) -> str:
+    """The commands that give the sweeps of these rows again."""
     made = [
         f"{label} {_distinct(results, column)}"
         for column, label in _MADE.items()
         if column.endswith(("version", "revision")) and _distinct(results, column)
     ]
+    words = "commands" if len(commands) > 1 else "command"
     note = (
-        "The words of the command are what differs from the defaults, without the folder, the"
+        f"The words of the {words} are what differs from the defaults, without the folder, the"
         " engine and its workers, which decide no cell. The same versions on the same machine give"
         " the same numbers; another machine, or other seeds in a batch, differ by rounding."
     )
     return "\n".join(
         [
             markup.paragraph(f"With {listed(made) or 'kansweep'}:"),
-            markup.block(report.command),
+            markup.block("\n".join(commands)),
             markup.paragraph(note, "note"),
         ]
     )
 
 
-def configuration(report: Report) -> str:
-    return markup.block(yaml.safe_dump(dict(report.record), sort_keys=False))
+def downloads(tables: Mapping[str, DataFrame]) -> str:
+    """Tables as files, out of the page itself."""
+    words = "What the tables and figures are made of, to be saved as CSV: "
+    links = [markup.download(name, table.to_csv(index=False)) for name, table in tables.items()]
+    return f"<p>{markup.text(words)}{', '.join(links)}.</p>"
 
 
-def provenance(report: Report) -> str:
-    results = report.study.results
+def configuration(record: Mapping[str, Any]) -> str:
+    return markup.block(yaml.safe_dump(dict(record), sort_keys=False))
+
+
+def provenance(results: DataFrame) -> str:
     rows = [[label, _distinct(results, column)] for column, label in _MADE.items()]
     started = results["started_at"].dropna()
     if len(started):

@@ -1,8 +1,10 @@
 """Pieces of HTML: escaped text, tables, figures as inline SVG, and the style of a page.
 
-Whatever is not made here is escaped; nothing that a page holds is fetched or run.
+Whatever is not made here is escaped; nothing that a page holds is fetched, and nothing but its own
+script is run, which makes its tables sortable.
 """
 
+import base64
 import html
 import io
 import re
@@ -10,7 +12,10 @@ from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from kansweep.figures.style import SAVE_STYLE
 from kansweep.laws.notation import printable
@@ -35,6 +40,8 @@ p, li { max-width: 46rem; }
 .findings li { margin: 0 0 .6rem; padding: .1rem 0 .1rem .85rem;
   border-left: .25rem solid var(--accent); }
 .findings li.open { border-color: var(--rule); color: var(--faint); }
+nav ol { columns: 13rem; margin: 1.25rem 0 0; padding: 0 0 0 1.5rem; font-size: .9375rem; }
+a { color: var(--accent); }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums;
@@ -53,11 +60,20 @@ pre { margin: .75rem 0; padding: .75rem 1rem; border-radius: .5rem; background: 
   font: .8125rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
   white-space: pre-wrap; }
 .error { border-left: .25rem solid var(--bad); }
+th button { all: unset; cursor: pointer; }
+th button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+th button::after { content: " \\2195"; color: var(--faint); font-weight: 400; }
+th[aria-sort=ascending] button::after { content: " \\2191"; color: inherit; }
+th[aria-sort=descending] button::after { content: " \\2193"; color: inherit; }
 figure { margin: 1.25rem 0 2rem; }
+figure .scroll { margin: 0; }
 figure svg { display: block; max-width: 100%; height: auto; padding: .5rem; border-radius: .5rem;
   border: 1px solid var(--rule); background: #fff; color: #000; }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 figcaption { margin-top: .5rem; max-width: 46rem; font-size: .875rem; }
+@media screen and (max-width: 40rem) {
+  figure svg { max-width: none; width: 42rem; }
+}
 @media screen and (prefers-color-scheme: dark) {
   :root { --paper: #14171b; --ink: #e4e7eb; --faint: #a3acb8; --rule: #39414b; --shade: #1e2329;
     --accent: #6cb2ff; --bad: #ff8a96; }
@@ -67,10 +83,12 @@ figcaption { margin-top: .5rem; max-width: 46rem; font-size: .875rem; }
   @page { margin: 1.5cm; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   h2 { margin-top: 1.5rem; break-after: avoid; }
+  nav, th button::after { display: none; }
   figure, li, tr, .scroll { break-inside: avoid; }
   p:has(+ pre) { break-after: avoid; }
   figure { margin: .5rem 0 1rem; }
   figure svg { max-height: 8.5cm; border: 0; padding: 0; }
+  figure svg.tall { max-height: 22cm; }
   .scroll { overflow: visible; }
   table { font-size: 8pt; }
   caption { break-after: avoid; }
@@ -80,6 +98,28 @@ figcaption { margin-top: .5rem; max-width: 46rem; font-size: .875rem; }
   pre { border: 1px solid var(--rule); font-size: 8pt; }
 }
 """
+
+
+SCRIPT = """\
+const number = text => parseFloat(text.replace(/\\u2212/g, "-"));
+const order = (a, b) => {
+  const [x, y] = [number(a), number(b)];
+  return isNaN(x) || isNaN(y) ? isNaN(x) - isNaN(y) || a.localeCompare(b) : x - y;
+};
+for (const head of document.querySelectorAll("thead th")) {
+  const button = document.createElement("button"), body = head.closest("table").tBodies[0];
+  button.textContent = head.textContent;
+  head.replaceChildren(button);
+  button.addEventListener("click", () => {
+    const up = head.getAttribute("aria-sort") !== "ascending", at = head.cellIndex;
+    for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const rows = [...body.rows], key = row => row.cells[at].textContent;
+    body.append(...rows.sort((a, b) => (up ? 1 : -1) * order(key(a), key(b))));
+  });
+}
+"""
+"""Makes tables sortable by their headings: rows by the first number of an entry, else by words."""
 
 
 def text(value: object) -> str:
@@ -131,6 +171,23 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], co
     )
 
 
+def contents(titles: Iterable[str]) -> str:
+    """Links to the sections of these titles."""
+    lines = [f'<li><a href="#{anchor(title)}">{text(title)}</a></li>' for title in titles]
+    return "\n".join(['<nav aria-label="Contents">\n<ol>', *lines, "</ol>\n</nav>"])
+
+
+def anchor(title: str) -> str:
+    """The id of a section."""
+    return re.sub(r"[^a-z]+", "-", title.lower())
+
+
+def download(name: str, content: str) -> str:
+    """A link that saves this text as a file, out of the page itself."""
+    encoded = base64.b64encode(content.encode()).decode()
+    return f'<a download="{text(name)}" href="data:text/csv;base64,{encoded}">{text(name)}</a>'
+
+
 def _cell(entry: str, names_row: bool, look: str) -> str:
     tag, scope = ("th", ' scope="row"') if names_row else ("td", "")
     return f"<{tag}{scope}{look}>{text(entry)}</{tag}>"
@@ -140,6 +197,7 @@ def figure(drawing: Figure, prefix: str, caption: str, alternative: str) -> str:
     """The drawing as inline SVG, its ids beginning with `prefix`; `alternative` is it in words."""
     label = f'role="img" aria-label="{text(alternative)}"'
     svg = _svg(drawing, prefix).replace("<svg ", f"<svg {label} ", 1)
+    svg = f'<div class="scroll" role="region" tabindex="0" aria-label="{text(caption)}">{svg}</div>'
     return f"<figure>\n{svg}\n<figcaption>{text(caption)}</figcaption>\n</figure>"
 
 
@@ -147,9 +205,11 @@ def _svg(drawing: Figure, prefix: str) -> str:
     """Without prolog, metadata, comments, its own style sheet (which would be the whole page's)
     and namespaces (HTML has its own), and with ids that no other drawing has."""
     buffer = io.BytesIO()
+    told = _marked(drawing)
     with matplotlib.rc_context(SAVE_STYLE):
         drawing.savefig(buffer, format="svg")
     root = ElementTree.fromstring(buffer.getvalue())
+    _tell(root, told)
     for parent in list(root.iter()):
         parent.tag = _local(parent.tag)
         parent.attrib = {
@@ -159,12 +219,49 @@ def _svg(drawing: Figure, prefix: str) -> str:
             if _local(child.tag) in ("metadata", "style"):
                 parent.remove(child)
     _, _, width, height = map(float, root.attrib["viewBox"].split())
+    look = {"class": "tall"} if height > width else {}
     root.attrib = {
         "viewBox": root.attrib["viewBox"],
         "width": f"{width * _POINT:.0f}",
         "height": f"{height * _POINT:.0f}",
+        **look,
     }
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
+
+
+def _marked(drawing: Figure) -> dict[str, list[str]]:
+    """What the markers of every line say of themselves, by the id that the line has got for it."""
+    told: dict[str, list[str]] = {}
+    for axes in drawing.axes:
+        for line in axes.lines:
+            if line.get_marker() not in ("", "None", None) and line.get_linestyle() == "None":
+                identity = f"marks{len(told)}"
+                line.set_gid(identity)
+                told[identity] = _markers(axes, line)
+    return told
+
+
+def _markers(axes: Axes, line: Line2D) -> list[str]:
+    """A text a marker that is drawn: its numbers, as the axes call them."""
+    sides = [
+        next(filter(None, (label(each) for each in shared.get_siblings(axes))), "")
+        for label, shared in (
+            (Axes.get_ylabel, axes.get_shared_y_axes()),
+            (Axes.get_xlabel, axes.get_shared_x_axes()),
+        )
+    ]
+    points = np.column_stack([np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata())])
+    shown = points[np.isfinite(points.astype(float)).all(axis=1)]
+    return [f"{sides[0]} {y:.3g} at {sides[1]} {x:.4g}" for x, y in shown]
+
+
+def _tell(root: ElementTree.Element, told: dict[str, list[str]]) -> None:
+    """Give every marker its title, which a browser shows where the pointer is."""
+    for group in root.iter():
+        texts = told.get(group.get("id", ""), [])
+        marks = [each for each in group.iter() if _local(each.tag) == "use"] if texts else []
+        for mark, words in zip(marks, texts, strict=False) if len(marks) == len(texts) else ():
+            ElementTree.SubElement(mark, "title").text = printable(words)
 
 
 def _prefixed(name: str, value: str, prefix: str) -> str:

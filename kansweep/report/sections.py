@@ -14,11 +14,7 @@ from kansweep.laws.notation import MINUS, TIMES, listed, rmse
 from kansweep.laws.verdicts import INSUFFICIENT
 from kansweep.report import fitted, frontier, making, markup, predicted, sentences, whole
 from kansweep.report.contents import Report
-from kansweep.report.matrix import texts
 from kansweep.sweep.columns import State
-
-MOST_ACROSS = 9  # columns of the matrix, before the sizes run down instead
-
 
 # ------------------------------------------------------------------------------- what it found
 
@@ -111,16 +107,12 @@ def _observed(study: Study) -> str:
     )
 
 
-def _figures(report: Report) -> str:
-    drawn = sorted(report.drawn, key=lambda each: not each.name.startswith("test"))
-    return "\n".join(
-        markup.figure(each.figure, f"f{number}", each.caption, each.numbers)
-        for number, each in enumerate(drawn, start=1)
-    )
-
-
 def _matrix(report: Report) -> str:
-    parts = [_medians(report), frontier.section(report.study), whole.joint(report.joint)]
+    parts = [
+        whole.medians(report.matrix),
+        frontier.section(report.study),
+        whole.joint(report.joint),
+    ]
     parts += [_predicted(report)]
     return "\n".join(part for part in parts if part)
 
@@ -131,23 +123,6 @@ def _predicted(report: Report) -> str:
         return ""
     words = predicted.sentence(report.predicted, report.study.kind)
     return markup.paragraph(words)
-
-
-def _medians(report: Report) -> str:
-    kind = report.study.kind
-    lines = [[cell.replace("n_train", "n") for cell in line] for line in texts(report.matrix)]
-    if len(lines[0]) > MOST_ACROSS:
-        (_, *sizes), *rest = zip(*lines, strict=True)
-        lines = [[kind.size, *(f"n={size}" for size in sizes)], *map(list, rest)]
-    header, *rows = lines
-    return markup.table(
-        "Median test RMSE over all seeds that are done, by training points n and"
-        f" {kind.size} {kind.symbol}; other averages over seeds are"
-        " geometric means",
-        header,
-        rows,
-        "H" + "n" * (len(header) - 1),
-    )
 
 
 # ------------------------------------------------------------------------- what did not count
@@ -187,13 +162,18 @@ def _left_out(report: Report) -> str:
 
 SECTIONS: dict[str, Callable[[Report], str]] = {
     "Result": _findings,
-    "Figures": _figures,
+    "Figures": lambda report: fitted.figures(report.drawn),
     "Laws": fitted.laws,
     "Matrix": _matrix,
     "Cells left out of the fits": _left_out,
-    "Failures": making.failures,
-    "How to reproduce it": making.reproduction,
-    "Configuration": making.configuration,
-    "Versions, machines, time": making.provenance,
+    "Failures": lambda report: making.failures(report.study.results),
+    "Data": lambda report: making.downloads(
+        {"laws.csv": report.study.laws, "cells.csv": report.study.cells}
+    ),
+    "How to reproduce it": lambda report: making.reproduction(
+        report.study.results, [report.command]
+    ),
+    "Configuration": lambda report: making.configuration(report.record),
+    "Versions, machines, time": lambda report: making.provenance(report.study.results),
 }
 """By their headings, in the order of the page."""

@@ -6,10 +6,28 @@ import math
 
 from pandas import DataFrame, Series
 
+from kansweep import kinds
 from kansweep.laws.notation import listed, signed
 from kansweep.report import markup
+from kansweep.report.matrix import texts
 
+MOST_ACROSS = 9  # columns of the matrix, before the sizes run down instead
 _DELTA = "\N{GREEK SMALL LETTER DELTA}"
+
+
+def medians(cells: DataFrame, of: str = "") -> str:
+    """The errors of all cells of one sweep, called `of` where there are several."""
+    kind = kinds.of(cells)
+    lines = [[cell.replace("n_train", "n") for cell in line] for line in texts(cells)]
+    if len(lines[0]) > MOST_ACROSS:
+        (_, *sizes), *rest = zip(*lines, strict=True)
+        lines = [[kind.size, *(f"n={size}" for size in sizes)], *map(list, rest)]
+    header, *rows = lines
+    caption = (
+        f"{f'{of}: median' if of else 'Median'} test RMSE over all seeds that are done, by training"
+        f" points n and {kind.size} {kind.symbol}; other averages over seeds are geometric means"
+    )
+    return markup.table(caption, header, rows, "H" + "n" * (len(header) - 1))
 
 
 def pooled(laws: DataFrame) -> str:

@@ -29,6 +29,11 @@ from kansweep.sweep.store import Store
 
 def written(store: Store, plan: Plan, results: DataFrame) -> Path:
     """Where the page of a sweep's rows now is."""
+    return store.write_report(page_of_one(store, plan, results))
+
+
+def page_of_one(store: Store, plan: Plan, results: DataFrame) -> str:
+    """The page of a sweep's rows."""
     stored = from_record(plan.config_record)
     targets, spread = sources.known(stored.data), sources.spread(stored.data)
     of_sweep = study.of_one(results, targets=targets)
@@ -41,7 +46,7 @@ def written(store: Store, plan: Plan, results: DataFrame) -> Path:
         joint=joint.describe(of_sweep.ended, spread),
         predicted=_beyond(results, targets, spread),
     )
-    return store.write_report(page(made))
+    return page(made)
 
 
 def _beyond(results: DataFrame, targets: Mapping[str, Target], spread: float) -> Prediction | None:

@@ -15,18 +15,18 @@ from torch import Tensor
 
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LBFGSConfig
-from kansweep.data.streams import Stream, generator
 from kansweep.networks.protocol import Gradient, GradientShape
+from kansweep.solvers import scales
 from kansweep.solvers.contract import (
     Iteration,
     Observe,
     Outcome,
     Problem,
-    output_spread,
     relative_gradient,
 )
 from kansweep.solvers.quasi_newton import Memory, Point, iterate
 from kansweep.solvers.reasons import StopReason
+from kansweep.solvers.scales import Scales, concatenated, each, random_start
 
 MAX_ITERATIONS = 20  # in a step, as in ``published``
 HISTORY = 100  # pairs; on exp_sin ten leave three times the error, three hundred gain nothing
@@ -47,9 +47,7 @@ class LBFGS:
 
     def start(self, shape: GradientShape, problem: Problem) -> Gradient:
         """The first of the random starts of each seed."""
-        # One by one: a mean over a batch may round otherwise, and 4000 iterations magnify it.
-        parts = [problem[replica] for replica in _each(problem)]
-        return _concatenated([_Scales.of(p).folded(_random(shape, p, 0)) for p in parts])
+        return scales.start(shape, problem)
 
     def solve(
         self,
@@ -66,10 +64,10 @@ class LBFGS:
         """
         runs = [
             self._solve_one(net[replica], problem[replica], replica, observe)
-            for replica in _each(problem)
+            for replica in each(problem)
         ]
         return Outcome(
-            _concatenated([run.net for run in runs]),
+            concatenated([run.net for run in runs]),
             tuple(run.steps for run in runs),
             tuple(run.stop_reason for run in runs),
             torch.cat([run.grad_norm for run in runs]),
@@ -79,20 +77,20 @@ class LBFGS:
     def _solve_one(
         self, net: Gradient, problem: Problem, replica: Tensor, observe: Observe | None
     ) -> _Run:
-        scales = _Scales.of(problem)
-        shape, scaled = net.shape, scales.scaled(problem)
+        maps = Scales.of(problem)
+        shape, scaled = net.shape, maps.scaled(problem)
         runs: list[_Run] = []
         for restart in range(self.restarts):
-            start = _random(shape, problem, restart) if restart else scales.unfolded(net)
+            start = random_start(shape, problem, restart) if restart else maps.unfolded(net)
             before = sum(run.steps for run in runs)
 
             def after_step(step: int, now: Gradient, before: int = before) -> None:
                 if observe is not None:
-                    observe(_iteration(before + step, replica, now, scaled, scales))
+                    observe(iteration(before + step, replica, now, scaled, maps))
 
             runs.append(_descend(start, scaled, self.settings.steps, after_step))
         best = min(runs, key=lambda run: run.error if math.isfinite(run.error) else math.inf)
-        return replace(best, net=scales.folded(best.net), steps=sum(run.steps for run in runs))
+        return replace(best, net=maps.folded(best.net), steps=sum(run.steps for run in runs))
 
 
 @dataclass(frozen=True)
@@ -104,49 +102,6 @@ class _Run:
     grad_norm: Tensor  # (1,)
     steps: int
     stop_reason: StopReason
-
-
-@dataclass(frozen=True)
-class _Scales:
-    """The affine maps between what is given and what is trained on."""
-
-    middle: float | Tensor  # (I,) or one for all inputs
-    half: float | Tensor
-    mean: Tensor  # (R, M)
-    spread: Tensor  # (R, M)
-
-    @classmethod
-    def of(cls, problem: Problem) -> _Scales:
-        low, high = problem.domain
-        return cls((high + low) / 2, (high - low) / 2, problem.y.mean(1), output_spread(problem.y))
-
-    def scaled(self, problem: Problem) -> Problem:
-        y = (problem.y - self.mean[:, None]) / self.spread[:, None]
-        return replace(problem, x=(problem.x - self.middle) / self.half, y=y, domain=(-1.0, 1.0))
-
-    def folded(self, net: Gradient) -> Gradient:
-        return net.of_inputs(self.middle, self.half).with_outputs(self.mean, self.spread)
-
-    def unfolded(self, net: Gradient) -> Gradient:
-        net = net.of_inputs(-self.middle / self.half, 1 / self.half)
-        return net.with_outputs(-self.mean / self.spread, 1 / self.spread)
-
-
-def _concatenated(nets: list[Gradient]) -> Gradient:
-    return type(nets[0]).concatenated(nets)
-
-
-def _each(problem: Problem) -> list[Tensor]:
-    """The index of every replica, (1,) each."""
-    return list(torch.arange(len(problem.x), device=problem.x.device).split(1))
-
-
-def _random(shape: GradientShape, problem: Problem, restart: int) -> Gradient:
-    """A start for scaled inputs and outputs. Each draws from its own generator, so neither the
-    seeds beside it nor the number of restarts change it."""
-    n = problem.x.shape[1]
-    generators = [generator(seed, Stream.START, n, restart) for seed in problem.seeds]
-    return shape.random(generators, problem.x)
 
 
 def _descend(
@@ -182,15 +137,16 @@ def _descend(
     return _Run(net, point.loss, grad_norm(net, problem), step, reason)
 
 
-def _iteration(
-    step: int, replica: Tensor, net: Gradient, problem: Problem, scales: _Scales
+def iteration(
+    step: int, replica: Tensor, net: Gradient, problem: Problem, maps: Scales
 ) -> Iteration:
-    residual = (net(problem.x) - problem.y) * scales.spread[:, None]
+    """What is reported of one network of the scaled problem, in its own units."""
+    residual = (net(problem.x) - problem.y) * maps.spread[:, None]
     rmse = residual.square().mean((1, 2)).sqrt()
     return Iteration(
         step=step,
         replicas=replica,
-        net=lambda: scales.folded(net),
+        net=lambda: maps.folded(net),
         rmse=rmse,
         grad_norm=grad_norm(net, problem),
         accepted=torch.isfinite(rmse),

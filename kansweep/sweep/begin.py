@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from kansweep import engines
 from kansweep.config.run import RunConfig
-from kansweep.data import sources
 from kansweep.engines import Engine
-from kansweep.engines.imports import importing
+from kansweep.engines.imports import importing, require
 from kansweep.sweep.plan import Plan, planned
+from kansweep.sweep.resolution import resolved
 from kansweep.sweep.store import Store
 
 
@@ -25,9 +25,10 @@ class Begun:
 
 
 def begun(job: RunConfig) -> Begun:
-    """Raises ConfigError where the data, the engine or the device are not as asked."""
-    job = replace(job, data=sources.resolved(job.data))
+    """Raises ConfigError where data, a package, the engine or the device are not as asked."""
+    job = resolved(job)
     plan = planned(job)
+    require(f"model={job.model.name}", job.model.packages, job.model.extra)
     store = Store(Path(job.outputs) / job.name)
     engine = engines.make(job.engine, store.layout.jobs)
     if job.device != "cpu" and not engine.remote:

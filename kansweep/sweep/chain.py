@@ -43,6 +43,7 @@ class Batch:
     device: str
     dtype: str
     trace: bool = False  # keep what every iteration reports
+    extended: bool = True  # or every shape starts from nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ def train(
                 **vars(ending),
                 seed=seed,
                 size=shape.size,
-                start_grid=_start_size(batch.kind, shape, net),
+                start_grid=_start_size(batch.extended, shape, net),
                 seconds=share,
                 started_at=started_at,
             )
@@ -115,7 +116,7 @@ def train(
         ]
         yield results
         nets = [
-            result.net if batch.kind.extended and result.status == Status.OK else None
+            result.net if batch.extended and result.status == Status.OK else None
             for result in results
         ]
 
@@ -137,9 +138,9 @@ def _none_begun(batch: Batch, error: Exception) -> Iterator[list[Result]]:
         ]
 
 
-def _start_size(kind: Kind, shape: Shape, net: Checkpoint | None) -> int | None:
-    """The size at which a chain began from nothing, None of a kind that always does."""
-    if not kind.extended:
+def _start_size(extended: bool, shape: Shape, net: Checkpoint | None) -> int | None:
+    """The size at which a chain began from nothing, None where every cell does."""
+    if not extended:
         return None
     return shape.size if net is None else net.start_size
 
@@ -189,7 +190,7 @@ class _Training:
         net, memory = _begin(self.solver, shape, problem, [units.trained(net) for net in nets])
         outcome = self.solver.solve(net, problem, memory, recorder.observe)
         outcome = replace(outcome, net=units.restored(outcome.net))
-        starts = [_start_size(batch.kind, shape, net) for net in nets]
+        starts = [_start_size(batch.extended, shape, net) for net in nets]
         return _measured(outcome, data, recorder, starts, batch.kind)
 
 

@@ -31,6 +31,11 @@ class Layout:
         return self.folder / "laws.csv"
 
     @property
+    def comparison(self) -> Path:
+        """Of several sweeps, in the folder of what is made of them together."""
+        return self.folder / "comparison.csv"
+
+    @property
     def index(self) -> Path:
         return self.folder / "index.parquet"
 

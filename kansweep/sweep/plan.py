@@ -61,7 +61,7 @@ def planned(config: RunConfig) -> Plan:
     if config.seeds == tuple(range(len(config.seeds))):
         record["seeds"] = len(config.seeds)
     cells = _cells(record, config)
-    extended = [config.sizes] if config.kind.extended else [(size,) for size in config.sizes]
+    extended = [config.sizes] if config.extended else [(size,) for size in config.sizes]
     chains = [
         Chain(n_train, seed, cells(n_train, seed, sizes))
         for n_train in config.data.sizes or ()

@@ -15,7 +15,9 @@ from kansweep.sweep.events import Listener, Progressed
 from kansweep.sweep.samples import Data
 from kansweep.sweep.units import Units
 
-REPORT_EVERY = 0.2  # seconds between progress reports; each evaluates the test set
+# Seconds between progress reports, at least, and the part of the time that they may take: each
+# evaluates the test set.
+REPORT_EVERY, REPORT_SHARE = 0.2, 0.02
 
 TraceRow = dict[str, float | int | bool | None]
 """One iteration of one replica, by the names of ``columns.TRACE``."""
@@ -31,15 +33,17 @@ class Recorder:
         self.data, self.size, self.units, self.listener = data, size, units, listener
         self._trace = trace
         self._rows: dict[int, list[TraceRow]] = defaultdict(list)
-        self._reported = time.perf_counter()
+        self._reported, self._pause = time.perf_counter(), REPORT_EVERY
 
     def observe(self, now: Iteration) -> None:
         if self._trace:
             for r, row in zip(now.replicas.tolist(), _trace_rows(now), strict=True):
                 self._rows[r].append(row)
-        if time.perf_counter() - self._reported >= REPORT_EVERY:
+        began = time.perf_counter()
+        if began - self._reported >= self._pause:
             self.listener(self._progress(now))
             self._reported = time.perf_counter()
+            self._pause = max(REPORT_EVERY, (self._reported - began) / REPORT_SHARE)
 
     def trace(self, replica: int) -> tuple[TraceRow, ...]:
         return tuple(self._rows[replica])

@@ -196,13 +196,18 @@ class Store:
             index.save()
 
     def write_laws(self, laws: pd.DataFrame) -> Path:
-        path = self.layout.laws
-        text = laws.to_csv(index=False)
-        self._write(path, lambda file: file.write(text.encode()))
-        return path
+        return self._write_text(self.layout.laws, laws.to_csv(index=False))
+
+    def write_comparison(self, compared: pd.DataFrame) -> Path:
+        return self._write_text(self.layout.comparison, compared.to_csv(index=False))
 
     def write_report(self, text: str) -> Path:
-        path = self.layout.report
+        return self._write_text(self.layout.report, text)
+
+    def _write_text(self, path: Path, text: str) -> Path:
+        """In the sweep's folder, which that of several sweeps may have to become."""
+        with naming_the_file(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._write(path, lambda file: file.write(text.encode()))
         return path
 

@@ -26,10 +26,12 @@ from kansweep.sweep.events import Event, Finished, Listener, Progressed
 from kansweep.sweep.marks import PATIENCE, Mark
 from kansweep.sweep.plan import Cell, layer_widths
 from kansweep.sweep.provenance import provenance
+from kansweep.sweep.resolution import with_code
 from kansweep.sweep.schedule import Task
 from kansweep.sweep.store import Store
 
-FEW = 30  # points
+FEW = 30  # points, with which training comes upon every loop
+ENOUGH = 100  # with which it is over soonest
 AT_ONCE = 32  # cells that are written together; each has two files open
 
 
@@ -46,6 +48,7 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
         time.sleep(0.1)
     try:
         with store.marks.hold(task.name) as write, one_thread():
+            with_code(task.config)  # it may have been changed since the sweep was planned
             _compile_ahead(task)
             reporter = _TaskReporter(task, store, write, listener)
             for chains in schedule.batches(schedule.remaining(task, store)):
@@ -56,12 +59,13 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
 
 
 def _compile_ahead(task: Task) -> None:
-    """Train a few points where compiled loops are not there yet, so that no cell's time holds
-    theirs."""
+    """Train a few points where loops were not compiled yet, or not loaded by this process, so that
+    no cell's time holds theirs."""
     solver = make_solver(task.config)  # which brings in its loops
     with compiling.filling() as empty:
-        if empty:
-            few = replace(_batch(task), n_train=FEW, n_test=FEW, seeds=task.seeds[:1])
+        if empty or compiling.unused():
+            points = FEW if empty else min(ENOUGH, task.n_train)
+            few = replace(_batch(task), n_train=points, n_test=FEW, seeds=task.seeds[:1])
             few = replace(few, shapes=tuple(shape(task.config, size) for size in (2, 3)))
             for _ in chain.train(few, solver, [None], lambda _: None):
                 pass
@@ -163,6 +167,7 @@ def _batch(task: Task) -> chain.Batch:
         device=config.device,
         dtype=config.dtype,
         trace=config.solver.trace,
+        extended=config.extended,
     )
 
 

@@ -189,6 +189,17 @@ class TrainedKAN(TrainedNetwork):
         alone = self.layers[layer].only(source, sink)
         return Edge(layer, source, sink, float(alone.lower[0]), float(alone.upper[0]), alone)
 
+    def to_pykan(self) -> Any:
+        """pykan's ``KAN`` of the same function, in double precision; it takes the extra `pykan`.
+
+        The same where every node is within its grid: beyond, pykan's splines fall to zero in k
+        intervals, and straight lines cannot be had of them. Raises ValueError where an edge adds
+        silu(shift + scale x), of which pykan has silu(x) alone, and ConfigError without pykan.
+        """
+        from kansweep.trained.as_pykan import as_pykan
+
+        return as_pykan(self.layers, np.zeros(self.width[-1]))
+
     def nodes(self, x: Array) -> list[Array]:
         """Values of all nodes, the inputs first: (n, n_inputs) -> (n, width[l]) each."""
         values = [x]
@@ -201,7 +212,8 @@ class TrainedKAN(TrainedNetwork):
             yield layer.slopes(values)
 
     def __repr__(self) -> str:
-        return f"TrainedKAN(width={self.width}, k={self.k}, grid_size={self.grid_size})"
+        name = type(self).__name__
+        return f"{name}(width={self.width}, k={self.k}, grid_size={self.grid_size})"
 
 
 def from_arrays(arrays: Mapping[str, Any], data: str | None) -> TrainedKAN:

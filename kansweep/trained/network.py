@@ -43,7 +43,7 @@ class TrainedNetwork:
 
     def to_torch(self, dtype: str = "float64") -> Any:
         """The same function as a ``torch.nn.Module``, all that was trained in one parameter; see
-        ``kansweep.networks.modules.TorchNetwork``.
+        ``kansweep.networks.as_torch.TorchNetwork``.
 
         ``dtype`` is float64 or float32. Raises ValueError where there are no weights to make it of.
         """
@@ -51,7 +51,7 @@ class TrainedNetwork:
             raise ValueError(f"`dtype` must be float64 or float32; got {dtype!r}.")
         if self.arrays is None or (kind := kinds.of_arrays(self.arrays)) is None:
             raise ValueError(f"{self!r} was not read from weights.")
-        from kansweep.networks.modules import TorchNetwork
+        from kansweep.networks.as_torch import TorchNetwork
 
         module = TorchNetwork(kinds.load(kind.network), self.arrays)
         return module.double() if dtype == "float64" else module.float()

@@ -61,6 +61,19 @@ def test_report_writes_one_page_and_nothing_else(kansweep: Any, sweep: Any, tmp_
     assert kansweep("report").out == "outputs/second/report.html\n"
 
 
+def test_report_of_several_writes_one_page(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
+    for k in (1, 3):
+        sweep(f"k{k}", k)
+    before = files(tmp_path)
+    assert kansweep("report", "names=k*") == (0, "outputs/k+/report.html\n", "")
+    assert files(tmp_path) - before == {"outputs/k+/report.html"}
+    text = (tmp_path / "outputs/k+/report.html").read_text()
+    assert "Two sweeps beside each other" in text
+    assert text.count("<figure>") == 3  # against grid size, beside each other, orders
+    assert "kansweep run name=k1 " in text
+    assert "kansweep run name=k3 " in text
+
+
 def test_a_report_of_nothing_is_refused(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
     sweep()
     for path in (tmp_path / "outputs/example8/cells").iterdir():
@@ -119,7 +132,13 @@ def test_several_sweeps_are_drawn_together(kansweep: Any, sweep: Any, tmp_path: 
     assert "k1: RMSE ~ grid_size^exponent, in theory -2" in out
     assert "k3: RMSE ~ grid_size^exponent, in theory -4" in out
     drawn = {Path(name).name for name in files(tmp_path) if name.startswith("outputs/k1+k3/")}
-    assert drawn == {"train_rmse_vs_grid_size.svg", "test_rmse_vs_grid_size.svg", "orders.svg"}
+    assert drawn == {
+        *("train_rmse_vs_grid_size.svg", "test_rmse_vs_grid_size.svg", "orders.svg"),
+        *("test_comparison.svg", "comparison.csv"),
+    }
+    compared = pd.read_csv(tmp_path / "outputs/k1+k3/comparison.csv")
+    assert set(compared["second"]) == {"k3"}
+    assert str(Path("outputs/k1+k3/comparison.csv")) in out.split()
     assert kansweep("show").out.startswith("k3: ")  # what was drawn is no sweep
 
 
@@ -161,7 +180,10 @@ def test_mlps_are_plotted_against_parameters_alone_and_beside_kans(
     status, out, err = kansweep("plot", "names=[kan,mlp]", "plot.formats=[svg]")
     assert (status, err) == (0, "")
     drawn = {Path(name).name for name in files(tmp_path) if name.startswith("outputs/kan+mlp/")}
-    assert drawn == {"train_rmse_vs_n_params.svg", "test_rmse_vs_n_params.svg"}
+    assert drawn == {"train_rmse_vs_n_params.svg", "test_rmse_vs_n_params.svg", "comparison.csv"}
+    assert (
+        "kan and mlp are not compared; they share no number of training points: 40, 60, and" in out
+    )
     assert "kan: RMSE ~ n_params^exponent, in theory -4" in out
     assert "mlp (MLP): RMSE ~ n_params^exponent\n" in out
 

@@ -15,7 +15,10 @@ from kansweep.cli import COMMANDS
     [
         ("kansweep ", set(COMMANDS)),
         ("kansweep sh", set(COMMANDS)),
-        ("kansweep run solver=", {"solver=lm", "solver=lbfgs", "solver=lbfgs_mlp"}),
+        (
+            "kansweep run solver=",
+            {f"solver={name}" for name in ("adam", "lbfgs", "lbfgs_mlp", "lm", "lm_mlp")},
+        ),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
         ("kansweep plot plot.s", {"plot.split="}),

@@ -66,7 +66,7 @@ def test_a_perceptron_has_no_edges_to_draw(
     assert kansweep("plot", "edges") == (
         2,
         "",
-        "kansweep: outputs/example8 holds MLPs; only KANs have edges that can be drawn.\n",
+        "kansweep: outputs/example8 holds MLPs; only edges of model=kan can be drawn.\n",
     )
 
 

@@ -38,6 +38,18 @@ def test_every_job_of_a_multirun_has_a_name_of_its_own(
     assert [(job.model.k, job.model.hidden) for job in jobs[1:3]] == [(1, (2, 1)), (2, (2,))]
 
 
+def test_each_model_of_a_multirun_brings_its_solver_and_its_knots(
+    kansweep: Any, jobs: list[RunConfig]
+) -> None:
+    kansweep("run", "-m", "model=kan,pykan", "grid.sizes=[3,6]")
+    chosen = [(job.model.name, job.solver.name, job.grid.spacing) for job in jobs]
+    assert chosen == [("kan", "lm", "uniform"), ("pykan", "lbfgs", "quantile")]
+    assert {job.grid.sizes for job in jobs} == {(3, 6)}
+    jobs.clear()
+    kansweep("run", "model=pykan", "grid.spacing=uniform", "solver.steps=7")
+    assert [(job.grid.spacing, job.solver.steps) for job in jobs] == [("uniform", 7)]
+
+
 def test_names_that_are_swept_are_the_names(kansweep: Any, jobs: list[RunConfig]) -> None:
     kansweep("run", "-m", "name=first,second")
     assert [job.name for job in jobs] == ["first", "second"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ from kansweep.sweep.refusals import StoreError
         ("run data.formula=__import__(1)", "`data.formula` must use functions out of sin, cos"),
         ("run data.formula=log(x1)", "`data.formula` must be finite on its domain; log(x1) is not"),
         ("run data.path=t.csv", "`data.path` is a key of data=table, which is not the data"),
-        ("run -m model=kan,mlp model.k=2", "`model.k` is a key of model=kan, which is not"),
+        (
+            "run -m model=kan,mlp model.k=2",
+            "`model.k` is a key of model=kan and model=pykan, which",
+        ),
         ("run +foo=1", "There is no key `foo`."),
         ("run ++model.q=1", "There is no key `model.q`. Did you mean `model.k`?"),
         (
             "run solver=lmm",
-            "There is no solver=lmm; there is lbfgs, lbfgs_mlp, lm. Did you mean `lm`?",
+            "there is adam, lbfgs, lbfgs_mlp, lm, lm_mlp. Did you mean `lm`?",
         ),
         ("run data=bassel", "Did you mean `bessel`?"),
         ("run run=force", "`run` holds other keys; set one of those, such as `run.mode`."),
@@ -39,7 +43,10 @@ from kansweep.sweep.refusals import StoreError
         ("run force", "`force` cannot be read; write key=value, as in data.sizes=[100,300]."),
         ("run model.k=1,2", "To sweep over it, add --multirun"),
         ("run -m model.k=1,2,0", "`model.k` must be an integer from 1 to 10; got 0."),
-        ("run -m solver=lm,foo", "There is no solver=foo; there is lbfgs, lbfgs_mlp, lm."),
+        (
+            "run -m solver=lm,foo",
+            "There is no solver=foo; there is adam, lbfgs, lbfgs_mlp, lm, lm_mlp.",
+        ),
         ("run --config-dir nowhere", "nowhere' not found"),
         ("run --cfg job -p nothing", "package 'nothing' not found"),
         ("run --faster", "unrecognized arguments: --faster"),
@@ -101,8 +108,20 @@ def performed(words: str) -> None:
         ("run data.target=os:nosuch", "cannot be imported: AttributeError"),
         ("run data=table", "`data.path` must name a file for data=table"),
         ("run data=table data.path=none.csv", "`data.path` must be a file that is there"),
-        ("run model=mlp solver=lm", "`solver` must be lbfgs for model=mlp; got lm."),
-        ("run model=mlp model.k=2", "`model.k` is a key of model=kan, which is not the model"),
+        ("run solver=adam", "`solver` must be lm or lbfgs for model=kan; got adam."),
+        (
+            "run model=mlp solver.start=additive",
+            "`solver.start` must be auto or random for model=mlp; got additive.",
+        ),
+        (
+            "run model=mlp solver=adam solver.validation=0 solver.patience=5",
+            "`solver.patience` must be null where `solver.validation` is 0; got 5.",
+        ),
+        (
+            "run model=mlp solver=adam solver.validation=1",
+            "`solver.validation` must be a number from 0 to less than 1; got 1.",
+        ),
+        ("run model=mlp model.k=2", "`model.k` is a key of model=kan and model=pykan, which"),
         ("run model=mlp model.widths=[5,4]", "`model.widths` must be a list of positive integers"),
         ("run model=mlp model.activation=sigmoid", "`model.activation` must be tanh, silu, relu"),
         (
@@ -167,6 +186,16 @@ def performed(words: str) -> None:
         ("predict sizes=[10,5]", "in ascending order without repeats, or null; got [10, 5]."),
         ("predict format=xml", "`format` must be table, csv or json; got 'xml'."),
         ("plot plot.margin=0", "`plot.margin` must be a positive number; got 0"),
+        (
+            "run model=pykan solver=lbfgs grid.spacing=adaptive",
+            "`grid.spacing` must be uniform or quantile for model=pykan; got adaptive.",
+        ),
+        ("run model=pykan solver=lm", "`solver` must be lbfgs for model=pykan; got lm."),
+        ("run model=pykan model.base=silu", "`model.base` is a key of model=kan, which is not"),
+        (
+            "run model=pykan solver=lbfgs device=cuda",
+            "`device` must be cpu for model=pykan; got cuda.",
+        ),
         ("plot edges", "There is no sweep in outputs; `kansweep run` makes one."),
         ("plot edges name=nothing", "There is no sweep in outputs/nothing."),
         ("plot edges edges.seed=-1", "`edges.seed` must be an integer, 0 or more, or null; got -1"),
@@ -185,6 +214,30 @@ def test_a_refusal_is_one_sentence_with_the_key(
         performed(words)
     assert message in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("installed", "message"),
+    [
+        ({}, "the package pykan==0.2.8, which is not installed; pip install 'kansweep[pykan]'"),
+        ({"pykan": "0.2.6"}, "the package pykan==0.2.8, of which 0.2.6 is installed; pip"),
+        ({"pykan": "0.2.8"}, "the package scikit-learn, which is not installed; pip install"),
+    ],
+)
+def test_a_network_that_is_not_installed_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, installed: dict[str, str], message: str
+) -> None:
+    def version(package: str) -> str:
+        if package not in installed:
+            raise PackageNotFoundError(package)
+        return installed[package]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kansweep.engines.imports.version", version)
+    with pytest.raises(ConfigError) as refusal:
+        performed("run model=pykan solver=lbfgs")
+    assert f"model=pykan needs {message}" in str(refusal.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -243,7 +243,14 @@ def test_a_table_goes_from_file_to_report_in_one_command(kansweep: Any, tmp_path
 
 def test_mlps_are_trained_shown_and_drawn_like_kans(kansweep: Any, tmp_path: Path) -> None:
     words = ("data.sizes=[40]", "data.n_test=50", "seeds=1", "model.widths=[2,3,9]")
-    run = ("run", "model=mlp", "solver.steps=2", "model.restarts=2", *words, "name=mlp")
+    run = (
+        "run",
+        "model=mlp",
+        "solver.max_steps=3",
+        "model.restarts=2",
+        *words,
+        "name=mlp",
+    )
     status, out, err = kansweep(*run)
     assert (status, err) == (0, "")
     assert out.startswith("mlp: 3 cells, 0 of them kept, 3 trained, 0 failed")
@@ -260,4 +267,4 @@ def test_mlps_are_trained_shown_and_drawn_like_kans(kansweep: Any, tmp_path: Pat
     assert (tmp_path / "outputs/kan+mlp/figures/test_rmse_vs_n_params.svg").exists()
     status, _, err = kansweep("plot", "edges", "name=mlp")
     assert status == 2
-    assert "only KANs have edges" in err
+    assert "only edges of model=kan" in err

@@ -22,7 +22,7 @@ from kansweep.config.engines import (
     SerialConfig,
     SubmititConfig,
 )
-from kansweep.config.keys import keys
+from kansweep.config.keys import keys, points
 from kansweep.config.loading import config_dir, from_record
 from kansweep.config.models import GridConfig, KANConfig, ModelConfig
 from kansweep.config.rules import ConfigError
@@ -78,7 +78,13 @@ def test_every_target_and_solver_is_a_choice(kansweep: Any) -> None:
     for target in TARGETS:
         assert composed(kansweep, f"data={target}").data.name == target
     for solver, schema in SolverConfig.variants.items():
-        assert composed(kansweep, f"solver={solver}").solver == schema()
+        words = (f"model={trained_by(schema)}", f"solver={solver}")
+        assert composed(kansweep, *words).solver == schema()
+
+
+def trained_by(solver: type[SolverConfig]) -> str:
+    """The first kind of network that a solver trains."""
+    return next(name for name, kind in KINDS.items() if solver.method(kind) is not None)
 
 
 def test_every_engine_is_a_choice(kansweep: Any) -> None:
@@ -112,7 +118,8 @@ def test_a_number_of_seeds_counts_from_zero() -> None:
 
 @pytest.mark.parametrize("solver", SolverConfig.variants.values())
 def test_a_stored_configuration_reads_back_the_same(solver: type) -> None:
-    stored = RunConfig(seeds=[3, 1], model=KANConfig(hidden=(2, 2)), solver=solver())
+    model = ModelConfig.variants[trained_by(solver)]()
+    stored = RunConfig(seeds=[3, 1], model=model, solver=solver())
     assert from_record(yaml.safe_load(yaml.safe_dump(as_lists(asdict(stored))))) == stored
 
 
@@ -245,3 +252,13 @@ def test_a_kind_without_keys_of_its_own_has_a_schema_that_goes_to_workers(
     settings = schema(hidden=[3])
     assert (settings.name, settings.sizes, settings.hidden) == ("third", (2, 4), (3,))
     assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_the_points_of_a_sweep_are_those_of_its_target_and_its_test_set() -> None:
+    def of(**settings: Any) -> dict[str, Any]:
+        return points(asdict(RunConfig(data=DataConfig(**settings))))
+
+    same = {"sizes": (7,), "noise": 0.1, "sampling": "sobol"}  # of training points
+    assert of(**same) == of() == {"data.name": "exp_sin", "data.n_test": 10_000}
+    assert of(n_test=5) | {"data.n_test": 10_000} == of() != of(n_test=5)
+    assert of(formula="x1", domain=(-2, 2)) != of(formula="x1")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import wait
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -176,7 +177,10 @@ def test_an_interrupt_of_the_serial_engine_reaches_the_caller_at_once(make):
 def test_an_engine_that_is_not_installed_names_the_extra(
     monkeypatch, tmp_path, config: EngineConfig, package, extra
 ):
-    monkeypatch.setattr(engines, "find_spec", lambda name: None if name == package else "there")
+    def version(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("kansweep.engines.imports.version", version)
     with pytest.raises(ConfigError, match=rf"{package}.*pip install 'kansweep\[{extra}\]'"):
         engines.make(config, tmp_path)
 

@@ -13,7 +13,9 @@ pytest.importorskip("numba")  # the tensors serve without it
 
 MODULE = """
 import os
-from kansweep.networks.compiling import filling, loop
+from kansweep.networks.compiling import filling, loop, unused
+
+assert not unused()  # there is none
 
 @loop
 def double(x):
@@ -23,7 +25,9 @@ if __name__ == "__main__":
     with filling() as empty:
         if empty:
             double(1.0)
+    assert unused() != empty
     assert double(3.0) == 6.0
+    assert not unused()
     print(empty, sum(double.stats.cache_hits.values()))
 """
 

@@ -105,3 +105,26 @@ def test_the_page_makes_no_request_where_a_request_would_be_seen(tmp_path: Path)
     document, requests = browse(tmp_path, written("failures"))
     assert requests == set()
     assert "How to reproduce it" in document
+
+
+SORT = """
+<!DOCTYPE html><meta charset="utf-8"><iframe srcdoc="{page}"></iframe><pre id="found"></pre><script>
+addEventListener("load", () => {{
+  const page = document.querySelector("iframe").contentDocument, found = [];
+  const table = [...page.querySelectorAll("table")].find(t => t.rows[0].cells.length > 4);
+  for (let click = 0; click < 2; click++) {{
+    table.querySelectorAll("th button")[2].click();
+    found.push([...table.tBodies[0].rows].map(row => row.cells[2].textContent));
+  }}
+  document.getElementById("found").textContent = JSON.stringify(found);
+}});
+</script>
+"""
+
+
+def test_a_heading_sorts_its_table_both_ways(tmp_path: Path) -> None:
+    document, _ = browse(tmp_path, SORT.format(page=html.escape(written("usual"))))
+    up, down = json.loads(html.unescape(re.findall(r'<pre id="found">(.*)</pre>', document)[0]))
+    numbers = [int(text) for text in up]
+    assert numbers == sorted(numbers) == [100, 100, 300, 300, 3000, 3000]
+    assert down == up[::-1]

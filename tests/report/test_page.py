@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,16 +43,48 @@ def test_tags_balance_and_ids_are_unique_and_found(read: tuple[str, Reader]) -> 
     assert "width=device-width" in text
 
 
-def test_nothing_is_fetched_and_nothing_is_run(read: tuple[str, Reader]) -> None:
+def test_nothing_is_fetched_and_nothing_but_its_own_script_is_run(read: tuple[str, Reader]) -> None:
     text, page = read
     tags = {tag for tag, _ in page.elements}
-    assert not tags & {"script", "link", "img", "image", "iframe", "object", "embed", "base", "a"}
+    assert not tags & {"link", "img", "image", "iframe", "object", "embed", "base"}
+    assert re.findall(r"<script.*?</script>", text, re.DOTALL) == [
+        f"<script>{markup.SCRIPT}</script>"
+    ]
     references = [value for name in ("src", "href", "srcset", "action") for value in page.all(name)]
-    assert all(value.startswith("#") for value in references)
+    assert all(value.startswith(("#", "data:text/csv;base64,")) for value in references)
     names = {name for _, attributes in page.elements for name in attributes}
     assert not [name for name in names if name.startswith("on")]
     assert not re.search(r"@import|url\((?!#)|https?:", text)
-    assert "default-src 'none'" in text
+    digest = base64.b64encode(hashlib.sha256(markup.SCRIPT.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    assert f'content="{policy}"' in text
+
+
+def test_its_contents_lead_to_every_section(read: tuple[str, Reader]) -> None:
+    _, page = read
+    anchors = [value for value in page.all("href") if re.fullmatch("#[a-z-]+", value)]
+    assert anchors == [f"#{heading['id']}" for heading in page.tags("h2")]
+
+
+def test_its_tables_can_be_saved() -> None:
+    links = Reader(written("usual")).tags("a")
+    saved = {each["download"]: each["href"] for each in links if "download" in each}
+    assert list(saved) == ["laws.csv", "cells.csv"]
+    content = base64.b64decode(saved["laws.csv"].partition(",")[2])
+    laws = pd.read_csv(io.BytesIO(content))
+    assert laws["exponent"].tolist() == pytest.approx(
+        SWEEPS["usual"]().study.laws["exponent"].tolist(), nan_ok=True
+    )
+
+
+def test_every_marker_says_its_numbers_where_the_pointer_is() -> None:
+    figure = scaling.draw(findings.study(rows(job())))[0].figure
+    page = Reader(markup.figure(figure, "f1", "", ""))
+    marks = [line for axes in figure.axes for line in axes.lines if line.get_linestyle() == "None"]
+    assert len(page.tags("title")) == sum(np.isfinite(line.get_ydata()).sum() for line in marks) > 9
+    line = next(line for line in marks if line.get_label() == "_kept")
+    x, y = line.get_xdata()[0], line.get_ydata()[0]
+    assert f"train RMSE {y:.3g} at grid size G {x:g}" in page.texts
 
 
 def test_every_table_has_a_caption_and_scopes(read: tuple[str, Reader]) -> None:
@@ -90,7 +127,8 @@ def test_hostile_texts_are_escaped_wherever_they_stand() -> None:
         )
     )
     read = Reader(page)
-    assert not {"script", "img", "b"} & {tag for tag, _ in read.elements}
+    assert not {"img", "b"} & {tag for tag, _ in read.elements}
+    assert len(read.tags("script")) == 1
     page.encode()
     assert "\x00" not in page
     assert "<b>$x_1$ & \"exp'</b>" in "".join(read.texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -200,6 +201,25 @@ def test_numbers_that_are_not_finite_are_a_divergence_and_the_next_grid_starts_c
     grids = train(solver=solver)
     assert [r.status for r in grids[0]] == [Status.DIVERGED, Status.OK, Status.OK]
     assert solver.cold == [(3, 0), (3, 1), (3, 2), (5, 0)]
+
+
+def test_reports_take_a_small_part_of_the_time(monkeypatch):
+    """Each takes a second here, as the evaluation of a large test set does."""
+    now, reports = 0.0, []
+
+    def report(event):
+        nonlocal now
+        now += 1.0
+        reports.append(event)
+
+    monkeypatch.setattr(recorder, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(recorder.Recorder, "_progress", lambda self, iteration: iteration)
+    following = recorder.Recorder(None, 3, None, report, trace=False)
+    while now < 500.0:
+        now += 0.1
+        following.observe(now)
+    assert len(reports) == 10
+    assert reports[0] == pytest.approx(0.2)
 
 
 def test_progress_is_reported_with_the_replicas_own_data(monkeypatch):

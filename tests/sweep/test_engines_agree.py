@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from runs import CELLS, CONFIG, Watch, assert_same, run, table
+from runs import CELLS, Watch, assert_same, run, table
 
 from kansweep import engines
 from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
@@ -22,14 +22,17 @@ ENGINES = {
     "ignore::pytest.PytestUnraisableExceptionWarning",
     r"ignore:Port \d+ is already in use",
 )
-@pytest.mark.parametrize("name", ENGINES)
-def test_every_engine_gives_the_same_cells(tmp_path, undisturbed, name):
-    config = replace(CONFIG, engine=ENGINES[name])
+@pytest.mark.parametrize(
+    ("name", "model"), [*((name, "kan") for name in ENGINES), ("process", "module")]
+)
+def test_every_engine_gives_the_same_cells(tmp_path, undisturbed_of, name, model):
+    usual, undisturbed = undisturbed_of(model)
+    config = replace(usual, engine=ENGINES[name])
     watch = Watch()
     engine = engines.make(config.engine, tmp_path / "jobs")
     summary = run(tmp_path / "s", config, watch, engine)
     assert (summary.done, summary.failed) == (CELLS, [])
     assert {row["key"] for row in watch.rows} == set(undisturbed["key"])
     assert_same(table(tmp_path / "s"), undisturbed)
-    assert run(tmp_path / "s").done == 0  # by another engine too
+    assert run(tmp_path / "s", usual).done == 0  # by another engine too
     assert not (tmp_path / "s" / "running").exists()

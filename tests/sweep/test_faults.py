@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +17,14 @@ import processes
 import pytest
 from folders import times
 from machines import missing
-from places import environment
+from places import TESTS, environment
 from processes import PATIENCE
 
 SIZES = ("data.sizes=[100,200,300,400]", "data.n_test=500", "grid.sizes=[5,10,20]", "seeds=4")
+MODULES = (
+    *("model=module", "model.target=user_nets:Hats", "model.sizes=[5,10,20]", "solver.steps=2"),
+    *(word for word in SIZES if not word.startswith("grid.")),
+)
 CELLS = 48
 WHOLE_RUN = 300.0  # seconds that a run may take on a machine that is busy
 ENGINES = {
@@ -116,12 +121,17 @@ def assert_same(table: pd.DataFrame, undisturbed: pd.DataFrame) -> None:
         np.testing.assert_allclose(np.log(table[split]), np.log(undisturbed[split]), atol=1e-3)
 
 
-@pytest.mark.parametrize("engine", ["serial", "process"])
-def test_killed_with_9_three_times_it_finishes_and_writes_no_finished_cell_again(
-    sweeps, undisturbed, engine
+@pytest.mark.parametrize(
+    ("engine", "sizes", "kills"),
+    [("serial", SIZES, (5, 4, 3)), ("process", SIZES, (5, 4, 3)), ("serial", MODULES, (5,))],
+    ids=["serial", "process", "module"],
+)
+def test_killed_with_9_again_and_again_it_finishes_and_writes_no_finished_cell_again(
+    sweeps, request, engine, sizes, kills
 ):
-    words = ("run", *SIZES, *ENGINES[engine])
-    for more in (5, 4, 3):
+    shutil.copy(TESTS / "user_nets.py", sweeps.folder)
+    words = ("run", *sizes, *ENGINES[engine])
+    for more in kills:
         before = sweeps.cells()
         process = sweeps.start(*words)
         enough = len(before) + more
@@ -136,7 +146,9 @@ def test_killed_with_9_three_times_it_finishes_and_writes_no_finished_cell_again
     assert (status, err) == (0, "")
     assert f"{len(before)} of them kept, {CELLS - len(before)} trained" in out
     assert before.items() <= sweeps.cells().items()
-    assert_same(sweeps.table(), undisturbed)
+    if sizes is SIZES:
+        assert_same(sweeps.table(), request.getfixturevalue("undisturbed"))
+    assert set(sweeps.table()["start_grid"]) == {5}
     assert not [path for path in sweeps.folder.rglob("*") if path.name.endswith((".tmp", ".lock"))]
 
 

@@ -17,7 +17,7 @@ import pytest
 from folders import times
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs import CELLS, CONFIG, Killed, Watch, place, run, table, with_mode
+from runs import CELLS, CONFIG, CONFIGS, Killed, Watch, place, run, table, with_mode
 
 from kansweep.config.data import DataConfig
 from kansweep.config.models import GridConfig
@@ -27,14 +27,16 @@ from kansweep.sweep.plan import planned
 from kansweep.sweep.store import Store
 
 
+@pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("after", [1, 5, 11])
-def test_an_interrupted_run_goes_on_to_the_same_table(tmp_path, undisturbed, after):
+def test_an_interrupted_run_goes_on_to_the_same_table(tmp_path, undisturbed_of, name, after):
+    config, undisturbed = undisturbed_of(name)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "s", watch=Watch(interrupt_after=after))
+        run(tmp_path / "s", config, watch=Watch(interrupt_after=after))
     before = times(tmp_path / "s")
     assert len(before) >= after
     assert len(table(tmp_path / "s")) == len(before)
-    summary = run(tmp_path / "s")
+    summary = run(tmp_path / "s", config)
     assert summary.cached == len(before)
     assert before.items() <= times(tmp_path / "s").items()
     pd.testing.assert_frame_equal(table(tmp_path / "s"), undisturbed, check_exact=True)

@@ -16,7 +16,7 @@ from kansweep.config.engines import DaskConfig, ProcessConfig, SubmititConfig
 from kansweep.config.keys import identity
 from kansweep.config.keys import keys as options
 from kansweep.config.loading import from_record
-from kansweep.config.models import GridConfig, KANConfig, MLPConfig
+from kansweep.config.models import GridConfig, KANConfig, MLPConfig, ModelConfig
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
@@ -143,7 +143,8 @@ def test_every_setting_that_may_change_the_numbers_changes_every_key(solver):
     config = replace(SMALL, solver=solver)
     varying = ("solver.", "engine.")
     settings = {key for key in options(RunConfig) if not key.startswith(varying)}
-    settings -= set(options(MLPConfig)) - set(options(KANConfig))
+    for other in ModelConfig.variants.values():
+        settings -= set(options(other)) - set(options(KANConfig))
     settings |= set(options(type(solver))) - {"solver.name"} | {"engine.name"}
     assert settings > INDIFFERENT | EXTENT - {"model.widths"} | {
         "device",
