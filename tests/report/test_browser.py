@@ -113,8 +113,8 @@ addEventListener("load", () => {{
   const page = document.querySelector("iframe").contentDocument, found = [];
   const table = [...page.querySelectorAll("table")].find(t => t.rows[0].cells.length > 4);
   for (let click = 0; click < 2; click++) {{
-    table.querySelectorAll("th button")[2].click();
-    found.push([...table.tBodies[0].rows].map(row => row.cells[2].textContent));
+    table.querySelectorAll("thead th")[1].firstChild.click();
+    found.push([...table.tBodies[0].rows].map(row => row.cells[1].textContent));
   }}
   document.getElementById("found").textContent = JSON.stringify(found);
 }});
