@@ -39,11 +39,11 @@ class Batch:
     n_test: int
     seeds: tuple[int, ...]
     kind: Kind
-    shapes: tuple[Shape, ...]  # in the order of training, each extending the one before
+    shapes: tuple[Shape, ...]  # in the order of training
     device: str
     dtype: str
+    extended: bool  # each shape extends the one before; else each starts from nothing
     trace: bool = False  # keep what every iteration reports
-    extended: bool = True  # or every shape starts from nothing
 
 
 @dataclass(frozen=True, kw_only=True)
