@@ -73,6 +73,9 @@ bench-pykan: $(INSTALLED) ## hold pykan through kansweep against pykan by a scri
 bench-blowups: $(INSTALLED) ## train a thousand random deep networks and look for blow-ups
 	$(BIN)/python -m benchmarks.blowups $(ARGS)
 
+bench-regressor: $(INSTALLED) ## measure KANRegressor beside others; writes benchmarks/REGRESSOR.md
+	$(BIN)/python -m benchmarks.regressor $(ARGS)
+
 kills: $(INSTALLED) ## kill a sweep with -9 at twelve moments by each of three engines, and compare
 	$(BIN)/python -m benchmarks.kills
 

@@ -1,5 +1,10 @@
 """kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
 
+A sweep from Python: ``run``, explained in ``kansweep.session.run``; it gives a ``Sweep`` and raises
+``ConfigError``, ``StoreError`` or ``EngineError``.
+
+For arrays: ``KANRegressor``, explained in ``kansweep.estimator.regressor``.
+
 In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``compare_laws``, ``plot_laws`` and
 ``plot_edges``,
 explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and
@@ -11,7 +16,12 @@ from typing import Any
 
 __version__ = "0.1.0"
 _HOMES = {
+    "ConfigError": "config.rules",
     "Edge": "data.targets",
+    "EngineError": "engines",
+    "KANRegressor": "estimator.regressor",
+    "StoreError": "sweep.refusals",
+    "Sweep": "session.sweep",
     "Target": "data.targets",
     "compare_laws": "notebook",
     "fit_laws": "notebook",
@@ -20,6 +30,7 @@ _HOMES = {
     "plot_edges": "notebook",
     "plot_laws": "notebook",
     "predict": "notebook",
+    "run": "session.run",
 }
 __all__ = list(_HOMES)
 

@@ -25,7 +25,7 @@ from kansweep.cli.output import OK, REFUSED
 from kansweep.config.commands import SCHEMAS
 from kansweep.config.keys import keys
 from kansweep.config.loading import config_dir, explain, load, register_schemas
-from kansweep.config.overrides import override
+from kansweep.config.overrides import quoted
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.config.schema import Schema
@@ -126,7 +126,7 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     arguments = arguments[: -1 if every else None]
     # argparse wants its options before all overrides
     arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
-    sys.argv = ["kansweep", *map(_with_quotes, arguments)]
+    sys.argv = ["kansweep", *map(quoted, arguments)]
     try:
         with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
             register(command, scratch, every)
@@ -167,16 +167,6 @@ def _checked(composed: DictConfig, schema: type[Schema]) -> Schema:
 
         resolution.check(job)
     return job
-
-
-def _with_quotes(word: str) -> str:
-    """A formula, pattern or file as Hydra reads it, also where the shell has taken the quotes."""
-    key, _, value = word.partition("=")
-    bare = key.lstrip("+") in ("data.formula", "names", "check.against") and value not in (
-        "",
-        "null",
-    )
-    return override(key, value) if bare and value[0] not in "'\"$[" else word
 
 
 def _named(job: Schema, axes: list[str]) -> Schema:

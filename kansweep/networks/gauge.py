@@ -83,7 +83,7 @@ def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor
     The ends follow the values at two extreme points, so V needs the Jacobian of the first layers
     there only. Third comes the derivative of the grids' half-widths (R, P, H).
     """
-    outer = _range_sensitivity(kan, activations)
+    outer = range_sensitivity(kan, activations)
     halves = []
     inner = activations[0].x.new_zeros(kan.n_replicas, kan.n_theta, 0)
     replica = torch.arange(kan.n_replicas, device=inner.device)[:, None]
@@ -95,7 +95,7 @@ def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor
         rows = _own_rows(head, points, kan.n_theta)  # (R, P, 2O)
         if depth > 1:
             nodes = s.shape[2]
-            chain = _range_sensitivity(head, points)  # (R, O, 2O points, 2H')
+            chain = range_sensitivity(head, points)  # (R, O, 2O points, 2H')
             ends = torch.arange(2 * nodes, device=s.device)
             rows = rows + inner @ chain[:, ends % nodes, ends].mT
         high, low = rows.chunk(2, dim=2)
@@ -110,7 +110,7 @@ def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor
     return outer, inner, torch.cat(halves, dim=2)
 
 
-def _range_sensitivity(kan: KAN, activations: list[Activation]) -> Tensor:
+def range_sensitivity(kan: KAN, activations: list[Activation]) -> Tensor:
     """df/drho for the (high, low) of every hidden node at its normalised state: (R, M, n, 2H).
 
     Only splines follow the range: silu sees the value before normalisation.

@@ -33,7 +33,7 @@ class Linearised:
         return cls(like, data, strain_of(like, without_removed(like, data.theta), data.half))
 
     @property
-    def n_points(self) -> int:
+    def n_points(self) -> float:
         return self.data.n_points
 
     def gradient(self, w: Tensor) -> Tensor:

@@ -93,12 +93,18 @@ class LM:
             outcome = pruned(outcome, begun, problem, share, retrain, self._searched, observe)
         return replace(outcome, net=straightened(outcome.net, problem))
 
+    @torch.inference_mode()
+    def polished(self, net: KAN, problem: Problem, memory: Tensor) -> Outcome[KAN]:
+        """Trained on, with more points of what a part of them has found and left ``memory``: no
+        other start is tried."""
+        return self._kept(net, problem, Memory.of(memory), None)
+
     def _searched(
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
     ) -> Outcome[KAN]:
         """The network trained, on trial of other starts and judged where points are enough."""
         net = self._spaced(net, problem, last)
-        if len(net.layers) == 1 or 2 * net.n_params >= problem.x.shape[1]:
+        if len(net.layers) == 1 or 2 * net.n_params >= problem.n_points:
             # linear, or not for the points to judge
             return self._kept(net, problem, last, observe)
         outcome = self._kept(net, problem, last, observe, light=self._may_be_light(net, last))
@@ -342,6 +348,6 @@ def _round_off(error: Tensor) -> float:
 def _by_far(light: Outcome[KAN], memory: Tensor, problem: Problem) -> Tensor:
     """Whether light weights have the better error by far than those that left ``memory``, (R,) of
     bool: by generalised cross-validation with all their parameters counted, none of the others."""
-    share = basins.BY_FAR * (1 - light.net.n_params / problem.y[0].numel())
+    share = basins.BY_FAR * (1 - light.net.n_params / (problem.n_points * problem.y.shape[2]))
     better: Tensor = Memory.of(light.memory).error < share * Memory.of(memory).error
     return better

@@ -204,7 +204,7 @@ def _trained(net: KAN, field: Problem, scale: float) -> KAN:
     """Far enough to be compared, on a part of the points."""
     most = max(1, int(FRESH * field.x.shape[1]))
     points = slice(0, min(POINTS * net.n_params, most))
-    part = replace(field, x=field.x[:, points], y=field.y[:, points])
+    part = field.at(points)
     w = penalty.least(net.grid_size, net.k, scale).to(field.x)
     w = w.repeat(net.n_replicas, len(net.layers), 1)
     net = start.annealed(net, part, w, LIMITS, start.DAMPING)

@@ -57,7 +57,7 @@ class Weight:
         return cls(value, value, torch.zeros_like(value[:, 0, 0], dtype=torch.long))
 
     @classmethod
-    def estimated(cls, kan: KAN, n_points: int, value: Tensor, least: Tensor) -> Weight:
+    def estimated(cls, kan: KAN, n_points: float, value: Tensor, least: Tensor) -> Weight:
         """To be estimated where there is something to estimate it from."""
         usable = n_points * kan.width[-1] > 2 * unpenalised(kan)
         left = torch.full_like(value[:, 0, 0], UPDATES if usable else 0, dtype=torch.long)
@@ -86,9 +86,8 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     ranks = penalty.freedoms(point.at.like)[chosen].cpu().numpy()
     numbers = (value[chosen], weight.least[chosen], point.energy[chosen], trace, point.mse[chosen])
     w, least, energy, trace_of, mse = (part.double().cpu().numpy() for part in numbers)
-    observations = point.residual[0].numel()
-    free = unpenalised(point.at.like)
-    new, near = _update(w, least, energy, trace_of, mse, ranks, observations, free, weight.most)
+    free, given = unpenalised(point.at.like), float(point.observations)
+    new, near = _update(w, least, energy, trace_of, mse, ranks, given, free, weight.most)
     left = torch.where(torch.from_numpy(near).to(value.device), 0, weight.left[chosen] - 1)
     return replace(
         weight,
@@ -100,7 +99,7 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
 @loop
 def _update(
     w: Array, least: Array, energy: Array, trace: Array, mse: Array, ranks: Array,
-    observations: int, unpenalised: int, most: float,
+    observations: float, unpenalised: int, most: float,
 ) -> tuple[Array, Array]:  # fmt: skip
     """Weights, their least values, energies and traces (r, L, 3), mse (r,) and ranks (r, L, 3): the
     next weights, and whether each replica's are final."""

@@ -93,15 +93,31 @@ class Direct:
         trace the difference of huge numbers."""
         traces = []
         for part, matrix in self._matrices(w, replicas):
-            which, most = replicas[part], self.most[replicas][part]
-            self.strain.hold(matrix, most, which)
-            self._clear(matrix, which)
-            factors = cholesky(matrix, TRACE_RIDGE, most, self.rounding)
+            which = replicas[part]
+            factors = self._held(matrix, which)
             inverse = factors.inverse()
             self._clear(inverse, which)
             trace = self.n * self.strain.trace(inverse, which)
             traces.append(trace.masked_fill_(factors.failed[:, None, None], torch.nan))
         return _joined(traces)
+
+    def covariance(self, w: Tensor) -> tuple[Tensor, float]:
+        """A root of (n A)^-1 of one replica, (1, P, P), where what changes nothing is held, and the
+        effective degrees of freedom, tr (n A)^-1 J^T J."""
+        ((_, matrix),) = self._matrices(w, self.every)
+        factors = self._held(matrix, self.every)
+        one = torch.eye(matrix.shape[1]).to(matrix)[None]
+        root = torch.linalg.solve_triangular(factors.lower, one, upper=False).mT
+        if self.removed is not None:
+            root.masked_fill_(self.removed[..., None], 0.0)
+        data = self.data.tril() + self.data.tril(-1).mT
+        return root, float((root * (data @ root)).sum())
+
+    def _held(self, matrix: Tensor, replicas: Tensor) -> Cholesky:
+        most = self.most[replicas]
+        self.strain.hold(matrix, most, replicas)
+        self._clear(matrix, replicas)
+        return cholesky(matrix, TRACE_RIDGE, most, self.rounding)
 
     def _matrices(self, w: Tensor, replicas: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """n A of some replicas, as many at a time as a processor's cache can hold; of a GPU all."""
@@ -124,7 +140,7 @@ class Direct:
 
 
 class _Solved:
-    def __init__(self, parts: list[Cholesky], n: int) -> None:
+    def __init__(self, parts: list[Cholesky], n: float) -> None:
         self.n, self.parts = n, parts
         self.diagonal = _joined([part.diagonal for part in parts]) / n
 
