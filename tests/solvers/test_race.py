@@ -136,3 +136,23 @@ def test_no_head_is_left_at_the_first_grid(monkeypatch):
     seen.clear()
     race._race(Shape((2, 2, 1), 3, 5, False), waves(200, (0,)), 12, 1.0, 0)
     assert seen[:2] == [12, 6]
+
+
+def test_a_chain_that_has_lost_its_way_begins_anew_where_a_race_can_tell(monkeypatch):
+    """From zero first edges on, as little as a coarse grid may leave; the second seed is right."""
+    problem = waves(400, (0, 1))
+    right = race.run(CHAIN, problem, 16, 1.0)
+    wrong = right.with_theta(right.theta() * torch.tensor([[0.0], [1.0]]))
+    asked = []
+    run = race.run
+    monkeypatch.setattr(
+        race, "run", lambda shape, of, *more: asked.append(of.seeds) or run(shape, of, *more)
+    )
+    solver, memory, net, errors = LM(), None, wrong, []
+    for grid_size in (5, 10, 20, 40):
+        outcome = solver.solve(net.refined(grid_size), problem, memory)
+        net, memory = outcome.net, outcome.memory
+        errors.append(training_error(net, problem).sqrt())
+    assert asked == [(0,)]  # at 20, and once
+    assert errors[1][0] > 0.1
+    assert (errors[2] < 1e-4).all()

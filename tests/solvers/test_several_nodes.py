@@ -10,7 +10,7 @@ from nets import points
 
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Outcome, Problem
-from kansweep.solvers.gauss_newton import lm, penalty, reml, start, weights
+from kansweep.solvers.gauss_newton import penalty, reml, start, weights
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.lm import LM, WARM_DAMPING
 from kansweep.solvers.gauss_newton.objective import training_error
@@ -62,7 +62,7 @@ def test_light_weights_must_be_better_by_far_than_their_parameters_make_them(sha
     net = near(problem)
     light, other = (Memory(torch.ones(1, 2, 3), error * one, one) for error in (share, 1.0))
     outcome = Outcome(net, (1,), (StopReason.CONVERGED,), one, light.numbers)
-    assert lm._by_far(outcome, other.numbers, problem).tolist() == [by_far]
+    assert weights.is_by_far(outcome, other.numbers, problem).tolist() == [by_far]
 
 
 def test_light_weights_stay_light():

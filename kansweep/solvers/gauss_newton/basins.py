@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from kansweep.networks.kan import KAN, where
-from kansweep.solvers.contract import Problem
+from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton.replicas import spread_out
+from kansweep.solvers.reasons import StopReason
 
 TRAINED = 0.9  # of the points; the others choose among starts
 # A rival must have less than this share of the RMSE, by so many standard errors; or less than that
@@ -46,6 +49,20 @@ def better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
     return where(lost, rival[place], net)
 
 
+def judged(outcome: Outcome[KAN], stuck: Tensor, problem: Problem) -> Outcome[KAN]:
+    """The outcome with ``poor fit`` where errors hardly fall from grid to grid, a mask (R,), and
+    what is left is no noise."""
+    which, poor = stuck.nonzero()[:, 0], stuck.clone()
+    if which.numel() == 0:
+        return outcome
+    poor[which] = structured(outcome.net[which], problem[which])
+    reasons = tuple(
+        StopReason.POOR_FIT if lost and why is StopReason.CONVERGED else why
+        for why, lost in zip(outcome.stop_reason, poor.tolist(), strict=True)
+    )
+    return replace(outcome, stop_reason=reasons)
+
+
 def structured(net: KAN, problem: Problem) -> Tensor:
     """Whether residuals are alike in neighbouring points, (R,) of bool: something is left to fit,
     and it is wider than the distance between points."""
@@ -60,3 +77,12 @@ def _alike(x: Tensor, residual: Tensor) -> bool:
     some = slice(0, NEIGHBOURS)
     nearest = np.asarray(cKDTree(places).query(places[some], k=2)[1])[:, 1]
     return bool((r[some] * r[nearest]).sum() > ALIKE * (r[some] ** 2).sum())
+
+
+def small(net: KAN) -> float:
+    """An error, as a share of the outputs' spread, that shows a grid at work."""
+    return float((1.5 / net.grid_size) ** (net.k + 1))
+
+
+def round_off(error: Tensor) -> float:
+    return 1e3 * torch.finfo(error.dtype).eps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -21,7 +20,6 @@ from kansweep.solvers.gauss_newton.pruning import pruned
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
-from kansweep.solvers.reasons import StopReason
 
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 # Several nodes leave directions that no coarser grid told apart. Their curvature is of the size of
@@ -33,7 +31,6 @@ COARSE = 6  # the grid on which inner functions follow from rough gradients
 # Of the theory's order, by which errors fall in the right basin, and by which they do not move.
 ORDER, STUCK = 0.75, 0.125
 PROBE_STEPS = 2  # on twice the grid, to see whether errors fall
-RACE_WORK = 2_000_000  # points times edges of all starts of a race; some hundreds of megabytes
 WORSE = 1.5  # times the error that a refined network begins with
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
 
@@ -110,7 +107,7 @@ class LM:
         outcome = self._kept(net, problem, last, observe, light=self._may_be_light(net, last))
         doubtful = ~self._falls(outcome, problem, last, ORDER)
         if net.spacing != "uniform":  # placing knots lowers the error in a wrong basin too
-            doubtful |= Memory.of(outcome.memory).error > _small(net)
+            doubtful |= Memory.of(outcome.memory).error > basins.small(net)
         lost, others = (mask.nonzero()[:, 0] for mask in (doubtful, ~doubtful))
         if _one_node(net):
             if last is not None and self.settings.start == "auto" and not net.is_pruned:
@@ -121,7 +118,10 @@ class LM:
             outcome = self._weighed(outcome, lost, net, problem, last, observe)
             now = Memory.of(outcome.memory)
             outcome = self._weighed(outcome, others, outcome.net, problem, now, observe)
-        return self._judged(outcome, problem, last, doubtful)
+        if last is not None and len(net.layers) > 2:
+            outcome = self._begun_anew(outcome, lost, problem, last, observe)
+        stuck = doubtful & ~self._falls(outcome, problem, last, STUCK)
+        return basins.judged(outcome, stuck, problem)
 
     def _may_be_light(self, net: KAN, last: Memory | None) -> bool:
         """Whether weights of data without noise are tried before those of REML."""
@@ -162,7 +162,7 @@ class LM:
             return outcome
         unit = Weight.fixed(weights.unit(outcome.net[at], None))
         light = self._descended(outcome.net[at], problem[at], unit, among(observe, at))
-        return replaced(outcome, at, light, _by_far(light, outcome.memory[at], problem))
+        return replaced(outcome, at, light, weights.is_by_far(light, outcome.memory[at], problem))
 
     def _weighed(
         self,
@@ -179,7 +179,7 @@ class LM:
             return outcome
         other = self._solved(net[at], problem[at], last[at], among(observe, at), soften=False)
         light = replace(outcome, net=outcome.net[at], memory=outcome.memory[at])
-        return replaced(outcome, at, other, ~_by_far(light, other.memory, problem))
+        return replaced(outcome, at, other, ~weights.is_by_far(light, other.memory, problem))
 
     def _solved(
         self,
@@ -213,15 +213,10 @@ class LM:
         return replace(outcome, memory=left.numbers)
 
     def _spaced(self, net: KAN, problem: Problem, memory: Memory | None) -> KAN:
-        """The KAN with its knots where its spacing has them."""
-        if net.spacing == "quantile":
-            return net.on_quantiles(problem.x)
-        if net.spacing == "adaptive":
-            rough = replace(self, settings=replace(self.settings, tolerance=ROUGHLY))
-            return placing.placed(
-                net, problem, lambda kan: rough._solved(kan, problem, memory, None).net
-            )
-        return net
+        rough = replace(self, settings=replace(self.settings, tolerance=ROUGHLY))
+        return placing.spaced(
+            net, problem, lambda kan: rough._solved(kan, problem, memory, None).net
+        )
 
     # ------------------------------------------------------------------------ what is doubtful
 
@@ -232,11 +227,10 @@ class LM:
         if lost.numel() == 0:
             return outcome
         net, whole = outcome.net, problem[lost]
-        shape = Shape(net.width, net.k, net.grid_size, net.layers[0].base is not None)
         best, part = net[lost], basins.part(whole)
         every = torch.arange(lost.numel(), device=lost.device)
         for rival in (self._additive, self._coarse_spectral, self._spectral):
-            fresh = replace(rival(shape, part), spacing=net.spacing)
+            fresh = rival(_shape(net), part)
             fresh = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
             best = basins.better(best, every, whole, fresh)
         found = training_error(best, part) != training_error(net[lost], part)
@@ -246,21 +240,37 @@ class LM:
         again = self._solved(best[found], problem[chosen], None, among(observe, chosen))
         return replaced(outcome, chosen, again)
 
-    def _judged(
-        self, outcome: Outcome[KAN], problem: Problem, memory: Memory | None, doubtful: Tensor
+    def _begun_anew(
+        self,
+        outcome: Outcome[KAN],
+        lost: Tensor,
+        problem: Problem,
+        last: Memory,
+        observe: Observe | None,
     ) -> Outcome[KAN]:
-        """The outcome with ``poor fit`` where errors hardly fall from grid to grid and what is left
-        is no noise."""
-        stuck = doubtful & ~self._falls(outcome, problem, memory, STUCK)
-        which = stuck.nonzero()[:, 0]
-        if which.numel() == 0:
+        """The outcome with those replicas begun on this grid that a race would have led further.
+
+        A chain has begun with what its race's winner was on the first grid. Trained to the end
+        there it may go another way, which shows where the race's last grid is reached.
+        """
+        net, finest = outcome.net, race.GRIDS[-1][0]
+        lost = lost[last.grid_size[lost] < finest]
+        if lost.numel() == 0 or net.grid_size < finest or net.is_pruned:
             return outcome
-        stuck[which] = basins.structured(outcome.net[which], problem[which])
-        reasons = tuple(
-            StopReason.POOR_FIT if poor and why is StopReason.CONVERGED else why
-            for why, poor in zip(outcome.stop_reason, stuck.tolist(), strict=True)
-        )
-        return replace(outcome, stop_reason=reasons)
+        poor = Memory.of(outcome.memory).error[lost] > basins.small(net)
+        lost = lost[poor & basins.structured(net[lost], problem[lost])]
+        if lost.numel() == 0:
+            return outcome
+        part = basins.part(problem[lost])
+        fresh = self._race(_shape(net), problem[lost])
+        rival = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
+        held_out = basins.part(problem[lost], rest=True)
+        found = basins.surpasses(rival, net[lost], held_out).nonzero()[:, 0]
+        if found.numel() == 0:
+            return outcome
+        chosen = lost[found]
+        again = self._searched(fresh[found], problem[chosen], None, among(observe, chosen))
+        return replaced(outcome, chosen, again)
 
     def _falls(
         self, outcome: Outcome[KAN], problem: Problem, memory: Memory | None, share: float
@@ -269,9 +279,9 @@ class LM:
         one, (R,), or where this is the first from here to twice the grid."""
         net, now = outcome.net, Memory.of(outcome.memory).error
         order = share * (net.k + 1)
-        falls = now < _round_off(now)
+        falls = now < basins.round_off(now)
         if memory is None:
-            falls |= now < _small(net)  # what is so small has come down already
+            falls |= now < basins.small(net)  # what is so small has come down already
             first = ~falls
         else:
             falls |= now <= memory.error * (memory.grid_size / net.grid_size) ** order
@@ -292,7 +302,9 @@ class LM:
         error = training_error(net, problem).sqrt()
         finer = training_error(self._finer(net, problem), problem).sqrt()
         falls = finer * 2.0 ** (ORDER * (net.k + 1)) < error
-        converges: Tensor = (falls & (error < _small(net))) | (error < _round_off(error))
+        converges: Tensor = (falls & (error < basins.small(net))) | (
+            error < basins.round_off(error)
+        )
         return converges
 
     def _finer(self, net: KAN, problem: Problem) -> KAN:
@@ -317,13 +329,8 @@ class LM:
         return self._train(self._race(shape, problem), problem, start.DAMPING)
 
     def _race(self, shape: Shape, problem: Problem) -> KAN:
-        """A few seeds at a time, as many as memory bears with all their starts."""
-        restarts, seeds = max(1, self.settings.restarts), torch.arange(len(problem.seeds))
-        edges = sum(a * b for a, b in itertools.pairwise(shape.width))
-        at_once = max(1, RACE_WORK // (restarts * problem.x.shape[1] * edges))
-        parts = seeds.to(problem.x.device).split(at_once)
-        scale = self.settings.penalty or 1.0
-        return KAN.concatenated([race.run(shape, problem[p], restarts, scale) for p in parts])
+        restarts = max(1, self.settings.restarts)
+        return race.run(shape, problem, restarts, self.settings.penalty or 1.0)
 
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""
@@ -332,22 +339,10 @@ class LM:
         return descend(kan, problem, limits, weight, damping).net
 
 
+def _shape(net: KAN) -> Shape:
+    base = net.layers[0].base is not None
+    return Shape(net.width, net.k, net.grid_size, base, net.spacing)
+
+
 def _one_node(shape: Shape | KAN) -> bool:
     return len(shape.width) == 3 and shape.width[1] == 1
-
-
-def _small(net: KAN) -> float:
-    """An error, as a share of the outputs' spread, that shows a grid at work."""
-    return float((1.5 / net.grid_size) ** (net.k + 1))
-
-
-def _round_off(error: Tensor) -> float:
-    return 1e3 * torch.finfo(error.dtype).eps
-
-
-def _by_far(light: Outcome[KAN], memory: Tensor, problem: Problem) -> Tensor:
-    """Whether light weights have the better error by far than those that left ``memory``, (R,) of
-    bool: by generalised cross-validation with all their parameters counted, none of the others."""
-    share = basins.BY_FAR * (1 - light.net.n_params / (problem.n_points * problem.y.shape[2]))
-    better: Tensor = Memory.of(light.memory).error < share * Memory.of(memory).error
-    return better

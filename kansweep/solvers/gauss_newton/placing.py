@@ -27,6 +27,13 @@ STILL = 0.97  # of the RMSE: another grid is taken if it leaves less than this s
 Train = Callable[[KAN], KAN]
 
 
+def spaced(net: KAN, problem: Problem, train: Train) -> KAN:
+    """The KAN with its knots where its spacing has them."""
+    if net.spacing == "quantile":
+        return net.on_quantiles(problem.x)
+    return placed(net, problem, train) if net.spacing == "adaptive" else net
+
+
 def placed(net: KAN, problem: Problem, train: Train) -> KAN:
     """The KAN on the knots that suit its grid size, not trained on them."""
     if net.n_params > DETERMINED * problem.n_points:

@@ -44,6 +44,7 @@ BETTER = 0.9
 SAME, HARDLY = 0.03, 0.08  # in the logarithm of the error; of the order
 # Of fewer points a parameter on the last grid nothing is asked: errors fall with any parameter.
 TELLING = 4
+WORK = 2_000_000  # points times edges of all starts at once; some hundreds of megabytes
 # Deviations of a smooth edge's linear, quadratic and cubic part.
 SMOOTH = (1.0, 1.0, 0.3)
 
@@ -73,8 +74,16 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
     where none is seen to be in a right basin.
 
     Every start draws from its own generator, so neither the number of starts nor the seeds in
-    the batch change what one of them draws. ``scale`` multiplies ``penalty.weight``.
+    the batch change what one of them draws. Seeds go a few at a time, as many as memory bears with
+    all their starts. ``scale`` multiplies ``penalty.weight``.
     """
+    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
+    at_once = max(1, WORK // (restarts * problem.x.shape[1] * edges))
+    parts = torch.arange(len(problem.seeds), device=problem.x.device).split(at_once)
+    return KAN.concatenated([_of_some(shape, problem[p], restarts, scale) for p in parts])
+
+
+def _of_some(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
     found = _race(shape, problem, restarts, scale, 0)
     doubtful = (found.order < FALL).nonzero()[:, 0]
     # One hidden node has other starts beside a race (``LM.start``), and all of them are verified.

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
-from kansweep.solvers.contract import Problem
+from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton import penalty, strain
+from kansweep.solvers.gauss_newton.basins import BY_FAR
 from kansweep.solvers.gauss_newton.linearised import without_removed
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
@@ -97,6 +98,14 @@ def light(weight: Weight, kan: KAN) -> Weight:
     value = weight.value.clone()
     value[..., penalty.ROUGH] = value[..., penalty.ROUGH].clamp(max=most)
     return replace(weight, value=value, most=most)
+
+
+def is_by_far(light: Outcome[KAN], memory: Tensor, problem: Problem) -> Tensor:
+    """Whether light weights have the better error by far than those that left ``memory``, (R,) of
+    bool: by generalised cross-validation with all their parameters counted, none of the others."""
+    share = BY_FAR * (1 - light.net.n_params / (problem.n_points * problem.y.shape[2]))
+    better: Tensor = Memory.of(light.memory).error < share * Memory.of(memory).error
+    return better
 
 
 def begun(kan: KAN, problem: Problem, scale: float | None, memory: Memory | None) -> Weight:
