@@ -14,7 +14,7 @@ explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trai
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 _HOMES = {
     "ConfigError": "config.rules",
     "Edge": "data.targets",
