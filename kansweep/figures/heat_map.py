@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -32,8 +31,7 @@ def heat_map(study: Study, split: str) -> Drawn:
     cells, kind = study.cells, study.kind
     errors = cells.pivot(index="n_train", columns="size", values=f"{split}_rmse")
     size = (2.4 + 0.85 * errors.shape[1], 1.9 + 0.5 * errors.shape[0])
-    with matplotlib.rc_context(style.STYLE):
-        figure = Figure(figsize=(max(size[0], 5.2), size[1]), layout=style.layout())
+    with style.figure(max(size[0], 5.2), size[1]) as figure:
         axes = figure.add_subplot()
         norm = _colours(figure, axes, errors.to_numpy(float), f"{split} RMSE")
         _label_axes(axes, errors, f"{kind.size} {kind.symbol}", style.title(study))
@@ -42,7 +40,7 @@ def heat_map(study: Study, split: str) -> Drawn:
         handles += _mark_parameters(axes, cells, errors)
         if not cells["counts"].all():
             handles.append(Line2D([], [], color="0.3", label="left out of fits", **_LEFT_OUT))
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        style.legend_below(figure, handles, 3)
     caption = (
         f"{split.capitalize()} RMSE of every data size and {kind.size}, geometric means over seeds."
         " A frame marks the least of each data size, a ring what the laws leave out; beyond the"
@@ -77,7 +75,7 @@ def _annotate(axes: Axes, cells: DataFrame, errors: DataFrame, split: str, norm:
         text = f"{value:.1e}".replace("e-0", "e-") if np.isfinite(value) else _FAILED
         dark = np.isfinite(value) and norm(value) < 0.5
         color = "white" if dark else "black"
-        axes.text(x, y, text, ha="center", va="center", color=color, fontsize=8.0)
+        axes.text(x, y, text, ha="center", va="center", color=color, fontsize=style.points(8.0))
         if not cell["counts"]:
             axes.plot([x + 0.38], [y + 0.3], color=color, markersize=4.0, **_LEFT_OUT)
 

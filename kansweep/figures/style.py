@@ -1,40 +1,222 @@
-"""The looks that all figures share: fonts, colours and markers, titles, ticks at the sizes."""
+"""The looks that all figures share: the page and its fonts, colours and markers, titles, ticks.
+
+A figure is drawn `with style.figure(width, height)`, in the inches and points that it has on a
+screen. The style that is applied puts it on its page: of another width in proportion, with texts,
+lines and markers of its own sizes, and a legend below where there is no room for it beside.
+"""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from kansweep.laws.findings import Study
 
+_POINTS = 72.0  # an inch
+_TEXT = 9.0  # points of plain text on a screen
+_BESIDE = 0.45  # of the width, at most, for a legend beside
+_USUAL = 37.0  # widths of a letter m, of the axis of a figure on a screen
+
 SAVE_STYLE: dict[Any, Any] = {
-    "savefig.dpi": 200,
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
     "svg.hashsalt": "kansweep",
 }
 """For `matplotlib.rc_context` around `savefig`: fonts embedded, nothing random in the file."""
 
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titlepad": 10.0,
+
+@dataclass(frozen=True)
+class Style:
+    """Sizes and fonts of all figures."""
+
+    text: float  # points of plain text
+    fonts: tuple[str, ...]
+    formulas: str  # Matplotlib's name of their fonts
+    marks: float  # lines and markers, in those of a screen
+    margin: float  # inches about what is drawn
+    dpi: float  # of a PNG
+    width: float | None = None  # inches of the page; None: as each figure is
+
+    @property
+    def settings(self) -> dict[Any, Any]:
+        """For `matplotlib.rc_context` around the drawing."""
+        sizes = {name: points * self.text / _TEXT for name, points in _TEXTS.items()}
+        marks = {name: points * self.marks for name, points in _MARKS.items()}
+        fonts = {"font.family": list(self.fonts), "mathtext.fontset": self.formulas}
+        return _FRAME | sizes | marks | fonts
+
+
+_FRAME: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "legend.fontsize": 8.5,
-    "legend.title_fontsize": 8.5,
     "legend.frameon": False,
 }
+_TEXTS = {
+    "font.size": _TEXT,
+    "axes.titlesize": 10.0,
+    "axes.titlepad": 10.0,
+    "axes.labelpad": 4.0,
+    "legend.fontsize": 8.5,
+    "legend.title_fontsize": 8.5,
+}
+_MARKS = {
+    "axes.linewidth": 0.8,
+    **{f"{side}tick.major.size": 3.5 for side in "xy"},
+    **{f"{side}tick.minor.size": 2.0 for side in "xy"},
+    **{f"{side}tick.major.width": 0.8 for side in "xy"},
+    **{f"{side}tick.minor.width": 0.6 for side in "xy"},
+}
+_SANS = ("DejaVu Sans",)
+STYLES = {
+    "screen": Style(_TEXT, _SANS, "dejavusans", marks=1.0, margin=0.08, dpi=200.0),
+    # One column of a journal; STIX is drawn to go with Times. DejaVu has what it has not.
+    "paper": Style(8.0, ("STIXGeneral", *_SANS), "stix", 0.65, margin=0.03, dpi=600.0, width=3.4),
+    "slides": Style(16.0, _SANS, "dejavusans", marks=1.6, margin=0.12, dpi=200.0, width=10.0),
+}
+_applied: ContextVar[Style] = ContextVar("style", default=STYLES["screen"])
+
+
+@contextmanager
+def applied(name: str, width: float | None = None) -> Iterator[None]:
+    """Draw figures in one of `STYLES`, so many inches wide; None: as wide as the style has them."""
+    style = STYLES[name]
+    token = _applied.set(style if width is None else replace(style, width=width))
+    try:
+        yield
+    finally:
+        _applied.reset(token)
+
+
+def saving() -> dict[Any, Any]:
+    """For `matplotlib.rc_context` around `savefig`, in the style that is applied."""
+    return SAVE_STYLE | {"savefig.dpi": _applied.get().dpi}
+
+
+# ------------------------------------------------------------------------------ the page
+
+
+@contextmanager
+def figure(width: float, height: float, text: float = _TEXT) -> Iterator[Figure]:
+    """An empty figure, to be drawn in the style that is applied: of so many inches where this has
+    no width of its own, else as wide as this and high in proportion. ``text``: points of plain text
+    on a screen."""
+    style = _applied.get()
+    scale = 1.0 if style.width is None else style.width / width
+    layout = ConstrainedLayoutEngine(w_pad=style.margin, h_pad=style.margin)
+    with matplotlib.rc_context(style.settings | {"font.size": points(text)}):
+        page = Figure((scale * width, scale * height), layout=layout)
+        yield page
+        if style != STYLES["screen"]:
+            _scale_marks(page, style.marks)
+            _fit(page)
+
+
+def points(on_screen: float) -> float:
+    """What a length beside or of texts is in the style that is applied, of one on a screen."""
+    return on_screen * _applied.get().text / _TEXT
+
+
+def across(least: float, most: int) -> int:
+    """How many panels have room side by side, each of so many inches on a screen or more."""
+    width = _applied.get().width
+    return most if width is None else max(1, min(most, int(width / points(least))))
+
+
+def legend_beside(page: Figure, handles: Sequence[Artist], title: str | None = None) -> None:
+    """A legend at the right, or below where it would take too much of a given width."""
+    place: dict[str, Any] = {"loc": "outside right upper", "alignment": "left"}
+    legend = page.legend(handles=handles, title=title, **place)
+    if _applied.get().width is None or _inches(legend)[0] < _BESIDE * page.get_figwidth():
+        page.set_figheight(max(page.get_figheight(), points(0.2 * len(handles) + 0.8)))
+    else:
+        legend.remove()
+        legend_below(page, handles, 3, title)
+
+
+def legend_below(
+    page: Figure, handles: Sequence[Artist], columns: int, title: str | None = None
+) -> None:
+    """A legend below, in at most so many columns; a page of a given width grows by its height."""
+    place: dict[str, Any] = {"loc": "outside lower center", "title": title}
+    legend = page.legend(handles=handles, ncols=columns, **place)
+    if _applied.get().width is None:
+        return
+    room = page.get_figwidth() - 2.0 * _applied.get().margin
+    _wrap(legend.get_title(), room)
+    while _inches(legend)[0] > room and columns > 1:
+        legend.remove()
+        columns -= 1
+        legend = page.legend(handles=handles, ncols=columns, **place)
+        _wrap(legend.get_title(), room)
+    for text in legend.get_texts():
+        _wrap(text, room - points(0.5))
+    page.set_figheight(page.get_figheight() + _inches(legend)[1])
+
+
+def _inches(artist: Artist) -> Any:
+    """Width and height, as it is drawn."""
+    dpi = artist.get_figure(root=True).dpi
+    return artist.get_window_extent().size / dpi
+
+
+def _wrap(text: Text, room: float) -> None:
+    """Break a text's lines where they are longer than so many inches."""
+    words, width = text.get_text(), _inches(text)[0]
+    if width > room:
+        longest = int(max(map(len, words.split("\n"))) * room / width)
+        text.set_text("\n".join(textwrap.fill(line, longest) for line in words.split("\n")))
+
+
+def _scale_marks(page: Figure, scale: float) -> None:
+    """Lines and markers of what is drawn and of the legends, all in the same proportion."""
+    drawn = [each for axes in page.axes for each in (*axes.lines, *axes.patches, *axes.collections)]
+    own = filter(None, (axes.get_legend() for axes in page.axes))
+    for artist in [*drawn, *(each for key in (*page.legends, *own) for each in key.legend_handles)]:
+        if isinstance(artist, Line2D):
+            artist.set_markersize(scale * artist.get_markersize())
+            artist.set_markeredgewidth(scale * artist.get_markeredgewidth())
+        if isinstance(artist, Line2D | Patch):
+            artist.set_linewidth(scale * artist.get_linewidth())
+        elif isinstance(artist, Collection):
+            artist.set_linewidth([scale * width for width in np.atleast_1d(artist.get_linewidth())])
+
+
+def _fit(page: Figure) -> None:
+    """Break titles and the names of axes where they are longer than what they stand beside."""
+    for axes in page.axes:
+        for axis in (axes.xaxis, axes.yaxis):  # these make ticks when they are asked for them
+            axis.get_major_ticks(1), axis.get_minor_ticks(1)
+    page.draw_without_rendering()  # lays it out
+    for axes in page.axes:
+        width, height = _inches(axes.patch)
+        _wrap(axes.title, width)
+        _wrap(axes.xaxis.label, width)
+        _wrap(axes.yaxis.label, height)
+
+
+# ----------------------------------------------------------------------- what is drawn
+
+
 REFERENCE: dict[Any, Any] = {"linestyle": "--", "linewidth": 1.1, "color": "#d55e00", "zorder": 3}
 FLOOR: dict[Any, Any] = {"linestyle": ":", "linewidth": 0.9, "label": "floor: best splines"}
+_LINE = 10.5  # points from one line above a panel to the next
 _FEW_DECADES = 30.0  # between the ends of an axis
 _MARKERS = "osD^vPX*hp"
 
@@ -53,16 +235,20 @@ def looks(values: Sequence[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def layout() -> ConstrainedLayoutEngine:
-    """Room about everything that is drawn."""
-    return ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
-
-
 def escaped(name: Any, longest: int = 1000) -> str:
     """A name as it is, where Matplotlib would read formulas in it; a long one is cut."""
     text = str(name)
     text = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return text.replace("$", r"\$")
+
+
+def head(axes: Axes, title: str, lines: Sequence[str]) -> None:
+    """The panel's title, and under it lines of text: nothing of them stands among the curves."""
+    at: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    for i, line in enumerate(reversed(lines)):
+        offset = points(4.0 + _LINE * i)
+        axes.annotate(line, (0.0, 1.0), xytext=(0.0, offset), fontsize=points(8.0), **at)
+    axes.set_title(title, loc="left", pad=points(7.0 + _LINE * len(lines)))
 
 
 def title(study: Study) -> str:
@@ -84,7 +270,7 @@ def title(study: Study) -> str:
 
 def tick_sizes(axis: Axis, sizes: list[int]) -> None:
     """Ticks at the sizes, labelled in plain numbers where these have room."""
-    axis.set_major_locator(FixedLocator(spaced(sizes)))
+    axis.set_major_locator(_SizeLocator(sizes))
     axis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:.0f}"))
     axis.set_minor_locator(FixedLocator(sizes))
     axis.set_minor_formatter(NullFormatter())
@@ -98,12 +284,29 @@ def tick_decades(axis: Axis, low: float, high: float) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def spaced(sizes: list[int]) -> list[int]:
-    """The two ends and, from above, whatever keeps a label's width from those taken before."""
+class _SizeLocator(FixedLocator):
+    """Of sizes, those whose labels have room on an axis."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        super().__init__(sizes)
+        self._usual = None if _applied.get().width is None else _USUAL * points(_TEXT)
+
+    def __call__(self) -> Any:
+        sizes = self.locs.tolist()
+        if self._usual is None:
+            return spaced(sizes)
+        return spaced(sizes, self._usual / (_POINTS * _inches(self.axis.axes.patch)[0]))
+
+
+def spaced(sizes: list[int], crowding: float = 1.0) -> list[int]:
+    """The two ends and, from above, whatever keeps a label's width from those taken before.
+
+    ``crowding`` is by how much labels are larger, of an axis, than usual.
+    """
     span = np.log(sizes[-1] / sizes[0])
     taken = sorted({sizes[0], sizes[-1]})
     for size in reversed(sizes):
-        room = [0.02 + 0.011 * len(f"{size}{other}") for other in taken]
+        room = [crowding * (0.02 + 0.011 * len(f"{size}{other}")) for other in taken]
         away = [abs(np.log(size / other)) for other in taken]
         if all(a >= r * span and a > 0 for a, r in zip(away, room, strict=True)):
             taken.append(size)
