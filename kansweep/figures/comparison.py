@@ -121,6 +121,7 @@ def _figure(panels: list[Rows], split: str) -> Figure:
             tell = _legend_beside if beside else _laws_above
             keys |= tell(list(row), title, panels[0][title], handles)
             row[0].set(ylabel=f"{split} RMSE")
+        style.make_room(figure, 0 if beside else sum(len(_laws(c)) for c in panels[0].values()))
         for column, rows in enumerate(panels):
             x = np.concatenate([c.cells["x"] for curves in rows.values() for c in curves])
             style.tick_decades(grid[-1, column].xaxis, float(np.nanmin(x)), float(np.nanmax(x)))
@@ -159,11 +160,18 @@ def _laws_above(
     row: list[Axes], title: str, curves: list[PlottedCurve], handles: dict[str, Artist]
 ) -> dict[str, Artist]:
     """The laws above their row; the entries of all curves by their names alone, and the others."""
-    style.head(row[0], title, [curve.label for curve in curves if curve.law])
+    style.head(row[0], title, _laws(curves))
     own = {curve.name: handles.pop(curve.label) for curve in curves}
     for name, handle in own.items():
         handle.set_label(name)
     return own | handles
+
+
+def _laws(curves: list[PlottedCurve]) -> list[str]:
+    """The law of every curve, in lines that have room above a row."""
+    longest = style.letters(1, 8.0)
+    told = [curve.label for curve in curves if curve.law]
+    return [line for label in told for line in textwrap.wrap(label, longest)]
 
 
 def _in_lines(label: str) -> str:

@@ -57,7 +57,7 @@ def draw(network: TrainedKAN, target: Target | None = None) -> Figure:
             for j, curve in enumerate(row):
                 axes = figure.add_subplot(grid[i, j])
                 _panel(axes, curve, network.width, spans[curve.edge.layer, curve.edge.sink])
-        figure.suptitle(_title(network, target), fontsize=style.points(10.0))
+        style.headline(figure, _title(network, target))
         _legend(figure, _notes(curves, sum(map(len, layers))))
     return figure
 

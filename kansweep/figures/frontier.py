@@ -16,6 +16,7 @@ from kansweep.laws.notation import TIMES, exponent
 
 _ENVELOPE: dict[Any, Any] = {"color": "#d55e00", "linewidth": 2.2, "zorder": 4}
 _LEAST = 2.2  # inches of a panel
+_LONGEST = 12  # letters at a best size
 _COSTS = {"cost": f"parameters {TIMES} points, P n", "seconds": "seconds to get there"}
 
 
@@ -30,10 +31,12 @@ def frontier(study: Study) -> Drawn:
     costs = [name for name in _COSTS if found.costs[name].notna().all()]
     columns = style.across(_LEAST, 1 + len(costs))
     rows = -(-(1 + len(costs)) // columns)
-    with style.figure(3.6 * columns, 3.4 * rows + 0.8) as figure:
+    row = 3.4 if rows == 1 else 2.4
+    with style.figure(3.6 * columns, row * rows + 0.8) as figure:
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
         panels, unused = grid[: 1 + len(costs)], grid[1 + len(costs) :]
-        handles = _along_data(panels[0], found.best, _law(found.laws, "n_train"))
+        most = style.letters(columns, 7.0) // _LONGEST
+        handles = _along_data(panels[0], found.best, _law(found.laws, "n_train"), most)
         for axes, name in zip(panels[1:], costs, strict=True):
             drawn = _against_cost(axes, found.costs, name, _law(found.laws, name))
             handles += drawn if name == costs[0] else []
@@ -46,7 +49,7 @@ def frontier(study: Study) -> Drawn:
             style.tick_decades(axes.xaxis, *found.costs[name].agg(["min", "max"]))
         style.tick_sizes(panels[0].xaxis, sorted(found.best["n_train"]))
         panels[0].set(xlabel="training points n", ylabel="test RMSE")
-        figure.suptitle(style.title(study), fontsize=style.points(10.0))
+        style.headline(figure, style.title(study))
         style.legend_below(figure, handles, 4)
     caption = (
         "Test RMSE at the best size of each number n of training points, the smallest within a"
@@ -63,7 +66,9 @@ def _law(laws: DataFrame, x: str) -> str:
     return f"exponent {exponent(law.iloc[0])}" if len(law) else "no law"
 
 
-def _along_data(axes: Axes, best: DataFrame, title: str) -> list[Any]:
+def _along_data(axes: Axes, best: DataFrame, title: str, most: int) -> list[Any]:
+    """The best sizes, of which at most so many say what they are."""
+    told = best.index[:: -(-len(best) // most)]
     axes.plot(best["n_train"], best["rmse"], color="0.6", linewidth=1.0)
     look: dict[str, Any] = {"linestyle": "", "marker": "o", "color": "black"}
     handles: list[Any] = []
@@ -71,7 +76,7 @@ def _along_data(axes: Axes, best: DataFrame, title: str) -> list[Any]:
         look["label"] = "best size at the edge of the list" if edge else "best size"
         look["markerfacecolor"] = "white" if edge else "black"
         handles += axes.plot(part["n_train"], part["rmse"], **look)
-        for _, row in part.iterrows():
+        for _, row in part[part.index.isin(told)].iterrows():
             text = f"P/n = {row['per_point']:.2g}"
             at: dict[str, Any] = {"xytext": (5.0, 4.0), "textcoords": "offset points"}
             axes.annotate(text, (row["n_train"], row["rmse"]), fontsize=style.points(7.0), **at)

@@ -28,7 +28,7 @@ from kansweep.laws.findings import Study
 from kansweep.laws.references import Reference
 
 MOST_ACROSS = 3
-_LEAST, _LETTER = 1.6, 0.055  # inches: of a panel, and of a letter above it
+_LEAST, _LETTER = 1.9, 0.06  # inches: of a panel, and of a letter above it
 _FEW_DECADES = 30.0
 _TITLE = "each by its largest data size; above a panel: exponent [95% interval]"
 
@@ -82,7 +82,11 @@ def _figure(panels: dict[str, list[PlottedCurve]], labels: tuple[str, str]) -> F
         for axes, (target, curves) in zip(grid, drawn.items(), strict=False):
             axes.set(xscale="log", yscale="log")
             handles = fill(axes, curves, _references(curves), limits) | handles
-            style.head(axes, style.escaped(target, 30), heads[target])
+            name = style.escaped(target, min(30, style.letters(across, 10.0)))
+            style.head(axes, name, heads[target])
+        counts = [len(lines) for lines in heads.values()]
+        rows = range(0, len(counts), across)
+        style.make_room(figure, sum(max(counts[i : i + across]) for i in rows))
         _share_axes(list(grid), everything)
         _label_edges(list(grid), len(panels), across, labels)
         order = [*words, *(label for label in handles if label not in looks)]

@@ -31,7 +31,8 @@ from kansweep.laws.findings import Study
 
 _POINTS = 72.0  # an inch
 _TEXT = 9.0  # points of plain text on a screen
-_BESIDE = 0.45  # of the width, at most, for a legend beside
+_LEAST = 3.0  # inches on a screen, of what a legend stands beside
+_LETTER = 0.6  # of a text's size: the mean width of a letter
 _USUAL = 37.0  # widths of a letter m, of the axis of a figure on a screen
 
 SAVE_STYLE: dict[Any, Any] = {
@@ -139,11 +140,18 @@ def across(least: float, most: int) -> int:
     return most if width is None else max(1, min(most, int(width / points(least))))
 
 
+def letters(panels: int, on_screen: float) -> int:
+    """How many letters of so many points on a screen have room above one of so many panels."""
+    width = _applied.get().width
+    return 1000 if width is None else int(_POINTS * width / panels / (_LETTER * points(on_screen)))
+
+
 def legend_beside(page: Figure, handles: Sequence[Artist], title: str | None = None) -> None:
-    """A legend at the right, or below where it would take too much of a given width."""
+    """A legend at the right, or below where it would leave too little of a given width."""
     place: dict[str, Any] = {"loc": "outside right upper", "alignment": "left"}
     legend = page.legend(handles=handles, title=title, **place)
-    if _applied.get().width is None or _inches(legend)[0] < _BESIDE * page.get_figwidth():
+    left = page.get_figwidth() - _inches(legend)[0]
+    if _applied.get().width is None or left > points(_LEAST):
         page.set_figheight(max(page.get_figheight(), points(0.2 * len(handles) + 0.8)))
     else:
         legend.remove()
@@ -154,20 +162,35 @@ def legend_below(
     page: Figure, handles: Sequence[Artist], columns: int, title: str | None = None
 ) -> None:
     """A legend below, in at most so many columns; a page of a given width grows by its height."""
-    place: dict[str, Any] = {"loc": "outside lower center", "title": title}
-    legend = page.legend(handles=handles, ncols=columns, **place)
+    place: dict[str, Any] = {"handles": handles, "loc": "outside lower center", "title": title}
     if _applied.get().width is None:
+        page.legend(ncols=columns, **place)
         return
+    place |= _CLOSE
+    legend = page.legend(ncols=columns, **place)
     room = page.get_figwidth() - 2.0 * _applied.get().margin
     _wrap(legend.get_title(), room)
     while _inches(legend)[0] > room and columns > 1:
         legend.remove()
         columns -= 1
-        legend = page.legend(handles=handles, ncols=columns, **place)
+        legend = page.legend(ncols=columns, **place)
         _wrap(legend.get_title(), room)
     for text in legend.get_texts():
         _wrap(text, room - points(0.5))
     page.set_figheight(page.get_figheight() + _inches(legend)[1])
+
+
+def headline(page: Figure, words: str) -> None:
+    """A title above all panels."""
+    title = page.suptitle(words, fontsize=points(10.0))
+    if _applied.get().width is not None:
+        _wrap(title, page.get_figwidth() - 2.0 * _applied.get().margin)
+
+
+def make_room(page: Figure, lines: int) -> None:
+    """Let a page of a given width grow by lines of text above its panels."""
+    if _applied.get().width is not None:
+        page.set_figheight(page.get_figheight() + points(_LINE * lines) / _POINTS)
 
 
 def _inches(artist: Artist) -> Any:
@@ -177,8 +200,9 @@ def _inches(artist: Artist) -> Any:
 
 
 def _wrap(text: Text, room: float) -> None:
-    """Break a text's lines where they are longer than so many inches."""
-    words, width = text.get_text(), _inches(text)[0]
+    """Break a text's lines, level or upright, where they are longer than so many inches."""
+    text.set_linespacing(1.0)  # some fonts ask for a whole line between two
+    words, width = text.get_text(), _inches(text)[1 if text.get_rotation() else 0]
     if width > room:
         longest = int(max(map(len, words.split("\n"))) * room / width)
         text.set_text("\n".join(textwrap.fill(line, longest) for line in words.split("\n")))
@@ -205,10 +229,11 @@ def _fit(page: Figure) -> None:
             axis.get_major_ticks(1), axis.get_minor_ticks(1)
     page.draw_without_rendering()  # lays it out
     for axes in page.axes:
-        width, height = _inches(axes.patch)
-        _wrap(axes.title, width)
-        _wrap(axes.xaxis.label, width)
-        _wrap(axes.yaxis.label, height)
+        _wrap(axes.yaxis.label, _inches(axes.patch)[1])
+    page.draw_without_rendering()
+    for axes in page.axes:
+        _wrap(axes.title, _inches(axes.patch)[0])
+        _wrap(axes.xaxis.label, _inches(axes.patch)[0])
 
 
 # ----------------------------------------------------------------------- what is drawn
@@ -217,6 +242,7 @@ def _fit(page: Figure) -> None:
 REFERENCE: dict[Any, Any] = {"linestyle": "--", "linewidth": 1.1, "color": "#d55e00", "zorder": 3}
 FLOOR: dict[Any, Any] = {"linestyle": ":", "linewidth": 0.9, "label": "floor: best splines"}
 _LINE = 10.5  # points from one line above a panel to the next
+_CLOSE = {"columnspacing": 1.2, "handlelength": 1.6, "handletextpad": 0.6}  # of a legend
 _FEW_DECADES = 30.0  # between the ends of an axis
 _MARKERS = "osD^vPX*hp"
 
@@ -247,7 +273,8 @@ def head(axes: Axes, title: str, lines: Sequence[str]) -> None:
     at: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     for i, line in enumerate(reversed(lines)):
         offset = points(4.0 + _LINE * i)
-        axes.annotate(line, (0.0, 1.0), xytext=(0.0, offset), fontsize=points(8.0), **at)
+        text = axes.annotate(line, (0.0, 1.0), xytext=(0.0, offset), fontsize=points(8.0), **at)
+        text.set_in_layout(_applied.get().width is None)  # it may stand above the next panel too
     axes.set_title(title, loc="left", pad=points(7.0 + _LINE * len(lines)))
 
 
