@@ -64,11 +64,17 @@ bench-baseline: $(INSTALLED) ## measure the MLP beside what it was; writes bench
 bench-tables: $(INSTALLED) ## measure small and noisy tables; writes benchmarks/TABLES.md
 	$(BIN)/python -m benchmarks.tables $(ARGS)
 
+bench-shapes: $(INSTALLED) ## found shapes beside shapes by hand; only prints
+	nice -n 10 $(BIN)/python -m benchmarks.shapes $(ARGS)
+
 bench-pykan: $(INSTALLED) ## hold pykan through kansweep against pykan by a script; only prints
 	$(BIN)/python -m benchmarks.pykan_itself $(ARGS)
 
 bench-blowups: $(INSTALLED) ## train a thousand random deep networks and look for blow-ups
 	$(BIN)/python -m benchmarks.blowups $(ARGS)
+
+bench-regressor: $(INSTALLED) ## measure KANRegressor beside others; writes benchmarks/REGRESSOR.md
+	$(BIN)/python -m benchmarks.regressor $(ARGS)
 
 kills: $(INSTALLED) ## kill a sweep with -9 at twelve moments by each of three engines, and compare
 	$(BIN)/python -m benchmarks.kills
@@ -81,6 +87,9 @@ $(PEERS)/installed: benchmarks/peers.txt
 
 gallery: $(INSTALLED) ## train and draw what docs/gallery.md shows, and write it
 	$(BIN)/python docs/gallery.py $(ARGS)
+
+tables: $(INSTALLED) ## repeat the KAN paper's tables; writes docs/tables.md
+	$(BIN)/python docs/tables.py $(ARGS)
 
 docs: .venv/docs ## write the documentation as a site, build/site; a broken link fails
 	$(BIN)/mkdocs build

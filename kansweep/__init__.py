@@ -1,7 +1,12 @@
 """kansweep: scaling laws of Kolmogorov-Arnold networks, from one command line.
 
-In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``compare_laws``, ``plot_laws`` and
-``plot_edges``,
+A sweep from Python: ``run``, explained in ``kansweep.session.run``; it gives a ``Sweep`` and raises
+``ConfigError``, ``StoreError`` or ``EngineError``.
+
+For arrays: ``KANRegressor``, explained in ``kansweep.estimator.regressor``.
+
+In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``compare_laws``, ``plot_laws``,
+``plot_edges`` and ``figure_style``,
 explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and
 ``Target`` and ``Edge``, of which a target of one's own is made, in ``kansweep.data.targets``.
 """
@@ -11,15 +16,22 @@ from typing import Any
 
 __version__ = "0.1.0"
 _HOMES = {
+    "ConfigError": "config.rules",
     "Edge": "data.targets",
+    "EngineError": "engines",
+    "KANRegressor": "estimator.regressor",
+    "StoreError": "sweep.refusals",
+    "Sweep": "session.sweep",
     "Target": "data.targets",
     "compare_laws": "notebook",
+    "figure_style": "notebook",
     "fit_laws": "notebook",
     "load_model": "trained.weights",
     "load_results": "notebook",
     "plot_edges": "notebook",
     "plot_laws": "notebook",
     "predict": "notebook",
+    "run": "session.run",
 }
 __all__ = list(_HOMES)
 

@@ -14,7 +14,8 @@ PACKAGE = ROOT / "kansweep"
 # From the ground up: each imports only what stands before it, and the rest of its own.
 WINGS = [
     *("kinds", "config", "data", "networks", "solvers", "engines", "sweep"),
-    *("laws", "trained", "figures", "report", "study", "notebook", "cli"),
+    *("laws", "trained", "figures", "report", "study", "estimator", "notebook"),
+    *("session", "cli"),
 ]
 MOST_FLAT = 8  # modules beside the wings
 HYDRA = {"hydra", "omegaconf"}
@@ -26,7 +27,8 @@ MODULES = {
 }
 ROOMS = {name for name in MODULES if name not in ("__init__", "__main__")}
 TRAINING = {
-    f"sweep/{name}" for name in ("chain", "provenance", "recorder", "samples", "units", "worker")
+    f"sweep/{name}"
+    for name in ("chain", "provenance", "recorder", "samples", "trials", "units", "worker")
 }
 
 
@@ -147,7 +149,8 @@ def test_the_page_on_architecture_shows_the_house_as_it_is() -> None:
 
 # -------------------------------------------------------------------- what each may bring with it
 
-TORCH_FREE = in_wings(*WINGS) - in_wings("networks", "solvers") - TRAINING | {"solvers/reasons"}
+TRAINERS = in_wings("networks", "solvers", "estimator") | TRAINING
+TORCH_FREE = in_wings(*WINGS) - TRAINERS | {"solvers/reasons"}
 
 
 @pytest.mark.parametrize("module", sorted(TORCH_FREE))
@@ -160,7 +163,7 @@ def test_a_module_that_does_not_train_brings_in_no_torch(module: str) -> None:
     [
         ("kinds config data networks solvers engines", {"pandas", "pyarrow", "matplotlib"}),
         ("laws trained", {"matplotlib"}),
-        ("figures report study notebook cli", {"matplotlib.pyplot"}),
+        ("figures report study notebook session cli", {"matplotlib.pyplot"}),
     ],
 )
 def test_a_wing_never_brings_in(wings: str, barred: set[str]) -> None:
@@ -174,6 +177,7 @@ def test_only_what_composes_a_configuration_knows_hydra() -> None:
     assert {name for name in MODULES if imported(name) & HYDRA} == {
         "cli/completing",
         "cli/composing",
+        "config/composing",
         "config/loading",
     }
     assert not brought_in("sweep/plan") & HYDRA

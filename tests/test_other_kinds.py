@@ -216,6 +216,14 @@ def test_the_matrix_and_the_joint_formula_ask_the_kind() -> None:
     assert not joint.describe(findings.study(rational()).ended, 1.0).empty
 
 
+def test_modules_are_extended_where_their_rows_say_so() -> None:
+    cold = mlps(-1.5, 3, numbers=NUMBERS).assign(model="module", width="2-1")
+    warm = cold.assign(start_grid=cold["size"].min())
+    assert (kinds.extended(cold), kinds.extended(warm)) == (False, True)
+    assert (kinds.extended(kans(3)), kinds.extended(mlps(-1.5, 3))) == (True, False)
+    assert kinds.KINDS["module"].shape("2-1", 5) == "2-…-1"
+
+
 def test_floors_and_exactness_are_those_of_splines() -> None:
     assert study.with_floor(hermite())["floor_rmse"].isna().all()
     assert study.with_floor(rational())["floor_rmse"].isna().all()

@@ -54,8 +54,8 @@ class Hats(nn.Module):
 
 
 class Odd(nn.Module):
-    """Shared and frozen parameters, a bare one, a counter that it counts up, and an input that it
-    changes."""
+    """Shared and frozen parameters, a bare one, a constant that it makes, a counter that it counts
+    up, and an input that it changes."""
 
     def __init__(self, n_inputs, n_outputs, size):
         super().__init__()
@@ -70,7 +70,8 @@ class Odd(nn.Module):
     def forward(self, x):
         self.calls += 1
         x *= 0.5
-        return self.last(torch.tanh(self.first(x)) + torch.sin(self.again(x))) + self.memory
+        inner = torch.tanh(self.first(x)) + torch.sin(self.again(x)) + torch.tensor([0.1])
+        return self.last(inner) + self.memory
 
 
 class Branching(nn.Module):
@@ -103,7 +104,14 @@ class Cubes(Branching):
         return _Cube.apply(self.inner(x))
 
 
+def twice(n_inputs, n_outputs, size):
+    """One layer in two places."""
+    layer = nn.Sequential(nn.Linear(size, size), nn.Tanh())
+    return nn.Sequential(nn.Linear(n_inputs, size), layer, layer, nn.Linear(size, n_outputs))
+
+
 MODULES = {
+    "twice": twice,
     "tanh_net": tanh_net,
     "lazy": lazy,
     "normalised": normalised,

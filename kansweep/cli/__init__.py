@@ -12,10 +12,11 @@ from kansweep.cli.analysing import edges, plot, predict, show
 from kansweep.cli.checking import check
 from kansweep.cli.completing import complete
 from kansweep.cli.composing import HELP, compose
+from kansweep.cli.found import shapes
 from kansweep.cli.managing import clean, list_sweeps
 from kansweep.cli.output import INTERRUPTED, OK, REFUSED, TERMINATED, Terminated, refuse, say
 from kansweep.cli.reporting import report
-from kansweep.cli.training import run, selection_of
+from kansweep.cli.training import counted, run, selection_of
 from kansweep.config.rules import ConfigError, did_you_mean
 from kansweep.config.schema import Schema
 
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[[Any], int]] = {
     "predict": predict,
     "check": check,
     "report": report,
+    "shapes": shapes,
     "clean": clean,
 }
 SUBCOMMANDS: dict[str, Callable[[Any], int]] = {"edges": edges}  # of plot
@@ -61,7 +63,8 @@ def _dispatch(arguments: list[str]) -> int:
             return max((_perform("edges", job) for job in compose("edges", rest)), default=OK)
         case [command, *rest] if command in COMMANDS:
             jobs = compose(command, rest)
-            status = max((_perform(command, job) for job in jobs), default=OK)
+            several = counted(jobs) if command == "run" and len(jobs) > 1 else jobs
+            status = max((_perform(command, job) for job in several), default=OK)
             if status == OK and command == "run" and len(jobs) > 1:
                 say(f"All of them in one figure: kansweep plot{selection_of(jobs)}")
             return status

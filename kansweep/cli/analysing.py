@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep import kinds
 from kansweep.cli.output import OK, say, tell_damage
+from kansweep.cli.publishing import beside_published, drawn_beside, say_table, write_tables
 from kansweep.cli.watching import watch
 from kansweep.config.commands import (
     EdgesConfig,
@@ -82,13 +83,16 @@ def plot(job: PlotConfig) -> int:
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     store, study = _study(job)
     derived = _derivatives(study) if job.plot.derivatives else {}
+    repeated = beside_published(study.results)
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else _write_compared(store, study)
     with style.applied(job.plot.style, job.plot.width):
         drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
         drawn += sets.of_derivatives(study) if derived else []
+        drawn += drawn_beside(repeated)
         figures = {each.name: each.figure for each in drawn}
-        written += _write_figures(store, figures, job.plot.formats)
+        written += write_figures(store, figures, job.plot.formats)
+    written += write_tables(store, repeated)
     if job.format == "latex":
         _say_latex(job, study, derived, written)
         return OK
@@ -99,6 +103,7 @@ def plot(job: PlotConfig) -> int:
         say(*beside, "")
     if job.plot.orders and (orders := terminal.orders_table(study)):
         say(orders, "")
+    say_table(repeated)
     say(*map(str, written))
     return OK
 
@@ -204,7 +209,7 @@ def _check_axis(job: PlotConfig, results: DataFrame) -> None:
         )
 
 
-def _write_figures(
+def write_figures(
     store: Store, figures: Mapping[str, Figure], formats: Sequence[str]
 ) -> list[Path]:
     import matplotlib
@@ -240,7 +245,7 @@ def edges(job: EdgesConfig) -> int:
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
     with style.applied(job.plot.style, job.plot.width):
         drawn = {name: notebook.plot_edges(network)}
-        say(*map(str, _write_figures(store, drawn, job.plot.formats)))
+        say(*map(str, write_figures(store, drawn, job.plot.formats)))
     return OK
 
 

@@ -25,7 +25,7 @@ from kansweep.cli.output import OK, REFUSED
 from kansweep.config.commands import SCHEMAS
 from kansweep.config.keys import keys
 from kansweep.config.loading import config_dir, explain, load, register_schemas
-from kansweep.config.overrides import override
+from kansweep.config.overrides import quoted
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.config.schema import Schema
@@ -37,6 +37,7 @@ and fits and draws their scaling laws.
 Usage: kansweep COMMAND [key=value ...]
 
   run     train what is not trained yet
+  shapes  hidden widths out of many, as model.hidden=auto finds them, and what they cost
   show    the matrix as a table: what is done, waiting and failed; watch=true looks on
   list    all sweeps: what they learn, how far they are, what they take on disk
   plot    fit the laws, print them and draw them
@@ -52,6 +53,13 @@ in fish: kansweep -sc install=fish | source
 """
 
 COMMAND_HELP = {
+    "shapes": """\
+Try hidden widths on held-out training points and choose among them, as `kansweep run` does with
+model.hidden=auto; show them as a table and as a figure. No cell is trained.
+
+  kansweep shapes data=table data.path=file.csv name=mine
+  kansweep run data=table data.path=file.csv name=mine model.hidden=auto
+""",
     "run": """\
 Train one KAN for every data size, grid size and seed; what is already trained is kept.
 
@@ -103,8 +111,12 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     """Let Hydra read the arguments: one checked configuration, or with --multirun one a job."""
     jobs: list[tuple[DictConfig, list[str]]] = []
 
+    axes: set[str] = set()  # of an experiment, also those that the command line has fixed
+
     def collect(composed: DictConfig) -> None:
-        overrides = OmegaConf.to_container(HydraConfig.get().overrides.task)
+        hydra_config = HydraConfig.get()
+        axes.update(hydra_config.sweeper.params or ())
+        overrides = OmegaConf.to_container(hydra_config.overrides.task)
         jobs.append((composed, cast(list[str], overrides)))
 
     if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
@@ -114,11 +126,11 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     arguments = arguments[: -1 if every else None]
     # argparse wants its options before all overrides
     arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
-    sys.argv = ["kansweep", *map(_with_quotes, arguments)]
+    sys.argv = ["kansweep", *map(quoted, arguments)]
     try:
         with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
             register(command, scratch, every)
-            primary, folder = "config" if command == "run" else command, str(config_dir())
+            primary, folder = "config" if schema is RunConfig else command, str(config_dir())
             if any(map(_is_for_hydra, arguments)):
                 hydra.main(folder, primary, version_base="1.3")(collect)()
             else:
@@ -133,6 +145,7 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     finally:
         sys.argv = argv
     shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
+    shared = {word for word in shared if word.partition("=")[0] not in axes}
     checked = [(_checked(composed, schema), overrides) for composed, overrides in jobs]
     return [
         _named(job, [word for word in overrides if word not in shared])
@@ -156,19 +169,9 @@ def _checked(composed: DictConfig, schema: type[Schema]) -> Schema:
     return job
 
 
-def _with_quotes(word: str) -> str:
-    """A formula, pattern or file as Hydra reads it, also where the shell has taken the quotes."""
-    key, _, value = word.partition("=")
-    bare = key.lstrip("+") in ("data.formula", "names", "check.against") and value not in (
-        "",
-        "null",
-    )
-    return override(key, value) if bare and value[0] not in "'\"$[" else word
-
-
 def _named(job: Schema, axes: list[str]) -> Schema:
     """The job under a name that says what tells it from the other jobs of a multirun."""
-    axes = [axis for axis in axes if not axis.startswith("name=")]
+    axes = [_choice(axis) for axis in axes if not axis.startswith("name=")]
     if not isinstance(job, RunConfig) or not axes:
         return job
     name = ",".join([job.name, *axes]).replace("%", "pct")
@@ -176,6 +179,11 @@ def _named(job: Schema, axes: list[str]) -> Schema:
     if re.search(r"[+*/^():]", name):  # of a formula too little is left to tell it from others
         plain += f"-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
     return replace(job, name=plain)
+
+
+def _choice(axis: str) -> str:
+    """``data=I.6.2`` of ``data=feynman/I.6.2``: a group's choice without its folder."""
+    return re.sub(r"^(\w+=)[\w/]*/", r"\1", axis)
 
 
 def register(command: str, scratch: str, every: bool = True) -> None:
@@ -208,11 +216,12 @@ def _help(command: str, every: bool) -> str:
         rows.setdefault(section, []).append(f"  {f'{key}={default}':<33} {item.meaning}\n")
     usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
     about, listed = COMMAND_HELP[command], "\n".join(map("".join, rows.values()))
-    choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if command == "run" else ""
-    rest = "" if every or command != "run" else _REST
+    grouped = SCHEMAS[command] is RunConfig
+    choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if grouped else ""
+    rest = _REST.format(command) if grouped and not every else ""
     return f"{usage}\n\n{about}\nKeys and their defaults\n\n{listed}{rest}{choices}"
 
 
 _REST = """
-Other models, solvers and engines have other keys: kansweep run --help all
+Other models, solvers and engines have other keys: kansweep {} --help all
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,14 @@ def say(*lines: str) -> None:
 def refuse(error: Exception) -> int:
     print(f"kansweep: {error}", file=sys.stderr)
     return REFUSED
+
+
+def again(mode: str = "") -> str:
+    """The command that was typed, or with another ``run.mode``."""
+    typed = sys.argv[1:]
+    if mode:
+        typed = [word for word in typed if not word.startswith("run.mode=")]
+    return shlex.join(["kansweep", *typed, *mode.split()])
 
 
 def tell_damage(paths: Sequence[Path], remedy: str) -> None:

@@ -3,108 +3,65 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kansweep.cli.ending import on_end
-from kansweep.cli.output import FAILED, MOST_NAMED, OK, say, tell_damage
+from kansweep.cli.found import searched
+from kansweep.cli.output import FAILED, MOST_NAMED, OK, again, say, tell_damage
 from kansweep.cli.reporting import report
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
-from kansweep.engines.imports import importing, require
+from kansweep.engines.imports import importing
 from kansweep.kinds import KINDS
 from kansweep.sweep.columns import Status
-from kansweep.sweep.events import Damaged, Event, Finished, Progressed, Started
+from kansweep.sweep.events import Damaged, Event
+from kansweep.sweep.progress import Bar
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
-    from tqdm import tqdm
-
     from kansweep.engines import Engine
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
-_FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg", "reg", ".2f"))
+Job = TypeVar("Job")
+KEPT = 1.0  # seconds; a sweep that took less had nothing to train, or as good as nothing
 
 
-class Progress:
-    """Listens to a run: one bar over the cells, silent where stderr is not a terminal."""
-
-    def __init__(self, symbol: str = "G") -> None:
-        self.symbol = symbol  # of what the model grows along
-        self.done = 0
-        self.bar: tqdm[Any] | None = None
+class Progress(Bar):
+    """The bar, and what is damaged in words."""
 
     def __call__(self, event: Event) -> None:
-        match event:
-            case Damaged(paths):
-                tell_damage(paths, "trained again")
-            case Started(total, cached):
-                self.start(total, cached)
-            case Progressed():
-                self.show(vars(event), cells=0)
-            case Finished(row):
-                self.done += 1
-                self.show(row, cells=1)
-
-    def start(self, total: int, cached: int) -> None:
-        from tqdm import tqdm
-
-        self.done = cached
-        self.bar = tqdm(
-            total=total, initial=cached, unit="cell", disable=None, dynamic_ncols=True, miniters=0
-        )
-
-    def show(self, cell: Mapping[str, Any], cells: int) -> None:
-        if self.bar is None:
-            return
-        words = [f"n={cell['n_train']} {self.symbol}={cell['size']}"]
-        for label, name, form in _FIGURES:
-            if cell[name] is not None:
-                words.append(f"{label} {cell[name]:{form}}")
-        self.bar.set_postfix_str(" ".join(words), refresh=False)
-        self.bar.update(cells)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
+        if isinstance(event, Damaged):
+            tell_damage(event.paths, "trained again")
+        super().__call__(event)
 
 
 def run(job: RunConfig) -> int:
     with importing():
-        from kansweep import engines
-        from kansweep.sweep.plan import planned
-        from kansweep.sweep.resolution import resolved
-        from kansweep.sweep.store import Store
+        from kansweep.sweep.begin import begun
 
-    job = resolved(job)
-    plan = planned(job)
-    require(f"model={job.model.name}", job.model.packages, job.model.extra)
-    store = Store(Path(job.outputs) / job.name)
-    engine = engines.make(job.engine, store.layout.jobs)
-    if job.device != "cpu" and not engine.remote:
-        with importing():
-            from kansweep.sweep import worker
-
-        worker.check_device(job.device)
+    begin = begun(job, searched)
+    job, plan, store, engine = begin.job, begin.plan, begin.store, begin.engine
     with on_end(job, store, plan) as ended:
         return ended(_trained(job, store, plan, engine))
 
 
 def _trained(job: RunConfig, store: Store, plan: Plan, engine: Engine) -> int:
     """Train what is missing and say what came of it; the exit status."""
-    from kansweep import engines
+    from kansweep.engines import EngineError
     from kansweep.sweep import runner
     from kansweep.sweep.refusals import StoreError
 
     with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)
-        except (StoreError, engines.EngineError, KeyboardInterrupt) as error:
+        except (StoreError, EngineError, KeyboardInterrupt) as error:
             progress.close()
             interrupted = isinstance(error, KeyboardInterrupt)
             standing = _standing(job, store, plan, progress)
@@ -124,9 +81,23 @@ def _trained(job: RunConfig, store: Store, plan: Plan, engine: Engine) -> int:
     if summary.failed:
         return _tell_failures(summary.failed)
     if summary.left:
-        print(f"{summary.left} cells are left. Go on with: {_again()}", file=sys.stderr)
+        print(f"{summary.left} cells are left. Go on with: {again()}", file=sys.stderr)
         return FAILED
     return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
+
+
+def counted(jobs: Sequence[Job]) -> Iterator[Job]:
+    """The jobs of a multirun, each told of when its turn comes, with the time that all of what is
+    left may take: as the mean of those that were not kept already."""
+    spent: list[float] = []
+    for number, job in enumerate(jobs, 1):
+        trained = [seconds for seconds in spent if seconds > KEPT]
+        left = (len(jobs) - number + 1) * sum(trained) / max(1, len(trained))
+        to_go = f", about {math.ceil(left / 60)} min to go" if trained else ""
+        print(f"Sweep {number} of {len(jobs)}{to_go}", file=sys.stderr)
+        clock = time.perf_counter()
+        yield job
+        spent.append(time.perf_counter() - clock)
 
 
 def _without_floor(job: RunConfig) -> list[str]:
@@ -146,11 +117,11 @@ def _standing(job: RunConfig, store: Store, plan: Plan, progress: Progress) -> s
     if job.run.mode == "force":
         return (
             f"{progress.done} of {len(plan.cells)} cells were trained again; the others are as they"
-            f" were. To train them all again: {_again()}"
+            f" were. To train them all again: {again()}"
         )
     statuses = list(store.statuses(cell.key for cell in plan.cells).values())
     kept = len(statuses) if job.run.mode == "cached" else statuses.count(Status.OK)
-    return f"{kept} of {len(plan.cells)} cells are done and kept. Go on with: {_again()}"
+    return f"{kept} of {len(plan.cells)} cells are done and kept. Go on with: {again()}"
 
 
 def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
@@ -161,16 +132,8 @@ def _tell_failures(rows: Sequence[Mapping[Any, Any]]) -> int:
         print(f"Failed: {cell}: {row['status']}, {why.splitlines()[0]}", file=sys.stderr)
     if len(rows) > MOST_NAMED:
         print(f"Failed: {len(rows) - MOST_NAMED} more", file=sys.stderr)
-    print(f"Try them again with: {_again('run.mode=retry')}", file=sys.stderr)
+    print(f"Try them again with: {again('run.mode=retry')}", file=sys.stderr)
     return FAILED
-
-
-def _again(mode: str = "") -> str:
-    """The command that was typed, or with another ``run.mode``."""
-    typed = sys.argv[1:]
-    if mode:
-        typed = [word for word in typed if not word.startswith("run.mode=")]
-    return shlex.join(["kansweep", *typed, *mode.split()])
 
 
 def _selection(job: RunConfig) -> str:

@@ -215,6 +215,7 @@ class CheckConfig(StoredSweeps):
 
 SCHEMAS: dict[str, type[Schema]] = {
     "run": RunConfig,
+    "shapes": RunConfig,
     "show": ShowConfig,
     "list": ListConfig,
     "plot": PlotConfig,

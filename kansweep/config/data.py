@@ -60,6 +60,12 @@ class DataConfig(Schema):
         "of formula, target or table: suggested hidden widths",
         role=Role.CONDUCT,  # what comes of them is in `model.hidden`
     )
+    shapes: Any = key(
+        None,
+        rules.optional(rules.SHAPES),
+        "other hidden widths by name, which models refer to",
+        role=Role.CONDUCT,
+    )
     path: str | None = key(
         None,
         rules.optional(rules.TEXT),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import Any, cast
 
@@ -55,7 +55,7 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     every = keys(RunConfig)
     shared = {
         name: value
-        for name, value in _flat(record).items()
+        for name, value in _flat(record, every).items()
         if _is_identity(every.get(name), name, value)
     }
     if "device" in shared:
@@ -76,11 +76,12 @@ def _is_identity(key: Key | None, name: str, value: Any) -> bool:
     return key.role is Role.IDENTITY and not (key.has_neutral and value == key.neutral)
 
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(record: Mapping[str, Any], every: Container[str], prefix: str = "") -> dict[str, Any]:
+    """Settings by their full names; a key that holds names of its own is one of them."""
     flat: dict[str, Any] = {}
     for name, value in record.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
+        if isinstance(value, Mapping) and prefix + name not in every:
+            flat |= _flat(value, every, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
     return flat

@@ -13,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
+    InterpolationResolutionError,
     MissingMandatoryValue,
     OmegaConfBaseException,
     ValidationError,
@@ -103,6 +104,8 @@ def explain(error: Exception, schema: type[Schema]) -> str:
         return f"There is no {group}={choice}; there is {', '.join(options)}.{hint}"
     if isinstance(error, OverrideParseException):
         return f"`{error.override}` cannot be read; write key=value, as in data.sizes=[100,300]."
+    if isinstance(cause, InterpolationResolutionError) and "data.shapes" in str(cause):
+        return _no_shape(str(cause))
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         named = re.search(r"override '(.+)'", str(error))
         return _unknown(named[1] if named else key, every)
@@ -114,6 +117,14 @@ def explain(error: Exception, schema: type[Schema]) -> str:
     if isinstance(cause, MissingMandatoryValue):
         return f"`{key}` has no value."
     return str(error).partition("\n    full_key")[0]
+
+
+def _no_shape(told: str) -> str:
+    named = re.search(r"data\.shapes\.\w+", told)
+    return (
+        "`model.hidden` must be a shape that the data have, in `data.shapes`; these have no"
+        f" `{named[0] if named else 'data.shapes'}`."
+    )
 
 
 def _unknown(key: str, every: Mapping[str, Key]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, make_dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, make_dataclass, replace
+from typing import Any, ClassVar, Self
 
 from kansweep import kinds
 from kansweep.config import rules
-from kansweep.config.rules import one_of
+from kansweep.config.rules import AUTO, ConfigError, one_of
 from kansweep.config.schema import MISSING, Role, Schema, Variant, choice, key
 from kansweep.kinds import Kind
 
@@ -28,6 +28,12 @@ class GridConfig(Schema):
         one_of(*kinds.SPACINGS),
         "knots: uniform, adaptive to the splines, or quantile of samples",
         neutral="uniform",
+    )
+    points: float | None = key(
+        None,
+        rules.optional(rules.POSITIVE),
+        "least training points a parameter; finer grids are left out",
+        role=Role.EXTENT,
     )
 
 
@@ -61,30 +67,68 @@ class ModelConfig(Variant):
         """Those of the model of one size, where ``suggested`` are what suits the data."""
         raise NotImplementedError
 
+    def n_params(self, width: tuple[int, ...], size: int) -> int:
+        """The numbers that are trained, as far as they bear on ``grid.points``."""
+        return self.footprint(width, size)[1]
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether its hidden widths are to be found (`sweep.shapes`)."""
+        return getattr(self, "hidden", None) == AUTO
+
+    @property
+    def pruning(self) -> float:
+        """The RMSE that edges may be worth and yet go, as a share of the outputs' spread; 0: none
+        go."""
+        return 0.0
+
+    def with_hidden(self, hidden: tuple[int, ...] | str) -> Self:
+        """The model with other hidden widths; refused where it has no key for them."""
+        if not hasattr(self, "hidden"):
+            raise ConfigError(f"`model.hidden` is no key of model={self.name}.")
+        model: Any = self
+        changed: Self = replace(model, hidden=hidden)
+        return changed
+
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         """Of one network in training: the numbers that it keeps of each point, and the parameters
         of which a matrix may be formed."""
         return sum(width), 0
 
 
+def _edges(width: tuple[int, ...]) -> int:
+    return sum(n_in * n_out for n_in, n_out in itertools.pairwise(width))
+
+
+def _chosen(hidden: Any, suggested: tuple[int, ...]) -> tuple[int, ...]:
+    if hidden == AUTO:
+        raise ValueError("hidden widths are found before they are used")
+    return suggested if hidden is None else tuple(hidden)
+
+
 @dataclass
 class SplinesConfig(ModelConfig):
     """Of a kind of network that has a spline on every edge."""
 
-    hidden: tuple[int, ...] | None = key(
-        None, rules.optional(rules.COUNTS), "kan, pykan: hidden widths; null: what suits the target"
+    hidden: Any = key(
+        None,
+        rules.optional(rules.COUNTS_OR_AUTO),
+        "kan, pykan: hidden widths; null: as suits the target; auto: found",
     )
     k: int = key(3, rules.ORDER, "kan, pykan: the splines' order; 3 is cubic")
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
-        return suggested if self.hidden is None else self.hidden
+        return _chosen(self.hidden, suggested)
 
     @property
     def order(self) -> int:
         return self.k
 
+    def n_params(self, width: tuple[int, ...], size: int) -> int:
+        return _edges(width) * (size + self.k)
+
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
-        edges = sum(n_in * n_out for n_in, n_out in itertools.pairwise(width))
+        edges = _edges(width)
         return edges, edges * (size + self.k + 1)
 
 
@@ -92,6 +136,19 @@ class SplinesConfig(ModelConfig):
 class KANConfig(SplinesConfig):
     name: str = choice("kan", "the kind of model")
     base: str = key("none", one_of("none", "silu"), "kan: a function added to every spline")
+    prune: float = key(
+        0.0,
+        rules.SHARE,
+        "kan: edges worth less go; a share of the outputs' spread",
+        neutral=0,
+    )
+
+    @property
+    def pruning(self) -> float:
+        return self.prune
+
+    def n_params(self, width: tuple[int, ...], size: int) -> int:
+        return super().n_params(width, size) + (_edges(width) if self.base != "none" else 0)
 
 
 @dataclass
@@ -165,12 +222,14 @@ class ModuleConfig(ModelConfig):
 class SizedConfig(ModelConfig):
     """Of a kind of network that needs no keys but its sizes and hidden widths."""
 
-    hidden: tuple[int, ...] | None = key(
-        None, rules.optional(rules.COUNTS), "hidden widths; null: what suits the target"
+    hidden: Any = key(
+        None,
+        rules.optional(rules.COUNTS_OR_AUTO),
+        "hidden widths; null: as suits the target; auto: found",
     )
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
-        return suggested if self.hidden is None else self.hidden
+        return _chosen(self.hidden, suggested)
 
     @property
     def order(self) -> int | None:

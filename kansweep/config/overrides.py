@@ -46,6 +46,16 @@ def override(key: str, value: Any) -> str:
     return f"{key}={_literal(value)}"
 
 
+def quoted(word: str) -> str:
+    """A formula, pattern or file as Hydra reads it, also where a shell has taken the quotes."""
+    key, _, value = word.partition("=")
+    bare = key.lstrip("+") in ("data.formula", "names", "check.against") and value not in (
+        "",
+        "null",
+    )
+    return override(key, value) if bare and value[0] not in "'\"$[" else word
+
+
 def _literal(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{name}: {_literal(item)}' for name, item in value.items())}}}"

@@ -112,6 +112,12 @@ SEEDS = Rule(
 )
 ORDER = Rule("an integer from 1 to 10", lambda value: _is_int(value, 1, 10))
 COUNTS = Rule("a list of positive integers", lambda values: _are_ints(values, 1))
+AUTO = "auto"
+COUNTS_OR_AUTO = Rule(
+    f"a list of positive integers or {AUTO}",
+    lambda values: values == AUTO or _are_ints(values, 1),
+    (AUTO,),
+)
 COUNTS_OR_ALL = Rule(
     "a list of positive integers without repeats, or all",
     lambda values: values == "all" or (_are_ints(values, 1) and _are_distinct(values)),
@@ -177,6 +183,14 @@ DOMAIN = Rule(
     lambda value: (
         _is_interval(value)
         or (isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_interval, value)))
+    ),
+)
+SHAPES = Rule(
+    "names with a list of positive integers each, as {pruned: [2,1]}",
+    lambda value: (
+        isinstance(value, dict)
+        and all(isinstance(name, str) for name in value)
+        and all(COUNTS.holds(tuple(widths)) for widths in value.values())
     ),
 )
 SETTINGS = Rule(

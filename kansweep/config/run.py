@@ -64,6 +64,10 @@ class RunConfig(Schema):
         if isinstance(self.seeds, int):
             self.seeds = tuple(range(self.seeds))
         _ = self.method  # refused where there is none
+        if self.model.pruning and not self.solver.prunes:
+            raise ConfigError(
+                f"`model.prune` must be 0 for solver={self.solver.name}; got {self.model.pruning}."
+            )
         self.solver.check_kind(self.kind)
         spacings = one_of(*self.kind.spacings)
         if not spacings.holds(self.grid.spacing):

@@ -37,6 +37,7 @@ class SolverConfig(Variant):
 
     prefix: ClassVar[str] = "solver."
     methods: ClassVar[Mapping[str, Method]]  # by what they ask of a network, as its kind offers it
+    prunes: ClassVar[bool] = False  # whether it does what `model.prune` asks for
     name: str = MISSING
 
     @classmethod
@@ -64,6 +65,7 @@ class LMConfig(SolverConfig):
         kinds.SPLINES: Method("kansweep.solvers.gauss_newton.lm:LM", "lm", 5),
         kinds.GRADIENT: Method("kansweep.solvers.least_squares.lm:LevenbergMarquardt", "marquardt"),
     }
+    prunes: ClassVar[bool] = True
     name: str = choice("lm", "the method")
     start: str = key(
         "auto", one_of("auto", "additive", "random"), "lm: the first size's start; additive: KANs"

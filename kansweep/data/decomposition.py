@@ -136,7 +136,7 @@ class Reader:
             case Apply(name, arguments):
                 parts = [self.read(part) for part in arguments]
                 if len({part.of for part in parts if isinstance(part, Term)}) > 1:
-                    return self._of_two(name, *parts)
+                    return self._of_several(name, *parts)
                 return applied(name, *parts)
         raise TypeError(f"{expression!r} is no expression")
 
@@ -186,8 +186,8 @@ class Reader:
             raise TypeError("a product of terms is a term")
         return made
 
-    def _of_two(self, name: str, a: Part, b: Part) -> Part:
-        """A function of two parts that depend on different sources."""
+    def _of_several(self, name: str, a: Part, b: Part, *more: Part) -> Part:
+        """A function of parts that depend on different sources."""
         match name:
             case "^" if self._sign(a) > 0:
                 return applied("exp", self._multiplied([b, applied("log", a)]))

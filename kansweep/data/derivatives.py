@@ -108,6 +108,8 @@ class Derivatives:
                 for index in da | db:
                     parts = da.get(index, 0.0), db.get(index, 0.0)
                     made[index] = _of_two(expression, name, a, b, *parts)
+            case Apply(name, arguments) if any(map(self, arguments)):
+                raise NotDifferentiable(f"the derivative of {name} is not known")
         return {index: by for index, by in made.items() if by != 0}
 
 
@@ -144,6 +146,8 @@ def _of_two(
             leading = call("sign", call("-", a, b))
             apart = times(leading if name == "max" else times(-1.0, leading), minus(da, db))
             return times(0.5, plus(plus(da, db), apart))
+    if name not in _BESSEL and name != "polygamma":
+        raise NotDifferentiable(f"the derivative of {name} is not known")
     if db == 0 or da != 0:
         raise NotDifferentiable(f"the derivative of {name} by its order is not known")
     if name == "polygamma":

@@ -32,7 +32,9 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "hypot": (2, np.hypot),
     "max": (2, np.maximum),
     "min": (2, np.minimum),
-    **{name: (2, special(name)) for name in ("jv", "yv", "iv", "kv")},
+    **{name: (2, special(name)) for name in ("jv", "yv", "iv", "kv", "ellipkinc", "ellipeinc")},
+    **{name: (2, special("ellipj", which)) for which, name in enumerate(("sn", "cn", "dn"))},
+    "lpmv": (3, special("lpmv")),
 }
 """What a formula may call: the number of arguments, and the function of arrays."""
 _OPERATIONS: dict[str, Callable[..., Any]] = {

@@ -79,6 +79,15 @@ def shape(data: DataConfig) -> tuple[int, tuple[int, ...], int]:
     return function.n_inputs, function.hidden, function.n_outputs
 
 
+def structures(data: DataConfig) -> list[tuple[int, ...]]:
+    """Hidden widths of which a formula's or a target's structure is known to be; none of tables."""
+    if data.is_table:
+        return []
+    from kansweep.data import structure  # which takes SciPy
+
+    return structure.widths(target(data))
+
+
 def check(data: DataConfig) -> None:
     """Refuse what no source can be made of, as far as that shows without reading a table.
 

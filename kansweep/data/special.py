@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 
-def special(name: str) -> Callable[..., Any]:
-    """``scipy.special.<name>``."""
+def special(name: str, which: int | None = None) -> Callable[..., Any]:
+    """``scipy.special.<name>``, of one that gives several values the one of an index."""
 
     def function(*arguments: Any) -> Any:
         from scipy import special
 
-        return getattr(special, name)(*arguments)
+        values = getattr(special, name)(*arguments)
+        return values if which is None else values[which]
 
     return function

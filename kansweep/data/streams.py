@@ -15,6 +15,7 @@ class Stream(IntEnum):
     START = 2
     NOISE = 3
     ORDER = 4  # in which a training method sees its points
+    FOLDS = 5
 
 
 def generator(seed: int, stream: Stream, *more: int) -> np.random.Generator:

@@ -56,6 +56,18 @@ class Structure:
         return all(len(set(sources)) == len(sources) for sources in each)
 
 
+def widths(target: Target) -> list[tuple[int, ...]]:
+    """The hidden widths of the KANs of which a target's structure is known to be, none where
+    nothing is known of it."""
+    stated = [] if target.structure is None else [target.hidden]
+    if target.expression is None:
+        return stated
+    try:
+        return list(dict.fromkeys([*stated, *_readings(target.expression, target.intervals, 1)]))
+    except (NoStructure, RecursionError):
+        return stated
+
+
 @lru_cache(maxsize=256)
 def structure(target: Target, hidden: tuple[int, ...]) -> Structure:
     """The structure of a target on a KAN with these hidden widths; raises NoStructure."""

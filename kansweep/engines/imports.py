@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -15,15 +16,17 @@ def importing() -> Iterator[None]:
     """Collect no garbage while modules are imported.
 
     They leave none behind, and of the time that those of torch or pandas take a fifth goes into
-    looking for it. What they made is there to stay and is not looked through again.
+    looking for it. What they made is there to stay and is not looked through again; where nothing
+    was left to import, nothing changes.
     """
-    collecting = gc.isenabled()
+    collecting, before = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
         if collecting:
-            gc.freeze()
+            if len(sys.modules) > before:
+                gc.freeze()
             gc.enable()
 
 

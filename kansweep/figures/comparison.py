@@ -126,8 +126,8 @@ def _figure(panels: list[Rows], split: str) -> Figure:
             x = np.concatenate([c.cells["x"] for curves in rows.values() for c in curves])
             style.tick_decades(grid[-1, column].xaxis, float(np.nanmin(x)), float(np.nanmax(x)))
             grid[-1, column].set(xlabel=_SECONDS if column else AXES["n_params"].label)
-        title = None if beside else "above each row: exponent in P [95% interval]"
-        style.legend_below(figure, list(keys.values()), 4, title)
+        about = None if beside else "above each row: exponent in P [95% interval]"
+        style.legend_along(figure, list(keys.values()), 4, about)
     return figure
 
 

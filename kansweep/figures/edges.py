@@ -58,7 +58,7 @@ def draw(network: TrainedKAN, target: Target | None = None) -> Figure:
                 axes = figure.add_subplot(grid[i, j])
                 _panel(axes, curve, network.width, spans[curve.edge.layer, curve.edge.sink])
         style.headline(figure, _title(network, target))
-        _legend(figure, _notes(curves, sum(map(len, layers))))
+        _legend(figure, _notes(network, curves, sum(map(len, layers))))
     return figure
 
 
@@ -154,12 +154,15 @@ def _title(network: TrainedKAN, target: Target | None) -> str:
     return ", ".join([*parts, f"width {width}", f"k = {network.k}", f"G = {network.grid_size}"])
 
 
-def _notes(curves: Sequence[Curve], shown: int) -> list[str]:
+def _notes(network: TrainedKAN, curves: Sequence[Curve], shown: int) -> list[str]:
     """What a reader may miss."""
     dashed = sum(curve.true is not None for curve in curves)
     notes = []
     if 0 < dashed < len(curves):
         notes.append("not dashed: edges that the target does not determine one by one")
+    every = _panels(network.width, max(network.width))
+    if len(curves) < every:
+        notes.append(f"{every - len(curves)} of {every} edges were pruned")
     if shown < len(curves):
         notes.append(f"{len(curves) - shown} of {len(curves)} edges are not shown")
     return notes
@@ -168,4 +171,4 @@ def _notes(curves: Sequence[Curve], shown: int) -> list[str]:
 def _legend(figure: Figure, notes: Sequence[str]) -> None:
     lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
     title = "\n".join(notes) or None
-    style.legend_below(figure, list(lines.values()), 3, title)
+    style.legend_along(figure, list(lines.values()), 3, title)

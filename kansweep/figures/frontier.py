@@ -50,7 +50,7 @@ def frontier(study: Study) -> Drawn:
         style.tick_sizes(panels[0].xaxis, sorted(found.best["n_train"]))
         panels[0].set(xlabel="training points n", ylabel="test RMSE")
         style.headline(figure, style.title(study))
-        style.legend_below(figure, handles, 4)
+        style.legend_along(figure, handles, 4)
     caption = (
         "Test RMSE at the best size of each number n of training points, the smallest within a"
         " tenth of a seed's least error, and of all cells against what they cost, all of them"

@@ -43,7 +43,7 @@ def heat_map(study: Study, split: str) -> Drawn:
         handles += _mark_parameters(axes, cells, errors)
         if not cells["counts"].all():
             handles.append(Line2D([], [], color="0.3", label="left out of fits", **_LEFT_OUT))
-        style.legend_below(figure, handles, 3)
+        style.legend_along(figure, handles, 3)
     caption = (
         f"{split.capitalize()} RMSE of every data size and {kind.size}, geometric means over seeds."
         " A frame marks the least of each data size, a ring what the laws leave out; beyond the"

@@ -90,7 +90,7 @@ def _figure(panels: dict[str, list[PlottedCurve]], labels: tuple[str, str]) -> F
         _share_axes(list(grid), everything)
         _label_edges(list(grid), len(panels), across, labels)
         order = [*words, *(label for label in handles if label not in looks)]
-        style.legend_below(figure, [handles[label] for label in order], across, _TITLE)
+        style.legend_along(figure, [handles[label] for label in order], across, _TITLE)
     return figure
 
 

@@ -126,7 +126,7 @@ def figure(width: float, height: float, text: float = _TEXT) -> Iterator[Figure]
         yield page
         if style != STYLES["screen"]:
             _scale_marks(page, style.marks)
-            _fit(page)
+            _fit(page, layout)
 
 
 def points(on_screen: float) -> float:
@@ -155,14 +155,19 @@ def legend_beside(page: Figure, handles: Sequence[Artist], title: str | None = N
         page.set_figheight(max(page.get_figheight(), points(0.2 * len(handles) + 0.8)))
     else:
         legend.remove()
-        legend_below(page, handles, 3, title)
+        legend_along(page, handles, 3, title)
 
 
-def legend_below(
-    page: Figure, handles: Sequence[Artist], columns: int, title: str | None = None
+def legend_along(
+    page: Figure,
+    handles: Sequence[Artist],
+    columns: int,
+    title: str | None = None,
+    edge: str = "lower",
 ) -> None:
-    """A legend below, in at most so many columns; a page of a given width grows by its height."""
-    place: dict[str, Any] = {"handles": handles, "loc": "outside lower center", "title": title}
+    """A legend along the lower or upper edge, in at most so many columns; a page of a given width
+    grows by its height."""
+    place: dict[str, Any] = {"handles": handles, "loc": f"outside {edge} center", "title": title}
     if _applied.get().width is None:
         page.legend(ncols=columns, **place)
         return
@@ -193,10 +198,11 @@ def make_room(page: Figure, lines: int) -> None:
         page.set_figheight(page.get_figheight() + points(_LINE * lines) / _POINTS)
 
 
-def _inches(artist: Artist) -> Any:
+def _inches(artist: Artist) -> tuple[float, float]:
     """Width and height, as it is drawn."""
-    dpi = artist.get_figure(root=True).dpi
-    return artist.get_window_extent().size / dpi
+    page = artist.get_figure(root=True)
+    width, height = artist.get_window_extent().size
+    return (width / page.dpi, height / page.dpi) if page is not None else (0.0, 0.0)
 
 
 def _wrap(text: Text, room: float) -> None:
@@ -222,15 +228,15 @@ def _scale_marks(page: Figure, scale: float) -> None:
             artist.set_linewidth([scale * width for width in np.atleast_1d(artist.get_linewidth())])
 
 
-def _fit(page: Figure) -> None:
+def _fit(page: Figure, layout: ConstrainedLayoutEngine) -> None:
     """Break titles and the names of axes where they are longer than what they stand beside."""
     for axes in page.axes:
         for axis in (axes.xaxis, axes.yaxis):  # these make ticks when they are asked for them
             axis.get_major_ticks(1), axis.get_minor_ticks(1)
-    page.draw_without_rendering()  # lays it out
+    layout.execute(page)
     for axes in page.axes:
         _wrap(axes.yaxis.label, _inches(axes.patch)[1])
-    page.draw_without_rendering()
+    layout.execute(page)
     for axes in page.axes:
         _wrap(axes.title, _inches(axes.patch)[0])
         _wrap(axes.xaxis.label, _inches(axes.patch)[0])
@@ -297,7 +303,7 @@ def title(study: Study) -> str:
 
 def tick_sizes(axis: Axis, sizes: list[int]) -> None:
     """Ticks at the sizes, labelled in plain numbers where these have room."""
-    axis.set_major_locator(_SizeLocator(sizes))
+    axis.set_major_locator(_SizeLocator(axis, sizes))
     axis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:.0f}"))
     axis.set_minor_locator(FixedLocator(sizes))
     axis.set_minor_formatter(NullFormatter())
@@ -314,15 +320,15 @@ def tick_decades(axis: Axis, low: float, high: float) -> None:
 class _SizeLocator(FixedLocator):
     """Of sizes, those whose labels have room on an axis."""
 
-    def __init__(self, sizes: list[int]) -> None:
+    def __init__(self, axis: Axis, sizes: list[int]) -> None:
         super().__init__(sizes)
+        self._sizes, self._patch = sizes, axis.axes.patch
         self._usual = None if _applied.get().width is None else _USUAL * points(_TEXT)
 
-    def __call__(self) -> Any:
-        sizes = self.locs.tolist()
+    def __call__(self) -> list[int]:
         if self._usual is None:
-            return spaced(sizes)
-        return spaced(sizes, self._usual / (_POINTS * _inches(self.axis.axes.patch)[0]))
+            return spaced(self._sizes)
+        return spaced(self._sizes, self._usual / (_POINTS * _inches(self._patch)[0]))
 
 
 def spaced(sizes: list[int], crowding: float = 1.0) -> list[int]:

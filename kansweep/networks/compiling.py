@@ -11,14 +11,19 @@ from __future__ import annotations
 import fcntl
 import gc
 import hashlib
+import itertools
 import logging
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
+
+# Of passes over points that may be shared out; a run leaves it at one (``sweep.worker``).
+_threads: ContextVar[int] = ContextVar("threads", default=1)
 
 LoopT = TypeVar("LoopT", bound=Callable[..., Any])
 _loops: list[Any] = []
@@ -74,6 +79,24 @@ def _njit(function: LoopT, **options: bool) -> LoopT:
         function
     )
     return compiled
+
+
+@contextmanager
+def in_threads(count: int) -> Iterator[None]:
+    """Share passes over many points out among so many threads, of whoever is within."""
+    token = _threads.set(count)
+    try:
+        yield
+    finally:
+        _threads.reset(token)
+
+
+def shares(n_points: int, least: int) -> list[tuple[int, int]]:
+    """The parts of a pass over points, (first, last) each, of which none is smaller than
+    ``least``."""
+    parts = max(1, min(_threads.get(), n_points // least))
+    ends = [n_points * part // parts for part in range(parts + 1)]
+    return list(itertools.pairwise(ends))
 
 
 @contextmanager

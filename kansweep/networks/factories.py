@@ -131,7 +131,23 @@ class Factory:
         module = self.module(size, 0, like.dtype)
         trainable = tuple(name for name, p in module.named_parameters() if p.requires_grad)
         module = module.requires_grad_(False).to(like.device)
-        return Skeleton(self, size, module, trainable)
+        return Skeleton(self, size, module, trainable, _aliases(module))
+
+
+def _aliases(module: nn.Module) -> dict[str, str]:
+    """Other names of parameters and buffers that several parts share, and those of ``state_of``; a
+    part that stands in several places is one."""
+    named: dict[int, str] = {}
+    aliases = {}
+    for prefix, part in module.named_modules():
+        own = (
+            *part.named_parameters(prefix, recurse=False, remove_duplicate=False),
+            *part.named_buffers(prefix, recurse=False, remove_duplicate=False),
+        )
+        for name, tensor in own:
+            if (first := named.setdefault(id(tensor), name)) != name:
+                aliases[name] = first
+    return aliases
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +158,7 @@ class Skeleton:
     size: int
     module: nn.Module
     trainable: tuple[str, ...]  # names of parameters; what is frozen is kept like a buffer
+    aliases: Mapping[str, str]
 
     @property
     def state(self) -> State:
@@ -152,8 +169,11 @@ class Skeleton:
         """Outputs (n, M) at points (n, I)."""
         # A module may change its buffers in place; those that it is lent are another's.
         lent = {n: t if n in self.trainable else t.clone() for n, t in state.items()}
+        lent |= {name: lent[first] for name, first in self.aliases.items()}
         with default_dtype(x.dtype):
-            outputs: Tensor = torch.func.functional_call(self.module, lent, (x,))
+            # Its own search for what is shared leaves in the module what a part was lent that
+            # stands in two places.
+            outputs: Tensor = torch.func.functional_call(self.module, lent, (x,), tie_weights=False)
         return outputs
 
     def __call__(self, state: State, x: Tensor) -> Tensor:
@@ -191,7 +211,7 @@ def _is_batched(factory: Factory, size: int, dtype: torch.dtype, folder: str) ->
     try:
         at_once = skeleton.together(state, x)
     except Exception as error:  # whatever a module does that cannot be batched
-        _tell(factory.target, summary(error))
+        _tell(factory.target, summary(error).partition(". ")[0])  # which may go on at length
         return False
     tolerance = 1e3 * torch.finfo(dtype).eps
     in_turn = skeleton.in_turn(state, x)

@@ -83,19 +83,19 @@ def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor
     The ends follow the values at two extreme points, so V needs the Jacobian of the first layers
     there only. Third comes the derivative of the grids' half-widths (R, P, H).
     """
-    outer = _range_sensitivity(kan, activations)
+    outer = range_sensitivity(kan, activations)
     halves = []
-    inner = activations[0].x.new_zeros(kan.n_replicas, kan.n_params, 0)
+    inner = activations[0].x.new_zeros(kan.n_replicas, kan.n_theta, 0)
     replica = torch.arange(kan.n_replicas, device=inner.device)[:, None]
     for depth in range(1, len(kan.layers)):
         head = KAN(kan.layers[:depth], kan.k)
         s = activations[depth].x  # (R, n, O)
         extremes = torch.cat([s.argmax(1), s.argmin(1)], dim=1)  # (R, 2O)
         points = [activation[replica, extremes] for activation in activations[:depth]]
-        rows = _own_rows(head, points, kan.n_params)  # (R, P, 2O)
+        rows = _own_rows(head, points, kan.n_theta)  # (R, P, 2O)
         if depth > 1:
             nodes = s.shape[2]
-            chain = _range_sensitivity(head, points)  # (R, O, 2O points, 2H')
+            chain = range_sensitivity(head, points)  # (R, O, 2O points, 2H')
             ends = torch.arange(2 * nodes, device=s.device)
             rows = rows + inner @ chain[:, ends % nodes, ends].mT
         high, low = rows.chunk(2, dim=2)
@@ -110,7 +110,7 @@ def range_terms(kan: KAN, activations: list[Activation]) -> tuple[Tensor, Tensor
     return outer, inner, torch.cat(halves, dim=2)
 
 
-def _range_sensitivity(kan: KAN, activations: list[Activation]) -> Tensor:
+def range_sensitivity(kan: KAN, activations: list[Activation]) -> Tensor:
     """df/drho for the (high, low) of every hidden node at its normalised state: (R, M, n, 2H).
 
     Only splines follow the range: silu sees the value before normalisation.
@@ -123,11 +123,11 @@ def _range_sensitivity(kan: KAN, activations: list[Activation]) -> Tensor:
     return torch.cat(parts, dim=3).permute(0, 2, 1, 3)
 
 
-def _own_rows(head: KAN, points: list[Activation], n_params: int) -> Tensor:
+def _own_rows(head: KAN, points: list[Activation], n_theta: int) -> Tensor:
     """Jacobian rows of node o at its own extreme points: (R, P, 2O)."""
     part = jacobian(head, points)
     nodes = head.width[-1]
     ends = torch.arange(2 * nodes, device=part.values.device)
     values = part.values[:, ends % nodes, :, ends]  # (2O, R, nnz)
-    rows = values.new_zeros(head.n_replicas, n_params, 2 * nodes)
+    rows = values.new_zeros(head.n_replicas, n_theta, 2 * nodes)
     return rows.scatter_(1, part.columns, values.permute(1, 2, 0))

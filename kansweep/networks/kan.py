@@ -100,16 +100,31 @@ class KAN:
         return self.layers[0].coef.shape[0]
 
     @cached_property
-    def n_params(self) -> int:
-        """Trainable numbers of one replica: edges x (G + k), plus one an edge with the base."""
+    def n_theta(self) -> int:
+        """Numbers of one replica: edges x (G + k), plus one an edge with the base."""
         return sum(part.shape[1:].numel() for layer in self.layers for part in trainable(layer))
 
     @cached_property
-    def last_output(self) -> KAN:
-        """The edges that lead to the first output."""
-        layer = self.layers[-1]
-        base = None if layer.base is None else layer.base[:, :1]
-        return replace(self, layers=(replace(layer, coef=layer.coef[:, :1], base=base),))
+    def n_params(self) -> int:
+        """Trainable numbers of one replica, without those of edges that were pruned; of several
+        replicas the most."""
+        if self.removed is None:
+            return self.n_theta
+        return self.n_theta - int(self.removed.sum(1).min())
+
+    @property
+    def is_pruned(self) -> bool:
+        return any(layer.kept is not None for layer in self.layers)
+
+    @cached_property
+    def removed(self) -> Tensor | None:
+        """Which numbers belong to edges that were pruned and stay as they are, (R, P) of bool; None
+        where none were."""
+        return torch.cat([each.removed for each in self.layers], 1) if self.is_pruned else None
+
+    def last_output(self, index: int) -> KAN:
+        """The edges that lead to one output."""
+        return replace(self, layers=(self.layers[-1].output(index),))
 
     def __getitem__(self, replicas: Tensor | slice) -> KAN:
         """The replicas that an index, a mask (R,) or a slice selects."""
@@ -241,7 +256,7 @@ class KAN:
                 break
             given: dict[str, Any] = {"base": None}
             for name in (field.name for field in fields(Layer) if field.name != "pieces"):
-                if f"{index}.{name}" in arrays or name not in ("base", "breaks"):
+                if f"{index}.{name}" in arrays or name not in ("base", "breaks", "kept"):
                     given[name] = torch.from_numpy(np.array(arrays[f"{index}.{name}"])).to(device)
             if "breaks" in given:
                 given["pieces"] = uneven.pieces(given["breaks"], k)

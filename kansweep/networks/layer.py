@@ -31,6 +31,7 @@ class Layer:
     scale: Tensor  # (R, I)
     breaks: Tensor | None = None  # (R, I, G+1) from 0 to 1; None where intervals are equal
     pieces: Tensor | None = None  # (R, I, G, k+1, k+1), ``uneven.pieces`` of the breaks
+    kept: Tensor | None = None  # (R, O, I) of bool, edges that pruning left; None where all are
 
     @property
     def n_inputs(self) -> int:
@@ -39,6 +40,25 @@ class Layer:
     @property
     def n_outputs(self) -> int:
         return self.coef.shape[1]
+
+    @property
+    def edges_kept(self) -> Tensor:
+        """``kept``, also where all are: (R, O, I)."""
+        return torch.ones_like(self.coef[..., 0]).bool() if self.kept is None else self.kept
+
+    @property
+    def removed(self) -> Tensor:
+        """Which of its numbers belong to edges that were pruned, (R, P) of bool."""
+        gone = ~self.edges_kept
+        parts = [gone[..., None].expand_as(self.coef)] + [gone] * (self.base is not None)
+        return torch.cat([part.flatten(1) for part in parts], 1)
+
+    def output(self, index: int) -> Layer:
+        """The edges that lead to one output."""
+        one = slice(index, index + 1)
+        base = None if self.base is None else self.base[:, one]
+        kept = None if self.kept is None else self.kept[:, one]
+        return replace(self, coef=self.coef[:, one], base=base, kept=kept)
 
     def knots(self, k: int) -> Tensor:
         """Extended knots in the units of the inputs, (R, I, G + 2k + 1)."""
@@ -169,7 +189,9 @@ def activate(layer: Layer, x: Tensor, k: int) -> tuple[Activation, Tensor]:
 
 
 def alike(layers: tuple[Layer, ...], k: int) -> tuple[Layer, ...]:
-    """The same layers, of which all say their breaks if one does."""
+    """The same layers, of which all say their breaks if one does, and which edges are kept."""
+    if any(layer.kept is not None for layer in layers):
+        layers = tuple(replace(layer, kept=layer.edges_kept) for layer in layers)
     if all(layer.breaks is None for layer in layers):
         return layers
     return tuple(layer.spaced(k) if layer.breaks is None else layer for layer in layers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pandas import DataFrame
@@ -18,7 +18,8 @@ class Report:
     """What a page is made of.
 
     `matrix` is `matrix.matrix`'s and `joint` what `joint.describe` gives; `record` is the
-    configuration as stored, `command` what gives it again, `predicted` a cell beyond its sizes.
+    configuration as stored, `command` what gives it again, `predicted` a cell beyond its sizes,
+    `published` what was, as `laws.published` has it.
     """
 
     study: Study
@@ -28,6 +29,7 @@ class Report:
     command: str
     joint: DataFrame
     predicted: Prediction | None = None
+    published: DataFrame = field(default_factory=DataFrame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,3 +47,4 @@ class Together:
     study: Study
     drawn: Sequence[Drawn]
     sweeps: Mapping[str, Sweep]
+    published: DataFrame = field(default_factory=DataFrame)

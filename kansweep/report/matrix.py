@@ -134,6 +134,7 @@ def texts(matrix: DataFrame) -> list[list[str]]:
         for row in matrix.to_dict("records")
     ]
     table = matrix.assign(entry=entries).pivot(index="n_train", columns="size", values="entry")
+    table = table.fillna("")  # what `grid.points` leaves out
     symbol = kinds.of(matrix).symbol
     header = ["n_train", *(f"{symbol}={size}" for size in table.columns)]
     return [header, *([str(n_train), *row] for n_train, row in table.iterrows())]

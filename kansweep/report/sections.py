@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import pandas as pd
@@ -12,7 +11,16 @@ from kansweep.laws.cells import SPLITS
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import MINUS, TIMES, listed, rmse
 from kansweep.laws.verdicts import INSUFFICIENT
-from kansweep.report import fitted, frontier, making, markup, predicted, sentences, whole
+from kansweep.report import (
+    fitted,
+    frontier,
+    making,
+    markup,
+    predicted,
+    published,
+    sentences,
+    whole,
+)
 from kansweep.report.contents import Report
 from kansweep.sweep.columns import State
 
@@ -39,7 +47,7 @@ def about(report: Report) -> str:
     return markup.paragraph(
         f"Scaling law of {kind.networks}, width {listed(study.shapes)}{splines},"
         f" on {name}{f' = {formula}' if formula != name else ''}{noisy}."
-        f" {f' {TIMES} '.join(extent)}, {math.prod(counts.values())} cells:"
+        f" {f' {TIMES} '.join(extent)}, {planned[list(State)].to_numpy().sum()} cells:"
         f" {listed(states)}.",
         "about",
     )
@@ -163,6 +171,7 @@ def _left_out(report: Report) -> str:
 SECTIONS: dict[str, Callable[[Report], str]] = {
     "Result": _findings,
     "Figures": lambda report: fitted.figures(report.drawn),
+    "Beside published errors": lambda report: published.section(report.published),
     "Laws": fitted.laws,
     "Matrix": _matrix,
     "Cells left out of the fits": _left_out,

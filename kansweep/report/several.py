@@ -21,7 +21,7 @@ from kansweep.laws.notation import (
     signed,
 )
 from kansweep.laws.verdicts import INSUFFICIENT
-from kansweep.report import compared, fitted, making, markup, whole
+from kansweep.report import compared, fitted, making, markup, published, whole
 from kansweep.report.contents import Together
 from kansweep.sweep.columns import State
 
@@ -245,6 +245,7 @@ def _commands(made: Together) -> Sequence[str]:
 SECTIONS: dict[str, Callable[[Together], str]] = {
     "Result": _findings,
     "Figures": lambda made: fitted.figures(made.drawn),
+    "Beside published errors": lambda made: published.section(made.published),
     "Laws": _laws,
     "Comparisons": _comparisons,
     "What it cost": _costs,

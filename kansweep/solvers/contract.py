@@ -26,10 +26,39 @@ class Problem:
     y: Tensor  # (R, n, M)
     domain: tuple[float | Tensor, float | Tensor]  # lower and upper end of the inputs, (I,) or all
     seeds: tuple[int, ...]  # one a replica; a cold start draws from nothing else
+    # (R, n), how often each point counts, of one sum in all replicas; None: once
+    counts: Tensor | None = None
 
     def __getitem__(self, replicas: Tensor) -> Problem:
         seeds = tuple(self.seeds[r] for r in replicas.tolist())
-        return replace(self, x=self.x[replicas], y=self.y[replicas], seeds=seeds)
+        counts = None if self.counts is None else self.counts[replicas]
+        return replace(self, x=self.x[replicas], y=self.y[replicas], seeds=seeds, counts=counts)
+
+    def at(self, points: slice) -> Problem:
+        """The same of some points."""
+        counts = None if self.counts is None else self.counts[:, points]
+        return replace(self, x=self.x[:, points], y=self.y[:, points], counts=counts)
+
+    @property
+    def n_points(self) -> float:
+        """How many observations there are: the sum of counts."""
+        return self.x.shape[1] if self.counts is None else float(self.counts[0].sum())
+
+    @property
+    def spread(self) -> Tensor:
+        """``output_spread`` of all that counts, (R, M)."""
+        return output_spread(self.y, self.counts)
+
+    def mean(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean over points of numbers (R, n), (R,), and its standard error."""
+        if values.shape[1] < 2:
+            return values.mean(1), torch.full_like(values[:, 0], torch.nan)
+        if self.counts is None:
+            return values.mean(1), values.std(1) / values.shape[1] ** 0.5
+        share = self.counts / self.counts.sum(1, keepdim=True)
+        mean = (share * values).sum(1)
+        variance = (share * (values - mean[:, None]).square()).sum(1)
+        return mean, (variance / max(self.n_points - 1.0, 1.0)).sqrt()
 
 
 ShapeT = TypeVar("ShapeT", bound=Shape, contravariant=True)
@@ -127,8 +156,13 @@ def relative_gradient(gradient: Tensor, diagonal: Tensor, objective: Tensor) -> 
     return (gradient.abs() / (diagonal * objective[:, None]).clamp(min=tiny).sqrt()).amax(1)
 
 
-def output_spread(y: Tensor) -> Tensor:
+def output_spread(y: Tensor, counts: Tensor | None = None) -> Tensor:
     """Standard deviation of each output, 1 where it is constant: (R, n, M) -> (R, M)."""
-    spread = y.std(dim=1, correction=0)
+    if counts is None:
+        spread = y.std(dim=1, correction=0)
+    else:
+        share = (counts / counts.sum(1, keepdim=True))[..., None]
+        mean = (share * y).sum(1, keepdim=True)
+        spread = (share * (y - mean).square()).sum(1).sqrt()
     rounding = 10 * torch.finfo(y.dtype).eps * y.abs().amax(1)
     return torch.where(spread > rounding, spread, 1.0)

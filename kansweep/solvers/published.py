@@ -142,7 +142,7 @@ def _bias_to_theta(kan: KAN) -> Tensor:
     columns, first = [], 0
     for layer in kan.layers:
         for node in range(layer.n_outputs):
-            column = torch.zeros(kan.n_params, dtype=layer.coef.dtype, device=layer.coef.device)
+            column = torch.zeros(kan.n_theta, dtype=layer.coef.dtype, device=layer.coef.device)
             start = first + layer.coef[0, :node].numel()
             column[start : start + layer.coef.shape[-1]] = 1.0
             columns.append(column)

@@ -39,11 +39,11 @@ class Batch:
     n_test: int
     seeds: tuple[int, ...]
     kind: Kind
-    shapes: tuple[Shape, ...]  # in the order of training, each extending the one before
+    shapes: tuple[Shape, ...]  # in the order of training
     device: str
     dtype: str
+    extended: bool  # each shape extends the one before; else each starts from nothing
     trace: bool = False  # keep what every iteration reports
-    extended: bool = True  # or every shape starts from nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +229,7 @@ def _measured(
             status=Status.OK if finite[r] else Status.DIVERGED,
             stop_reason=outcome.stop_reason[r],
             device=str(data.x_train.device),
-            n_params=outcome.net.n_params,
+            n_params=outcome.net[r : r + 1].n_params,
             steps=outcome.steps[r],
             net=Checkpoint(outcome.net[r : r + 1], outcome.memory[r : r + 1], start),
             trace=recorder.trace(r),

@@ -23,6 +23,16 @@ class Layout:
         return self.folder / "config.yaml"
 
     @property
+    def shapes(self) -> Path:
+        """There where hidden widths were found."""
+        return self.folder / "shapes.csv"
+
+    @property
+    def of_a_sweep(self) -> tuple[Path, ...]:
+        """What no folder has but a sweep's."""
+        return self.cells, self.config, self.shapes
+
+    @property
     def results(self) -> Path:
         return self.folder / "results.parquet"
 
@@ -42,6 +52,10 @@ class Layout:
     @property
     def report(self) -> Path:
         return self.folder / "report.html"
+
+    def published(self, ending: str) -> Path:
+        """The errors beside published ones."""
+        return self.folder / f"published.{ending}"
 
     @property
     def log(self) -> Path:

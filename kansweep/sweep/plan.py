@@ -55,20 +55,39 @@ def planned(config: RunConfig) -> Plan:
     """The sweep of a checked and resolved configuration: data sizes, then seeds, then sizes."""
     config.solver.check_width(layer_widths(config, config.sizes[0]))
     _check_number(config)
-    record = _plain(asdict(config))
+    record = recorded(config)
     if record["model"].get("hidden", ()) is None:
         record["model"]["hidden"] = list(layer_widths(config, config.sizes[0])[1:-1])
-    if config.seeds == tuple(range(len(config.seeds))):
-        record["seeds"] = len(config.seeds)
     cells = _cells(record, config)
-    extended = [config.sizes] if config.extended else [(size,) for size in config.sizes]
     chains = [
         Chain(n_train, seed, cells(n_train, seed, sizes))
         for n_train in config.data.sizes or ()
-        for sizes in extended
+        for sizes in _extended(config, n_train)
         for seed in config.seeds
     ]
+    if not chains:
+        raise ConfigError(
+            f"`grid.points` must leave a grid of `grid.sizes`; {config.grid.points:g} training"
+            f" points a parameter leave none of them with {max(config.data.sizes or ())} points."
+        )
     return Plan(tuple(chains), record)
+
+
+def _extended(config: RunConfig, n_train: int) -> list[tuple[int, ...]]:
+    """The sizes that are trained on that many points, those of each chain together."""
+    sizes, least = config.sizes, config.grid.points
+    if config.kind.on_grid and least is not None:
+        params = {size: config.model.n_params(layer_widths(config, size), size) for size in sizes}
+        sizes = tuple(size for size in sizes if least * params[size] <= n_train)
+    return [sizes] * bool(sizes) if config.extended else [(size,) for size in sizes]
+
+
+def recorded(config: RunConfig) -> dict[str, Any]:
+    """A configuration as it is stored, but for hidden widths that are not said."""
+    record: dict[str, Any] = _plain(asdict(config))
+    if config.seeds == tuple(range(len(config.seeds))):
+        record["seeds"] = len(config.seeds)
+    return record
 
 
 def layer_widths(config: RunConfig, size: int) -> tuple[int, ...]:

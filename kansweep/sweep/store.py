@@ -22,6 +22,7 @@ import numpy as np
 import yaml
 
 from kansweep.config.keys import identity
+from kansweep.config.rules import AUTO
 from kansweep.sweep import files, rows
 from kansweep.sweep.columns import State, Status
 from kansweep.sweep.index import Index
@@ -58,14 +59,14 @@ class Store:
     @contextmanager
     def open(self, plan: Plan) -> Iterator[None]:
         """Make the folder this plan's and keep other runs out; refuse one that is not its own."""
-        self._check(plan)
+        self.check(plan.config_record)
         with self.locked() as lock:
             try:
                 with naming_the_file(self.folder):
                     lock.write(
                         json.dumps({"run": uuid.uuid4().hex, **this_process()}), durable=True
                     )
-                    self._check(plan)  # again: it may have been another's until now
+                    self.check(plan.config_record)  # again: it may have been another's until now
                     self.marks.await_release()
                     self._take_over(plan)
                 yield
@@ -101,13 +102,14 @@ class Store:
             return run is None or self.layout.lock.exists()
         return note.get("run") == run
 
-    def _check(self, plan: Plan) -> None:
+    def check(self, record: Mapping[str, Any]) -> None:
+        """Refuse a folder that is no sweep's, or that of another configuration."""
         with naming_the_file(self.folder, "read"):
             if not self.folder.exists():
                 return
             if all(map(self.layout.is_passing, self.folder.iterdir())):
                 return
-            if not self.layout.cells.is_dir() and not self.layout.config.exists():
+            if not any(path.exists() for path in self.layout.of_a_sweep):
                 raise StoreError(
                     f"{self.folder} is not a sweep's folder; choose another with name=…"
                 )
@@ -115,10 +117,11 @@ class Store:
             stored = self.read_config()
         except ConfigDamaged:  # it is written again; cells are known by their keys
             return
-        self._refuse_other(stored, plan.config_record)
+        self._refuse_other(stored, record)
 
     def _refuse_other(self, record: Mapping[str, Any], other: Mapping[str, Any]) -> None:
         stored, asked = identity(record), identity(other)
+        stored |= {key: AUTO for key in stored if asked.get(key) == AUTO}  # to be found there
         keys = [key for key in {**stored, **asked} if stored.get(key) != asked.get(key)]
         if keys:
             changes = ", ".join(f"`{key}` ({stored.get(key)} → {asked.get(key)})" for key in keys)
@@ -203,6 +206,9 @@ class Store:
 
     def write_report(self, text: str) -> Path:
         return self._write_text(self.layout.report, text)
+
+    def write_published(self, ending: str, text: str) -> Path:
+        return self._write_text(self.layout.published(ending), text)
 
     def _write_text(self, path: Path, text: str) -> Path:
         """In the sweep's folder, which that of several sweeps may have to become."""

@@ -47,9 +47,9 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
             return False
         time.sleep(0.1)
     try:
-        with store.marks.hold(task.name) as write, _one_thread():
+        with store.marks.hold(task.name) as write, one_thread():
             with_code(task.config)  # it may have been changed since the sweep was planned
-            _compile_ahead(task)
+            compile_ahead(task.config, _batch(task))
             reporter = _TaskReporter(task, store, write, listener)
             for chains in schedule.batches(schedule.remaining(task, store)):
                 _train(replace(task, chains=tuple(chains)), store, reporter)
@@ -58,15 +58,15 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
     return True
 
 
-def _compile_ahead(task: Task) -> None:
+def compile_ahead(config: RunConfig, batch: chain.Batch) -> None:
     """Train a few points where loops were not compiled yet, or not loaded by this process, so that
     no cell's time holds theirs."""
-    solver = make_solver(task.config)  # which brings in its loops
+    solver = make_solver(config)  # which brings in its loops
     with compiling.filling() as empty:
         if empty or compiling.unused():
-            points = FEW if empty else min(ENOUGH, task.n_train)
-            few = replace(_batch(task), n_train=points, n_test=FEW, seeds=task.seeds[:1])
-            few = replace(few, shapes=tuple(shape(task.config, size) for size in (2, 3)))
+            points = FEW if empty else min(ENOUGH, batch.n_train)
+            few = replace(batch, n_train=points, n_test=FEW, seeds=batch.seeds[:1])
+            few = replace(few, shapes=tuple(shape(config, size) for size in (2, 3)))
             for _ in chain.train(few, solver, [None], lambda _: None):
                 pass
 
@@ -198,7 +198,7 @@ def make_solver(config: RunConfig) -> Solver[Any, Any]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Tensors of this size gain nothing from threads and lose much where a core is busy; and
     numbers must not depend on how many cores there are."""
     threads = torch.get_num_threads()

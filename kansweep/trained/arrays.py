@@ -46,6 +46,16 @@ def array(
     return whole
 
 
+def mask(arrays: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Truth values of one replica, without their first axis."""
+    value = arrays.get(name)
+    if not isinstance(value, np.ndarray) or value.dtype != np.bool_:
+        raise ValueError(f"there is no `{name}` of truth values")
+    agree(name, value.shape, (1, *shape))
+    whole: NDArray[np.bool_] = value[0]
+    return whole
+
+
 def agree(name: str, value: Any, expected: Any) -> None:
     """Refuse an array whose shape does not fit that of another."""
     if value != expected:

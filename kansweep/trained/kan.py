@@ -18,12 +18,12 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 
 from kansweep.data.targets import Array
 from kansweep.trained.activations import silu, silu_slope
-from kansweep.trained.arrays import agree, array, layer_indices, scalar
+from kansweep.trained.arrays import agree, array, layer_indices, mask, scalar
 from kansweep.trained.network import TrainedNetwork
 
 
@@ -40,6 +40,7 @@ class Layer:
     k: int
     linear: bool = True  # beyond the grid; else the end pieces go on
     breaks: Array | None = None  # (I, G+1) from 0 to 1; None where intervals are equal
+    kept: NDArray[np.bool_] | None = None  # (O, I), edges that pruning left; None where all are
 
     @property
     def grid_size(self) -> int:
@@ -47,7 +48,8 @@ class Layer:
 
     @property
     def n_params(self) -> int:
-        return self.coef.size + (0 if self.base is None else self.base.size)
+        edges = self.coef[..., 0].size if self.kept is None else int(self.kept.sum())
+        return int(edges) * (int(self.coef.shape[2]) + (self.base is not None))
 
     def knots(self, source: int) -> Array:
         """Of an input's grid, in its units, with those beyond its ends: (G + 2k + 1,)."""
@@ -163,18 +165,20 @@ class TrainedKAN(TrainedNetwork):
 
     @property
     def n_params(self) -> int:
-        """Trainable numbers: edges x (G + k), plus one an edge with the base."""
+        """Trainable numbers: edges x (G + k), plus one an edge with the base; without what was
+        pruned."""
         return sum(layer.n_params for layer in self.layers)
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """All edges: layer by layer, and in these sink by sink."""
+        """All edges that were not pruned: layer by layer, and in these sink by sink."""
         ends = enumerate(itertools.pairwise(self.width))
         return tuple(
             self.edge(layer, source, sink)
             for layer, (n_in, n_out) in ends
             for sink in range(n_out)
             for source in range(n_in)
+            if (kept := self.layers[layer].kept) is None or kept[sink, source]
         )
 
     def edge(self, layer: int, source: int, sink: int) -> Edge:
@@ -253,7 +257,11 @@ def _layer(arrays: Mapping[str, Any], index: int, k: int, linear: bool) -> Layer
     name = f"{index}.base"
     base = array(arrays, name, 2, coef.shape[:2]) if name in arrays else None
     along_x = (along["shift"], along["scale"])
-    return Layer(coef, lower, upper, base, *along_x, k, linear, _breaks(arrays, index, coef, k))
+    breaks = _breaks(arrays, index, coef, k)
+    name, kept = f"{index}.kept", None
+    if name in arrays:
+        kept = mask(arrays, name, coef.shape[:2])
+    return Layer(coef, lower, upper, base, *along_x, k, linear, breaks, kept)
 
 
 def _breaks(arrays: Mapping[str, Any], index: int, coef: Array, k: int) -> Array | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kansweep import kinds
 from kansweep.data.targets import Array
 
 
@@ -16,6 +17,7 @@ class TrainedNetwork:
 
     has_edges: ClassVar[bool] = False  # functions on every edge that can be looked at one by one
     data: str | None  # the name of what it learned, where that is known
+    arrays: Mapping[str, Any] | None = None  # the weights that it was read from
 
     @property
     def width(self) -> tuple[int, ...]:
@@ -38,6 +40,21 @@ class TrainedNetwork:
         if chain is None:
             raise ValueError("a network has a layer, at least.")
         return chain[0] if one else chain
+
+    def to_torch(self, dtype: str = "float64") -> Any:
+        """The same function as a ``torch.nn.Module``, all that was trained in one parameter; see
+        ``kansweep.networks.as_torch.TorchNetwork``.
+
+        ``dtype`` is float64 or float32. Raises ValueError where there are no weights to make it of.
+        """
+        if dtype not in ("float64", "float32"):
+            raise ValueError(f"`dtype` must be float64 or float32; got {dtype!r}.")
+        if self.arrays is None or (kind := kinds.of_arrays(self.arrays)) is None:
+            raise ValueError(f"{self!r} was not read from weights.")
+        from kansweep.networks.as_torch import TorchNetwork
+
+        module = TorchNetwork(kinds.load(kind.network), self.arrays)
+        return module.double() if dtype == "float64" else module.float()
 
     def nodes(self, x: Array) -> list[Array]:
         """Values of all nodes, the inputs first, (n, width[l]) each."""

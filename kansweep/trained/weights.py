@@ -146,4 +146,5 @@ def from_arrays(arrays: Mapping[str, Any], data: str | None = None) -> TrainedNe
     if kind.trained is None:
         raise NotReadBack(f"holds a {kind.title}, which is not read back as a function")
     network: TrainedNetwork = kinds.load(kind.trained)(arrays, data)
+    object.__setattr__(network, "arrays", arrays)  # networks are frozen
     return network

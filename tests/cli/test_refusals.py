@@ -21,7 +21,7 @@ from kansweep.sweep.refusals import StoreError
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("rum", "plot, predict, check, report. Did you mean `run`?"),
+        ("rum", "predict, check, report, shapes, clean. Did you mean `run`?"),
         ("run data.size=[1]", "There is no key `data.size`. Did you mean `data.sizes`?"),
         ("run data.formula=__import__(1)", "`data.formula` must use functions out of sin, cos"),
         ("run data.formula=log(x1)", "`data.formula` must be finite on its domain; log(x1) is not"),
@@ -57,7 +57,7 @@ from kansweep.sweep.refusals import StoreError
         ("run -m engine=serial,dusk", "There is no engine=dusk; there is dask, process"),
         (
             "frobnicate name=x",
-            "There is no command `frobnicate`; there is run, show, plot, predict, check, report.",
+            "There is no command `frobnicate`; there is run, show, list, plot, predict,",
         ),
         ("plot name=nosuch", "There is no sweep in outputs/nosuch."),
         ("show", "There is no sweep in outputs; `kansweep run` makes one."),
@@ -65,7 +65,10 @@ from kansweep.sweep.refusals import StoreError
         ("plot names=x*", "`names` must match two sweeps or more; x* matches 0 of outputs."),
         ("plot edges edges.sed=0", "There is no key `edges.sed`. Did you mean `edges.seed`?"),
         ("plot edges plot.x=n_params", "There is no key `plot.x`."),
-        ("edges", "There is no command `edges`; there is run, show, plot, predict, check, report."),
+        (
+            "edges",
+            "There is no command `edges`; there is run, show, list, plot, predict,",
+        ),
         (
             "run engine=submitit engine.cluster=local engine.parameters={lanes:3}",
             "`engine.parameters` must be submitit's own: ",
@@ -134,7 +137,7 @@ def performed(words: str) -> None:
         ("run data.sizes=3", "`data.sizes` must be a list of integers, 2 or more, without repeats"),
         ("run data.n_test=2.5", "`data.n_test` must be an integer, 1 or more, or null; got 2.5."),
         ("run data.sizes=null", "`data.sizes` may be null for data=table alone."),
-        ("run model.hidden=[1,a]", "`model.hidden` must be a list of positive integers, or null"),
+        ("run model.hidden=[1,a]", "must be a list of positive integers or auto, or null; got"),
         ("run seeds=true", "`seeds` must be an integer from 1 to 1000000, or a list"),
         ("run name=../elsewhere", "`name` must be 1 to 200 letters"),
         ("run device=cuda:99", "`device` must be"),

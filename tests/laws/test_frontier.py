@@ -100,8 +100,10 @@ def test_one_seed_of_five_at_the_edge_does_not_put_its_data_size_there():
 def test_seconds_are_those_of_all_smaller_sizes_where_these_are_extended():
     costs = found(levelling(seconds=1.0)).costs
     assert costs[costs["n_train"] == 60]["seconds"].tolist() == pytest.approx(range(1, 15))
-    independent = found(mlps(seeds=2, numbers=NUMBERS)).costs
-    assert set(independent["seconds"].round(9)) == {1.0}
+    modules = levelling(seconds=1.0).assign(model="module", start_grid=1)  # that are extended
+    assert found(modules).costs["seconds"].max() == pytest.approx(14)
+    for results in (mlps(seeds=2, numbers=NUMBERS), modules.assign(start_grid=None)):
+        assert set(found(results).costs["seconds"].round(9)) == {1.0}
 
 
 def test_the_envelope_is_what_nothing_cheaper_is_better_than():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nets import normal, points
 from user_nets import MODULES
 
+from kansweep import kinds
 from kansweep.kinds import Unusable
 from kansweep.networks import factories
 from kansweep.networks.factories import Factory
@@ -53,10 +54,12 @@ def test_outputs_are_those_of_the_modules_in_whatever_way_they_are_computed(name
 def test_a_call_changes_neither_the_network_nor_its_points(name):
     net, x = net_of(name), points(2, 20, 2)
     before, given = {n: t.clone() for n, t in net.state.items()}, x.clone()
+    own = {n: t.clone() for n, t in net.skeleton.state.items()}
     assert torch.equal(net(x), net(x))
     net.linearised(x).squared_norms()
     assert torch.equal(x, given)
     assert all(torch.equal(net.state[n], tensor) for n, tensor in before.items())
+    assert all(torch.equal(net.skeleton.state[n], tensor) for n, tensor in own.items())
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -125,6 +128,13 @@ def test_maps_at_both_ends_are_folded_in_one_after_another(seed, name, alike):
     np.testing.assert_allclose(net(raw), expected, rtol=1e-8, atol=1e-8)
     again = ModuleNetwork.from_arrays(net.to_arrays())
     assert torch.equal(again(raw), net(raw))
+
+
+def test_whatever_a_module_calls_its_numbers_it_is_known_as_one():
+    """Other kinds are known by names that it may have too."""
+    arrays = net_of("tanh_net").to_arrays()
+    marks = {kind.mark: np.zeros(1) for kind in kinds.KINDS.values() if kind.mark not in arrays}
+    assert kinds.of_arrays(arrays | marks) is kinds.KINDS["module"]
 
 
 def test_a_replica_is_drawn_from_its_generator_and_nothing_else():

@@ -70,6 +70,8 @@ def test_loops_and_tensors_agree(problem):
     for one, other in zip(margin, both[1].margins(net)[0], strict=True):
         # Shares of a range: one that is nearly nothing is what remains of numbers of its size.
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12, err_msg="margin")
+    for one, other in zip(*(each.extremes(net) for each in both), strict=True):
+        close(one, other, "extremes")
     # At the largest margin extremes may fall on a knot, where slopes of k = 1 hang on a rounding.
     margin = [0.97 * one for one in margin]
     loops, tensors = (one.hidden(net, margin) for one in both)

@@ -36,7 +36,15 @@ def ours(name: str, grids: tuple[int, ...]) -> dict[int, float]:
     width = (target.n_inputs, *target.hidden, 1)
     shapes = tuple(Shape(width, 3, grid_size, base=False) for grid_size in grids)
     batch = chain.Batch(
-        Sampled(target), N_TRAIN, N_TEST, (0,), KINDS["kan"], shapes, "cpu", "float64"
+        Sampled(target),
+        N_TRAIN,
+        N_TEST,
+        (0,),
+        KINDS["kan"],
+        shapes,
+        "cpu",
+        "float64",
+        extended=True,
     )
     results = [result for (result,) in chain.train(batch, LM(), [None], lambda _: None)]
     return {result.size: result.test_rmse for result in results}

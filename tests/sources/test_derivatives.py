@@ -108,3 +108,6 @@ def test_derivatives_are_exact_where_a_factor_vanishes():
 def test_what_is_not_known_is_said():
     with pytest.raises(NotDifferentiable, match="the derivative of jv by its order is not known"):
         gradient(parse("jv(x1, x2)").expression, X[:, :2])
+    for text in ("sn(x1, x2)", "ellipkinc(x1, 0.5) + x2", "lpmv(1, 2, x1) * x2"):
+        with pytest.raises(NotDifferentiable, match=r"of (sn|ellipkinc|lpmv) is not known"):
+            gradient(parse(text).expression, X[:, :2])

@@ -166,6 +166,7 @@ def test_a_target_written_as_a_formula_has_its_own_floor(name, spacing):
         ("exp(x1)*x2", UNIT, (2,), IDLE),
         ("exp(x1+x2)+sin(3*x3)", UNIT, (2,), IDLE),
         ("jv(x1, x2)", POSITIVE, (1,), "jv of two variables is no composition of sums"),
+        ("lpmv(0, x1, x2)", POSITIVE, (1,), "lpmv of two variables is no composition of sums"),
         ("atan2(x1, x2)", UNIT, (1,), "atan2 of two variables is no composition of sums"),
         ("(x1+1.5)^x2+(x3+x2)^x1", ((0.0, 1.0),), (1,), "the base of a power of two variables"),
         ("x1/x2", UNIT, (2,), "u ^ -1 is not bounded for u in [-1, 1]"),

@@ -45,6 +45,22 @@ def test_cells_come_by_data_size_then_seed_then_grid_size():
     assert order == [(n, seed, size) for n in (30, 60) for seed in (0, 1) for size in (3, 5)]
 
 
+def test_grids_finer_than_the_points_bear_are_left_out_and_the_others_keep_their_keys():
+    whole = replace(SMALL, grid=GridConfig(sizes=(3, 5, 10)))
+    part = replace(SMALL, grid=GridConfig(sizes=(3, 5, 10), points=1.5))
+    # 3 edges of G + 3 numbers: 27 for 18 points a parameter and a half, 36 for 24, 58.5 for 39.
+    cells = planned(part).cells
+    assert [(cell.n_train, cell.size) for cell in cells] == [
+        *[(30, 3)] * 2,
+        *[(60, size) for _ in range(2) for size in (3, 5, 10)],
+    ]
+    assert {cell.key for cell in cells} <= set(keys(whole))
+    mlp = MLPConfig(widths=(5, 10))
+    assert len(planned(replace(part, model=mlp, solver=LBFGSConfig())).cells) == 8
+    with pytest.raises(ConfigError, match=r"`grid.points` must leave a grid of `grid.sizes`; 7 "):
+        planned(replace(SMALL, grid=GridConfig(sizes=(3, 5), points=7)))
+
+
 def test_keys_are_all_different_and_the_same_again_and_name_their_cell():
     assert len(set(keys(SMALL))) == 8
     assert keys(SMALL) == keys(replace(SMALL))
@@ -109,7 +125,9 @@ def changed(config: RunConfig, key: str) -> RunConfig:
         "data.domain": (0.0, 1.0),
         "data.name": "product",
         "data.hidden": (2,),
+        "data.shapes": {"pruned": (2,)},
         "model.hidden": (2,),
+        "model.prune": 0.1,
     }
     match getattr(part, name):
         case _ if key in given:
@@ -131,11 +149,13 @@ INDIFFERENT = {
     "run.mode",
     "run.fail_fast",
     "run.report",
+    "run.on_end",
     "data.path",  # what a table holds decides, not where it lies
     "data.hidden",  # as model.hidden
+    "data.shapes",
     "solver.trace",
 }
-EXTENT = {"seeds", "data.sizes", "grid.sizes", "model.widths"}
+EXTENT = {"seeds", "data.sizes", "grid.sizes", "grid.points", "model.widths"}
 
 
 @pytest.mark.parametrize("solver", [LMConfig(), LBFGSConfig()])

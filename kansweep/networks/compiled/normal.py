@@ -6,6 +6,8 @@ Of U no more is kept than rows^T U and U^T U, with the residual as its last colu
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from kansweep.networks.compiled.basis import add_dots, dots
@@ -20,7 +22,9 @@ from kansweep.networks.compiled.slopes import (
     range_sides,
     runs,
 )
-from kansweep.networks.compiling import inner, loop
+from kansweep.networks.compiling import inner, loop, shares
+
+WORTHWHILE = 4096  # points a thread
 
 
 def normal_equations(
@@ -28,6 +32,7 @@ def normal_equations(
     x: Floats,
     hidden: Floats,
     residual: Floats,
+    counts: Floats,
     inner: Floats,
     gram: Floats,
     band: Floats,
@@ -36,12 +41,34 @@ def normal_equations(
 ) -> None:
     """x (R, I, n), hidden (R, H, n), residual (R, M, n), V^T inner (R, 2H, P); into pull goes
     J^T r and into diagonal that of J^T J, (R, P) each. One of gram (R, P P + 8), J^T J, and band
-    (R, P, k + 1), rows^T rows run by run, is asked for and begins as zeros, the other is empty."""
+    (R, P, k + 1), rows^T rows run by run, is asked for and begins as zeros, the other is empty.
+    Points count as often as ``counts`` (R, n) says, or once where it is empty."""
     replicas, sides, size = len(x), inner.shape[1] + 1, inner.shape[2]
     products = np.zeros((replicas, sides, size + 8))
     core = np.zeros((replicas, sides, sides))
-    _accumulate(net, x, hidden, residual, gram, band, products, core)
+    sums, given = (gram, band, products, core), (net, x, hidden, residual, counts)
+    parts = shares(x.shape[2], WORTHWHILE)
+    if len(parts) == 1:
+        _accumulate(*given, *parts[0], *sums)
+    else:
+        _share_out(given, parts, sums)
     _finish(inner, gram, band, pull, diagonal, products, core)
+
+
+def _share_out(
+    given: tuple[Net, Floats, Floats, Floats, Floats],
+    parts: list[tuple[int, int]],
+    sums: tuple[Floats, Floats, Floats, Floats],
+) -> None:
+    """Add the sums of parts of the points, a thread each."""
+    more = [tuple(map(np.zeros_like, sums)) for _ in parts]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        pairs = zip(parts, more, strict=True)
+        waiting = [pool.submit(_accumulate, *given, *part, *into) for part, into in pairs]
+    for done, into in zip(waiting, more, strict=True):
+        done.result()
+        for total, part in zip(sums, into, strict=True):
+            total += part
 
 
 @loop
@@ -50,19 +77,23 @@ def _accumulate(
     x: Floats,
     hidden: Floats,
     residual: Floats,
+    counts: Floats,
+    first: int,
+    last: int,
     gram: Floats,
     band: Floats,
     products: Floats,
     core: Floats,
 ) -> None:
-    """Add rows^T rows, rows^T (U, r) and (U, r)^T (U, r) of all points and outputs."""
+    """Add rows^T rows, rows^T (U, r) and (U, r)^T (U, r) of points from the first to the last and
+    all outputs."""
     depth = net.width.size - 1
     w, count, nodes = net.w, runs(net, depth), net.start[depth, 1] + net.width[depth]
     lengths, size = np.empty(count, np.int64), block_size(count, w)
     for r in range(x.shape[0]):
         theta = extended(net, r)
-        for begin in range(0, x.shape[2], size):
-            points = min(size, x.shape[2] - begin)
+        for begin in range(first, last, size):
+            points = min(size, last - begin)
             block = activated(net, r, theta, gathered(x[r], hidden[r], begin, begin + points))
             back, moved = np.empty((nodes, points)), np.empty((nodes, points))
             values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
@@ -73,6 +104,8 @@ def _accumulate(
                 range_sides(net, block.x, moved, sides)
                 for p in range(points):
                     sides[core.shape[1] - 1, p] = residual[r, m, begin + p]
+                if counts.size:
+                    _count(counts[r, begin : begin + points], values, sides, w)
                 if gram.size:
                     add_gram(gram[r], products.shape[2] - 8, values, columns, lengths, w)
                 if band.size:
@@ -116,6 +149,18 @@ def add_scaled(out: Floats, a: float, values: Floats) -> None:
 
 
 @inner
+def _count(counts: Floats, values: Floats, sides: Floats, w: int) -> None:
+    """All of a point times the root of what it counts."""
+    for p in range(counts.size):
+        root = np.sqrt(counts[p])
+        for j in range(values.shape[0]):
+            for s in range(p * w, (p + 1) * w):
+                values[j, s] *= root
+        for c in range(sides.shape[0]):
+            sides[c, p] *= root
+
+
+@inner
 def _add_core(core: Floats, sides: Floats) -> None:
     for c in range(sides.shape[0]):
         for d in range(c + 1):
@@ -134,8 +179,10 @@ def _add_symmetric(matrix: Floats, a: Floats, b: Floats) -> None:
 
 
 @loop
-def product(net: Net, x: Floats, hidden: Floats, inner: Floats, d: Floats, out: Floats) -> None:
-    """J^T J d of every replica, (R, P) -> (R, P)."""
+def product(
+    net: Net, x: Floats, hidden: Floats, counts: Floats, inner: Floats, d: Floats, out: Floats
+) -> None:
+    """J^T J d of every replica, (R, P) -> (R, P), with ``counts`` as above."""
     w, depth = net.w, net.width.size - 1
     nodes = net.start[depth, 1] + net.width[depth]
     count, ends, size = runs(net, depth), inner.shape[1], net.theta.shape[1]
@@ -162,6 +209,9 @@ def product(net: Net, x: Floats, hidden: Floats, inner: Floats, d: Floats, out: 
                     add_dots(change[0], step, 0, columns[j], values[j], w)
                 for c in range(ends):
                     add_scaled(change[0], moves[c], sides[c])
+                if counts.size:
+                    for p in range(points):
+                        change[0, p] *= counts[r, begin + p]
                 add_pull(total, values, columns, change, w)
                 for c in range(ends):
                     add_scaled(total[0], dots(sides[c], change[0]), inner[r, c])

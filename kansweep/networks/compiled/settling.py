@@ -81,13 +81,16 @@ def _onto(net: Net, r: int, layer: int, o: int, mid: float, half: float) -> None
 
 def values(net: Net, x: Floats, out: Floats) -> None:
     """Outputs of a KAN of one layer, (R, I, n) -> (R, O, n)."""
-    residuals(net, 0, x, np.empty((len(x), 0, 1)), out, np.empty(len(x)))
+    residuals(net, 0, x, np.empty((len(x), 0, 1)), np.empty((0, 0)), out, np.empty(len(x)))
 
 
 @loop
-def residuals(net: Net, layer: int, x: Floats, y: Floats, out: Floats, mse: Floats) -> None:
+def residuals(
+    net: Net, layer: int, x: Floats, y: Floats, counts: Floats, out: Floats, mse: Floats
+) -> None:
     """f - y behind what reaches the last layer, (R, I, n) and (R, M, n) -> (R, M, n), and the mean
-    over points of their squares' sum, (R,); f alone where y has no outputs."""
+    over points of their squares' sum, (R,); f alone where y has no outputs. Points count as often
+    as ``counts`` (R, n) says, or once where it is empty."""
     for r in range(x.shape[0]):
         layer_sums(net, r, layer, extended(net, r), x[r], out[r])
         total = 0.0
@@ -96,6 +99,6 @@ def residuals(net: Net, layer: int, x: Floats, y: Floats, out: Floats, mse: Floa
                 part = 0.0  # sums of sums lose less
                 for p in range(begin, min(begin + BLOCK, y.shape[2])):
                     out[r, m, p] -= y[r, m, p]
-                    part += out[r, m, p] ** 2
+                    part += out[r, m, p] ** 2 * (counts[r, p] if counts.size else 1.0)
                 total += part
-        mse[r] = total / y.shape[2]
+        mse[r] = total / (counts[r].sum() if counts.size else y.shape[2])

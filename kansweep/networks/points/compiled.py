@@ -28,7 +28,7 @@ from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
 from kansweep.networks.points.contract import Settled
 
-NO_GRAM, NO_BAND = np.zeros((0, 0)), np.zeros((0, 0, 0))
+NO_GRAM, NO_BAND, NO_COUNTS = np.zeros((0, 0)), np.zeros((0, 0, 0)), np.zeros((0, 0))
 
 
 class Equations(NamedTuple):
@@ -43,15 +43,21 @@ class Equations(NamedTuple):
 class CompiledData:
     """The contract's ``Data``: one pass over the points for all but products."""
 
-    def __init__(self, net: Net, x: Floats, hidden: Floats, residual: Floats, ends: Ints) -> None:
+    def __init__(
+        self, net: Net, x: Floats, hidden: Floats, residual: Floats, counts: Floats, ends: Ints
+    ) -> None:
         self.net, self.x, self.hidden = net, x, hidden
-        self.residual, self.ends = residual, ends
-        self.n_points: int = x.shape[2]
+        self.residual, self.counts, self.ends = residual, counts, ends
+        self.n_points = _observations(x, counts)
         self.theta: Tensor = torch.from_numpy(net.theta)
         self._last: Equations | None = None
 
     def pull(self) -> Tensor:
         return torch.from_numpy(self._equations().pull)
+
+    @property
+    def inner(self) -> Tensor:
+        return torch.from_numpy(self._inner).mT
 
     @cached_property
     def half(self) -> Tensor:
@@ -89,7 +95,8 @@ class CompiledData:
 
     def product(self, d: Tensor) -> Tensor:
         out = np.empty_like(self.net.theta)
-        normal.product(self.net, self.x, self.hidden, self._inner, d.contiguous().numpy(), out)
+        given = self.net, self.x, self.hidden, self.counts, self._inner
+        normal.product(*given, d.contiguous().numpy(), out)
         return torch.from_numpy(out)
 
     def _equations(self, *, gram: bool = False, band: bool = False) -> Equations:
@@ -107,7 +114,7 @@ class CompiledData:
             np.zeros((replicas, size)),
             np.zeros((replicas, size)),
         )
-        given = self.net, self.x, self.hidden, self.residual, self._inner
+        given = self.net, self.x, self.hidden, self.residual, self.counts, self._inner
         normal.normal_equations(*given, *found)
         return found
 
@@ -123,6 +130,7 @@ class CompiledSettled:
     ends: Ints  # (R, H, 2), points of the largest and the least value
     errors: Floats  # (R, M, n)
     squares: Floats  # (R,)
+    counts: Floats  # (R, n), or (0, 0)
 
     @cached_property
     def kan(self) -> KAN:
@@ -140,9 +148,14 @@ class CompiledSettled:
     def mse(self) -> Tensor:
         return torch.from_numpy(self.squares)
 
+    @property
+    def n_points(self) -> float:
+        return _observations(self.x, self.counts)
+
     @cached_property
     def _data(self) -> CompiledData:
-        return CompiledData(self.net, self.x, self.hidden, self.errors, self.ends)
+        given = self.x, self.hidden, self.errors, self.counts
+        return CompiledData(self.net, *given, self.ends)
 
     def data(self) -> CompiledData:
         return self._data
@@ -152,7 +165,12 @@ class CompiledSettled:
         return CompiledSettled(
             self.like[replicas],
             self.net.of(at),
-            *(part[at] for part in (self.x, self.hidden, self.ends, self.errors, self.squares)),
+            self.x[at],
+            self.hidden[at],
+            self.ends[at],
+            self.errors[at],
+            self.squares[at],
+            _of(self.counts, at),
         )
 
     def where(self, mask: Tensor, other: CompiledSettled) -> CompiledSettled:
@@ -169,6 +187,7 @@ class CompiledSettled:
             _where(at, self.ends, other.ends),
             _where(at, self.errors, other.errors),
             _where(at, self.squares, other.squares),
+            self.counts,
         )
 
 
@@ -182,6 +201,7 @@ class CompiledHidden:
     y: Floats  # (R, M, n)
     hidden: Floats
     ends: Ints
+    counts: Floats  # (R, n), or (0, 0)
 
     @cached_property
     def last(self) -> Tensor:
@@ -202,33 +222,44 @@ class CompiledHidden:
         net, x = self._one._replace(theta=last.contiguous().numpy()), self._reaching
         y = np.ascontiguousarray(self.y[:, output : output + 1])
         none = np.empty((len(x), 0, x.shape[2])), np.empty((len(x), 0, 2), np.int64)
-        return CompiledData(net, x, none[0], _residuals(net, x, y)[0], none[1])
+        errors = _residuals(net, x, y, self.counts)[0]
+        return CompiledData(net, x, none[0], errors, self.counts, none[1])
 
     def settled(self, last: Tensor) -> CompiledSettled:
         net = with_last(self.net, last.numpy())
-        errors = _residuals(net, self._reaching, self.y)
-        return CompiledSettled(self.like, net, self.x, self.hidden, self.ends, *errors)
+        errors = _residuals(net, self._reaching, self.y, self.counts)
+        return CompiledSettled(self.like, net, self.x, self.hidden, self.ends, *errors, self.counts)
 
 
 @dataclass(frozen=True)
 class CompiledPoints:
-    """x (R, I, n) and y (R, M, n), contiguous."""
+    """x (R, I, n) and y (R, M, n), contiguous, and counts (R, n) or, of all once, (0, 0)."""
 
     x: Floats
     y: Floats
+    counts: Floats
 
     @classmethod
-    def of(cls, x: Tensor, y: Tensor) -> CompiledPoints:
-        """x (R, n, I) and y (R, n, M)."""
-        return cls(*(part.mT.double().contiguous().numpy() for part in (x, y)))
+    def of(cls, x: Tensor, y: Tensor, counts: Tensor | None = None) -> CompiledPoints:
+        """x (R, n, I), y (R, n, M) and counts (R, n)."""
+        across, along = (part.mT.double().contiguous().numpy() for part in (x, y))
+        own = NO_COUNTS if counts is None else counts.double().contiguous().numpy()
+        return cls(across, along, own)
 
     def margins(self, kan: KAN) -> tuple[list[Tensor], Tensor]:
         reached, x = [], self.x
         for layer in kan.layers[:-1]:
             x = _values(layer, x, kan.k)
             reached.append(margins(layer, torch.from_numpy(x).mT, kan.k))
-        mse = _residuals(packed(kan.layers[-1:], kan.k), x, self.y)[1]
+        mse = _residuals(packed(kan.layers[-1:], kan.k), x, self.y, self.counts)[1]
         return reached, torch.from_numpy(mse) / self.y.shape[1]
+
+    def extremes(self, kan: KAN) -> list[Tensor]:
+        found, x = [], self.x
+        for layer in kan.layers[:-1]:
+            x = _values(layer, x, kan.k)
+            found.append(torch.from_numpy(np.stack([x.min(2), x.max(2)], 2)))
+        return found
 
     def settled(self, kan: KAN) -> CompiledSettled:
         found = [self.x]
@@ -237,8 +268,8 @@ class CompiledPoints:
         hidden = np.concatenate([self.x[:, :0], *found[1:]], 1)
         ends = np.stack([hidden.argmax(2), hidden.argmin(2)], 2)
         net = packed(kan.layers, kan.k)
-        errors = _residuals(net, found[-1], self.y)
-        return CompiledSettled(kan, net, self.x, hidden, ends, *errors)
+        errors = _residuals(net, found[-1], self.y, self.counts)
+        return CompiledSettled(kan, net, self.x, hidden, ends, *errors, self.counts)
 
     def hidden(self, kan: KAN, margin: Sequence[Tensor]) -> CompiledHidden:
         return self._normalised(kan, packed(kan.layers, kan.k), margin)
@@ -256,11 +287,11 @@ class CompiledPoints:
         if nodes:
             beyond = torch.cat(tuple(margin), 1).numpy()
             settling.normalise(net, self.x, beyond, hidden, ends)
-        return CompiledHidden(like, net, self.x, self.y, hidden, ends)
+        return CompiledHidden(like, net, self.x, self.y, hidden, ends, self.counts)
 
     def __getitem__(self, replicas: Tensor) -> CompiledPoints:
         at = replicas.numpy()
-        return replace(self, x=self.x[at], y=self.y[at])
+        return replace(self, x=self.x[at], y=self.y[at], counts=_of(self.counts, at))
 
 
 def _values(layer: Layer, x: Floats, k: int) -> Floats:
@@ -270,11 +301,19 @@ def _values(layer: Layer, x: Floats, k: int) -> Floats:
     return out
 
 
-def _residuals(net: Net, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+def _residuals(net: Net, x: Floats, y: Floats, counts: Floats) -> tuple[Floats, Floats]:
     """f - y (R, M, n) behind what reaches the last layer, x (R, I, n), and its mean square (R,)."""
     errors, squares = np.empty_like(y), np.empty(len(y))
-    settling.residuals(net, len(net.width) - 2, x, y, errors, squares)
+    settling.residuals(net, len(net.width) - 2, x, y, counts, errors, squares)
     return errors, squares
+
+
+def _observations(x: Floats, counts: Floats) -> float:
+    return float(counts[0].sum()) if counts.size else x.shape[2]
+
+
+def _of(counts: Floats, replicas: NDArray[Any]) -> Floats:
+    return counts[replicas] if counts.size else counts
 
 
 def _where(mask: NDArray[np.bool_], a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

@@ -18,7 +18,9 @@ class Data(Protocol):
     """The residual r + J d near a normalised KAN; J knows that hidden ranges move with theta."""
 
     @property
-    def n_points(self) -> int: ...
+    def n_points(self) -> float:
+        """The sum of counts, by which every sum over points is weighed."""
+        ...
 
     @property
     def theta(self) -> Tensor:
@@ -30,25 +32,31 @@ class Data(Protocol):
         """Derivatives of the hidden grids' half-widths, (R, P, H)."""
         ...
 
+    @property
+    def inner(self) -> Tensor:
+        """Derivatives of the ends of hidden grids, high ones before low ones of each layer,
+        (R, P, 2H)."""
+        ...
+
     def pull(self) -> Tensor:
-        """J^T r, (R, P)."""
+        """J^T N r, (R, P), N the points' counts."""
         ...
 
     def gram(self) -> Tensor:
-        """J^T J in float64, (R, P, P), of which the lower triangle is valid."""
+        """J^T N J in float64, (R, P, P), of which the lower triangle is valid."""
         ...
 
     def diagonal(self) -> Tensor:
-        """The diagonal of J^T J, (R, P)."""
+        """The diagonal of J^T N J, (R, P)."""
         ...
 
     def bands(self) -> Tensor:
-        """Diagonal blocks of J^T J that belong to one edge's spline, ranges held fixed, as lower
+        """Diagonal blocks of J^T N J that belong to one edge's spline, ranges held fixed, as lower
         bands (R, E, K, k+1): entry [j, d] stands at row j + d, column j."""
         ...
 
     def product(self, d: Tensor) -> Tensor:
-        """J^T J d, (R, P) -> (R, P)."""
+        """J^T N J d, (R, P) -> (R, P)."""
         ...
 
 
@@ -78,8 +86,11 @@ class Settled(Protocol):
 
     @property
     def mse(self) -> Tensor:
-        """Summed over outputs, (R,)."""
+        """Mean over all that counts, summed over outputs, (R,)."""
         ...
+
+    @property
+    def n_points(self) -> float: ...
 
     def data(self) -> Data: ...
 
@@ -114,10 +125,14 @@ class Hidden(Protocol):
 
 
 class Points(Protocol):
-    """The points of R replicas, x (R, n, I) and y (R, n, M)."""
+    """The points of R replicas, x (R, n, I), y (R, n, M) and their counts (R, n)."""
 
     def margins(self, kan: KAN) -> tuple[Sequence[Tensor], Tensor]:
         """``gauge.margins`` of every hidden layer, and the mean squared error (R,)."""
+        ...
+
+    def extremes(self, kan: KAN) -> Sequence[Tensor]:
+        """The least and the largest value of the nodes of every hidden layer, (R, O, 2) each."""
         ...
 
     def settled(self, kan: KAN) -> Settled:

@@ -24,7 +24,7 @@ from kansweep.networks.points.contract import Settled
 
 @dataclass(frozen=True)
 class TensorData:
-    """J = rows + outer inner^T."""
+    """J = rows + outer inner^T; where points count, these and the residual are times the roots."""
 
     kan: KAN
     rows: Jacobian
@@ -32,10 +32,11 @@ class TensorData:
     outer: Tensor  # (R, M, n, 2H)
     inner: Tensor  # (R, P, 2H)
     half: Tensor  # (R, P, H)
+    counts: Tensor | None = None  # (R, n)
 
     @property
-    def n_points(self) -> int:
-        return self.residual.shape[2]
+    def n_points(self) -> float:
+        return self.residual.shape[2] if self.counts is None else float(self.counts[0].sum())
 
     @property
     def theta(self) -> Tensor:
@@ -75,6 +76,7 @@ class TensorSettled:
     kan: KAN
     activations: list[Activation]
     residual: Tensor  # (R, n, M)
+    counts: Tensor | None = None  # (R, n)
 
     @property
     def like(self) -> KAN:
@@ -86,31 +88,53 @@ class TensorSettled:
 
     @cached_property
     def mse(self) -> Tensor:
-        return self.residual.square().mean(1).sum(1)
+        squares = self.residual.square()
+        if self.counts is None:
+            return squares.mean(1).sum(1)
+        return (squares * self.counts[..., None]).sum((1, 2)) / self.n_points
+
+    @property
+    def n_points(self) -> float:
+        return self.residual.shape[1] if self.counts is None else float(self.counts[0].sum())
 
     def data(self) -> TensorData:
         rows, residual = jacobian(self.kan, self.activations), self.residual.mT.contiguous()
         if len(self.kan.layers) == 1:
-            return _linear(self.kan, rows, residual)
-        return TensorData(self.kan, rows, residual, *range_terms(self.kan, self.activations))
+            return _linear(self.kan, rows, residual, self.counts)
+        moved = range_terms(self.kan, self.activations)
+        return _counted(TensorData(self.kan, rows, residual, *moved, self.counts))
 
     def __getitem__(self, replicas: Tensor) -> TensorSettled:
         activations = [activation[replicas] for activation in self.activations]
-        return TensorSettled(self.kan[replicas], activations, self.residual[replicas])
+        counts = None if self.counts is None else self.counts[replicas]
+        return TensorSettled(self.kan[replicas], activations, self.residual[replicas], counts)
 
     def where(self, mask: Tensor, other: TensorSettled) -> TensorSettled:
         kan = where(mask, self.kan, other.kan)
         pairs = zip(self.activations, other.activations, strict=True)
         activations = [one.where(mask, rest) for one, rest in pairs]
         residual = torch.where(mask[:, None, None], self.residual, other.residual)
-        return TensorSettled(kan, activations, residual)
+        return TensorSettled(kan, activations, residual, self.counts)
 
 
-def _linear(kan: KAN, rows: Jacobian, residual: Tensor) -> TensorData:
+def _counted(data: TensorData) -> TensorData:
+    """The data with every point's rows times the root of what it counts."""
+    if data.counts is None:
+        return data
+    root = data.counts.sqrt()[:, None]
+    return replace(
+        data,
+        rows=replace(data.rows, values=data.rows.values * root[:, None]),
+        residual=data.residual * root,
+        outer=data.outer * root[..., None],
+    )
+
+
+def _linear(kan: KAN, rows: Jacobian, residual: Tensor, counts: Tensor | None = None) -> TensorData:
     """Of a KAN of one layer, without ranges that move; residual is (R, M, n)."""
     outer = residual.new_zeros(*residual.shape, 0)
-    inner = residual.new_zeros(kan.n_replicas, kan.n_params, 0)
-    return TensorData(kan, rows, residual, outer, inner, inner)
+    inner = residual.new_zeros(kan.n_replicas, kan.n_theta, 0)
+    return _counted(TensorData(kan, rows, residual, outer, inner, inner, counts))
 
 
 @dataclass(frozen=True)
@@ -121,6 +145,7 @@ class TensorHidden:
     activations: list[Activation]
     x: Tensor  # (R, n, I)
     y: Tensor  # (R, n, M)
+    counts: Tensor | None = None  # (R, n)
 
     @cached_property
     def _rows(self) -> Jacobian:
@@ -132,7 +157,8 @@ class TensorHidden:
 
     def data(self, output: int, last: Tensor) -> TensorData:
         residual = self._rows.product(last) - self.y[:, None, :, output]
-        return _linear(self.like.last_output.with_theta(last), self._rows, residual)
+        one = self.like.last_output(output).with_theta(last)
+        return _linear(one, self._rows, residual, self.counts)
 
     def settled(self, last: Tensor) -> TensorSettled:
         layer, sizes = (
@@ -143,28 +169,39 @@ class TensorHidden:
         layer = replace(layer, coef=coef.reshape(layer.coef.shape), base=base[0] if base else None)
         activation, f = activate(layer, self.x, self.like.k)
         kan = replace(self.like, layers=(*self.like.layers[:-1], layer))
-        return TensorSettled(kan, [*self.activations, activation], f - self.y)
+        return TensorSettled(kan, [*self.activations, activation], f - self.y, self.counts)
 
 
 @dataclass(frozen=True)
 class TensorPoints:
-    """x (R, n, I) and y (R, n, M)."""
+    """x (R, n, I), y (R, n, M) and counts (R, n)."""
 
     x: Tensor
     y: Tensor
+    counts: Tensor | None = None
 
     def margins(self, kan: KAN) -> tuple[list[Tensor], Tensor]:
         found, x = [], self.x
         for layer in kan.layers:
             x = activate(layer, x, kan.k)[1]
             found.append(x)
-        error = (x - self.y).square().mean((1, 2))
+        squares = (x - self.y).square().mean(2)
+        error = squares.mean(1)
+        if self.counts is not None:
+            error = (squares * self.counts).sum(1) / self.counts.sum(1)
         pairs = zip(kan.layers, found[:-1], strict=False)
         return [margins(layer, s, kan.k) for layer, s in pairs], error
 
+    def extremes(self, kan: KAN) -> list[Tensor]:
+        found, x = [], self.x
+        for layer in kan.layers[:-1]:
+            x = activate(layer, x, kan.k)[1]
+            found.append(torch.stack([x.amin(1), x.amax(1)], 2))
+        return found
+
     def settled(self, kan: KAN) -> TensorSettled:
         activations, f = kan.activations(self.x)
-        return TensorSettled(kan, activations, f - self.y)
+        return TensorSettled(kan, activations, f - self.y, self.counts)
 
     def hidden(self, kan: KAN, margin: Sequence[Tensor]) -> TensorHidden:
         layers, activations, x = list(kan.layers), [], self.x
@@ -175,13 +212,15 @@ class TensorPoints:
             activations.append(_rescaled(activation, half))
             layers[index + 1] = rescale_inputs(layers[index + 1], mid, half)
             x = (s - mid[:, None]) / half[:, None]
-        return TensorHidden(replace(kan, layers=tuple(layers)), activations, x, self.y)
+        kan = replace(kan, layers=tuple(layers))
+        return TensorHidden(kan, activations, x, self.y, self.counts)
 
     def moved(self, settled: Settled, step: Tensor, margin: Sequence[Tensor]) -> TensorHidden:
         return self.hidden(settled.kan.with_theta(settled.theta + step), margin)
 
     def __getitem__(self, replicas: Tensor) -> TensorPoints:
-        return TensorPoints(self.x[replicas], self.y[replicas])
+        counts = None if self.counts is None else self.counts[replicas]
+        return TensorPoints(self.x[replicas], self.y[replicas], counts)
 
 
 def _rescaled(activation: Activation, half: Tensor) -> Activation:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from kansweep.networks.kan import KAN
-from kansweep.solvers.contract import Problem, output_spread
+from kansweep.networks.kan import KAN, where
+from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton.replicas import spread_out
 
 TRAINED = 0.9  # of the points; the others choose among starts
 # A rival must have less than this share of the RMSE, by so many standard errors; or less than that
@@ -23,29 +22,34 @@ ALIKE, NEIGHBOURS = 0.2, 1000
 def part(problem: Problem, *, rest: bool = False) -> Problem:
     """The points on which starts are trained, or the rest, by which they are judged."""
     at = int(TRAINED * problem.x.shape[1])
-    points = slice(at, None) if rest else slice(0, at)
-    return replace(problem, x=problem.x[:, points], y=problem.y[:, points])
+    return problem.at(slice(at, None) if rest else slice(0, at))
 
 
 def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
     """Whether a rival is better by far, and not by a few points, on points that neither was trained
     on, (R,) of bool; also where the other ended in a NaN."""
-    spread = output_spread(held_out.y)[:, None]
+    spread = held_out.spread[:, None]
     theirs, own = (
         ((one(held_out.x) - held_out.y) / spread).square().mean(2) for one in (rival, net)
     )
-    gain = own - theirs
-    error = gain.std(1) / gain.shape[1] ** 0.5
-    theirs, own = theirs.mean(1), own.mean(1)
-    by_far = (theirs < BY_FAR**2 * own) & (gain.mean(1) > SURE * error)
-    better: Tensor = by_far | (theirs < BEYOND_DOUBT**2 * own) | (own.isnan() & ~theirs.isnan())
-    return better
+    gain, error = held_out.mean(own - theirs)
+    theirs, own = held_out.mean(theirs)[0], held_out.mean(own)[0]
+    by_far = (theirs < BY_FAR**2 * own) & (gain > SURE * error)
+    surpassed: Tensor = by_far | (theirs < BEYOND_DOUBT**2 * own) | (own.isnan() & ~theirs.isnan())
+    return surpassed
+
+
+def better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
+    """The KAN with the rivals of the chosen replicas (r,) where those are better."""
+    lost, place = spread_out(chosen, net.n_replicas)
+    lost[chosen] = surpasses(rival, net[chosen], part(problem[chosen], rest=True))
+    return where(lost, rival[place], net)
 
 
 def structured(net: KAN, problem: Problem) -> Tensor:
     """Whether residuals are alike in neighbouring points, (R,) of bool: something is left to fit,
     and it is wider than the distance between points."""
-    residual = ((net(problem.x) - problem.y) / output_spread(problem.y)[:, None]).mean(2)
+    residual = ((net(problem.x) - problem.y) / problem.spread[:, None]).mean(2)
     found = [_alike(x, r) for x, r in zip(problem.x, residual, strict=True)]
     return torch.tensor(found, device=problem.x.device)
 

@@ -17,7 +17,7 @@ def blank(net: KAN) -> KAN:
     first, n_outputs = net.layers[0], net.width[-1]
     edges = first.coef.new_zeros(net.n_replicas, n_outputs, *first.coef.shape[2:])
     base = None if first.base is None else edges[..., 0]
-    return replace(net, layers=(replace(first, coef=edges, base=base),))
+    return replace(net, layers=(replace(first, coef=edges, base=base, kept=None),))
 
 
 def linear(flat: KAN, problem: Problem) -> tuple[KAN, Tensor]:
@@ -25,25 +25,40 @@ def linear(flat: KAN, problem: Problem) -> tuple[KAN, Tensor]:
     that one: squares (R, n), summed over outputs of unit variance. The mean alone where it is wrong
     by less, as it is of noise."""
     x, y = problem.x.double(), problem.y.double()
-    mean, spread = y.mean(1), output_spread(y)
-    middle, width = x.mean(1), output_spread(x)
+    mean, spread = _mean(y, problem), output_spread(y, problem.counts)
+    middle, width = _mean(x, problem), output_spread(x)
     target = (y - mean[:, None]) / spread[:, None]
-    u, s, vt = torch.linalg.svd((x - middle[:, None]) / width[:, None], full_matrices=False)
+    along = (x - middle[:, None]) / width[:, None]
+    if problem.counts is None:
+        root = own = torch.ones_like(x[..., :1])
+    else:
+        root = problem.counts[..., None].to(x).sqrt()
+        own, along, target = root.square().clamp(min=1.0), root * along, root * target
+    u, s, vt = torch.linalg.svd(along, full_matrices=False)
     determined = s > torch.finfo(problem.x.dtype).eps * max(x.shape[1:]) * s[:, :1]
     u = u * determined[:, None]
     slope = vt.mT @ ((u.mT @ target) / s.clamp(min=torch.finfo(s.dtype).tiny)[..., None])
-    left = 1 - 1 / x.shape[1] - u.square().sum(2)
-    error = (target - u @ (u.mT @ target)) / left.clamp(min=torch.finfo(s.dtype).eps)[..., None]
-    n = x.shape[1]
-    of_mean = (target * (n / max(n - 1, 1))).square().sum(2)
+    n, tiny = problem.n_points, torch.finfo(s.dtype).eps
+    # Of a point that counts more than once one is left out, else the part that there is.
+    alone = root.square() / own
+    left = 1 - alone / n - u.square().sum(2, keepdim=True) / own
+    error = (target - u @ (u.mT @ target)) / root / left.clamp(min=tiny)
+    of_mean = (target / root / (1 - alone / n).clamp(min=tiny)).square().sum(2)
     error = error.square().sum(2)
-    tells = error.mean(1) < of_mean.mean(1)
+    tells = problem.mean(error)[0] < problem.mean(of_mean)[0]
     slope, error = slope * tells[:, None, None], torch.where(tells[:, None], error, of_mean)
     layer = flat.layers[0]
-    along = (layer.greville(flat.k) - middle[..., None]) / width[..., None]  # (R, I, K)
-    coef = (slope.mT[..., None] * along[:, None]).to(layer.coef)
+    lines = (layer.greville(flat.k) - middle[..., None]) / width[..., None]  # (R, I, K)
+    coef = (slope.mT[..., None] * lines[:, None]).to(layer.coef)
     net = replace(flat, layers=(replace(layer, coef=coef),))
     return net.with_outputs(mean.to(coef), spread.to(coef)), error
+
+
+def _mean(values: Tensor, problem: Problem) -> Tensor:
+    """Over points, (R, n, .) -> (R, .)."""
+    if problem.counts is None:
+        return values.mean(1)
+    return (problem.counts[..., None].to(values) * values).sum(1) / problem.n_points
 
 
 def within(flat: KAN, net: KAN, problem: Problem) -> KAN:

@@ -29,7 +29,6 @@ from kansweep.solvers.contract import (
     Observe,
     Outcome,
     Problem,
-    output_spread,
     relative_gradient,
 )
 from kansweep.solvers.gauss_newton import penalty, reml
@@ -133,8 +132,8 @@ def descend(
 
 
 def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) -> Search:
-    spread = output_spread(problem.y)
-    points = points_of(problem.x, problem.y / spread[:, None])
+    spread = problem.spread
+    points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
     kan = scaled_output(kan, 1 / spread)
     margin = hidden_margins(kan, points, weight.value)
     point = settle(points.hidden(kan, margin), weight.value)

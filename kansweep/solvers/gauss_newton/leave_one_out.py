@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kansweep.networks.kan import KAN, Layer
 from kansweep.networks.points.tensor import TensorData, TensorPoints
-from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.objective import scaled_output
 
@@ -33,12 +33,17 @@ def errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
 
 
 def _errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
-    spread = output_spread(problem.y)
-    points = TensorPoints(problem.x, problem.y / spread[:, None])
+    spread = problem.spread
+    points = TensorPoints(problem.x, problem.y / spread[:, None], problem.counts)
     lin = points.settled(scaled_output(kan, 1 / spread)).data()
     left = _left(*_effects(lin, w.double())).unflatten(1, lin.residual.shape[1:])
+    residual = lin.residual
+    if problem.counts is not None:
+        # Both are of a point as often as it counts; one of these is left out, or the part there is.
+        own = problem.counts[:, None]
+        left, residual = 1 - (1 - left) / own.clamp(min=1.0), residual / own.sqrt()
     tiny = torch.finfo(left.dtype).eps ** 2
-    squares: Tensor = (lin.residual / left.clamp(min=tiny)).square().sum(1)
+    squares: Tensor = (residual / left.clamp(min=tiny)).square().sum(1)
     return squares
 
 
@@ -65,20 +70,23 @@ def _effects(lin: TensorData, w: Tensor) -> tuple[Tensor, Tensor]:
     """How the penalty's rows in their deviations, and what is free, move the N = M n values of
     the outputs: (R, N, S) and (R, N, .)."""
     rows, (n_outputs, n_points) = _dense(lin), lin.residual.shape[1:]
-    to_theta = _deviations(lin.kan, w * n_points)
+    to_theta = _deviations(lin.kan, w * lin.n_points)
     if lin.half.shape[2]:  # the strain is C c - e half^T c: it does not see a node's scale
         along = torch.nn.functional.normalize(to_theta.mT @ lin.half.double(), dim=1)
         q = torch.linalg.qr(along)[0]
         to_theta = to_theta - (to_theta @ q) @ q.mT
     constants = torch.eye(n_outputs).to(rows).repeat_interleave(n_points, 0)
-    free = [constants.expand(len(rows), -1, -1), rows @ _free(lin.kan).double()]
+    constants = constants.expand(len(rows), -1, -1)
+    if lin.counts is not None:
+        constants = constants * lin.counts.to(rows).sqrt().repeat(1, n_outputs)[..., None]
+    free = [constants, rows @ _free(lin.kan).double()]
     return rows @ to_theta, torch.cat(free, 2)
 
 
 def _dense(lin: TensorData) -> Tensor:
     """J in float64, (R, M n, P)."""
     values, columns = lin.rows.values.double(), lin.rows.columns
-    rows = values.new_zeros(*values.shape[:2], lin.kan.n_params, values.shape[3])
+    rows = values.new_zeros(*values.shape[:2], lin.kan.n_theta, values.shape[3])
     rows.scatter_(2, columns[:, None].expand_as(values), values)
     moved = lin.outer.double() @ lin.inner.double().mT[:, None]  # (R, M, n, P)
     return (rows.mT + moved).flatten(1, 2)
@@ -118,7 +126,7 @@ def _free(kan: KAN) -> Tensor:
     """Directions that no row restrains though outputs feel them, beside the outputs' constants,
     (R, P, .): silu's weights, and what moves or scales the hidden nodes that it sees."""
     theta, first = kan.theta()[..., None], 0
-    parts, each = [theta[..., :0]], torch.eye(kan.n_params).to(theta)
+    parts, each = [theta[..., :0]], torch.eye(kan.n_theta).to(theta)
     for depth, layer in enumerate(kan.layers):
         splines = layer.coef[0].numel()
         if layer.base is not None:

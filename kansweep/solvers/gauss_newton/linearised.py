@@ -30,16 +30,24 @@ class Linearised:
     @classmethod
     def of(cls, like: KAN, data: Data) -> Linearised:
         """At a normalised KAN, with what the points say there."""
-        return cls(like, data, strain_of(like, data.theta, data.half))
+        return cls(like, data, strain_of(like, without_removed(like, data.theta), data.half))
 
     @property
-    def n_points(self) -> int:
+    def n_points(self) -> float:
         return self.data.n_points
 
     def gradient(self, w: Tensor) -> Tensor:
-        """Half the gradient of the objective, (R, P)."""
-        return self.data.pull() / self.n_points + self.strain.pull(w, self.strain.rows)
+        """Half the gradient of the objective, (R, P); 0 where edges were pruned."""
+        found = self.data.pull() / self.n_points + self.strain.pull(w, self.strain.rows)
+        return without_removed(self.like, found)
 
     def product(self, w: Tensor, d: Tensor) -> Tensor:
-        """A d, (R, P) -> (R, P)."""
-        return self.data.product(d) / self.n_points + self.strain.pull(w, self.strain.change(d))
+        """A d, (R, P) -> (R, P), of which edges that were pruned are no part."""
+        d = without_removed(self.like, d)
+        found = self.data.product(d) / self.n_points + self.strain.pull(w, self.strain.change(d))
+        return without_removed(self.like, found)
+
+
+def without_removed(like: KAN, numbers: Tensor) -> Tensor:
+    """Numbers (R, P), nothing in place of those of edges that were pruned."""
+    return numbers if like.removed is None else numbers.masked_fill(like.removed, 0.0)

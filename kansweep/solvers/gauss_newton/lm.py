@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
-from kansweep.networks.kan import KAN, Shape, where
+from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
 from kansweep.solvers.gauss_newton.descent import Limits, descend
+from kansweep.solvers.gauss_newton.ends import straightened
 from kansweep.solvers.gauss_newton.objective import training_error
+from kansweep.solvers.gauss_newton.pruning import pruned
 from kansweep.solvers.gauss_newton.reml import Weight
-from kansweep.solvers.gauss_newton.replicas import among, replaced, spread_out
+from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
 
@@ -65,7 +68,7 @@ class LM:
             doubtful = (~self._converges(net, part)).nonzero()[:, 0]
             if doubtful.numel() == 0:
                 break
-            net = _better(net, doubtful, problem, rival(shape, part[doubtful]))
+            net = basins.better(net, doubtful, problem, rival(shape, part[doubtful]))
         return net
 
     @torch.inference_mode()
@@ -79,15 +82,29 @@ class LM:
         """Train from ``net``. What is remembered is a ``Memory``."""
         last = None if memory is None else Memory.of(memory)
         if self.settings.penalty is not None:
-            return self._searched(net, problem, last, observe)
-        return simplest.solved(self._searched, self._solved, net, problem, last, observe)
+            outcome = self._searched(net, problem, last, observe)
+        else:
+            outcome = simplest.solved(self._searched, self._solved, net, problem, last, observe)
+        share = 0.0 if self.model is None else self.model.pruning
+        if share:
+            begun = torch.ones_like(problem.x[:, 0, 0]).bool()
+            begun = begun if last is None else last.grid_size.isnan()
+            retrain = partial(self._train, damping=WARM_DAMPING)
+            outcome = pruned(outcome, begun, problem, share, retrain, self._searched, observe)
+        return replace(outcome, net=straightened(outcome.net, problem))
+
+    @torch.inference_mode()
+    def polished(self, net: KAN, problem: Problem, memory: Tensor) -> Outcome[KAN]:
+        """Trained on, with more points of what a part of them has found and left ``memory``: no
+        other start is tried."""
+        return self._kept(net, problem, Memory.of(memory), None)
 
     def _searched(
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
     ) -> Outcome[KAN]:
         """The network trained, on trial of other starts and judged where points are enough."""
         net = self._spaced(net, problem, last)
-        if len(net.layers) == 1 or 2 * net.n_params >= problem.x.shape[1]:
+        if len(net.layers) == 1 or 2 * net.n_params >= problem.n_points:
             # linear, or not for the points to judge
             return self._kept(net, problem, last, observe)
         outcome = self._kept(net, problem, last, observe, light=self._may_be_light(net, last))
@@ -96,7 +113,7 @@ class LM:
             doubtful |= Memory.of(outcome.memory).error > _small(net)
         lost, others = (mask.nonzero()[:, 0] for mask in (doubtful, ~doubtful))
         if _one_node(net):
-            if last is not None and self.settings.start == "auto":
+            if last is not None and self.settings.start == "auto" and not net.is_pruned:
                 outcome = self._rescued(outcome, lost, problem, observe)
         elif self.settings.penalty is None and last is None:
             outcome = self._lightened(outcome, lost, problem, observe)
@@ -221,7 +238,7 @@ class LM:
         for rival in (self._additive, self._coarse_spectral, self._spectral):
             fresh = replace(rival(shape, part), spacing=net.spacing)
             fresh = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
-            best = _better(best, every, whole, fresh)
+            best = basins.better(best, every, whole, fresh)
         found = training_error(best, part) != training_error(net[lost], part)
         if not bool(found.any()):
             return outcome
@@ -331,14 +348,6 @@ def _round_off(error: Tensor) -> float:
 def _by_far(light: Outcome[KAN], memory: Tensor, problem: Problem) -> Tensor:
     """Whether light weights have the better error by far than those that left ``memory``, (R,) of
     bool: by generalised cross-validation with all their parameters counted, none of the others."""
-    share = basins.BY_FAR * (1 - light.net.n_params / problem.y[0].numel())
+    share = basins.BY_FAR * (1 - light.net.n_params / (problem.n_points * problem.y.shape[2]))
     better: Tensor = Memory.of(light.memory).error < share * Memory.of(memory).error
     return better
-
-
-def _better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
-    """The KAN with the rivals of the chosen replicas (r,) where those are better."""
-    better = basins.surpasses(rival, net[chosen], basins.part(problem[chosen], rest=True))
-    lost, place = spread_out(chosen, net.n_replicas)
-    lost[chosen] = better
-    return where(lost, rival[place], net)

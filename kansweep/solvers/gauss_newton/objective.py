@@ -15,9 +15,9 @@ from torch import Tensor
 from kansweep.networks.kan import KAN
 from kansweep.networks.points import points_of
 from kansweep.networks.points.contract import Hidden, Points, Settled
-from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
-from kansweep.solvers.gauss_newton.linearised import Linearised
+from kansweep.solvers.gauss_newton.linearised import Linearised, without_removed
 from kansweep.solvers.gauss_newton.projection import best_last_layer
 from kansweep.solvers.gauss_newton.strain import energy
 
@@ -31,7 +31,7 @@ class Point:
 
     @classmethod
     def of(cls, at: Settled) -> Point:
-        return cls(at, energy(at.like, at.theta))
+        return cls(at, energy(at.like, without_removed(at.like, at.theta)))
 
     @property
     def kan(self) -> KAN:
@@ -46,6 +46,11 @@ class Point:
     def mse(self) -> Tensor:
         """Summed over outputs, (R,)."""
         return self.at.mse
+
+    @property
+    def observations(self) -> float:
+        """Numbers to be learned, as often as they count."""
+        return self.at.n_points * self.residual.shape[2]
 
     def objective(self, w: Tensor) -> Tensor:
         return self.mse + (w * self.energy).sum((1, 2))
@@ -87,8 +92,8 @@ def settle(hidden: Hidden, w: Tensor) -> Point:
 
 def training_error(kan: KAN, problem: Problem) -> Tensor:
     """Mean squared error in units of the outputs' variance, (R,)."""
-    spread = output_spread(problem.y)
-    points = points_of(problem.x, problem.y / spread[:, None])
+    spread = problem.spread
+    points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
     return points.settled(scaled_output(kan, 1 / spread)).mse / problem.y.shape[2]
 
 

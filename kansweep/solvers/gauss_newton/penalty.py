@@ -171,6 +171,13 @@ def ranks(kan: KAN) -> list[int]:
     return [layer.n_outputs * layer.n_inputs * n for layer in kan.layers for n in rows]
 
 
+def freedoms(kan: KAN) -> Tensor:
+    """The same of edges that were not pruned, replica by replica: (R, L, 3)."""
+    rows = torch.tensor(counts(kan.grid_size + kan.k, kan.k), device=kan.layers[0].coef.device)
+    edges = torch.stack([layer.edges_kept.sum((1, 2)) for layer in kan.layers], 1)  # (R, L)
+    return edges[..., None] * rows
+
+
 def per_row(kan: KAN, w: Tensor) -> Tensor:
     """The weight of each row, (R, L, 3) -> (R, S)."""
     sizes = torch.tensor(ranks(kan), device=w.device)

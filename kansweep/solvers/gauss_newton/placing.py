@@ -29,17 +29,17 @@ Train = Callable[[KAN], KAN]
 
 def placed(net: KAN, problem: Problem, train: Train) -> KAN:
     """The KAN on the knots that suit its grid size, not trained on them."""
-    if net.n_params > DETERMINED * problem.x.shape[1]:
+    if net.n_params > DETERMINED * problem.n_points:
         return net
     size = net.grid_size
-    finer = _followed(train(net.refined(_finer(net, problem.x.shape[1]) * size)), problem, train)
+    finer = _followed(train(net.refined(_finer(net, problem.n_points) * size)), problem, train)
     best = finer.on_breaks([_equal(layer.lower, size) for layer in net.layers])
     for breaks in (_breaks(net), _asked(finer, problem, size)):
         best = _better(best, finer.on_breaks(breaks), problem)
     return best
 
 
-def _finer(net: KAN, n_points: int) -> int:
+def _finer(net: KAN, n_points: float) -> int:
     per_interval = net.n_params / (net.grid_size + net.k)
     for factor in FINER:
         if POINTS * per_interval * (factor * net.grid_size + net.k) <= n_points:

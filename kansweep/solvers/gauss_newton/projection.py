@@ -23,9 +23,12 @@ def best_last_layer(hidden: Hidden, w: Tensor) -> Tensor:
 
     Every output has edges of its own and all share one matrix; w is (R, 1, 3).
     """
-    one, outputs = hidden.like.last_output, list(hidden.last.unbind(1))
+    outputs = list(hidden.last.unbind(1))
     factored: Factored | None = None
     for m in range(len(outputs)):
+        one = hidden.like.last_output(m)
+        if one.is_pruned:  # then every output has a matrix of its own
+            factored = None
         for _ in range(PASSES if one.layers[0].base is None else PASSES_WITH_BASE):
             lin = Linearised.of(one, hidden.data(m, outputs[m]))
             if factored is None:

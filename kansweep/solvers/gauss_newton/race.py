@@ -150,7 +150,7 @@ def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float
     for number, seed in zip(numbers, field.seeds, strict=True):
         rng = generator(seed, Stream.START, field.x.shape[1], number)
         smooth = number % one_in == 0
-        draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_params))
+        draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_theta))
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
     if not narrow:
         return net
@@ -204,7 +204,7 @@ def _trained(net: KAN, field: Problem, scale: float) -> KAN:
     """Far enough to be compared, on a part of the points."""
     most = max(1, int(FRESH * field.x.shape[1]))
     points = slice(0, min(POINTS * net.n_params, most))
-    part = replace(field, x=field.x[:, points], y=field.y[:, points])
+    part = field.at(points)
     w = penalty.least(net.grid_size, net.k, scale).to(field.x)
     w = w.repeat(net.n_replicas, len(net.layers), 1)
     net = start.annealed(net, part, w, LIMITS, start.DAMPING)

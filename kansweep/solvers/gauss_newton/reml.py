@@ -57,7 +57,7 @@ class Weight:
         return cls(value, value, torch.zeros_like(value[:, 0, 0], dtype=torch.long))
 
     @classmethod
-    def estimated(cls, kan: KAN, n_points: int, value: Tensor, least: Tensor) -> Weight:
+    def estimated(cls, kan: KAN, n_points: float, value: Tensor, least: Tensor) -> Weight:
         """To be estimated where there is something to estimate it from."""
         usable = n_points * kan.width[-1] > 2 * unpenalised(kan)
         left = torch.full_like(value[:, 0, 0], UPDATES if usable else 0, dtype=torch.long)
@@ -83,12 +83,11 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
         return weight
     value = weight.value
     trace = system.trace(value, chosen)  # (r, L, 3)
-    ranks = np.array(penalty.ranks(point.at.like)).reshape(value.shape[1:])
+    ranks = penalty.freedoms(point.at.like)[chosen].cpu().numpy()
     numbers = (value[chosen], weight.least[chosen], point.energy[chosen], trace, point.mse[chosen])
     w, least, energy, trace_of, mse = (part.double().cpu().numpy() for part in numbers)
-    observations = point.residual[0].numel()
-    free = unpenalised(point.at.like)
-    new, near = _update(w, least, energy, trace_of, mse, ranks, observations, free, weight.most)
+    free, given = unpenalised(point.at.like), float(point.observations)
+    new, near = _update(w, least, energy, trace_of, mse, ranks, given, free, weight.most)
     left = torch.where(torch.from_numpy(near).to(value.device), 0, weight.left[chosen] - 1)
     return replace(
         weight,
@@ -100,15 +99,17 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
 @loop
 def _update(
     w: Array, least: Array, energy: Array, trace: Array, mse: Array, ranks: Array,
-    observations: int, unpenalised: int, most: float,
+    observations: float, unpenalised: int, most: float,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """Weights, their least values, energies and traces (r, L, 3), mse (r,) and ranks (L, 3): the
+    """Weights, their least values, energies and traces (r, L, 3), mse (r,) and ranks (r, L, 3): the
     next weights, and whether each replica's are final."""
     new, near = w.copy(), np.zeros(len(w), np.bool_)
     for r in range(len(w)):
         if not np.isfinite(trace[r]).all():  # where A was not factored, nothing is known
             continue
-        freedom = np.maximum(ranks - w[r] * trace[r], TINY)  # an estimate may leave less than none
+        freedom = np.maximum(
+            ranks[r] - w[r] * trace[r], TINY
+        )  # an estimate may leave less than none
         size = np.maximum(energy[r], TINY)
         # What the rough rows leave free counts by its freedom and not by its energy, the same where
         # its weights are right; on a new grid they are not, and would drown what is to be seen.
@@ -120,7 +121,7 @@ def _update(
         near[r] = True
         for kind in range(3):
             shared = np.log(variance * freedom[:, kind].sum() / size[:, kind].sum())
-            for layer in range(len(ranks)):
+            for layer in range(ranks.shape[1]):
                 own = freedom[layer, kind]
                 each = np.log(variance * own / size[layer, kind])
                 asked = np.exp(shared + trust * (each - shared))
@@ -128,7 +129,7 @@ def _update(
                 after = max(_bounded(before, asked, own, kind), least[r, layer, kind])
                 after = min(after, most if kind == 0 else MOST)
                 new[r, layer, kind] = after
-                idle = own < (IDLE if kind == 0 else FAINT) or ranks[layer, kind] == 0
+                idle = own < (IDLE if kind == 0 else FAINT) or ranks[r, layer, kind] == 0
                 near[r] &= idle or (before > 0.0 and abs(np.log(after / before)) < NEAR)
     return new, near
 
@@ -150,5 +151,5 @@ def _bounded(before: float, asked: float, freedom: float, kind: int) -> float:
 
 def unpenalised(kan: KAN) -> int:
     """Parameters that the penalty leaves free: the outputs' constants, and silu's weights."""
-    silu = [part.base[0].numel() for part in kan.layers if part.base is not None]
-    return kan.width[-1] + sum(silu)
+    silu = [part.edges_kept.sum((1, 2)).max() for part in kan.layers if part.base is not None]
+    return kan.width[-1] + sum(map(int, silu))

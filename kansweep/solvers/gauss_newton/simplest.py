@@ -61,14 +61,16 @@ def solved(
 
 
 def _few(net: KAN, problem: Problem, memory: Memory | None) -> Tensor:
-    """Whether this is the first grid on which points are few, (R,) of bool."""
-    n, per_interval = problem.x.shape[1], net.n_params / (net.grid_size + net.k)
+    """Whether this is the first grid on which points are few, of what was not pruned, (R,) of
+    bool."""
+    n, per_interval = problem.n_points, net.n_params / (net.grid_size + net.k)
     few = n <= FEW * net.n_params and net.n_params <= DIRECT_LIMIT
     holds_them = min(net.width[1:]) >= net.width[-1]
     before = problem.x.new_full((net.n_replicas,), torch.nan)
     before = before if memory is None else memory.grid_size
     decided = n <= FEW * per_interval * (before + net.k)
-    return ~decided & (few and holds_them)
+    whole = ~decided if net.removed is None else ~decided & ~net.removed.any(1)
+    return whole & (few and holds_them)
 
 
 def _lost(
@@ -83,7 +85,7 @@ def _lost(
     own, part = _of(outcome, at), problem[at]
     found, error = _fitted(fit, own.net, part, None, None)
     theirs = leave_one_out.errors(own.net, part, Memory.of(own.memory).weight)
-    lost = (~_better(theirs, error)).nonzero()[:, 0]
+    lost = (~_better(theirs, error, part)).nonzero()[:, 0]
     return at[lost], _of(replace(found, steps=own.steps), lost)
 
 
@@ -91,15 +93,15 @@ def _clean(net: KAN, problem: Problem) -> Tensor:
     """Whether so little is left that there is no noise to be followed, (R,) of bool: by generalised
     cross-validation with as many degrees of freedom as parameters."""
     error = training_error(net, problem)
-    left = 1 - net.n_params / problem.x.shape[1]
+    left = 1 - net.n_params / problem.n_points
     clean: Tensor = error < CLEAN * left**2 if left > 0 else torch.zeros_like(error).bool()
     return clean
 
 
-def _better(error: Tensor, other: Tensor) -> Tensor:
+def _better(error: Tensor, other: Tensor, problem: Problem) -> Tensor:
     """Whether squared errors (R, n) are less than others, and not by chance, (R,) of bool."""
-    gain = other - error
-    better: Tensor = gain.mean(1) > CERTAIN * gain.std(1) / gain.shape[1] ** 0.5
+    gain, deviation = problem.mean(other - error)
+    better: Tensor = gain > CERTAIN * deviation
     return better
 
 
@@ -116,7 +118,7 @@ def _fitted(
         found = fit(flat, problem, None if memory is None else memory.of_first_layer, observe)
         own = Memory.of(found.memory).weight
         theirs = leave_one_out.errors(found.net, problem, own)
-        bent = _better(theirs, error)
+        bent = _better(theirs, error, problem)
         line, error = where(bent, found.net, line), torch.where(bent[:, None], theirs, error)
         weight[:, :1] = torch.where(bent[:, None, None], own.to(weight), weight[:, :1])
     whole = contained.within(line, net, problem)

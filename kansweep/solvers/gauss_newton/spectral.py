@@ -21,7 +21,7 @@ from torch import Tensor
 from kansweep.data.targets import Array
 from kansweep.networks import bspline
 from kansweep.networks.kan import KAN, Layer
-from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.contract import Problem
 
 MOST_POINTS = 4000  # at which gradients are estimated, from all points
 MOST_NUMBERS = 20_000_000  # that all local fits may hold together
@@ -92,7 +92,7 @@ def start(net: KAN, problem: Problem) -> KAN:
     """The blank ``net`` of one hidden node with inner functions along the data's gradients and the
     identity behind them."""
     (first, last), grid_size, k = net.layers, net.grid_size, net.k
-    y = (problem.y / output_spread(problem.y)[:, None]).mean(2)
+    y = (problem.y / problem.spread[:, None]).mean(2)
     coef = torch.stack([_inner(first, r, problem.x[r], y[r], k) for r in range(len(y))])
     line = bspline.greville(last.lower, last.upper, grid_size, k)[:, None]
     layers = (replace(first, coef=coef[:, None]), replace(last, coef=line.expand_as(last.coef)))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kansweep.networks import kan
 from kansweep.networks.kan import KAN, Shape
-from kansweep.solvers.contract import Problem, output_spread
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.reml import Weight
 
@@ -50,7 +50,7 @@ def additive(shape: Shape, problem: Problem, fit: Callable[[KAN, Problem], KAN])
     The first step of a fit of Phi(sum_i phi_i(x_i)): right where Phi is monotone, or nearly.
     """
     net = blank(shape, problem)
-    mean_output = (problem.y / output_spread(problem.y)[:, None]).mean(2, keepdim=True)
+    mean_output = (problem.y / problem.spread[:, None]).mean(2, keepdim=True)
     first = fit(replace(net, layers=net.layers[:1]), replace(problem, y=mean_output))
     last = net.layers[1]
     identity = last.greville(shape.k)[:, None].expand_as(last.coef)

@@ -23,7 +23,7 @@ from kansweep.solvers.gauss_newton.linalg import (
     conjugate_gradients,
     ridge,
 )
-from kansweep.solvers.gauss_newton.linearised import Linearised
+from kansweep.solvers.gauss_newton.linearised import Linearised, without_removed
 
 # A step to 1% is as good as an exact one, since the next linearisation corrects it; the trace is
 # estimated to about as much, and the weight that it serves is trusted to 30%.
@@ -66,7 +66,7 @@ class System(Protocol):
 
 def system(lin: Linearised) -> System:
     """The form that suits the number of parameters."""
-    return Direct(lin) if lin.like.n_params <= DIRECT_LIMIT else Iterative(lin)
+    return Direct(lin) if lin.like.n_theta <= DIRECT_LIMIT else Iterative(lin)
 
 
 class Direct:
@@ -75,10 +75,10 @@ class Direct:
     """
 
     def __init__(self, lin: Linearised) -> None:
-        self.n, self.strain = lin.n_points, lin.strain
+        self.n, self.strain, self.removed = lin.n_points, lin.strain, lin.like.removed
         self.data = lin.data.gram()
         self.every = torch.arange(self.data.shape[0], device=self.data.device)
-        self.most = lin.data.diagonal().double().amax(1)
+        self.most = without_removed(lin.like, lin.data.diagonal()).double().amax(1)
         self.rounding = ROUNDING * torch.finfo(lin.strain.rows.dtype).eps
 
     def factored(self, w: Tensor, damping: Tensor) -> Factored:
@@ -93,12 +93,31 @@ class Direct:
         trace the difference of huge numbers."""
         traces = []
         for part, matrix in self._matrices(w, replicas):
-            which, most = replicas[part], self.most[replicas][part]
-            self.strain.hold(matrix, most, which)
-            factors = cholesky(matrix, TRACE_RIDGE, most, self.rounding)
-            trace = self.n * self.strain.trace(factors.inverse(), which)
+            which = replicas[part]
+            factors = self._held(matrix, which)
+            inverse = factors.inverse()
+            self._clear(inverse, which)
+            trace = self.n * self.strain.trace(inverse, which)
             traces.append(trace.masked_fill_(factors.failed[:, None, None], torch.nan))
         return _joined(traces)
+
+    def covariance(self, w: Tensor) -> tuple[Tensor, float]:
+        """A root of (n A)^-1 of one replica, (1, P, P), where what changes nothing is held, and the
+        effective degrees of freedom, tr (n A)^-1 J^T J."""
+        ((_, matrix),) = self._matrices(w, self.every)
+        factors = self._held(matrix, self.every)
+        one = torch.eye(matrix.shape[1]).to(matrix)[None]
+        root = torch.linalg.solve_triangular(factors.lower, one, upper=False).mT
+        if self.removed is not None:
+            root.masked_fill_(self.removed[..., None], 0.0)
+        data = self.data.tril() + self.data.tril(-1).mT
+        return root, float((root * (data @ root)).sum())
+
+    def _held(self, matrix: Tensor, replicas: Tensor) -> Cholesky:
+        most = self.most[replicas]
+        self.strain.hold(matrix, most, replicas)
+        self._clear(matrix, replicas)
+        return cholesky(matrix, TRACE_RIDGE, most, self.rounding)
 
     def _matrices(self, w: Tensor, replicas: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """n A of some replicas, as many at a time as a processor's cache can hold; of a GPU all."""
@@ -110,11 +129,18 @@ class Direct:
             which = replicas[part]
             matrix = self.data[part].clone() if every else self.data[which]
             self.strain.add_to(matrix, scale[part] if every else scale[which], which)
+            self._clear(matrix, which)
             yield part, matrix
+
+    def _clear(self, matrix: Tensor, replicas: Tensor) -> None:
+        """Nothing in the rows and columns of edges that were pruned: they stay where they are."""
+        if self.removed is not None:
+            gone = self.removed[replicas]
+            matrix.masked_fill_(gone[:, None] | gone[..., None], 0.0)
 
 
 class _Solved:
-    def __init__(self, parts: list[Cholesky], n: int) -> None:
+    def __init__(self, parts: list[Cholesky], n: float) -> None:
         self.n, self.parts = n, parts
         self.diagonal = _joined([part.diagonal for part in parts]) / n
 
@@ -162,7 +188,7 @@ class Iterative:
         for _ in range(PROBES):
             signs = torch.randint(0, 2, (strain.rows.shape[1],), generator=generator)
             probe = (2.0 * signs - 1.0).to(strain.rows).expand_as(strain.rows)
-            x, _ = nearly.solve(strain.pull(torch.ones_like(w), probe))
+            x, _ = nearly.solve(without_removed(lin.like, strain.pull(torch.ones_like(w), probe)))
             parts = (probe * strain.change(x)).split(penalty.ranks(lin.like), dim=1)
             total = total + torch.stack([part.sum(1) for part in parts], dim=1).view(w.shape)
         return total[replicas] / PROBES

@@ -14,6 +14,7 @@ from torch import Tensor
 from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty, strain
+from kansweep.solvers.gauss_newton.linearised import without_removed
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
 
@@ -80,7 +81,7 @@ def unit(kan: KAN, scale: float | None) -> Tensor:
 def first(kan: KAN, problem: Problem, scale: float | None) -> Weight:
     """To begin a start with: fixed multiples, or to be estimated (None) from the unit; from stiff
     ones where there are few points."""
-    units, n_points = unit(kan, scale), problem.x.shape[1]
+    units, n_points = unit(kan, scale), problem.n_points
     if scale is not None:
         return Weight.fixed(units)
     value = units
@@ -105,20 +106,20 @@ def begun(kan: KAN, problem: Problem, scale: float | None, memory: Memory | None
     if bool(weight.is_final.all()):
         return weight
     value = torch.maximum(weight.value, _suggested(kan, problem))
-    linear = len(kan.layers) == 1 and 2 * kan.n_params < problem.x.shape[1]
+    linear = len(kan.layers) == 1 and 2 * kan.n_params < problem.n_points
     if memory is None or linear:  # where all leads to the same, what is too stiff is no help
         return replace(weight, value=value)
     carried = memory.carried(kan.grid_size, kan.k)
     value = torch.maximum(torch.where(carried.isnan(), value, carried), weight.least)
     # Where a coarse grid's misfit is noise and points are few, finer grids tell no more.
-    known = (memory.order == 0) & (kan.n_params >= problem.x.shape[1])
+    known = (memory.order == 0) & (kan.n_params >= problem.n_points)
     return replace(weight, value=value, left=torch.where(known, 0, weight.left))
 
 
 def _suggested(kan: KAN, problem: Problem) -> Tensor:
     """The weights of REML's first update if all rows were free, at most ``STIFF``: (R, L, 3)."""
-    energy = strain.energy(kan, kan.theta())
-    ranks = torch.tensor(penalty.ranks(kan), device=energy.device).view(energy.shape[1:])
-    misfit = training_error(kan, problem)[:, None, None] / problem.x.shape[1]
+    energy = strain.energy(kan, without_removed(kan, kan.theta()))
+    ranks = penalty.freedoms(kan)
+    misfit = training_error(kan, problem)[:, None, None] / problem.n_points
     tiny = torch.finfo(energy.dtype).tiny
     return torch.minimum(misfit * ranks / energy.clamp(min=tiny), energy.new_tensor(STIFF))

@@ -27,6 +27,9 @@ MAX_TRIALS = 20  # by then the damping has grown by 2^210
 BEND = 0.75  # most of an acceleration, relative to half the step, by which a step is bent
 PROBE = 0.1  # of a step, at which the residuals' curvature is measured
 EVERY = 2  # steps between estimates of the ridge
+# Where no step lowers the objective: it is at its least for a gradient below the one, and the fit
+# is exact, in units of the outputs' deviation, for residuals below the other.
+FLAT, ROUNDING = 1e-6, 1e4
 WINDOW = 10  # steps whose decreases count together
 
 
@@ -37,7 +40,6 @@ class State:
     net: Gradient
     residual: Tensor  # (R, n, M)
     ridge: Tensor  # w
-    effective: Tensor  # number of parameters at the last estimate of w
     damping: Tensor  # NaN before the first step
     growth: Tensor
     recent: Tensor  # (R, WINDOW), relative decreases of the last steps
@@ -49,9 +51,8 @@ class State:
         residual = net(problem.x) - problem.y
         one = residual.new_ones(len(residual))
         unknown, recent = torch.nan * one, one[:, None].expand(-1, WINDOW).clone()
-        free = min(net.n_params, residual[0].numel()) * one
         growth = GROW * one
-        return cls(net, residual, ridge * one, free, unknown, growth, recent, unknown, one > 0)
+        return cls(net, residual, ridge * one, unknown, growth, recent, unknown, one > 0)
 
     def __getitem__(self, replicas: Tensor | slice) -> State:
         return State(*(getattr(self, item.name)[replicas] for item in fields(self)))
@@ -123,7 +124,9 @@ def _end(state: State, tolerance: float, over: bool) -> StopReason | None:
     if not bool(torch.isfinite(state.residual).all()):
         return StopReason.NON_FINITE
     if not bool(state.accepted):
-        return StopReason.STALLED
+        exact = state.residual.abs().max() < ROUNDING * torch.finfo(state.residual.dtype).eps
+        least = bool(exact) or bool(state.grad_norm < FLAT)
+        return StopReason.CONVERGED if least else StopReason.STALLED
     return StopReason.CONVERGED if over or float(state.recent.sum()) < tolerance else None
 
 
@@ -137,10 +140,7 @@ def iterate(state: State, problem: Problem, estimate: bool) -> State:
     before, squares = state.ridge, state.squares
     if estimate:
         count = state.residual[0].numel()
-        ridge, free = estimated(linear, squares, weights, before, count)
-        state = replace(
-            state, ridge=ridge, effective=torch.where(free.isfinite(), free, state.effective)
-        )
+        state = replace(state, ridge=estimated(linear, squares, weights, before, count))
     objective = squares + state.ridge * weights
     after = _lowered(state, problem, linear, objective)
     change = 1 - after.objective / objective + (state.ridge - before).abs() * weights / objective
@@ -153,11 +153,12 @@ def iterate(state: State, problem: Problem, estimate: bool) -> State:
 def _lowered(state: State, problem: Problem, linear: System, objective: Tensor) -> State:
     """The state after a step that lowers the objective, replica by replica; where none that is
     tried does, it is what it was and marked as not accepted."""
-    pending = torch.arange(len(objective), device=objective.device)
+    pending, begun = torch.arange(len(objective), device=objective.device), state
     theta, residual = state.net.theta().clone(), state.residual.clone()
     damping, growth = state.damping.clone(), state.growth.clone()
     for _ in range(MAX_TRIALS):
-        trial = _tried(state[pending], problem[pending], linear[pending])
+        some = linear if len(pending) == len(objective) else linear[pending]  # a large copy
+        trial = _tried(state[pending], problem[pending], some)
         gain = (objective[pending] - trial.objective) / trial.predicted
         better = (trial.objective < objective[pending]) & (trial.predicted > 0)
         factor = (1 - (2 * gain - 1) ** 3).clamp(min=SHRINK)
@@ -171,6 +172,7 @@ def _lowered(state: State, problem: Problem, linear: System, objective: Tensor) 
         state = replace(state, damping=damping)
     accepted = torch.ones_like(state.accepted)
     accepted[pending] = False
+    damping[pending], growth[pending] = begun.damping[pending], begun.growth[pending]
     return replace(
         state,
         net=state.net.with_theta(theta),
@@ -183,6 +185,8 @@ def _lowered(state: State, problem: Problem, linear: System, objective: Tensor) 
 
 @dataclass(frozen=True)
 class _Trial:
+    """Where a step leads."""
+
     theta: Tensor
     residual: Tensor
     objective: Tensor

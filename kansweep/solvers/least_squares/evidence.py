@@ -17,15 +17,15 @@ from kansweep.solvers.least_squares.systems import System, effective
 
 def estimated(
     linear: System, squares: Tensor, weights: Tensor, ridge: Tensor, count: int
-) -> tuple[Tensor, Tensor]:
-    """The next ridge and the effective number of parameters at the last one, (R,) each.
+) -> Tensor:
+    """The next ridge, (R,), by the effective number of parameters at the last one.
 
-    ``squares`` are |r|^2 and ``weights`` |t|^2 at the residuals (R, N) of ``count`` numbers each.
-    Where rounding leaves no factor to estimate by, the ridge stays what it was; and it is no less
-    than what rounding adds to the matrix anyway.
+    ``squares`` are |r|^2 of ``count`` residuals and ``weights`` |t|^2, (R,) each. Where rounding
+    leaves no factor to estimate by, the ridge stays what it was; and it is no less than what
+    rounding adds to the matrix anyway.
     """
     free = effective(linear, ridge)
     wanted = free / (count - free) * squares / weights
     least = torch.finfo(torch.float64).eps * linear.diagonal.amax(1)
     sound = torch.isfinite(wanted) & (wanted > 0)
-    return torch.where(sound, torch.maximum(wanted, least), ridge), free
+    return torch.where(sound, torch.maximum(wanted, least), ridge)

@@ -35,15 +35,20 @@ SQUARES = 2**22  # numbers in the matrices of those that go together; they share
 class LevenbergMarquardt:
     """Settings: ``solver.restarts`` random starts are raced beside the first for a few steps, and
     ``model.restarts`` of all (one where the model has no such key) are trained to the end, of
-    which the one that generalised cross-validation prefers is kept. ``solver.penalty`` is the
-    weight of the parameters' squares beside the mean square of the residuals."""
+    which one is kept. ``solver.penalty`` is the weight of the parameters' squares beside the mean
+    square of the residuals; where the evidence chooses it, held-out points choose the start."""
 
     settings: LMConfig = field(default_factory=LMConfig)
     model: ModelConfig | None = None
 
     @property
     def finalists(self) -> int:
-        return min(getattr(self.model, "restarts", 1), 1 + self.settings.restarts)
+        return getattr(self.model, "restarts", 1)
+
+    @property
+    def starts(self) -> int:
+        """The first, those raced beside it, and what else it takes for as many to go on."""
+        return max(1 + self.settings.restarts, self.finalists)
 
     def start(self, shape: GradientShape, problem: Problem) -> Gradient:
         """The first of the random starts of each seed."""
@@ -91,8 +96,7 @@ class LevenbergMarquardt:
         training = _Training(split, maps, fixed is None, replica, observe)
         nets = [maps.unfolded(net)]
         if not warm:
-            restarts = range(1, 1 + self.settings.restarts)
-            nets += [random_start(net.shape, problem, restart) for restart in restarts]
+            nets += [random_start(net.shape, problem, index) for index in range(1, self.starts)]
         runs = training.begun(nets, weight)
         if not warm:
             training.train(runs, Rules(RACE, 0.0, estimate=False))
@@ -189,10 +193,12 @@ class _Training:
     def finished(self, run: _Run, whole: Problem, rules: Rules) -> _Run:
         """A run that did not over-fit is trained on with all points, one that did stays at its
         best; where that predicts no better than the mean, the mean is left."""
+        if not math.isfinite(run.error):
+            return run
         held_out = self.split.held_out
         residual = run.best.net(held_out.x) - held_out.y
         gained = (held_out.y.square() - residual.square()).sum(2)[0]  # (n,)
-        if not bool(gained.mean() > gained.std() / math.sqrt(len(gained))):
+        if not bool(gained.mean() > gained.std(correction=0) / math.sqrt(len(gained))):
             nothing = torch.zeros_like(self.maps.mean)
             flat = run.best.net.with_outputs(nothing, nothing)
             state = replace(State.of(flat, whole, math.nan), grad_norm=run.best.grad_norm)
@@ -200,9 +206,10 @@ class _Training:
         if not run.last_error <= WORSE * run.error:
             return replace(run, state=run.best)
         n = self.split.training.x.shape[1]
-        ridge = float(run.best.ridge) / n * whole.x.shape[1]
+        more = whole.x.shape[1] / n
+        state = State.of(run.best.net, whole, float(run.best.ridge) * more)
+        last = replace(run, state=replace(state, damping=run.best.damping * more))
         on = replace(self, split=Split(whole, whole))
-        last = replace(run, state=State.of(run.best.net, whole, ridge))
         on.train([last], rules)
         self.steps = on.steps
         return replace(last, stop_reason=run.stop_reason)

@@ -43,6 +43,9 @@ class CompiledStrain(TensorStrain):
         add_square(matrix.numpy(), _array(w), _array(replicas), *self._here, self._band)
 
     def hold(self, matrix: Tensor, scale: Tensor, replicas: Tensor) -> None:
+        if self.kan.is_pruned:
+            super().hold(matrix, scale, replicas)
+            return
         theta = _array(self.theta[replicas])
         hold_idle(matrix.numpy(), _array(scale), theta, self._here[2])
 

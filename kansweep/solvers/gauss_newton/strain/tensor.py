@@ -78,12 +78,15 @@ class TensorStrain:
             hidden = depth < len(self.kan.layers) - 1 and layer.base is None
             edge = torch.arange(n_out * n_in, device=theta.device).repeat_interleave(n_coef)
             for node in range(n_out):
-                own = [(edge == node * n_in + i).to(theta) for i in range(n_in)]
+                own = torch.stack([edge == node * n_in + i for i in range(n_in)])
+                kept = layer.edges_kept[:, node, :, None]  # (R, I, 1)
+                each = self._placed((own * kept).to(theta), first)  # (R, I, P)
                 for i in range(1, n_in):  # orthogonal to each other
-                    columns.append(self._placed(sum(own[:i]) - i * own[i], first).expand_as(theta))
+                    before = kept[:, :i].sum(1)
+                    columns.append((each[:, :i].sum(1) - before * each[:, i]) * kept[:, i])
                 if hidden:
-                    into = self._placed(torch.stack(own).sum(0), first)
-                    columns += [into.expand_as(theta), theta * into]
+                    into = each.sum(1)
+                    columns += [into, theta * into]
             first += n_out * n_in * (n_coef + (layer.base is not None))
         if not columns:
             return theta[..., None][..., :0]
@@ -109,8 +112,8 @@ class TensorStrain:
         return index.repeat_interleave(sizes).to(self.half.device)
 
     def _placed(self, part: Tensor, first: int) -> Tensor:
-        """Numbers of one layer's parameters among all, (P,)."""
-        return torch.nn.functional.pad(part, (first, self.kan.n_params - first - len(part)))
+        """Numbers of one layer's parameters among all, (..., P)."""
+        return torch.nn.functional.pad(part, (first, self.kan.n_theta - first - part.shape[-1]))
 
     def _of_kinds(self) -> Tensor:
         """Which rows are of which kind, (3, S) of bool."""

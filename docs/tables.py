@@ -1,0 +1,115 @@
+"""The tables of docs/tables.md, out of what `kansweep plot` wrote of the sweeps that repeat them.
+
+`make tables` trains what is missing, makes the tables and puts them into the page, between
+`<!-- table: NAME -->` and `<!-- end -->`. `make tables ARGS=--page` only does the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from pandas import DataFrame, Series
+
+from kansweep.data.published import published
+from kansweep.laws.notation import TIMES
+
+ROOT = Path(__file__).parents[1]
+PAGE, DATA = ROOT / "docs" / "tables.md", ROOT / "configs" / "data"
+COMMANDS = {
+    "feynman": ("kansweep run experiment=feynman", "kansweep plot 'names=feynman*'"),
+    "special": ("kansweep run experiment=special", "kansweep plot 'names=special*'"),
+}
+SHAPES = {"feynman": ("human", "pruned"), "special": ("best", "smallest")}
+NEEDED = ["data", "model", "shape", "rmse", "over_kan"]  # columns of what `plot` writes
+SLOT = "(<!-- {} -->\n).*?(<!-- end -->)"
+
+
+def table(name: str, found: DataFrame) -> str:
+    """Markdown with a line a function: what was published, and ours, of each network."""
+    entries = published()
+    lines = [
+        _line(entry, SHAPES[name], found) for _, entry in entries[entries.table == name].iterrows()
+    ]
+    shapes = [f"{shape} KAN | ours | published" for shape in SHAPES[name]]
+    header = ["function", *shapes, "ours / best published", "MLP: ours", "published"]
+    columns = sum(title.count("|") + 1 for title in header)
+    return "\n".join([_row(header), _row(["---"] * columns), *lines])
+
+
+def _line(entry: Series, shapes: tuple[str, ...], found: DataFrame) -> str:
+    ours = found[found["data"] == entry["data"]]
+    kans, mlps = (ours[(ours["model"] == "mlp") == is_mlp] for is_mlp in (False, True))
+    cells = [entry["data"]]
+    for shape in shapes:
+        of_shape = kans[kans["shape"] == entry[f"{shape}_shape"]]
+        cells += [
+            entry[f"{shape}_shape"],
+            _least(of_shape["rmse"]),
+            _number(entry[f"{shape}_rmse"]),
+        ]
+    best = kans["over_kan"].min()
+    cells += ["-" if pd.isna(best) else f"{best:.2g}"]
+    return _row([*cells, _least(mlps["rmse"]), _number(entry["mlp_rmse"])])
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _least(values: Series) -> str:
+    return _number(values.min())
+
+
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.2e}"
+
+
+def named(path: Path) -> str:
+    """What rows call the function of a file."""
+    return str(yaml.safe_load(path.read_text())["name"])
+
+
+def functions() -> str:
+    """Every function as `data=` chooses it, with its formula, its domain and its shape."""
+    lines = [_row(["data=", "function of x₁, x₂, …", "domain", "KAN"]), _row(["---"] * 4)]
+    for path in sorted(path for name in COMMANDS for path in DATA.glob(f"{name}/*.yaml")):
+        data = yaml.safe_load(path.read_text())
+        domain = f" {TIMES} ".join(f"[{low:.4g}, {high:.4g}]" for low, high in data["domain"])
+        shape = "-".join(map(str, [len(data["domain"]), *data["hidden"], 1]))
+        choice = f"`{path.parent.name}/{path.stem}`"
+        lines.append(_row([choice, f"`{data['formula']}`", domain, shape]))
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """docs/tables.md with the functions, and with the tables of the sweeps that are there."""
+    slots = {"functions": functions()}
+    for name in COMMANDS:
+        path = ROOT / "outputs" / f"{name}+" / "published.csv"
+        if path.exists():
+            slots[f"table: {name}"] = table(name, pd.read_csv(path))
+    text = PAGE.read_text()
+    for slot, made in slots.items():
+        text = re.sub(SLOT.format(slot), rf"\1\n{made}\n\n\2", text, flags=re.DOTALL)
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Repeat the published tables and write the page.")
+    parser.add_argument("--page", action="store_true", help="only write the page")
+    if not parser.parse_args().page:
+        for command in (part for parts in COMMANDS.values() for part in parts):
+            words = [sys.executable, "-m", "kansweep", *shlex.split(command)[1:]]
+            subprocess.run(words, check=True, cwd=ROOT)
+    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main()

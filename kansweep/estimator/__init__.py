@@ -1,0 +1,1 @@
+"""A KAN for arrays, by scikit-learn's conventions."""

@@ -1,0 +1,94 @@
+"""Our errors beside published ones, as Markdown, CSV, LaTeX and HTML; '' where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+from pandas import DataFrame, Series
+
+from kansweep.data.published import TABLES
+from kansweep.kinds import KINDS
+from kansweep.laws.notation import DASH, counted
+from kansweep.report import latex as tex
+from kansweep.report import markup
+
+_HEADER = [
+    *("function", "network", "size", "RMSE", "worst seed", "published, same shape", "best KAN"),
+    *("MLP", "ours / same shape", "ours / best KAN", "ours / MLP"),
+]
+_RATIOS = ("over_shape", "over_kan", "over_mlp")
+NOTE = (
+    "Published values are the least over seeds, grids and, without a shape, depths; ours are"
+    " medians over the seeds, of the size with the least. Ranges are ours where none are published,"
+    " and a ratio near 1 says little."
+)
+
+
+def markdown(table: DataFrame) -> str:
+    rows = [[f"{name}: `{formula}`", *rest] for name, formula, *rest in _rows(table)]
+    rows = [[text.replace("|", r"\|") for text in row] for row in rows]
+    rule = ["---", "---", *["---:"] * (len(_HEADER) - 2)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [_HEADER, rule, *rows])
+
+
+def csv(table: DataFrame) -> str:
+    """Every column, to the last digit."""
+    return table.to_csv(index=False).rstrip("\n")
+
+
+def latex(table: DataFrame) -> str:
+    """For booktabs, as ``report.latex``."""
+    rows = [
+        [f"{name}: \\texttt{{{formula}}}", *rest]
+        for name, formula, *rest in (map(tex.escaped, row) for row in _rows(table))
+    ]
+    columns = [*"ll", *"r" * (len(_HEADER) - 2)]
+    return tex.table(columns, [tex.escaped(title) for title in _HEADER], rows)
+
+
+FORMATS: dict[str, Callable[[DataFrame], str]] = {"md": markdown, "csv": csv, "tex": latex}
+"""By the ending of a file."""
+
+
+def sentences(summary: DataFrame, table: DataFrame) -> list[str]:
+    """What the table comes to, then what is not sure of its rows."""
+    found = [
+        f"{TABLES[row['table']]}: the best of our KANs is at or below the best published KAN in"
+        f" {row['below_kan']} of {row['n_functions']}, median ratio {row['median_kan']:.3g}, and at"
+        f" or below the published MLP in {row['below_mlp']}, median ratio {row['median_mlp']:.3g};"
+        f" the table has {counted(row['n_published'], 'function')}."
+        for _, row in summary.iterrows()
+    ]
+    doubts = table.loc[table["doubt"] != "", ["data", "doubt"]].drop_duplicates()
+    return found + [f"  {name}: {doubt}." for name, doubt in doubts.itertuples(index=False)]
+
+
+def section(table: DataFrame) -> str:
+    """Of a page."""
+    if table.empty:
+        return ""
+    rows = [[f"{name}: {formula}", *rest] for name, formula, *rest in _rows(table)]
+    caption = "Test RMSE beside what was published for the same function"
+    form = f"hp{'n' * (len(_HEADER) - 2)}"
+    return f"{markup.table(caption, _HEADER, rows, form)}\n{markup.paragraph(NOTE, 'note')}"
+
+
+def _rows(table: DataFrame) -> list[list[str]]:
+    """Name, formula, then the rest of ``_HEADER``."""
+    return [_row(row) for _, row in table.iterrows()]
+
+
+def _row(row: Series) -> list[str]:
+    kind = KINDS[row["model"]]
+    network = f"{kind.title} {row['shape']}" + (f" ({row['network']})" if row["network"] else "")
+    errors = ("rmse", "worst", "shape_rmse", "kan_rmse", "mlp_rmse")
+    return [
+        *(row["data"], row["formula"], network, f"{kind.symbol} = {row['size']}"),
+        *(_number(row[name], ".2e") for name in errors),
+        *(_number(row[name], ".2g") for name in _RATIOS),
+    ]
+
+
+def _number(value: float, form: str) -> str:
+    return DASH if pd.isna(value) else f"{value:{form}}"
