@@ -29,8 +29,7 @@ from kansweep.config.loading import from_record
 from kansweep.config.rules import ConfigError
 from kansweep.data import sources, targets
 from kansweep.data.targets import TARGETS, Target
-from kansweep.figures import edges, scaling, sets
-from kansweep.figures import style as styles
+from kansweep.figures import edges, scaling, sets, styles
 from kansweep.laws import cells, findings, fits
 from kansweep.laws.prediction import Prediction
 from kansweep.sweep import store

@@ -76,7 +76,7 @@ def show(job: ShowConfig) -> int:
 
 def plot(job: PlotConfig) -> int:
     with importing():
-        from kansweep.figures import sets, style
+        from kansweep.figures import sets, styles
         from kansweep.laws import cells
         from kansweep.report import compared, terminal
 
@@ -86,7 +86,7 @@ def plot(job: PlotConfig) -> int:
     repeated = beside_published(study.results)
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else _write_compared(store, study)
-    with style.applied(job.plot.style, job.plot.width):
+    with styles.applied(job.plot.style, job.plot.width):
         drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
         drawn += sets.of_derivatives(study) if derived else []
         drawn += drawn_beside(repeated)
@@ -214,10 +214,10 @@ def write_figures(
 ) -> list[Path]:
     import matplotlib
 
-    from kansweep.figures import style
+    from kansweep.figures import styles
 
     written = []
-    with matplotlib.rc_context(style.saving()):
+    with matplotlib.rc_context(styles.saving()):
         for name, figure in figures.items():
             for kind in formats:
                 written.append(store.write_figure(name, kind, figure))
@@ -230,7 +230,7 @@ def edges(job: EdgesConfig) -> int:
 
     with importing():
         from kansweep import notebook
-        from kansweep.figures import style
+        from kansweep.figures import styles
         from kansweep.trained import weights
 
     results = store.results(cell.key for cell in plan.cells)
@@ -243,7 +243,7 @@ def edges(job: EdgesConfig) -> int:
         title = kinds.of(results).title
         raise ConfigError(f"{store.folder} holds {title}s; only edges of model=kan can be drawn.")
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
-    with style.applied(job.plot.style, job.plot.width):
+    with styles.applied(job.plot.style, job.plot.width):
         drawn = {name: notebook.plot_edges(network)}
         say(*map(str, write_figures(store, drawn, job.plot.formats)))
     return OK

@@ -10,8 +10,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib
@@ -27,98 +25,23 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
+from kansweep.figures.styles import STYLES, TEXT, current
 from kansweep.laws.findings import Study
 
 _POINTS = 72.0  # an inch
-_TEXT = 9.0  # points of plain text on a screen
 _LEAST = 3.0  # inches on a screen, of what a legend stands beside
 _LETTER = 0.6  # of a text's size: the mean width of a letter
 _USUAL = 37.0  # widths of a letter m, of the axis of a figure on a screen
-
-SAVE_STYLE: dict[Any, Any] = {
-    "pdf.fonttype": 42,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "kansweep",
-}
-"""For `matplotlib.rc_context` around `savefig`: fonts embedded, nothing random in the file."""
-
-
-@dataclass(frozen=True)
-class Style:
-    """Sizes and fonts of all figures."""
-
-    text: float  # points of plain text
-    fonts: tuple[str, ...]
-    formulas: str  # Matplotlib's name of their fonts
-    marks: float  # lines and markers, in those of a screen
-    margin: float  # inches about what is drawn
-    dpi: float  # of a PNG
-    width: float | None = None  # inches of the page; None: as each figure is
-
-    @property
-    def settings(self) -> dict[Any, Any]:
-        """For `matplotlib.rc_context` around the drawing."""
-        sizes = {name: points * self.text / _TEXT for name, points in _TEXTS.items()}
-        marks = {name: points * self.marks for name, points in _MARKS.items()}
-        fonts = {"font.family": list(self.fonts), "mathtext.fontset": self.formulas}
-        return _FRAME | sizes | marks | fonts
-
-
-_FRAME: dict[Any, Any] = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
-_TEXTS = {
-    "font.size": _TEXT,
-    "axes.titlesize": 10.0,
-    "axes.titlepad": 10.0,
-    "axes.labelpad": 4.0,
-    "legend.fontsize": 8.5,
-    "legend.title_fontsize": 8.5,
-}
-_MARKS = {
-    "axes.linewidth": 0.8,
-    **{f"{side}tick.major.size": 3.5 for side in "xy"},
-    **{f"{side}tick.minor.size": 2.0 for side in "xy"},
-    **{f"{side}tick.major.width": 0.8 for side in "xy"},
-    **{f"{side}tick.minor.width": 0.6 for side in "xy"},
-}
-_SANS = ("DejaVu Sans",)
-STYLES = {
-    "screen": Style(_TEXT, _SANS, "dejavusans", marks=1.0, margin=0.08, dpi=200.0),
-    # One column of a journal; STIX is drawn to go with Times. DejaVu has what it has not.
-    "paper": Style(8.0, ("STIXGeneral", *_SANS), "stix", 0.65, margin=0.03, dpi=600.0, width=3.4),
-    "slides": Style(16.0, _SANS, "dejavusans", marks=1.6, margin=0.12, dpi=200.0, width=10.0),
-}
-_applied: ContextVar[Style] = ContextVar("style", default=STYLES["screen"])
-
-
-@contextmanager
-def applied(name: str, width: float | None = None) -> Iterator[None]:
-    """Draw figures in one of `STYLES`, so many inches wide; None: as wide as the style has them."""
-    style = STYLES[name]
-    token = _applied.set(style if width is None else replace(style, width=width))
-    try:
-        yield
-    finally:
-        _applied.reset(token)
-
-
-def saving() -> dict[Any, Any]:
-    """For `matplotlib.rc_context` around `savefig`, in the style that is applied."""
-    return SAVE_STYLE | {"savefig.dpi": _applied.get().dpi}
-
 
 # ------------------------------------------------------------------------------ the page
 
 
 @contextmanager
-def figure(width: float, height: float, text: float = _TEXT) -> Iterator[Figure]:
+def figure(width: float, height: float, text: float = TEXT) -> Iterator[Figure]:
     """An empty figure, to be drawn in the style that is applied: of so many inches where this has
     no width of its own, else as wide as this and high in proportion. ``text``: points of plain text
     on a screen."""
-    style = _applied.get()
+    style = current()
     scale = 1.0 if style.width is None else style.width / width
     layout = ConstrainedLayoutEngine(w_pad=style.margin, h_pad=style.margin)
     with matplotlib.rc_context(style.settings | {"font.size": points(text)}):
@@ -131,18 +54,18 @@ def figure(width: float, height: float, text: float = _TEXT) -> Iterator[Figure]
 
 def points(on_screen: float) -> float:
     """What a length beside or of texts is in the style that is applied, of one on a screen."""
-    return on_screen * _applied.get().text / _TEXT
+    return on_screen * current().text / TEXT
 
 
 def across(least: float, most: int) -> int:
     """How many panels have room side by side, each of so many inches on a screen or more."""
-    width = _applied.get().width
+    width = current().width
     return most if width is None else max(1, min(most, int(width / points(least))))
 
 
 def letters(panels: int, on_screen: float) -> int:
     """How many letters of so many points on a screen have room above one of so many panels."""
-    width = _applied.get().width
+    width = current().width
     return 1000 if width is None else int(_POINTS * width / panels / (_LETTER * points(on_screen)))
 
 
@@ -151,7 +74,7 @@ def legend_beside(page: Figure, handles: Sequence[Artist], title: str | None = N
     place: dict[str, Any] = {"loc": "outside right upper", "alignment": "left"}
     legend = page.legend(handles=handles, title=title, **place)
     left = page.get_figwidth() - _inches(legend)[0]
-    if _applied.get().width is None or left > points(_LEAST):
+    if current().width is None or left > points(_LEAST):
         page.set_figheight(max(page.get_figheight(), points(0.2 * len(handles) + 0.8)))
     else:
         legend.remove()
@@ -168,12 +91,12 @@ def legend_along(
     """A legend along the lower or upper edge, in at most so many columns; a page of a given width
     grows by its height."""
     place: dict[str, Any] = {"handles": handles, "loc": f"outside {edge} center", "title": title}
-    if _applied.get().width is None:
+    if current().width is None:
         page.legend(ncols=columns, **place)
         return
     place |= _CLOSE
     legend = page.legend(ncols=columns, **place)
-    room = page.get_figwidth() - 2.0 * _applied.get().margin
+    room = page.get_figwidth() - 2.0 * current().margin
     _wrap(legend.get_title(), room)
     while _inches(legend)[0] > room and columns > 1:
         legend.remove()
@@ -188,13 +111,13 @@ def legend_along(
 def headline(page: Figure, words: str) -> None:
     """A title above all panels."""
     title = page.suptitle(words, fontsize=points(10.0))
-    if _applied.get().width is not None:
-        _wrap(title, page.get_figwidth() - 2.0 * _applied.get().margin)
+    if current().width is not None:
+        _wrap(title, page.get_figwidth() - 2.0 * current().margin)
 
 
 def make_room(page: Figure, lines: int) -> None:
     """Let a page of a given width grow by lines of text above its panels."""
-    if _applied.get().width is not None:
+    if current().width is not None:
         page.set_figheight(page.get_figheight() + points(_LINE * lines) / _POINTS)
 
 
@@ -205,13 +128,14 @@ def _inches(artist: Artist) -> tuple[float, float]:
     return (width / page.dpi, height / page.dpi) if page is not None else (0.0, 0.0)
 
 
-def _wrap(text: Text, room: float) -> None:
-    """Break a text's lines, level or upright, where they are longer than so many inches."""
+def _wrap(text: Text, room: float) -> bool:
+    """Whether a text's lines, level or upright, are longer than so many inches: they are broken."""
     text.set_linespacing(1.0)  # some fonts ask for a whole line between two
     words, width = text.get_text(), _inches(text)[1 if text.get_rotation() else 0]
     if width > room:
         longest = int(max(map(len, words.split("\n"))) * room / width)
         text.set_text("\n".join(textwrap.fill(line, longest) for line in words.split("\n")))
+    return width > room
 
 
 def _scale_marks(page: Figure, scale: float) -> None:
@@ -234,9 +158,9 @@ def _fit(page: Figure, layout: ConstrainedLayoutEngine) -> None:
         for axis in (axes.xaxis, axes.yaxis):  # these make ticks when they are asked for them
             axis.get_major_ticks(1), axis.get_minor_ticks(1)
     layout.execute(page)
-    for axes in page.axes:
-        _wrap(axes.yaxis.label, _inches(axes.patch)[1])
-    layout.execute(page)
+    broken = [_wrap(axes.yaxis.label, _inches(axes.patch)[1]) for axes in page.axes]
+    if any(broken):
+        layout.execute(page)
     for axes in page.axes:
         _wrap(axes.title, _inches(axes.patch)[0])
         _wrap(axes.xaxis.label, _inches(axes.patch)[0])
@@ -280,7 +204,7 @@ def head(axes: Axes, title: str, lines: Sequence[str]) -> None:
     for i, line in enumerate(reversed(lines)):
         offset = points(4.0 + _LINE * i)
         text = axes.annotate(line, (0.0, 1.0), xytext=(0.0, offset), fontsize=points(8.0), **at)
-        text.set_in_layout(_applied.get().width is None)  # it may stand above the next panel too
+        text.set_in_layout(current().width is None)  # it may stand above the next panel too
     axes.set_title(title, loc="left", pad=points(7.0 + _LINE * len(lines)))
 
 
@@ -323,7 +247,7 @@ class _SizeLocator(FixedLocator):
     def __init__(self, axis: Axis, sizes: list[int]) -> None:
         super().__init__(sizes)
         self._sizes, self._patch = sizes, axis.axes.patch
-        self._usual = None if _applied.get().width is None else _USUAL * points(_TEXT)
+        self._usual = None if current().width is None else _USUAL * points(TEXT)
 
     def __call__(self) -> list[int]:
         if self._usual is None:

@@ -22,7 +22,7 @@ import kansweep
 from kansweep import study
 from kansweep.config.commands import FormatsConfig
 from kansweep.config.rules import ConfigError
-from kansweep.figures import comparison, frontier, heat_map, local_orders, sets, style
+from kansweep.figures import comparison, frontier, heat_map, local_orders, sets, styles
 from kansweep.laws import findings
 
 LABELS = {"screen": 9.0, "paper": 8.0, "slides": 16.0}  # points
@@ -77,10 +77,10 @@ def texts(figure: Figure) -> list[Text]:
     ],
 )
 def test_nothing_overlaps_or_is_cut(of: str, name: str, width: float | None) -> None:
-    with style.applied(name, width):
+    with styles.applied(name, width):
         drawn = figures(of)
     for figure in drawn:
-        assert figure.get_figwidth() == pytest.approx(width or style.STYLES[name].width)
+        assert figure.get_figwidth() == pytest.approx(width or styles.STYLES[name].width)
         renderer = laid_out(figure)
         panels = [axes.get_tightbbox(renderer) for axes in visible(figure)]
         legends = [box.get_window_extent(renderer) for box in figure.legends]
@@ -98,7 +98,7 @@ def test_nothing_overlaps_or_is_cut(of: str, name: str, width: float | None) -> 
 
 @pytest.mark.parametrize("name", LABELS)
 def test_texts_have_the_points_of_their_style_and_marks_go_with_it(name: str) -> None:
-    with style.applied(name):
+    with styles.applied(name):
         figure = law()
     (axes,) = figure.axes
     laid_out(figure)
@@ -108,12 +108,12 @@ def test_texts_have_the_points_of_their_style_and_marks_go_with_it(name: str) ->
     assert family == ("STIXGeneral" if name == "paper" else "DejaVu Sans")
     if name != "screen":
         assert {tick.get_size() for tick in axes.get_xticklabels()} == {LABELS[name]}
-    assert axes.lines[0].get_linewidth() == pytest.approx(1.2 * style.STYLES[name].marks)
+    assert axes.lines[0].get_linewidth() == pytest.approx(1.2 * styles.STYLES[name].marks)
 
 
 def test_a_narrow_page_has_the_legend_below_and_a_wide_one_beside() -> None:
     for width, below in ((3.4, True), (7.2, False)):
-        with style.applied("paper", width):
+        with styles.applied("paper", width):
             figure = law()
         renderer = laid_out(figure)
         box, panel = figure.legends[0].get_window_extent(renderer), figure.axes[0].bbox
@@ -138,7 +138,7 @@ def test_files_have_the_width_that_is_asked_for_and_fonts_within(
     assert b"/FontFile2" in pdf
     assert b"/Type3" not in pdf
     assert Image.open(files["png"]).width == pytest.approx(
-        inches * style.STYLES[name].dpi, rel=0.01
+        inches * styles.STYLES[name].dpi, rel=0.01
     )
     svg = files["svg"].getvalue()
     (points,) = re.findall(rb'<svg [^>]*?width="([\d.]+)pt"', svg)
@@ -152,18 +152,18 @@ def test_a_style_ends_with_its_block_and_is_no_other_threads() -> None:
 
     usual, settings, elsewhere = sizes(), dict(matplotlib.rcParams), []
     with kansweep.figure_style("slides"):
-        thread = threading.Thread(target=lambda: elsewhere.extend(style.saving().items()))
+        thread = threading.Thread(target=lambda: elsewhere.extend(styles.saving().items()))
         thread.start()
         thread.join()
         assert sizes() != usual
-    assert ("savefig.dpi", style.STYLES["screen"].dpi) in elsewhere
+    assert ("savefig.dpi", styles.STYLES["screen"].dpi) in elsewhere
     assert sizes() == usual == [7.2, 4.4]
     assert dict(matplotlib.rcParams) == settings
 
 
 def test_numbers_of_a_large_map_stand_upright_where_they_would_run_into_each_other() -> None:
     many = kans(1, (300, 1000), range(5, 21))
-    with style.applied("paper"):
+    with styles.applied("paper"):
         narrow = heat_map.heat_map(findings.study(many), "test").figure
     wide = heat_map.heat_map(findings.study(many), "test").figure
     for figure, turned in ((narrow, 90.0), (wide, 0.0)):
@@ -175,7 +175,7 @@ def test_numbers_of_a_large_map_stand_upright_where_they_would_run_into_each_oth
 
 def test_there_is_a_style_for_every_word_and_no_other() -> None:
     rule = FormatsConfig.__dataclass_fields__["style"].metadata["rule"]
-    assert set(rule.options) == set(style.STYLES)
+    assert set(rule.options) == set(styles.STYLES)
     for given, key in (({"style": "poster"}, "plot.style"), ({"width": 1.9}, "plot.width")):
         style_of_given = kansweep.figure_style(**{"style": "paper"} | given)
         with pytest.raises(ConfigError, match=f"`{key}` must be"), style_of_given:
@@ -183,7 +183,7 @@ def test_there_is_a_style_for_every_word_and_no_other() -> None:
 
 
 def test_rows_of_a_comparison_say_their_laws_above_where_there_is_no_room_beside() -> None:
-    with style.applied("paper"):
+    with styles.applied("paper"):
         figure = comparison.comparison(studies()["two"], "test").figure
     told = [text.get_text() for text in figure.axes[0].texts]
     assert [line.partition(":")[0] for line in told] == ["model=mlp", "model=kan"]
@@ -194,6 +194,6 @@ def test_rows_of_a_comparison_say_their_laws_above_where_there_is_no_room_beside
 
 
 def test_long_names_are_broken_into_lines() -> None:
-    with style.applied("paper"):
+    with styles.applied("paper"):
         figure = local_orders.local_orders(studies()["four"], "test").figure
     assert figure.axes[0].get_ylabel().count("\n") == 1
