@@ -21,7 +21,7 @@ from kansweep.cli import COMMANDS
         ),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
-        ("kansweep plot plot.s", {"plot.split="}),
+        ("kansweep plot plot.s", {"plot.split=", "plot.style="}),
         ("kansweep plot plot.f", {"plot.formats."}),
         ("kansweep report na", {"name="}),
         ("kansweep predict n_", {"n_train=", "n_trains."}),

@@ -205,6 +205,12 @@ def performed(words: str) -> None:
         ("plot edges edges.size=[5]", "`edges.size` must be an integer, 1 or more, or null"),
         ("plot edges edges.n_train=all", "`edges.n_train` must be an integer, 1 or more, or null"),
         ("plot edges plot.formats=[gif]", "`plot.formats` must be a list of one or more of png"),
+        ("plot plot.style=poster", "`plot.style` must be screen, paper or slides; got 'poster'."),
+        (
+            "plot plot.width=1",
+            "`plot.width` must be a number of inches from 2 to 40, or null; got 1",
+        ),
+        ("plot edges plot.width=wide", "`plot.width`"),
         ("plot plot.formats=[gif]", "`plot.formats` must be a list of one or more of png, svg"),
     ],
 )
