@@ -23,7 +23,7 @@ from kansweep.cli import COMMANDS
         ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),
         ("kansweep plot plot.s", {"plot.split=", "plot.style="}),
         ("kansweep plot plot.f", {"plot.formats."}),
-        ("kansweep report na", {"name="}),
+        ("kansweep report na", {"name=", "names="}),
         ("kansweep predict n_", {"n_train=", "n_trains."}),
         ("kansweep check check.e", {"check.exponent="}),
         ("kansweep check fi", {"file="}),

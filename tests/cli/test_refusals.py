@@ -175,7 +175,7 @@ def performed(words: str) -> None:
         ("run solver.penalty=-1", "`solver.penalty` must be a positive number, or null; got -1"),
         ("plot name=../x", "`name` must be 1 to 200 letters"),
         ("show name=nothing", "There is no sweep in outputs/nothing."),
-        ("show format=xml", "`format` must be table, markdown, csv or json; got 'xml'."),
+        ("show format=xml", "`format` must be table, markdown, csv, json or latex; got 'xml'."),
         ("plot", "There is no sweep in outputs; `kansweep run` makes one."),
         ("report", "There is no sweep in outputs; `kansweep run` makes one."),
         ("report name=nothing", "There is no sweep in outputs/nothing."),

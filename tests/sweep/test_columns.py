@@ -1,4 +1,4 @@
-"""The vocabulary of columns: what the files, the documentation and a writer's mistakes show of it."""
+"""The vocabulary of columns: what files, pages and a writer's mistakes show of it."""
 
 from __future__ import annotations
 
