@@ -34,7 +34,7 @@ def trials(config: RunConfig, folds: Folds, width: Width, most: float) -> Iterat
         shapes=tuple(shape(config, size) for size in sizes),
         device=config.device,
         dtype=config.dtype,
-        extended=config.extended,
+        chained=config.extended,
     )
     done: list[Trial] = []
     with one_thread():

@@ -175,7 +175,7 @@ def performed(words: str) -> None:
         ("run solver.penalty=-1", "`solver.penalty` must be a positive number, or null; got -1"),
         ("plot name=../x", "`name` must be 1 to 200 letters"),
         ("show name=nothing", "There is no sweep in outputs/nothing."),
-        ("show format=xml", "`format` must be table, markdown, csv or json; got 'xml'."),
+        ("show format=xml", "`format` must be table, markdown, csv, json or latex; got 'xml'."),
         ("plot", "There is no sweep in outputs; `kansweep run` makes one."),
         ("report", "There is no sweep in outputs; `kansweep run` makes one."),
         ("report name=nothing", "There is no sweep in outputs/nothing."),
@@ -205,6 +205,12 @@ def performed(words: str) -> None:
         ("plot edges edges.size=[5]", "`edges.size` must be an integer, 1 or more, or null"),
         ("plot edges edges.n_train=all", "`edges.n_train` must be an integer, 1 or more, or null"),
         ("plot edges plot.formats=[gif]", "`plot.formats` must be a list of one or more of png"),
+        ("plot plot.style=poster", "`plot.style` must be screen, paper or slides; got 'poster'."),
+        (
+            "plot plot.width=1",
+            "`plot.width` must be a number of inches from 2 to 40, or null; got 1",
+        ),
+        ("plot edges plot.width=wide", "`plot.width`"),
         ("plot plot.formats=[gif]", "`plot.formats` must be a list of one or more of png, svg"),
     ],
 )
