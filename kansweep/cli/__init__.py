@@ -9,6 +9,7 @@ from typing import Any
 
 from kansweep import __version__
 from kansweep.cli.analysing import edges, plot, predict, show
+from kansweep.cli.applying import apply
 from kansweep.cli.checking import check
 from kansweep.cli.completing import complete
 from kansweep.cli.composing import HELP, compose
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[[Any], int]] = {
     "list": list_sweeps,
     "plot": plot,
     "predict": predict,
+    "apply": apply,
     "check": check,
     "report": report,
     "shapes": shapes,

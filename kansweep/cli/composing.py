@@ -43,6 +43,7 @@ Usage: kansweep COMMAND [key=value ...]
   plot    fit the laws, print them and draw them
           plot edges: draw the functions that one trained network learned
   predict the error of a cell that was not trained, with an interval
+  apply   what a trained network predicts for the rows of a table, with intervals
   check   hold the laws against what is expected of them; exit status 1 where one fails
   report  all of it as one HTML page, to be read anywhere
   clean   remove from a sweep's folder what is drawn again at will or no longer planned
@@ -87,6 +88,13 @@ Predict the test RMSE of a cell from the sweep, with a 95% interval that holds t
 
   kansweep predict size=200 n_train=10000
   kansweep predict size=100 n_train=3000 sizes=[5,10,20]    as if it had no finer grids
+""",
+    "apply": """\
+Predict for every row of a table by one trained network, with 95% intervals for new observations
+where it is a KAN trained by solver=lm; what is unset is chosen as by `kansweep plot edges`.
+
+  kansweep apply name=mine data.path=new.csv output=predictions.csv
+  kansweep apply name=mine data.path=new.parquet output=predictions.parquet seed=0 size=20
 """,
     "check": """\
 Hold laws and errors against what is expected of them, a line a check; exit status 0 where all of

@@ -21,7 +21,7 @@ from kansweep.sweep.refusals import StoreError
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("rum", "predict, check, report, shapes, clean. Did you mean `run`?"),
+        ("rum", "predict, apply, check, report, shapes, clean. Did you mean `run`?"),
         ("run data.size=[1]", "There is no key `data.size`. Did you mean `data.sizes`?"),
         ("run data.formula=__import__(1)", "`data.formula` must use functions out of sin, cos"),
         ("run data.formula=log(x1)", "`data.formula` must be finite on its domain; log(x1) is not"),
