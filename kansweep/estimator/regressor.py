@@ -19,13 +19,14 @@ from numpy.typing import ArrayLike
 from kansweep.config import rules
 from kansweep.config.rules import ConfigError, Rule
 from kansweep.engines import cores
-from kansweep.estimator import checking, stored, training
+from kansweep.estimator import checking, shapes, stored, training
 from kansweep.estimator.base import BaseEstimator, NotFittedError, RegressorMixin
 from kansweep.estimator.checking import Array
 from kansweep.estimator.known import Known
 from kansweep.estimator.observations import Observations
 from kansweep.networks.compiling import in_threads
 from kansweep.networks.kan import KAN, Shape
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.posterior import posterior
 from kansweep.sweep.worker import one_thread
 from kansweep.trained.kan import TrainedKAN
@@ -34,7 +35,7 @@ from kansweep.trained.weights import from_arrays
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HIDDEN = rules.optional(rules.COUNTS)
+_HIDDEN = rules.optional(rules.COUNTS_OR_AUTO)
 _GRIDS = Rule(
     f"a positive integer, or {rules.ASCENDING.must}",
     lambda value: rules.COUNT.holds(value) or rules.ASCENDING.holds(value),
@@ -58,9 +59,10 @@ class KANRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    hidden : list of int, default None
+    hidden : list of int or "auto", default None
         Nodes of each hidden layer; an empty list is an additive model. None: one hidden layer with
-        a node for each output.
+        a node for each output. "auto": those found by trying, on samples held out, as
+        ``model.hidden=auto`` of a sweep finds them.
     k : int, default 3
         Order of the splines, from 1 to 10; 3 is cubic.
     grid_size : int or list of int, default (5, 10, 20)
@@ -78,6 +80,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     ----------
     n_features_in_, n_outputs_ : int
     feature_names_in_ : array of str, where a table with such columns was given
+    hidden_ : tuple of int, the hidden widths that were asked for or found
     network_ : TrainedKAN, the function with its edges and derivatives, in the data's units
     noise_ : array (n_outputs_,), the estimated standard deviation of the noise, NaN where there are
         no more observations than parameters to tell it by
@@ -88,7 +91,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden: Sequence[int] | None = None,
+        hidden: Sequence[int] | str | None = None,
         *,
         k: int = 3,
         grid_size: int | Sequence[int] = (5, 10, 20),
@@ -176,6 +179,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         given = {"hidden": list(net.width[1:-1]), "k": net.k, "grid_size": net.grid_size}
         model = cls(**{**given, "warm_start": True, **parameters})
         model.n_features_in_, model.n_outputs_ = net.width[0], net.width[-1]
+        model.hidden_ = net.width[1:-1]
         model.network_, model._net, model._flat = cast(TrainedKAN, network), net, net.width[-1] == 1
         model._known = known
         if isinstance(known, Known):
@@ -211,9 +215,9 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     def _train(self, data: Observations, grids: Sequence[int], seed: int) -> None:
         offset, scale = data.units
         n_outputs = data.y.shape[1]
-        hidden = (n_outputs,) if self.hidden is None else _plain(self.hidden)
-        width = (data.x.shape[1], *hidden, n_outputs)
         problem = training.problem_of(data, (data.y - offset) / scale, seed)
+        hidden = self._widths(problem, grids, seed)
+        width = (data.x.shape[1], *hidden, n_outputs)
         shape, begun = Shape(width, int(self.k), grids[0], base=False), None
         if self.warm_start and hasattr(self, "_net"):
             units = -offset / scale, 1 / scale
@@ -226,9 +230,21 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         known = Known.of(posterior(outcome.net, problem, outcome.memory), errors, data.counts)
         self._known: Known | str = known
         self.noise_ = known.noise
-        self.n_outputs_, self.edf_, self.n_samples_ = n_outputs, known.posterior.edf, known.total
+        self.hidden_, self.n_outputs_ = hidden, n_outputs
+        self.edf_, self.n_samples_ = known.posterior.edf, known.total
         self.stop_reason_ = str(outcome.stop_reason[0])
         self.network_, self._net = cast(TrainedKAN, from_arrays(net.to_arrays())), net
+
+    def _widths(self, problem: Problem, grids: Sequence[int], seed: int) -> tuple[int, ...]:
+        """Of the hidden layers; those that there are where a warm start leaves them open."""
+        hidden: Any = _plain(self.hidden)
+        if hidden is None:
+            return (problem.y.shape[2],)
+        if hidden != rules.AUTO:
+            return tuple(hidden)
+        if self.warm_start and hasattr(self, "_net"):
+            return self._net.width[1:-1]
+        return shapes.found(problem, int(self.k), grids, seed)
 
     def _continued(self, asked: Shape) -> KAN:
         """The network so far, refused where it is of another shape."""

@@ -193,9 +193,9 @@ def test_very_many_points_settle_what_a_part_of_them_found(monkeypatch: Any) -> 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"hidden": [0]}, "`hidden` must be a list of positive integers, or null; got [0]."),
-        ({"hidden": 3}, "`hidden` must be a list of positive integers, or null; got 3."),
-        ({"hidden": "auto"}, "`hidden` must be a list of positive integers, or null; got 'auto'."),
+        ({"hidden": [0]}, "`hidden` must be a list of positive integers or auto, or null; got [0]"),
+        ({"hidden": 3}, "`hidden` must be a list of positive integers or auto, or null; got 3."),
+        ({"hidden": "aut"}, "`hidden` must be a list of positive integers or auto, or null; got"),
         ({"k": 0}, "`k` must be an integer from 1 to 10; got 0."),
         ({"grid_size": [5, 3]}, "`grid_size` must be a positive integer, or a list of positive"),
         ({"grid_size": 2.5}, "`grid_size` must be a positive integer, or a list of positive"),
