@@ -68,6 +68,7 @@ Train one KAN for every data size, grid size and seed; what is already trained i
   kansweep run data.sizes=[1000,3000] seeds=10
   kansweep run experiment=example8_lbfgs
   kansweep run --multirun model.k=1,2,3     one sweep for each value
+  kansweep run -v                           a line a cell on stderr; -q: failures alone
 """,
     "show": """\
 Show the median test RMSE by data and grid size, and what is waiting or failed.
@@ -112,6 +113,7 @@ Draw every function that the KAN of one cell learned, beside the target's own wh
   kansweep plot edges edges.n_train=3000 edges.seed=0 edges.size=100
 """,
 }
+SHORT = {"-q": "run.verbosity=quiet", "-v": "run.verbosity=verbose"}
 SUBCOMMANDS = {"edges": "plot edges"}  # by schema, and as they are typed
 
 
@@ -130,6 +132,8 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
         argparse.ArgumentParser._check_help = lambda *_: None
     schema, argv = SCHEMAS[command], sys.argv
+    if command == "run":
+        arguments = [SHORT.get(word, word) for word in arguments]
     every = arguments[-1:] == ["all"] and not {"--help", "-h"}.isdisjoint(arguments)
     arguments = arguments[: -1 if every else None]
     # argparse wants its options before all overrides
