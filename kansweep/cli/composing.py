@@ -8,9 +8,11 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, NoReturn, cast
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -140,7 +142,11 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
     sys.argv = ["kansweep", *map(quoted, arguments)]
     try:
-        with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
+        with (
+            TemporaryDirectory() as scratch,
+            env_override({"HYDRA_FULL_ERROR": "1"}),
+            _complaining(),
+        ):
             register(command, scratch, every)
             primary, folder = "config" if schema is RunConfig else command, str(config_dir())
             if any(map(_is_for_hydra, arguments)):
@@ -163,6 +169,22 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
         _named(job, [word for word in overrides if word not in shared])
         for job, overrides in checked
     ]
+
+
+@contextmanager
+def _complaining() -> Iterator[None]:
+    """What argparse, which is Hydra's, does not understand in a sentence, without a usage that is
+    not ours."""
+
+    def complain(_: argparse.ArgumentParser, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; the options are told by --help.")
+
+    parser: Any = argparse.ArgumentParser
+    usual, parser.error = parser.error, complain
+    try:
+        yield
+    finally:
+        parser.error = usual
 
 
 def _is_for_hydra(word: str) -> bool:

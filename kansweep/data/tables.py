@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 ENDINGS = (".csv", ".parquet", ".npz")
 UNNAMED = "Unnamed:"  # what pandas calls a column without a name, such as an index of its own
 _MOST_NAMED = 12
+# What readers raise of a file that is not of its ending: NumPy of an array alone and of nothing.
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 LEAST_SIZE = 20  # of the sizes that are chosen for a table
 
 
@@ -128,7 +130,7 @@ def _frame(file: Path) -> DataFrame:
         else:
             with np.load(file, allow_pickle=False) as arrays:
                 frame = pd.DataFrame(_columns(dict(arrays)))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise _refusal(file, f"be a {ending[1:]} file that can be read: {reason}") from error
     return frame.rename(columns=str)

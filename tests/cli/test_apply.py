@@ -89,6 +89,8 @@ def test_other_networks_have_predictions_alone(kansweep: Any, points: pd.DataFra
         (("data.path=none.csv", "output=p.csv"), "`data.path` must be a file that is there: No"),
         (("data.path=new.txt", "output=p.csv"), "`data.path` must end in .csv, .parquet, .npz; "),
         (("data.path=wrong.parquet", "output=p.csv"), "`data.path` must be a parquet file that"),
+        (("data.path=one.npz", "output=p.csv"), "`data.path` must be a npz file that can be read:"),
+        (("data.path=no.npz", "output=p.csv"), "`data.path` must be a npz file that can be read:"),
         (("data.path=text.csv", "output=p.csv"), "column 'x2' holds others, such as 'b'; got"),
         (("data.path=gap.csv", "output=p.csv"), "column 'x2' lacks 1, first in row 2; got"),
         (("data.path=less.csv", "output=p.csv"), "the columns x1, x2; it lacks 'x2', and has x1,"),
@@ -106,6 +108,7 @@ def test_what_cannot_be_applied_is_refused(
     sweep()
     for name, text in {
         "new.txt": "x1,x2\n1,2\n",
+        "no.npz": "",
         "wrong.parquet": "x1,x2\n1,2\n",
         "text.csv": "x1,x2\n1,b\n",
         "gap.csv": "x1,x2\n1,2\n1,\n",
@@ -113,6 +116,8 @@ def test_what_cannot_be_applied_is_refused(
         "empty.csv": "x1,x2\n",
     }.items():
         (tmp_path / name).write_text(text)
+    with (tmp_path / "one.npz").open("wb") as file:
+        np.save(file, np.ones((3, 2)))  # an array, and no archive of such
     before = files(tmp_path)
     status, out, err = kansweep("apply", *words)
     assert (status, out) == (2, "")
