@@ -134,19 +134,12 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
         argparse.ArgumentParser._check_help = lambda *_: None
     schema, argv = SCHEMAS[command], sys.argv
-    if command == "run":
-        arguments = [SHORT.get(word, word) for word in arguments]
     every = arguments[-1:] == ["all"] and not {"--help", "-h"}.isdisjoint(arguments)
-    arguments = arguments[: -1 if every else None]
-    # argparse wants its options before all overrides
-    arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
+    arguments = _ordered(command, arguments[: -1 if every else None])
     sys.argv = ["kansweep", *map(quoted, arguments)]
     try:
-        with (
-            TemporaryDirectory() as scratch,
-            env_override({"HYDRA_FULL_ERROR": "1"}),
-            _complaining(),
-        ):
+        full = env_override({"HYDRA_FULL_ERROR": "1"})
+        with TemporaryDirectory() as scratch, full, _complaining():
             register(command, scratch, every)
             primary, folder = "config" if schema is RunConfig else command, str(config_dir())
             if any(map(_is_for_hydra, arguments)):
@@ -169,6 +162,13 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
         _named(job, [word for word in overrides if word not in shared])
         for job, overrides in checked
     ]
+
+
+def _ordered(command: str, arguments: list[str]) -> list[str]:
+    """As argparse wants them, its options before all overrides; what is short of a run in full."""
+    short = SHORT if command == "run" else {}
+    words = [short.get(word, word) for word in arguments]
+    return sorted(words, key=lambda word: "=" in word and word[0] != "-")
 
 
 @contextmanager

@@ -52,8 +52,7 @@ def run(
     Raises ConfigError where the configuration is refused, StoreError where the folder is, and
     EngineError where the engine performs no more, in the command's words.
     """
-    more = None if config_dir is None else Path(config_dir)
-    job = composed([*words, *words_of(keys)], more)
+    job = composed([*words, *words_of(keys)], None if config_dir is None else Path(config_dir))
     if job.run.on_end is not None:
         raise ConfigError("`run.on_end` is for the command line; what comes after this call is it.")
     begin = begun(job)
