@@ -11,7 +11,9 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -38,7 +40,8 @@ def table(name: str, found: DataFrame) -> str:
         _line(entry, SHAPES[name], found) for _, entry in entries[entries.table == name].iterrows()
     ]
     shapes = [f"{shape} KAN | ours | published" for shape in SHAPES[name]]
-    header = ["function", *shapes, "ours / best published", "MLP: ours", "published"]
+    best = ["our best KAN | ours", "ours / best published"]
+    header = ["function", *shapes, *best, "MLP: ours", "published"]
     columns = sum(title.count("|") + 1 for title in header)
     return "\n".join([_row(header), _row(["---"] * columns), *lines])
 
@@ -54,9 +57,18 @@ def _line(entry: Series, shapes: tuple[str, ...], found: DataFrame) -> str:
             _least(of_shape["rmse"]),
             _number(entry[f"{shape}_rmse"]),
         ]
-    best = kans["over_kan"].min()
-    cells += ["-" if pd.isna(best) else f"{best:.2g}"]
+    best = kans.nsmallest(1, "rmse")
+    cells += [
+        _of(best, "shape", str),
+        _of(best, "rmse", _number),
+        _of(best, "over_kan", "{:.2g}".format),
+    ]
     return _row([*cells, _least(mlps["rmse"]), _number(entry["mlp_rmse"])])
+
+
+def _of(best: DataFrame, column: str, form: Callable[[Any], str]) -> str:
+    """An entry of the one row that there may be."""
+    return form(best[column].iloc[0]) if len(best) else "-"
 
 
 def _row(cells: list[str]) -> str:

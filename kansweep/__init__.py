@@ -5,8 +5,8 @@ A sweep from Python: ``run``, explained in ``kansweep.session.run``; it gives a 
 
 For arrays: ``KANRegressor``, explained in ``kansweep.estimator.regressor``.
 
-In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``compare_laws``, ``plot_laws`` and
-``plot_edges``,
+In a notebook: ``load_results``, ``fit_laws``, ``predict``, ``compare_laws``, ``plot_laws``,
+``plot_edges`` and ``figure_style``,
 explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trained.weights``, and
 ``Target`` and ``Edge``, of which a target of one's own is made, in ``kansweep.data.targets``.
 """
@@ -14,7 +14,7 @@ explained in ``kansweep.notebook``, ``load_model``, explained in ``kansweep.trai
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 _HOMES = {
     "ConfigError": "config.rules",
     "Edge": "data.targets",
@@ -24,6 +24,7 @@ _HOMES = {
     "Sweep": "session.sweep",
     "Target": "data.targets",
     "compare_laws": "notebook",
+    "figure_style": "notebook",
     "fit_laws": "notebook",
     "load_model": "trained.weights",
     "load_results": "notebook",

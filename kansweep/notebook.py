@@ -8,24 +8,28 @@ kansweep.compare_laws({"kan": results, "mlp": kansweep.load_results("outputs/mlp
 
 model = kansweep.load_model("outputs/example8", n_train=3000)
 kansweep.plot_edges(model).savefig("edges.png")
+with kansweep.figure_style("paper"):
+    kansweep.plot_laws(results, laws).savefig("law.pdf")
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
+import matplotlib
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from kansweep import study
+from kansweep.config.commands import FormatsConfig
 from kansweep.config.loading import from_record
 from kansweep.config.rules import ConfigError
 from kansweep.data import sources, targets
 from kansweep.data.targets import TARGETS, Target
-from kansweep.figures import edges, scaling, sets
+from kansweep.figures import edges, scaling, sets, styles
 from kansweep.laws import cells, findings, fits
 from kansweep.laws.prediction import Prediction
 from kansweep.sweep import store
@@ -83,6 +87,18 @@ def compare_laws(sweeps: Mapping[str, DataFrame], x: str | None = None) -> DataF
     if len(sweeps) < 2:
         raise ValueError(f"`sweeps` must be two or more; got {len(sweeps)}.")
     return study.of_several(sweeps, x).comparison
+
+
+@contextmanager
+def figure_style(style: str, width: float | None = None) -> Iterator[None]:
+    """Figures that are drawn within are in a style, ``screen``, ``paper`` or ``slides``, and of a
+    width in inches, as by ``plot.style`` and ``plot.width``; files saved within embed their fonts.
+
+    Raises ConfigError where there is no such style or width.
+    """
+    chosen = FormatsConfig(style=style, width=width)
+    with styles.applied(chosen.style, chosen.width), matplotlib.rc_context(styles.saving()):
+        yield
 
 
 def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figure:

@@ -197,7 +197,8 @@ def test_kinds_on_a_grid_are_drawn_against_it_also_on_several_targets() -> None:
         for data in ("bessel", "exp_sin")
     }
     of_all = findings.study(study.together(sweeps))
-    (panel,) = sets.of_several(of_all, ["test"])
+    panel, compared = sets.of_several(of_all, ["test"])
+    assert compared.name == "test_comparison"
     assert panel.name == "test_rmse_vs_grid_size"
     assert {"KAN", "rational KAN"} <= set(labels(panel.figure))
     orders = findings.study(study.together({**sweeps, "k1": kans(3, k=1)}))
@@ -219,8 +220,10 @@ def test_the_matrix_and_the_joint_formula_ask_the_kind() -> None:
 def test_modules_are_extended_where_their_rows_say_so() -> None:
     cold = mlps(-1.5, 3, numbers=NUMBERS).assign(model="module", width="2-1")
     warm = cold.assign(start_grid=cold["size"].min())
-    assert (kinds.extended(cold), kinds.extended(warm)) == (False, True)
-    assert (kinds.extended(kans(3)), kinds.extended(mlps(-1.5, 3))) == (True, False)
+    assert kinds.extended(warm).all()
+    assert kinds.extended(kans(3)).all()
+    assert not kinds.extended(cold).any()
+    assert not kinds.extended(mlps(-1.5, 3)).any()
     assert kinds.KINDS["module"].shape("2-1", 5) == "2-…-1"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -106,3 +107,16 @@ def test_every_dependency_is_pinned() -> None:
     pins = [line.partition("==") for line in (ROOT / "constraints.txt").read_text().splitlines()]
     pinned = {name.lower() for name, _, version in pins if version}
     assert {line.split()[0].lower() for line in asked.split("\n") if line} <= pinned
+
+
+def test_the_entry_for_bibtex_says_what_the_citation_file_does() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    (entry,) = re.findall(r"^@software\{.*?^\}$", (ROOT / "README.md").read_text(), re.M | re.S)
+    told = dict(re.findall(r"^  (\w+) += \{(.*)\},$", entry, re.M))
+    assert told.pop("title").replace("{", "").replace("}", "").replace("--", "-") == cited["title"]
+    assert told == {
+        "author": f"{{{cited['authors'][0]['name']}}}",
+        "version": cited["version"],
+        "date": cited["date-released"],
+        "license": cited["license"],
+    }

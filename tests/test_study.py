@@ -72,7 +72,7 @@ def test_several_sweeps_keep_their_curves_apart():
     mine = laws[(laws["n_train"] == 3000) & (laws["split"] == "test") & (laws["x"] == "grid_size")]
     assert mine["exponent"].round(2).tolist() == [-4.08, -4.08]
     drawn = sets.of_several(both, ["test"])
-    assert names(drawn) == ["test_rmse_vs_grid_size"]  # one order of splines: nothing to compare
+    assert names(drawn) == ["test_rmse_vs_grid_size", "test_comparison"]  # and no orders
 
 
 def test_sweeps_of_several_orders_have_a_figure_of_measured_against_predicted():
@@ -80,7 +80,12 @@ def test_sweeps_of_several_orders_have_a_figure_of_measured_against_predicted():
     linear = published().assign(k=1, test_rmse=published()["grid_size"] ** -2.0)
     both = of_several({**cubic, "k=1": linear.assign(train_rmse=linear["test_rmse"])})
     drawn = sets.of_several(both, SPLITS)
-    assert names(drawn) == ["train_rmse_vs_grid_size", "test_rmse_vs_grid_size", "orders"]
+    assert names(drawn) == [
+        "train_rmse_vs_grid_size",
+        "test_rmse_vs_grid_size",
+        "test_comparison",
+        "orders",
+    ]
 
 
 def test_a_sweep_whose_splines_are_exact_has_no_law_among_others_either():
@@ -193,7 +198,7 @@ def test_sweeps_of_both_kinds_stand_together_against_parameters():
 def test_measured_orders_are_drawn_against_the_grid_size_alone():
     sweeps = {"k=1": kans(3, k=1), "k=3": kans(3)}
     for x, expected in (
-        ("grid_size", ["test_rmse_vs_grid_size", "orders"]),
-        ("n_params", ["test_rmse_vs_n_params"]),
+        ("grid_size", ["test_rmse_vs_grid_size", "test_comparison", "orders"]),
+        ("n_params", ["test_rmse_vs_n_params", "test_comparison"]),
     ):
         assert names(sets.of_several(of_several(sweeps, x), ["test"])) == expected

@@ -76,20 +76,22 @@ def show(job: ShowConfig) -> int:
 
 def plot(job: PlotConfig) -> int:
     with importing():
-        from kansweep.figures import sets
+        from kansweep.figures import sets, styles
         from kansweep.laws import cells
         from kansweep.report import compared, terminal
 
     splits = cells.SPLITS if job.plot.split == "both" else (job.plot.split,)
     store, study = _study(job)
     derived = _derivatives(study) if job.plot.derivatives else {}
-    drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
-    drawn += sets.of_derivatives(study) if derived else []
     repeated = beside_published(study.results)
-    drawn += drawn_beside(repeated)
     laws = study.laws_of_all if derived else study.laws
     written = [store.write_laws(laws)] if job.names is None else _write_compared(store, study)
-    written += write_figures(store, {each.name: each.figure for each in drawn}, job.plot.formats)
+    with styles.applied(job.plot.style, job.plot.width):
+        drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
+        drawn += sets.of_derivatives(study) if derived else []
+        drawn += drawn_beside(repeated)
+        figures = {each.name: each.figure for each in drawn}
+        written += write_figures(store, figures, job.plot.formats)
     written += write_tables(store, repeated)
     if job.format == "latex":
         _say_latex(job, study, derived, written)
@@ -212,10 +214,10 @@ def write_figures(
 ) -> list[Path]:
     import matplotlib
 
-    from kansweep.figures import style
+    from kansweep.figures import styles
 
     written = []
-    with matplotlib.rc_context(style.SAVE_STYLE):
+    with matplotlib.rc_context(styles.saving()):
         for name, figure in figures.items():
             for kind in formats:
                 written.append(store.write_figure(name, kind, figure))
@@ -228,6 +230,7 @@ def edges(job: EdgesConfig) -> int:
 
     with importing():
         from kansweep import notebook
+        from kansweep.figures import styles
         from kansweep.trained import weights
 
     results = store.results(cell.key for cell in plan.cells)
@@ -240,8 +243,9 @@ def edges(job: EdgesConfig) -> int:
         title = kinds.of(results).title
         raise ConfigError(f"{store.folder} holds {title}s; only edges of model=kan can be drawn.")
     name = f"edges_n{cell['n_train']}-s{cell['seed']}-G{cell['size']}"
-    drawn = {name: notebook.plot_edges(network)}
-    say(*map(str, write_figures(store, drawn, job.plot.formats)))
+    with styles.applied(job.plot.style, job.plot.width):
+        drawn = {name: notebook.plot_edges(network)}
+        say(*map(str, write_figures(store, drawn, job.plot.formats)))
     return OK
 
 

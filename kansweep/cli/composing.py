@@ -116,6 +116,7 @@ Draw every function that the KAN of one cell learned, beside the target's own wh
 """,
 }
 SHORT = {"-q": "run.verbosity=quiet", "-v": "run.verbosity=verbose"}
+SUBDIR = "."  # of a multirun's jobs, where nothing else is said
 SUBCOMMANDS = {"edges": "plot edges"}  # by schema, and as they are typed
 
 
@@ -123,11 +124,12 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     """Let Hydra read the arguments: one checked configuration, or with --multirun one a job."""
     jobs: list[tuple[DictConfig, list[str]]] = []
 
-    axes: set[str] = set()  # of an experiment, also those that the command line has fixed
+    named: set[str] = set()  # axes that are part of a name also where the command line fixed them
 
     def collect(composed: DictConfig) -> None:
         hydra_config = HydraConfig.get()
-        axes.update(hydra_config.sweeper.params or ())
+        if hydra_config.sweep.subdir != SUBDIR:  # as an experiment says of the names of its jobs
+            named.update(hydra_config.sweeper.params or ())
         overrides = OmegaConf.to_container(hydra_config.overrides.task)
         jobs.append((composed, cast(list[str], overrides)))
 
@@ -156,7 +158,7 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     finally:
         sys.argv = argv
     shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
-    shared = {word for word in shared if word.partition("=")[0] not in axes}
+    shared = {word for word in shared if word.partition("=")[0] not in named}
     checked = [(_checked(composed, schema), overrides) for composed, overrides in jobs]
     return [
         _named(job, [word for word in overrides if word not in shared])
@@ -225,7 +227,7 @@ def register(command: str, scratch: str, every: bool = True) -> None:
     register_schemas()
     node = {  # Hydra leaves no trace: a sweep's folder belongs to kansweep
         "run": {"dir": "."},
-        "sweep": {"dir": scratch, "subdir": "."},
+        "sweep": {"dir": scratch, "subdir": SUBDIR},
         "output_subdir": None,
         "job": {"chdir": False},
         "hydra_logging": {"root": None},

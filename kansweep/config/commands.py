@@ -76,6 +76,10 @@ class FormatsConfig(Schema):
     formats: tuple[str, ...] = key(
         ("png", "svg"), rules.some_of("png", "svg", "pdf"), "out of png, svg and pdf"
     )
+    style: str = key("screen", one_of("screen", "paper", "slides"), "screen, paper or slides")
+    width: float | None = key(
+        None, rules.optional(rules.INCHES), "of figures in inches; null: paper 3.4, slides 10"
+    )
 
 
 @dataclass

@@ -99,6 +99,10 @@ POSITIVE_OR_ZERO = Rule(
     "a number, 0 or more",
     lambda value: type(value) in (int, float) and isfinite(value) and value >= 0,
 )
+INCHES = Rule(
+    "a number of inches from 2 to 40",
+    lambda value: type(value) in (int, float) and 2 <= value <= 40,
+)
 SHARE = Rule(
     "a number from 0 to less than 1", lambda value: type(value) in (int, float) and 0 <= value < 1
 )

@@ -7,7 +7,6 @@ import textwrap
 from dataclasses import replace
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -30,6 +29,7 @@ from kansweep.laws.notation import rmse
 Rows = dict[str, list[PlottedCurve]]  # by the title of a row
 _SECONDS = "seconds to get there"
 _ROW = 2.6  # inches
+_LEAST = 2.2  # of a panel
 _LINE = 34  # characters of a legend
 
 
@@ -44,8 +44,7 @@ def comparison(study: Study, split: str) -> Drawn:
     rows = _rows(beside, split)
     timed = {title: _timed(beside, curves) for title, curves in rows.items()}
     panels = [rows, timed] if any(timed.values()) else [rows]
-    with matplotlib.rc_context(style.STYLE):
-        figure = _figure(panels, split)
+    figure = _figure(panels, split)
     caption = (
         f"{split.capitalize()} RMSE against the number P of trainable parameters"
         f"{' and against the seconds to get there' if len(panels) > 1 else ''}, a row for each"
@@ -112,38 +111,67 @@ def _timed(study: Study, curves: list[PlottedCurve]) -> list[PlottedCurve]:
 
 def _figure(panels: list[Rows], split: str) -> Figure:
     titles = list(panels[0])
-    size = (3.1 * len(panels) + 2.8, _ROW * len(titles) + 0.9)
-    figure = Figure(figsize=size, layout=style.layout())
-    grid = figure.subplots(len(titles), len(panels), sharex="col", sharey="row", squeeze=False)
+    beside = style.across(_LEAST, len(panels) + 1) > len(panels)  # room for legends of the rows
+    size = (3.1 * len(panels) + (2.8 if beside else 0.5), _ROW * len(titles) + 0.9)
     keys: dict[str, Artist] = {}
-    for title, row in zip(titles, grid, strict=True):
-        keys |= _draw_row(list(row), title, [rows[title] for rows in panels])
-        row[0].set(ylabel=f"{split} RMSE")
-    for column, rows in enumerate(panels):
-        x = np.concatenate([c.cells["x"] for curves in rows.values() for c in curves])
-        style.tick_decades(grid[-1, column].xaxis, float(np.nanmin(x)), float(np.nanmax(x)))
-        grid[-1, column].set(xlabel=_SECONDS if column else AXES["n_params"].label)
-    figure.legend(handles=list(keys.values()), loc="outside lower center", ncols=4)
+    with style.figure(*size) as figure:
+        grid = figure.subplots(len(titles), len(panels), sharex="col", sharey="row", squeeze=False)
+        for title, row in zip(titles, grid, strict=True):
+            handles = _draw_row(list(row), [rows[title] for rows in panels])
+            tell = _legend_beside if beside else _laws_above
+            keys |= tell(list(row), title, panels[0][title], handles)
+            row[0].set(ylabel=f"{split} RMSE")
+        style.make_room(figure, 0 if beside else sum(len(_laws(c)) for c in panels[0].values()))
+        for column, rows in enumerate(panels):
+            x = np.concatenate([c.cells["x"] for curves in rows.values() for c in curves])
+            style.tick_decades(grid[-1, column].xaxis, float(np.nanmin(x)), float(np.nanmax(x)))
+            grid[-1, column].set(xlabel=_SECONDS if column else AXES["n_params"].label)
+        about = None if beside else "above each row: exponent in P [95% interval]"
+        style.legend_along(figure, list(keys.values()), 4, about)
     return figure
 
 
-def _draw_row(row: list[Axes], title: str, panels: list[list[PlottedCurve]]) -> dict[str, Artist]:
-    """Draw one target; what the figure's legend has of it, its curves in one of the row's own."""
+def _draw_row(row: list[Axes], panels: list[list[PlottedCurve]]) -> dict[str, Artist]:
+    """Draw one target; what legends have of it, by label."""
     references = [line for curve in panels[0] for line in curve.references]
     limits = error_limits([curve for curves in panels for curve in curves], references)
-    labels = [curve.label for curve in panels[0]]
     handles: dict[str, Artist] = {}
     for axes, curves in zip(row, panels, strict=True):
         axes.set(xscale="log", yscale="log")
         if curves:
             handles = fill(axes, curves, references if axes is row[0] else [], limits) | handles
+    return handles
+
+
+def _legend_beside(
+    row: list[Axes], title: str, curves: list[PlottedCurve], handles: dict[str, Artist]
+) -> dict[str, Artist]:
+    """A legend of the curves and their laws at the end of their row; the other entries."""
     row[0].set_title(title, loc="left")
-    own = [handles.pop(label) for label in labels]
-    for handle, label in zip(own, labels, strict=True):
-        handle.set_label(_in_lines(label))
+    own = [handles.pop(curve.label) for curve in curves]
+    for handle, curve in zip(own, curves, strict=True):
+        handle.set_label(_in_lines(curve.label))
     look: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "alignment": "left"}
     row[-1].legend(handles=own, title="exponent in P [95% interval]", **look)
     return handles
+
+
+def _laws_above(
+    row: list[Axes], title: str, curves: list[PlottedCurve], handles: dict[str, Artist]
+) -> dict[str, Artist]:
+    """The laws above their row; the entries of all curves by their names alone, and the others."""
+    style.head(row[0], title, _laws(curves))
+    own = {curve.name: handles.pop(curve.label) for curve in curves}
+    for name, handle in own.items():
+        handle.set_label(name)
+    return own | handles
+
+
+def _laws(curves: list[PlottedCurve]) -> list[str]:
+    """The law of every curve, in lines that have room above a row."""
+    longest = style.letters(1, 8.0)
+    told = [curve.label for curve in curves if curve.law]
+    return [line for label in told for line in textwrap.wrap(label, longest)]
 
 
 def _in_lines(label: str) -> str:

@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 _MOST = 28  # panels: more cannot be read on one page
 _COLUMNS = 6
+_LEAST = 1.2  # inches of a panel
 _PANEL = (1.75, 1.45)  # inches
 _LEARNED: dict[str, Any] = {"linewidth": 1.8, "label": "learned"}
 _KNOTS: dict[str, Any] = {
@@ -50,15 +50,14 @@ def draw(network: TrainedKAN, target: Target | None = None) -> Figure:
     rows = [row for layer in layers for row in _rows(layer)]
     columns = max(len(row) for row in rows)
     size = (max(4.2, columns * _PANEL[0]), len(rows) * _PANEL[1] + 1.0)
-    with matplotlib.rc_context(style.STYLE | {"font.size": 8.0}):
-        figure = Figure(figsize=size, layout=style.layout())
+    with style.figure(*size, text=8.0) as figure:
         grid = figure.add_gridspec(len(rows), columns)
         spans = _spans(curves)
         for i, row in enumerate(rows):
             for j, curve in enumerate(row):
                 axes = figure.add_subplot(grid[i, j])
                 _panel(axes, curve, network.width, spans[curve.edge.layer, curve.edge.sink])
-        figure.suptitle(_title(network, target), fontsize=style.STYLE["axes.titlesize"])
+        style.headline(figure, _title(network, target))
         _legend(figure, _notes(network, curves, sum(map(len, layers))))
     return figure
 
@@ -68,7 +67,8 @@ def _shown(width: tuple[int, ...], curves: Sequence[Curve]) -> list[list[Curve]]
     most = max(width)
     if len(curves) > _MOST:
         most = next((m for m in range(most, 1, -1) if _panels(width, m) <= _MOST), 1)
-        most -= most % _COLUMNS if most > _COLUMNS else 0  # whole rows
+        columns = _columns()
+        most -= most % columns if most > columns else 0  # whole rows
     return [
         [
             curve
@@ -86,8 +86,13 @@ def _panels(width: tuple[int, ...], most: int) -> int:
 def _rows(layer: Sequence[Curve]) -> list[Sequence[Curve]]:
     """A layer's curves in rows; as many whole nodes a row as it holds, or a node in several."""
     sources = len({curve.edge.source for curve in layer})
-    length = _COLUMNS if sources > _COLUMNS else _COLUMNS // sources * sources
+    columns = _columns()
+    length = columns if sources > columns else columns // sources * sources
     return [layer[i : i + length] for i in range(0, len(layer), length)]
+
+
+def _columns() -> int:
+    return style.across(_LEAST, _COLUMNS)
 
 
 def _spans(curves: Sequence[Curve]) -> dict[tuple[int, int], float]:
@@ -120,11 +125,15 @@ def _panel(axes: Axes, curve: Curve, width: tuple[int, ...], span: float) -> Non
     size = span if span > 1e-9 * abs(middle) else 1.0 + abs(middle)  # round-off is no shape
     axes.set_ylim(middle - 0.55 * size, middle + 0.55 * size)
     source, sink = _name(edge.layer, edge.source, width), _name(edge.layer + 1, edge.sink, width)
-    axes.set_title(rf"$\varphi_{{{edge.layer + 1}}}$: ${source} \to {sink}$", pad=4.0, fontsize=9.0)
-    axes.set_xlabel(f"${source}$", labelpad=1.0)
+    axes.set_title(
+        rf"$\varphi_{{{edge.layer + 1}}}$: ${source} \to {sink}$",
+        pad=style.points(4.0),
+        fontsize=style.points(9.0),
+    )
+    axes.set_xlabel(f"${source}$", labelpad=style.points(1.0))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=3, steps=[1, 2, 5, 10]))
-    axes.tick_params(labelsize=7.0)
+    axes.tick_params(labelsize=style.points(7.0))
 
 
 def _name(layer: int, node: int, width: tuple[int, ...]) -> str:
@@ -162,4 +171,4 @@ def _notes(network: TrainedKAN, curves: Sequence[Curve], shown: int) -> list[str
 def _legend(figure: Figure, notes: Sequence[str]) -> None:
     lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
     title = "\n".join(notes) or None
-    figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=3, title=title)
+    style.legend_along(figure, list(lines.values()), 3, title)

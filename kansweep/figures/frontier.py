@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 from pandas import DataFrame
@@ -17,6 +15,8 @@ from kansweep.laws.findings import Study
 from kansweep.laws.notation import TIMES, exponent
 
 _ENVELOPE: dict[Any, Any] = {"color": "#d55e00", "linewidth": 2.2, "zorder": 4}
+_LEAST = 2.2  # inches of a panel
+_LONGEST = 12  # letters at a best size
 _COSTS = {"cost": f"parameters {TIMES} points, P n", "seconds": "seconds to get there"}
 
 
@@ -29,13 +29,19 @@ def frontier(study: Study) -> Drawn:
     """Test RMSE of one sweep against data at the best sizes, and against both costs."""
     found = study.frontier
     costs = [name for name in _COSTS if found.costs[name].notna().all()]
-    with matplotlib.rc_context(style.STYLE):
-        figure = Figure(figsize=(3.6 * (1 + len(costs)), 4.2), layout=style.layout())
-        panels = figure.subplots(1, 1 + len(costs), sharey=True, squeeze=False)[0]
-        handles = _along_data(panels[0], found.best, _law(found.laws, "n_train"))
+    columns = style.across(_LEAST, 1 + len(costs))
+    rows = -(-(1 + len(costs)) // columns)
+    row = 3.4 if rows == 1 else 2.4
+    with style.figure(3.6 * columns, row * rows + 0.8) as figure:
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+        panels, unused = grid[: 1 + len(costs)], grid[1 + len(costs) :]
+        most = style.letters(columns, 7.0) // _LONGEST
+        handles = _along_data(panels[0], found.best, _law(found.laws, "n_train"), most)
         for axes, name in zip(panels[1:], costs, strict=True):
             drawn = _against_cost(axes, found.costs, name, _law(found.laws, name))
             handles += drawn if name == costs[0] else []
+        for axes in unused:
+            axes.remove()
         for axes in panels:
             axes.set(xscale="log", yscale="log")
             axes.yaxis.set_minor_formatter(NullFormatter())
@@ -43,8 +49,8 @@ def frontier(study: Study) -> Drawn:
             style.tick_decades(axes.xaxis, *found.costs[name].agg(["min", "max"]))
         style.tick_sizes(panels[0].xaxis, sorted(found.best["n_train"]))
         panels[0].set(xlabel="training points n", ylabel="test RMSE")
-        figure.suptitle(style.title(study), fontsize=10.0)
-        figure.legend(handles=handles, loc="outside lower center", ncols=4)
+        style.headline(figure, style.title(study))
+        style.legend_along(figure, handles, 4)
     caption = (
         "Test RMSE at the best size of each number n of training points, the smallest within a"
         " tenth of a seed's least error, and of all cells against what they cost, all of them"
@@ -60,7 +66,9 @@ def _law(laws: DataFrame, x: str) -> str:
     return f"exponent {exponent(law.iloc[0])}" if len(law) else "no law"
 
 
-def _along_data(axes: Axes, best: DataFrame, title: str) -> list[Any]:
+def _along_data(axes: Axes, best: DataFrame, title: str, most: int) -> list[Any]:
+    """The best sizes, of which at most so many say what they are."""
+    told = best.index[:: -(-len(best) // most)]
     axes.plot(best["n_train"], best["rmse"], color="0.6", linewidth=1.0)
     look: dict[str, Any] = {"linestyle": "", "marker": "o", "color": "black"}
     handles: list[Any] = []
@@ -68,11 +76,11 @@ def _along_data(axes: Axes, best: DataFrame, title: str) -> list[Any]:
         look["label"] = "best size at the edge of the list" if edge else "best size"
         look["markerfacecolor"] = "white" if edge else "black"
         handles += axes.plot(part["n_train"], part["rmse"], **look)
-        for _, row in part.iterrows():
+        for _, row in part[part.index.isin(told)].iterrows():
             text = f"P/n = {row['per_point']:.2g}"
             at: dict[str, Any] = {"xytext": (5.0, 4.0), "textcoords": "offset points"}
-            axes.annotate(text, (row["n_train"], row["rmse"]), fontsize=7.0, **at)
-    axes.set_title(f"along the best sizes:\n{title}", fontsize=9.0)
+            axes.annotate(text, (row["n_train"], row["rmse"]), fontsize=style.points(7.0), **at)
+    axes.set_title(f"along the best sizes:\n{title}", fontsize=style.points(9.0))
     return handles
 
 
@@ -87,5 +95,5 @@ def _against_cost(axes: Axes, costs: DataFrame, name: str, title: str) -> list[A
     lowest = costs[costs[f"envelope_{name}"]].sort_values(name)
     handles += axes.plot(lowest[name], lowest["rmse"], label="lower envelope", **_ENVELOPE)
     axes.set(xlabel=_COSTS[name])
-    axes.set_title(f"along the best sizes:\n{title}", fontsize=9.0)
+    axes.set_title(f"along the best sizes:\n{title}", fontsize=style.points(9.0))
     return handles

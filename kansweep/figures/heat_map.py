@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -21,7 +20,9 @@ from kansweep.laws.findings import Study
 _LEFT_OUT: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "none"}
 _BEST: dict[Any, Any] = {"edgecolor": "black", "facecolor": "none", "linewidth": 2.0}
 _EDGE: dict[Any, Any] = {"color": "#d55e00", "linewidth": 2.0, "linestyle": "--"}
+_LONGEST = 4.4  # of its size: the width of a number
 _FAILED = "failed"
+_SPAN = 1e20  # of colours: an error that overflowed has the last one
 
 
 def heat_map(study: Study, split: str) -> Drawn:
@@ -32,17 +33,17 @@ def heat_map(study: Study, split: str) -> Drawn:
     cells, kind = study.cells, study.kind
     errors = cells.pivot(index="n_train", columns="size", values=f"{split}_rmse")
     size = (2.4 + 0.85 * errors.shape[1], 1.9 + 0.5 * errors.shape[0])
-    with matplotlib.rc_context(style.STYLE):
-        figure = Figure(figsize=(max(size[0], 5.2), size[1]), layout=style.layout())
+    with style.figure(max(size[0], 5.2), size[1]) as figure:
         axes = figure.add_subplot()
+        look = _numbers_look(figure, errors)
         norm = _colours(figure, axes, errors.to_numpy(float), f"{split} RMSE")
         _label_axes(axes, errors, f"{kind.size} {kind.symbol}", style.title(study))
-        _annotate(axes, cells, errors, split, norm)
+        _annotate(axes, cells, errors, split, norm, look)
         handles = _mark_best(axes, errors, study.best_sizes[split], kind.best)
         handles += _mark_parameters(axes, cells, errors)
         if not cells["counts"].all():
             handles.append(Line2D([], [], color="0.3", label="left out of fits", **_LEFT_OUT))
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        style.legend_along(figure, handles, 3)
     caption = (
         f"{split.capitalize()} RMSE of every data size and {kind.size}, geometric means over seeds."
         " A frame marks the least of each data size, a ring what the laws leave out; beyond the"
@@ -54,7 +55,7 @@ def heat_map(study: Study, split: str) -> Drawn:
 def _colours(figure: Figure, axes: Axes, errors: NDArray[np.float64], label: str) -> LogNorm:
     finite = errors[np.isfinite(errors) & (errors > 0)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.1, 1.0)
-    norm = LogNorm(low, max(high, low * 10))
+    norm = LogNorm(low, min(max(high, low * 10), low * _SPAN))
     edges = [np.arange(length + 1) - 0.5 for length in errors.shape[::-1]]
     mesh = axes.pcolormesh(*edges, errors, norm=norm, cmap="cividis")
     bar = figure.colorbar(mesh, ax=axes, label=label)
@@ -70,16 +71,38 @@ def _label_axes(axes: Axes, errors: DataFrame, label: str, title: str) -> None:
     axes.tick_params(length=0)
 
 
-def _annotate(axes: Axes, cells: DataFrame, errors: DataFrame, split: str, norm: LogNorm) -> None:
+def _numbers_look(figure: Figure, errors: DataFrame) -> dict[str, Any]:
+    """How a cell's number is written: upright in higher rows where cells are narrow."""
+    beside = style.points(100.0)  # the numbers of points, and the colours
+    room = (72.0 * figure.get_figwidth() - beside) / errors.shape[1]
+    size = min(style.points(8.0), room / _LONGEST)
+    if size > style.points(5.5):
+        return {"fontsize": size}
+    size = min(style.points(7.0), room / 1.2)
+    row = 1.1 * _LONGEST * size / 72.0
+    figure.set_figheight(style.points(1.6) + row * errors.shape[0])
+    return {"fontsize": size, "rotation": 90.0}
+
+
+def _annotate(
+    axes: Axes,
+    cells: DataFrame,
+    errors: DataFrame,
+    split: str,
+    norm: LogNorm,
+    look: dict[str, Any],
+) -> None:
+    above = 0.44 if "rotation" in look else 0.3
+    axes.tick_params(axis="x", labelrotation=look.get("rotation", 0.0))
     for _, cell in cells.iterrows():
         x, y = _place(errors, cell["n_train"], cell["size"])
         value = cell[f"{split}_rmse"]
         text = f"{value:.1e}".replace("e-0", "e-") if np.isfinite(value) else _FAILED
         dark = np.isfinite(value) and norm(value) < 0.5
         color = "white" if dark else "black"
-        axes.text(x, y, text, ha="center", va="center", color=color, fontsize=8.0)
+        axes.text(x, y, text, ha="center", va="center", color=color, **look)
         if not cell["counts"]:
-            axes.plot([x + 0.38], [y + 0.3], color=color, markersize=4.0, **_LEFT_OUT)
+            axes.plot([x + 0.38], [y + above], color=color, markersize=4.0, **_LEFT_OUT)
 
 
 def _place(errors: DataFrame, n_train: Any, size: Any) -> tuple[int, int]:

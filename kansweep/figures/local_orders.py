@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from pandas import DataFrame
@@ -25,8 +23,7 @@ def local_orders(study: Study, split: str) -> Drawn:
     orders = study.orders
     orders = orders[(orders["split"] == split) & np.isfinite(orders["order"].astype(float))]
     theory = -study.curves[0].exponent  # NaN where there is none
-    with matplotlib.rc_context(style.STYLE):
-        figure = Figure(figsize=(7.2, 4.4), layout=style.layout())
+    with style.figure(7.2, 4.4) as figure:
         axes = figure.add_subplot(xscale="log")
         handles = _draw_curves(axes, orders)
         handles += _draw_floor(axes, study.floor_orders(study.cells.iloc[0]))
@@ -41,7 +38,7 @@ def local_orders(study: Study, split: str) -> Drawn:
         _limit(axes, orders, theory)
         label = f"order of the {split} RMSE between neighbouring grids"
         axes.set(xlabel="grid size G", ylabel=label, title=style.title(study))
-        figure.legend(handles=handles, loc="outside right upper", alignment="left")
+        style.legend_beside(figure, handles)
     beside = ", beside the theory's order and the floor's" if study.kind.has_theory else ""
     caption = (
         f"How fast the {split} RMSE falls from each grid to the next, a curve for each number n of"

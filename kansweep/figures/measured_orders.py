@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
@@ -26,8 +24,7 @@ def measured_orders(study: Study) -> Drawn:
     """The exponents of several sweeps, each at its largest data size, with their intervals."""
     laws = study.largest().shown.dropna(subset=["theory"])
     margin = study.rules.margin
-    with matplotlib.rc_context(style.STYLE):
-        figure = Figure(figsize=(6.4, 4.8), layout=style.layout())
+    with style.figure(6.4, 4.8) as figure:
         axes = figure.add_subplot()
         theories = sorted({-theory for theory in laws["theory"]})
         ends = np.array([theories[0] - 0.6, theories[-1] + 0.6])
@@ -39,7 +36,7 @@ def measured_orders(study: Study) -> Drawn:
         handles += _draw_exponents(axes, laws.dropna(subset=["exponent"]))
         axes.set_xticks(theories)
         axes.set(xlabel="predicted order k + 1", ylabel="measured order, with 95% interval")
-        figure.legend(handles=handles, loc="outside right upper", alignment="left")
+        style.legend_beside(figure, handles)
     caption = (
         "Measured against predicted order, a mark with its 95% interval for each sweep at its"
         " largest number of training points. The dashed line is the theory's, the band its margin."

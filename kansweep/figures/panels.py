@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,8 +28,7 @@ from kansweep.laws.findings import Study
 from kansweep.laws.references import Reference
 
 MOST_ACROSS = 3
-_LINE = 10.5  # points from one line above a panel to the next
-_TEXT = 8.0
+_LEAST, _LETTER = 1.9, 0.06  # inches: of a panel, and of a letter above it
 _FEW_DECADES = 30.0
 _TITLE = "each by its largest data size; above a panel: exponent [95% interval]"
 
@@ -54,8 +52,7 @@ def draw(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
         for curve in plotted(largest, split, by_sweep(study.x)):
             panels.setdefault(targets[curve.sweep], []).append(curve)
         labels = AXES[study.x].label, f"{split} RMSE"
-        with matplotlib.rc_context(style.STYLE):
-            figure = _figure(dict(sorted(panels.items())), labels)
+        figure = _figure(dict(sorted(panels.items())), labels)
         caption = (
             f"{split.capitalize()} RMSE against {AXES[study.x].words}, a panel for each target and"
             " a curve for each sweep at its largest number of training points."
@@ -75,20 +72,25 @@ def _figure(panels: dict[str, list[PlottedCurve]], labels: tuple[str, str]) -> F
     }
     everything = [curve for curves in drawn.values() for curve in curves]
     limits = error_limits(everything, _references(everything))
-    across = min(len(panels), MOST_ACROSS)
+    heads = {target: _exponents(curves, roles) for target, curves in panels.items()}
+    longest = max((len(line) for lines in heads.values() for line in lines), default=0)
+    across = style.across(max(_LEAST, _LETTER * longest), min(len(panels), MOST_ACROSS))
     down = -(-len(panels) // across)
-    figure = Figure(figsize=(2.9 * across, 2.8 * down + 0.9), layout=style.layout())
-    grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     handles: dict[str, Artist] = {}
-    for axes, (target, curves) in zip(grid, drawn.items(), strict=False):
-        axes.set(xscale="log", yscale="log")
-        handles = fill(axes, curves, _references(curves), limits) | handles
-        _head(axes, target, _exponents(panels[target], roles))
-    _share_axes(list(grid), everything)
-    _label_edges(list(grid), len(panels), across, labels)
-    order = [*words, *(label for label in handles if label not in looks)]
-    handled = [handles[label] for label in order]
-    figure.legend(handles=handled, loc="outside lower center", ncols=across, title=_TITLE)
+    with style.figure(2.9 * across, 2.8 * down + 0.9) as figure:
+        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, (target, curves) in zip(grid, drawn.items(), strict=False):
+            axes.set(xscale="log", yscale="log")
+            handles = fill(axes, curves, _references(curves), limits) | handles
+            name = style.escaped(target, min(30, style.letters(across, 10.0)))
+            style.head(axes, name, heads[target])
+        counts = [len(lines) for lines in heads.values()]
+        rows = range(0, len(counts), across)
+        style.make_room(figure, sum(max(counts[i : i + across]) for i in rows))
+        _share_axes(list(grid), everything)
+        _label_edges(list(grid), len(panels), across, labels)
+        order = [*words, *(label for label in handles if label not in looks)]
+        style.legend_along(figure, [handles[label] for label in order], across, _TITLE)
     return figure
 
 
@@ -135,14 +137,6 @@ def _exponents(curves: list[PlottedCurve], roles: dict[str, str]) -> list[str]:
         for curve in curves
         if curve.law
     ]
-
-
-def _head(axes: Axes, target: str, lines: list[str]) -> None:
-    """The panel's title, and under it lines of text: nothing of them stands among the curves."""
-    for i, line in enumerate(reversed(lines)):
-        at: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-        axes.annotate(line, (0.0, 1.0), xytext=(0.0, 4.0 + _LINE * i), fontsize=_TEXT, **at)
-    axes.set_title(style.escaped(target, 30), loc="left", pad=7.0 + _LINE * len(lines))
 
 
 def _share_axes(grid: list[Axes], curves: list[PlottedCurve]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
@@ -19,8 +17,7 @@ def published_errors(table: DataFrame) -> Drawn:
     published ones."""
     best = table.loc[table.groupby("data", sort=False)["rmse"].idxmin()]
     rows = np.arange(len(best))[::-1]
-    with matplotlib.rc_context(style.STYLE):
-        figure = Figure(figsize=(6.4, 1.2 + 0.22 * len(best)), layout=style.layout())
+    with style.figure(6.4, 1.2 + 0.22 * len(best)) as figure:
         axes = figure.add_subplot(xscale="log", xlabel="test RMSE", ylim=(-0.7, len(best) - 0.3))
         axes.hlines(rows, best["rmse"], best["kan_rmse"], color="0.8", linewidth=1.0, zorder=1)
         looks = style.looks(_MARKS)
@@ -31,7 +28,7 @@ def published_errors(table: DataFrame) -> Drawn:
             Line2D([], [], linestyle="", label=label, **look)
             for label, look in zip(_MARKS, looks, strict=True)
         ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        style.legend_along(figure, handles, len(handles), edge="upper")
     caption = (
         "Test RMSE of the best of our networks of each function, the median over the seeds, beside"
         " what was published: further left is better."

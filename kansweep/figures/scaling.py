@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
@@ -53,10 +52,10 @@ def draw_together(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
     drawn = []
     for split in splits:
         of_split = plotted(largest, split, axis)
-        with matplotlib.rc_context(style.STYLE):
-            figure = _figure(of_split, [line for curve in of_split for line in curve.references])
-            labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE"}
-            figure.axes[0].set(title="each by its largest data size", **labels)
+        references = [line for curve in of_split for line in curve.references]
+        labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE"}
+        labels["title"] = "each by its largest data size"
+        figure = _figure(of_split, references, labels)
         caption = (
             f"{split.capitalize()} RMSE against {axis.words}, a curve for each sweep at its"
             f" largest number of training points. {MARKERS} Filled ones are what the laws rest on."
@@ -69,10 +68,9 @@ def draw_together(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
 def _against_axis(study: Study, split: str) -> Drawn:
     axis = AXES[study.x]
     of_split = plotted(study, split, axis)
-    with matplotlib.rc_context(style.STYLE):
-        figure = _figure(of_split, [line for curve in of_split for line in curve.references])
-        labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE"}
-        figure.axes[0].set(title=style.title(study), **labels)
+    references = [line for curve in of_split for line in curve.references]
+    labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE", "title": style.title(study)}
+    figure = _figure(of_split, references, labels)
     theory = "; the dashed line has the theory's slope" if study.kind.has_theory else ""
     caption = (
         f"{split.capitalize()} RMSE against {axis.words}, a curve for each number n of training"
@@ -86,27 +84,28 @@ def _against_data(study: Study, split: str) -> Drawn:
     axis = against_data(study.kind)
     of_split = plotted(study, split, axis)
     best = study.envelope[split].rename(columns={"n_train": "x"})
-    with matplotlib.rc_context(style.STYLE):
-        figure = _figure(of_split, study.on_envelope(split), best)
-        labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE"}
-        figure.axes[0].set(title=style.title(study), **labels)
+    labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE", "title": style.title(study)}
+    figure = _figure(of_split, study.on_envelope(split), labels, best)
     caption = f"{split.capitalize()} RMSE against {axis.words}, {_by_size(study.kind)} {MARKERS}"
     numbers = _numbers(study, split, axis, of_split)
     return Drawn(f"{split}_rmse_vs_data_size", figure, caption, numbers)
 
 
 def _figure(
-    curves: list[PlottedCurve], references: list[Reference], best: DataFrame | None = None
+    curves: list[PlottedCurve],
+    references: list[Reference],
+    labels: dict[str, str],
+    best: DataFrame | None = None,
 ) -> Figure:
     """One figure; ``best`` is the envelope where x is the data size."""
-    figure = Figure(figsize=(7.2, 4.4), layout=style.layout())
-    axes = figure.add_subplot(xscale="log", yscale="log")
-    limits = error_limits(curves, references)
-    handles = list(fill(axes, curves, references, limits, best).values())
-    _set_ticks(axes, sorted({x for curve in curves for x in curve.cells["x"]}))
-    title = None if best is not None else "exponent [95% interval]"
-    figure.set_figheight(max(4.4, 0.2 * len(handles) + 0.8))
-    figure.legend(handles=handles, loc="outside right upper", title=title, alignment="left")
+    with style.figure(7.2, 4.4) as figure:
+        axes = figure.add_subplot(xscale="log", yscale="log")
+        limits = error_limits(curves, references)
+        handles = list(fill(axes, curves, references, limits, best).values())
+        _set_ticks(axes, sorted({x for curve in curves for x in curve.cells["x"]}))
+        axes.set(**labels)
+        title = None if best is not None else "exponent [95% interval]"
+        style.legend_beside(figure, handles, title)
     return figure
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-import matplotlib
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from kansweep.figures import style
@@ -24,8 +22,7 @@ _FRONT: dict[Any, Any] = {
 
 def draw(search: Search, name: str) -> Drawn:
     """A curve a shape, over the sizes that were tried of it; ``name`` is what was learned."""
-    with matplotlib.rc_context(style.STYLE):
-        figure = Figure(figsize=(6.4, 4.6), layout=style.layout())
+    with style.figure(6.4, 4.6) as figure:
         axes = figure.subplots()
         front = search.front
         axes.plot([t.n_params for t in front], [t.rmse for t in front], **_FRONT)
@@ -44,8 +41,8 @@ def draw(search: Search, name: str) -> Drawn:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:g}"))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_minor_formatter(NullFormatter())
-        figure.suptitle(f"{style.escaped(name, 45)}: shapes tried", fontsize=10.0)
-        figure.legend(loc="outside right upper")
+        style.headline(figure, f"{style.escaped(name, 45)}: shapes tried")
+        style.legend_beside(figure, axes.lines)
     caption = (
         "RMSE at training points held out, against parameters, of every shape along growing sizes."
         " The heavy line joins what nothing with fewer parameters beats."

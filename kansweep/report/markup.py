@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from kansweep.figures.style import SAVE_STYLE
+from kansweep.figures.styles import SAVE_STYLE
 from kansweep.laws.notation import printable
 
 _POINT = 4 / 3  # a point in CSS pixels

@@ -12,6 +12,8 @@ from torch import Tensor
 from kansweep.networks.protocol import Network
 from kansweep.solvers.contract import Problem
 
+WORST = 0.1  # of the points
+
 
 @dataclass(frozen=True)
 class Split:
@@ -41,3 +43,15 @@ class Split:
     def error(self, net: Network) -> Tensor:
         """Mean squared, of the points that choose, (R,)."""
         return (net(self.held_out.x) - self.held_out.y).square().mean((1, 2))
+
+    def typical_error(self, net: Network) -> Tensor:
+        """The same, as ``typical`` has it."""
+        return typical(net(self.held_out.x) - self.held_out.y)
+
+
+def typical(residual: Tensor) -> Tensor:
+    """Mean square without the ``WORST`` points, (R, n, M) -> (R,). These may lie beyond the points
+    trained on: what they say of a fit is little, and of over-fitting nothing."""
+    squares = residual.square().mean(2)
+    kept = squares.shape[1] - int(WORST * squares.shape[1])
+    return squares.sort(dim=1).values[:, :kept].mean(1)

@@ -42,8 +42,13 @@ class Batch:
     shapes: tuple[Shape, ...]  # in the order of training
     device: str
     dtype: str
-    extended: bool  # each shape extends the one before; else each starts from nothing
     trace: bool = False  # keep what every iteration reports
+    # Each shape extends the one before, else each starts from nothing; None: as the kind says.
+    chained: bool | None = None
+
+    @property
+    def extended(self) -> bool:
+        return bool(self.kind.extended if self.chained is None else self.chained)
 
 
 @dataclass(frozen=True, kw_only=True)

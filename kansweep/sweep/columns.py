@@ -1,6 +1,6 @@
 """The columns of results and of traces, each with its type, unit and meaning; how a cell ends.
 
-From these come the schemas of the files, the table in the README and what a row is checked by.
+From these come the schemas of the files, the tables in docs/files.md and what a row is checked by.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def check(columns: Sequence[Column], names: Iterable[str]) -> None:
 
 
 def markdown(columns: Sequence[Column]) -> str:
-    """The columns as a table of Markdown, for the README."""
+    """The columns as a table of Markdown, for docs/files.md."""
     rows = [
         f"| `{column.name}` | {column.type} | {column.unit} | {column.meaning} |"
         for column in columns

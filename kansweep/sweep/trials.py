@@ -29,7 +29,7 @@ def trials(config: RunConfig, folds: Folds, width: Width) -> Iterator[Trial]:
         shapes=tuple(shape(config, size) for size in sizes),
         device=config.device,
         dtype=config.dtype,
-        extended=config.extended,
+        chained=config.extended,
     )
     with one_thread():
         compile_ahead(config, batch)

@@ -167,7 +167,7 @@ def _batch(task: Task) -> chain.Batch:
         device=config.device,
         dtype=config.dtype,
         trace=config.solver.trace,
-        extended=config.extended,
+        chained=config.extended,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,19 @@ def test_plot_prints_the_law_and_writes_it(kansweep: Any, sweep: Any, tmp_path: 
     assert figures == {f"figures/{name}.svg" for name in expected}
     assert "exponent" in pd.read_csv(folder / "laws.csv")
     assert {str(Path("outputs/example8", name)) for name in figures} <= set(out.split())
+
+
+def test_plot_draws_pages_of_the_width_that_is_asked_for(
+    kansweep: Any, sweep: Any, tmp_path: Path
+) -> None:
+    sweep()
+    words = ("plot.formats=[pdf]", "plot.split=test")
+    assert kansweep("plot", *words, "plot.style=paper").status == 0
+    assert kansweep("plot", "edges", *words[:1], "plot.style=slides", "plot.width=5").status == 0
+    for page in (tmp_path / "outputs/example8/figures").iterdir():
+        (width,) = re.findall(rb"/MediaBox \[ *0 0 ([\d.]+) ", page.read_bytes())
+        inches = 5.0 if page.name.startswith("edges") else 3.4
+        assert float(width) / 72 == pytest.approx(inches, rel=0.01)
 
 
 def test_report_writes_one_page_and_nothing_else(kansweep: Any, sweep: Any, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from scipy import stats
 from studies import envelope, fit_laws
 
 from kansweep import study
-from kansweep.figures import scaling, style
+from kansweep.figures import scaling, styles
 from kansweep.laws import cells, findings
 from kansweep.laws.cells import SPLITS, classify
 
@@ -357,7 +357,7 @@ def test_drawing_needs_neither_torch_nor_pyplot():
 def test_saved_figures_carry_their_fonts():
     figure = drawn(published())
     pdf, first, second = BytesIO(), BytesIO(), BytesIO()
-    with matplotlib.rc_context(style.SAVE_STYLE):
+    with matplotlib.rc_context(styles.SAVE_STYLE):
         figure.savefig(pdf, format="pdf")
         figure.savefig(first, format="svg", metadata={"Date": None})
         figure.savefig(second, format="svg", metadata={"Date": None})

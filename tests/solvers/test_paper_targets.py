@@ -44,7 +44,6 @@ def ours(name: str, grids: tuple[int, ...]) -> dict[int, float]:
         shapes,
         "cpu",
         "float64",
-        extended=True,
     )
     results = [result for (result,) in chain.train(batch, LM(), [None], lambda _: None)]
     return {result.size: result.test_rmse for result in results}

@@ -35,7 +35,6 @@ BATCH = Batch(
     seeds=(0, 1, 2),
     kind=KINDS["kan"],
     shapes=tuple(Shape((2, 1, 1), 3, grid_size, base=False) for grid_size in (3, 5, 9)),
-    extended=True,
     device="cpu",
     dtype="float64",
 )
@@ -262,7 +261,7 @@ def test_a_tables_units_change_nothing_but_the_units(solver, kind, shapes):
         table = Table(10 * x, scale * y + offset, ("a", "b"), "y", "")
         source, of_kind = Tabled(table, 80), KINDS[kind]
         batch = replace(BATCH, source=source, seeds=(0,), kind=of_kind, shapes=shapes)
-        batch = replace(batch, extended=of_kind.extended)
+        batch = replace(batch, chained=of_kind.extended)
         return [result for (result,) in chain.train(batch, solver, nets, lambda _: None)]
 
     own, other = trained(1.0, 0.0), trained(1e3, 5e4)
@@ -283,7 +282,7 @@ def test_a_tables_units_change_nothing_but_the_units(solver, kind, shapes):
 
 def test_an_mlp_is_a_cell_like_another_but_for_what_only_kans_have():
     shapes = (mlp.Shape((2, 4, 1), "silu"), mlp.Shape((2, 6, 1), "silu"))
-    batch = replace(BATCH, shapes=shapes, seeds=(0, 1), kind=KINDS["mlp"], extended=False)
+    batch = replace(BATCH, shapes=shapes, seeds=(0, 1), kind=KINDS["mlp"])
     grids = list(
         chain.train(
             batch, LBFGS(LBFGSConfig(steps=2), MLPConfig(restarts=2)), [None] * 2, lambda _: None
@@ -315,7 +314,7 @@ def test_the_errors_of_derivatives_are_those_of_the_network_that_is_stored():
 
 def test_kinds_and_targets_without_derivatives_have_no_errors_of_them():
     shapes = (mlp.Shape((2, 3, 1), "tanh"),)
-    of_mlp = replace(BATCH, kind=KINDS["mlp"], shapes=shapes, extended=False)
+    of_mlp = replace(BATCH, kind=KINDS["mlp"], shapes=shapes)
     quick = LBFGS(LBFGSConfig(steps=2), MLPConfig(restarts=1))
     unknown = replace(BATCH, source=Sampled(replace(TARGETS["exp_sin"], expression=None)))
     first_order = replace(BATCH, shapes=(Shape((2, 1, 1), 1, 5, base=False),))

@@ -1,4 +1,4 @@
-"""The vocabulary of columns: what the files, the README and a writer's mistakes show of it."""
+"""The vocabulary of columns: what files, pages and a writer's mistakes show of it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kansweep.solvers.reasons import StopReason
 from kansweep.sweep import columns, rows
 from kansweep.sweep.columns import RESULTS, TRACE, Column, State, Status
 
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs" / "files.md").read_text()
 
 
 @pytest.mark.parametrize(("name", "described"), [("results", RESULTS), ("traces", TRACE)])
-def test_the_readme_has_every_column_as_it_is_described(
+def test_the_page_of_files_has_every_column_as_it_is_described(
     name: str, described: tuple[Column, ...]
 ) -> None:
-    (shown,) = re.findall(rf"<!-- columns of {name} -->\n(.*?)\n<!-- end -->", README, re.DOTALL)
+    (shown,) = re.findall(rf"<!-- columns of {name} -->\n(.*?)\n<!-- end -->", PAGE, re.DOTALL)
     assert shown == columns.markdown(described)
 
 

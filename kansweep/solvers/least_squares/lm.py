@@ -18,7 +18,7 @@ from kansweep.data.streams import Stream, generator
 from kansweep.networks.protocol import Gradient, GradientShape
 from kansweep.solvers import scales
 from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem
-from kansweep.solvers.held_out import Split
+from kansweep.solvers.held_out import Split, typical
 from kansweep.solvers.least_squares.descent import Rules, State, descend
 from kansweep.solvers.reasons import StopReason
 from kansweep.solvers.scales import Scales, concatenated, each, random_start
@@ -26,7 +26,9 @@ from kansweep.solvers.scales import Scales, concatenated, each, random_start
 RACE = 20  # steps of all starts; before them the evidence would call everything noise
 FIRST_PENALTY = 1e-8  # where the evidence is to choose it
 HELD_OUT = 0.1  # of the points, where the evidence is to choose the weight
-WORSE, PATIENCE = 1.1, 20  # so many times the least error there, so many steps after it, is enough
+# A start over-fits whose mean square there is so many times its least, for so many steps, and so
+# many times that of the points it is trained on.
+WORSE, PATIENCE, APART = 1.1, 20, 4.0
 LAST = 20  # most steps with all points
 SQUARES = 2**22  # numbers in the matrices of those that go together; they share a core's cache
 
@@ -126,8 +128,16 @@ class _Run:
             self.best, self.error, self.age = state, error, 0
 
     @property
+    def has_lost(self) -> bool:
+        """Whether it predicts worse than it did, by what it has learned of its own points alone;
+        true where it predicts nothing any more."""
+        if self.last_error <= WORSE * self.error:
+            return False
+        return not self.last_error <= APART * float(typical(self.state.residual))
+
+    @property
     def over_fits(self) -> bool:
-        return self.age >= PATIENCE and not self.last_error <= WORSE * self.error
+        return self.age >= PATIENCE and self.has_lost
 
 
 @dataclass
@@ -165,7 +175,9 @@ class _Training:
 
     def _watched(self, step: int, state: State, runs: list[_Run]) -> Tensor:
         """Note the errors of runs in lockstep, report the best, and say which over-fit."""
-        errors = self.split[torch.zeros_like(state.accepted, dtype=torch.long)].error(state.net)
+        errors = self.split[torch.zeros_like(state.accepted, dtype=torch.long)].typical_error(
+            state.net
+        )
         for row, (run, error) in enumerate(zip(runs, errors.tolist(), strict=True)):
             run.update(
                 state[row : row + 1], error if self.estimate else float(state.objective[row])
@@ -203,12 +215,12 @@ class _Training:
             flat = run.best.net.with_outputs(nothing, nothing)
             state = replace(State.of(flat, whole, math.nan), grad_norm=run.best.grad_norm)
             return replace(run, state=state)
-        if not run.last_error <= WORSE * run.error:
+        if run.has_lost:
             return replace(run, state=run.best)
         n = self.split.training.x.shape[1]
         more = whole.x.shape[1] / n
-        state = State.of(run.best.net, whole, float(run.best.ridge) * more)
-        last = replace(run, state=replace(state, damping=run.best.damping * more))
+        state = State.of(run.state.net, whole, float(run.state.ridge) * more)
+        last = replace(run, state=replace(state, damping=run.state.damping * more))
         on = replace(self, split=Split(whole, whole))
         on.train([last], rules)
         self.steps = on.steps
