@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kansweep import __version__
 from kansweep.cli.analysing import edges, plot, predict, show
+from kansweep.cli.applying import apply
 from kansweep.cli.checking import check
 from kansweep.cli.completing import complete
 from kansweep.cli.composing import HELP, compose
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[[Any], int]] = {
     "list": list_sweeps,
     "plot": plot,
     "predict": predict,
+    "apply": apply,
     "check": check,
     "report": report,
     "shapes": shapes,
@@ -65,7 +67,7 @@ def _dispatch(arguments: list[str]) -> int:
             jobs = compose(command, rest)
             several = counted(jobs) if command == "run" and len(jobs) > 1 else jobs
             status = max((_perform(command, job) for job in several), default=OK)
-            if status == OK and command == "run" and len(jobs) > 1:
+            if status == OK and _is_told(command, jobs):
                 say(f"All of them in one figure: kansweep plot{selection_of(jobs)}")
             return status
         case [word, *_]:
@@ -77,6 +79,11 @@ def _dispatch(arguments: list[str]) -> int:
             print(HELP, end="", file=sys.stderr)
             return REFUSED
     return OK
+
+
+def _is_told(command: str, jobs: Sequence[Any]) -> bool:
+    """Whether several sweeps were run, and more is wanted than their failures."""
+    return command == "run" and len(jobs) > 1 and not jobs[0].run.is_quiet
 
 
 def _perform(command: str, job: Schema) -> int:

@@ -8,9 +8,11 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, NoReturn, cast
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -43,6 +45,7 @@ Usage: kansweep COMMAND [key=value ...]
   plot    fit the laws, print them and draw them
           plot edges: draw the functions that one trained network learned
   predict the error of a cell that was not trained, with an interval
+  apply   what a trained network predicts for the rows of a table, with intervals
   check   hold the laws against what is expected of them; exit status 1 where one fails
   report  all of it as one HTML page, to be read anywhere
   clean   remove from a sweep's folder what is drawn again at will or no longer planned
@@ -67,6 +70,7 @@ Train one KAN for every data size, grid size and seed; what is already trained i
   kansweep run data.sizes=[1000,3000] seeds=10
   kansweep run experiment=example8_lbfgs
   kansweep run --multirun model.k=1,2,3     one sweep for each value
+  kansweep run -v                           a line a cell on stderr; -q: failures alone
 """,
     "show": """\
 Show the median test RMSE by data and grid size, and what is waiting or failed.
@@ -88,6 +92,13 @@ Predict the test RMSE of a cell from the sweep, with a 95% interval that holds t
   kansweep predict size=200 n_train=10000
   kansweep predict size=100 n_train=3000 sizes=[5,10,20]    as if it had no finer grids
 """,
+    "apply": """\
+Predict for every row of a table by one trained network, with 95% intervals for new observations
+where it is a KAN trained by solver=lm; what is unset is chosen as by `kansweep plot edges`.
+
+  kansweep apply name=mine data.path=new.csv output=predictions.csv
+  kansweep apply name=mine data.path=new.parquet output=predictions.parquet seed=0 size=20
+""",
     "check": """\
 Hold laws and errors against what is expected of them, a line a check; exit status 0 where all of
 them hold, 1 where one does not, 2 where something cannot be checked.
@@ -104,6 +115,7 @@ Draw every function that the KAN of one cell learned, beside the target's own wh
   kansweep plot edges edges.n_train=3000 edges.seed=0 edges.size=100
 """,
 }
+SHORT = {"-q": "run.verbosity=quiet", "-v": "run.verbosity=verbose"}
 SUBDIR = "."  # of a multirun's jobs, where nothing else is said
 SUBCOMMANDS = {"edges": "plot edges"}  # by schema, and as they are typed
 
@@ -125,12 +137,11 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
         argparse.ArgumentParser._check_help = lambda *_: None
     schema, argv = SCHEMAS[command], sys.argv
     every = arguments[-1:] == ["all"] and not {"--help", "-h"}.isdisjoint(arguments)
-    arguments = arguments[: -1 if every else None]
-    # argparse wants its options before all overrides
-    arguments = sorted(arguments, key=lambda word: "=" in word and word[0] != "-")
+    arguments = _ordered(command, arguments[: -1 if every else None])
     sys.argv = ["kansweep", *map(quoted, arguments)]
     try:
-        with TemporaryDirectory() as scratch, env_override({"HYDRA_FULL_ERROR": "1"}):
+        full = env_override({"HYDRA_FULL_ERROR": "1"})
+        with TemporaryDirectory() as scratch, full, _complaining():
             register(command, scratch, every)
             primary, folder = "config" if schema is RunConfig else command, str(config_dir())
             if any(map(_is_for_hydra, arguments)):
@@ -153,6 +164,29 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
         _named(job, [word for word in overrides if word not in shared])
         for job, overrides in checked
     ]
+
+
+def _ordered(command: str, arguments: list[str]) -> list[str]:
+    """As argparse wants them, its options before all overrides; what is short of a run in full."""
+    short = SHORT if command == "run" else {}
+    words = [short.get(word, word) for word in arguments]
+    return sorted(words, key=lambda word: "=" in word and word[0] != "-")
+
+
+@contextmanager
+def _complaining() -> Iterator[None]:
+    """What argparse, which is Hydra's, does not understand in a sentence, without a usage that is
+    not ours."""
+
+    def complain(_: argparse.ArgumentParser, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; the options are told by --help.")
+
+    parser: Any = argparse.ArgumentParser
+    usual, parser.error = parser.error, complain
+    try:
+        yield
+    finally:
+        parser.error = usual
 
 
 def _is_for_hydra(word: str) -> bool:

@@ -22,14 +22,18 @@ def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
     are tried."""
     from kansweep.sweep import shapes, tried
 
+    def tell(line: str) -> None:
+        if not job.run.is_quiet:
+            say(line)
+
     try:
-        job, search = shapes.found(job, store, lambda width: say(f"Trying {width} …"))
+        job, search = shapes.found(job, store, lambda width: tell(f"Trying {width} …"))
     except KeyboardInterrupt:
         kept = f"the shapes that were tried are kept. Go on with: {again()}"
         print("Interrupted:", kept, file=sys.stderr)
         raise
     width = tried.named(search.chosen or ())
-    say(f"Shape: {width}, the choice out of {len(search.shapes)} in {store.layout.shapes}")
+    tell(f"Shape: {width}, the choice out of {len(search.shapes)} in {store.layout.shapes}")
     return job, search
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kansweep.cli.analysing import results_of, several, stored_of_several
@@ -17,9 +18,14 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 
 
 def report(job: ReportConfig) -> int:
-    store, page = _of_one(job) if job.names is None else _of_several(job)
-    say(str(store.write_report(page)))
+    say(str(written(job)))
     return OK
+
+
+def written(job: ReportConfig) -> Path:
+    """Where the page now is."""
+    store, page = _of_one(job) if job.names is None else _of_several(job)
+    return store.write_report(page)
 
 
 def _of_one(job: ReportConfig) -> tuple[Store, str]:

@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from kansweep.cli.ending import on_end
 from kansweep.cli.found import searched
 from kansweep.cli.output import FAILED, MOST_NAMED, OK, again, say, tell_damage
-from kansweep.cli.reporting import report
+from kansweep.cli.reporting import written
 from kansweep.config.commands import ReportConfig
 from kansweep.config.overrides import override
 from kansweep.config.run import RunConfig
@@ -27,9 +27,9 @@ from kansweep.sweep.progress import Bar
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from kansweep.engines import Engine
     from kansweep.sweep.plan import Plan
+    from kansweep.sweep.runner import Summary
     from kansweep.sweep.store import Store
 
-Job = TypeVar("Job")
 KEPT = 1.0  # seconds; a sweep that took less had nothing to train, or as good as nothing
 
 
@@ -58,7 +58,9 @@ def _trained(job: RunConfig, store: Store, plan: Plan, engine: Engine) -> int:
     from kansweep.sweep import runner
     from kansweep.sweep.refusals import StoreError
 
-    with closing(engine), closing(Progress(job.kind.symbol)) as progress, store.open(plan):
+    shown, lines = not job.run.is_quiet, job.run.is_verbose
+    bar = Progress(job.kind.symbol, shown=shown, lines=lines)
+    with closing(engine), closing(bar) as progress, store.open(plan):
         try:
             summary = runner.run(plan, store, job, engine, progress)
         except (StoreError, EngineError, KeyboardInterrupt) as error:
@@ -69,6 +71,22 @@ def _trained(job: RunConfig, store: Store, plan: Plan, engine: Engine) -> int:
             if interrupted:
                 raise
             return FAILED
+    if not job.run.is_quiet:
+        _tell(summary, job, store)
+    tell_damage(summary.damaged, "to be trained again by the next run")
+    if summary.failed:
+        return _tell_failures(summary.failed)
+    if summary.left:
+        print(f"{summary.left} cells are left. Go on with: {again()}", file=sys.stderr)
+        return FAILED
+    if job.run.report:
+        page = written(ReportConfig(job.name, job.outputs))
+        if not job.run.is_quiet:
+            say(str(page))
+    return OK
+
+
+def _tell(summary: Summary, job: RunConfig, store: Store) -> None:
     stopped = f", {summary.left} left" if summary.left else ""
     say(
         f"{job.name}: {summary.total} cells, {summary.cached} of them kept, {summary.done} trained,"
@@ -77,16 +95,9 @@ def _trained(job: RunConfig, store: Store, plan: Plan, engine: Engine) -> int:
         *_without_floor(job),
         f"Next: kansweep plot{_selection(job)}",
     )
-    tell_damage(summary.damaged, "to be trained again by the next run")
-    if summary.failed:
-        return _tell_failures(summary.failed)
-    if summary.left:
-        print(f"{summary.left} cells are left. Go on with: {again()}", file=sys.stderr)
-        return FAILED
-    return report(ReportConfig(job.name, job.outputs)) if job.run.report else OK
 
 
-def counted(jobs: Sequence[Job]) -> Iterator[Job]:
+def counted(jobs: Sequence[Any]) -> Iterator[Any]:
     """The jobs of a multirun, each told of when its turn comes, with the time that all of what is
     left may take: as the mean of those that were not kept already."""
     spent: list[float] = []
@@ -94,7 +105,8 @@ def counted(jobs: Sequence[Job]) -> Iterator[Job]:
         trained = [seconds for seconds in spent if seconds > KEPT]
         left = (len(jobs) - number + 1) * sum(trained) / max(1, len(trained))
         to_go = f", about {math.ceil(left / 60)} min to go" if trained else ""
-        print(f"Sweep {number} of {len(jobs)}{to_go}", file=sys.stderr)
+        if not job.run.is_quiet:
+            print(f"Sweep {number} of {len(jobs)}{to_go}", file=sys.stderr)
         clock = time.perf_counter()
         yield job
         spent.append(time.perf_counter() - clock)

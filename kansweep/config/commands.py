@@ -127,6 +127,45 @@ class PredictConfig(StoredSweep):
 
 
 @dataclass
+class NewDataConfig(Schema):
+    prefix: ClassVar[str] = "data."
+    path: str | None = key(
+        None,
+        rules.optional(rules.TEXT),
+        "a table with the inputs, x1, x2, … of a function",
+    )
+
+
+_PREDICTIONS = rules.matching("a file that ends in .csv or .parquet", r".*\.(csv|parquet)")
+
+
+@dataclass
+class ApplyConfig(StoredSweep):
+    """``kansweep apply``."""
+
+    output: str | None = key(
+        None, rules.optional(_PREDICTIONS), "where predictions are written, .csv or .parquet"
+    )
+    n_train: int | None = key(
+        None, rules.optional(rules.COUNT), "the cell's training points; null: the most"
+    )
+    seed: int | None = key(
+        None, rules.optional(rules.COUNT_OR_ZERO), "the cell's seed; null: the first"
+    )
+    size: int | None = key(
+        None, rules.optional(rules.COUNT), "the cell's size; null: least test RMSE"
+    )
+    data: NewDataConfig = field(default_factory=NewDataConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data.path is None:
+            raise ConfigError("`data.path` must be given: a table with the inputs.")
+        if self.output is None:
+            raise ConfigError("`output` must be given: a file for the predictions.")
+
+
+@dataclass
 class ReportConfig(StoredSweeps):
     """``kansweep report``."""
 
@@ -220,6 +259,7 @@ SCHEMAS: dict[str, type[Schema]] = {
     "list": ListConfig,
     "plot": PlotConfig,
     "predict": PredictConfig,
+    "apply": ApplyConfig,
     "check": CheckConfig,
     "report": ReportConfig,
     "clean": CleanConfig,

@@ -104,6 +104,9 @@ def explain(error: Exception, schema: type[Schema]) -> str:
         return f"There is no {group}={choice}; there is {', '.join(options)}.{hint}"
     if isinstance(error, OverrideParseException):
         return f"`{error.override}` cannot be read; write key=value, as in data.sizes=[100,300]."
+    section = re.match(r"Could not override '(\w+)'", str(error))
+    if section and (inside := [name for name in every if name.startswith(f"{section[1]}.")]):
+        return f"`{section[1]}` holds other keys; set one of those, such as `{inside[0]}`."
     if isinstance(cause, InterpolationResolutionError) and "data.shapes" in str(cause):
         return _no_shape(str(cause))
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):

@@ -39,6 +39,19 @@ class RunModeConfig(Schema):
         rules.optional(rules.TEXT),
         "a shell command, told the outcome by KANSWEEP_… variables",
     )
+    verbosity: str = key(
+        "normal",
+        one_of("quiet", "normal", "verbose"),
+        "quiet (-q): failures alone; verbose (-v): a line a cell",
+    )
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.verbosity == "quiet"
+
+    @property
+    def is_verbose(self) -> bool:
+        return self.verbosity == "verbose"
 
 
 @dataclass

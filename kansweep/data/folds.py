@@ -13,6 +13,11 @@ from kansweep.data.streams import Stream, generator
 PARTS = 5
 
 
+def parts(n: int, seed: int) -> np.ndarray:
+    """Which part each of n points is of, (n,)."""
+    return generator(seed, Stream.FOLDS).permutation(np.arange(n) % PARTS)
+
+
 @dataclass(frozen=True)
 class Folds:
     """The first ``n`` training points of a source's seed, a multiple of ``PARTS``, in as many parts
@@ -67,7 +72,7 @@ class Folds:
     @cached_property
     def _parts(self) -> np.ndarray:
         """Which part each point is of, (n,)."""
-        return generator(self.seed, Stream.FOLDS).permutation(np.arange(self.n) % PARTS)
+        return parts(self.n, self.seed)
 
     def _part(self, n: int, index: np.ndarray) -> Points:
         x, y = self._points

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,9 @@ Array = NDArray[np.float64]
 
 ENDINGS = (".csv", ".parquet", ".npz")
 UNNAMED = "Unnamed:"  # what pandas calls a column without a name, such as an index of its own
+_MOST_NAMED = 12
+# What readers raise of a file that is not of its ending: NumPy of an array alone and of nothing.
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 LEAST_SIZE = 20  # of the sizes that are chosen for a table
 
 
@@ -45,11 +49,46 @@ def read(path: str | None, inputs: tuple[str, ...] | None, output: str | None) -
     where it cannot be read, a column is missing, holds text or gaps, or is constant.
     """
     file = Path(str(path))
+    status = _status(file)
+    return _read(file.absolute(), (status.st_mtime_ns, status.st_size), inputs, output)
+
+
+def columns(path: str, names: Sequence[str]) -> Array:
+    """(n, d): these columns of a file, in this order; they need not vary.
+
+    Raises ConfigError as ``read`` does.
+    """
+    file = Path(path)
+    _status(file)
+    frame = _frame(file)
+    for name in names:
+        if name not in frame.columns:
+            raise _refusal(
+                file,
+                f"have the columns {', '.join(names)}; it lacks {name!r}, and has"
+                f" {', '.join(frame.columns[:_MOST_NAMED])}",
+            )
+    if frame.empty:
+        raise _refusal(file, "have a row at least")
+    return np.column_stack([_numbers(frame, name, file) for name in names])
+
+
+def written(columns: Mapping[str, Array], ending: str) -> bytes:
+    """Columns (n,) by their names as the content of a file, .csv or .parquet."""
+    import pandas as pd
+
+    frame = pd.DataFrame(columns)
+    if ending == ".csv":
+        return frame.to_csv(index=False).encode()
+    content: bytes = frame.to_parquet(index=False)
+    return content
+
+
+def _status(file: Path) -> os.stat_result:
     try:
-        status = file.stat()
+        return file.stat()
     except OSError as error:
         raise _refusal(file, f"be a file that is there: {error.strerror or error}") from error
-    return _read(file.absolute(), (status.st_mtime_ns, status.st_size), inputs, output)
 
 
 @lru_cache(maxsize=4)
@@ -71,7 +110,7 @@ def _read(
             )
     if y in names:
         raise ConfigError(f"`data.inputs` must not hold `data.output`, {y!r}.")
-    numbers = np.column_stack([_numbers(frame, name, file) for name in (*names, y)])
+    numbers = np.column_stack([_varying(frame, name, file) for name in (*names, y)])
     content = hashlib.sha256("\0".join((*names, y)).encode())
     content.update(np.ascontiguousarray(numbers).tobytes())
     return Table(numbers[:, :-1], numbers[:, -1:], names, y, content.hexdigest()[:16])
@@ -91,7 +130,7 @@ def _frame(file: Path) -> DataFrame:
         else:
             with np.load(file, allow_pickle=False) as arrays:
                 frame = pd.DataFrame(_columns(dict(arrays)))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise _refusal(file, f"be a {ending[1:]} file that can be read: {reason}") from error
     return frame.rename(columns=str)
@@ -124,6 +163,11 @@ def _numbers(frame: DataFrame, name: str, file: Path) -> Array:
     values = column.to_numpy(np.float64)
     if not np.isfinite(values).all():
         raise _refusal(file, f"hold finite numbers; column {name!r} has others")
+    return values
+
+
+def _varying(frame: DataFrame, name: str, file: Path) -> Array:
+    values = _numbers(frame, name, file)
     if len(values) == 0 or np.ptp(values) == 0:
         raise _refusal(
             file, f"have columns that vary; {name!r} does not: leave it out of data.inputs"

@@ -15,26 +15,27 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
 from kansweep.config import rules
 from kansweep.config.rules import ConfigError, Rule
 from kansweep.engines import cores
-from kansweep.estimator import checking, training
+from kansweep.estimator import checking, shapes, stored, training
 from kansweep.estimator.base import BaseEstimator, NotFittedError, RegressorMixin
 from kansweep.estimator.checking import Array
+from kansweep.estimator.known import Known
 from kansweep.estimator.observations import Observations
 from kansweep.networks.compiling import in_threads
 from kansweep.networks.kan import KAN, Shape
+from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.posterior import posterior
 from kansweep.sweep.worker import one_thread
 from kansweep.trained.kan import TrainedKAN
-from kansweep.trained.weights import from_arrays, load_model
+from kansweep.trained.weights import from_arrays
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HIDDEN = rules.optional(rules.COUNTS)
+_HIDDEN = rules.optional(rules.COUNTS_OR_AUTO)
 _GRIDS = Rule(
     f"a positive integer, or {rules.ASCENDING.must}",
     lambda value: rules.COUNT.holds(value) or rules.ASCENDING.holds(value),
@@ -44,7 +45,6 @@ _JOBS = Rule(
     "a positive integer, -1 or None",
     lambda value: value in (None, -1) or rules.COUNT.holds(value),
 )
-_ROUNDING = 1e-9
 AT_ONCE = 10_000  # points that a thread computes
 _OF = rules.one_of("observation", "function")
 
@@ -59,9 +59,10 @@ class KANRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    hidden : list of int, default None
+    hidden : list of int or "auto", default None
         Nodes of each hidden layer; an empty list is an additive model. None: one hidden layer with
-        a node for each output.
+        a node for each output. "auto": those found by trying, on samples held out, as
+        ``model.hidden=auto`` of a sweep finds them.
     k : int, default 3
         Order of the splines, from 1 to 10; 3 is cubic.
     grid_size : int or list of int, default (5, 10, 20)
@@ -79,6 +80,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     ----------
     n_features_in_, n_outputs_ : int
     feature_names_in_ : array of str, where a table with such columns was given
+    hidden_ : tuple of int, the hidden widths that were asked for or found
     network_ : TrainedKAN, the function with its edges and derivatives, in the data's units
     noise_ : array (n_outputs_,), the estimated standard deviation of the noise, NaN where there are
         no more observations than parameters to tell it by
@@ -89,7 +91,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden: Sequence[int] | None = None,
+        hidden: Sequence[int] | str | None = None,
         *,
         k: int = 3,
         grid_size: int | Sequence[int] = (5, 10, 20),
@@ -138,7 +140,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         mean = self._shaped(self._values(x))
         if not return_std:
             return mean
-        return mean, self._shaped(np.hypot(self._deviations(x), self.noise_))
+        return mean, self._shaped(np.hypot(self._deviations(x), self._certain().noise))
 
     def predict_interval(
         self, X: ArrayLike, level: float = 0.95, of: str = "observation"
@@ -151,10 +153,8 @@ class KANRegressor(RegressorMixin, BaseEstimator):
                 raise rule.refusal(name, value)
         x = self._inputs(X)
         mean, deviation = self._values(x), self._deviations(x)
-        if of == "observation":
-            deviation = np.hypot(deviation, self.noise_)
-        reach = stdtrit(self._free, (1 + level) / 2) * deviation
-        return self._shaped(mean - reach), self._shaped(mean + reach)
+        low, high = self._certain().interval(mean, deviation, level, new=of == "observation")
+        return self._shaped(low), self._shaped(high)
 
     @classmethod
     def from_cell(
@@ -167,18 +167,24 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         **parameters: Any,
     ) -> Self:
         """The KAN of a sweep's cell, chosen as by ``load_model``, or of a file of weights: it
-        predicts, and ``fit`` goes on from it. Intervals are known once it is fitted.
+        predicts, and ``fit`` goes on from it. Its intervals are known where ``solver=lm`` trained
+        it on points that are still to be had.
 
         ``parameters`` are this class's own. Raises ValueError where it is no KAN of B-splines.
         """
-        network = load_model(path, n_train=n_train, seed=seed, size=size)
+        network, known = stored.cell(Path(path), n_train=n_train, seed=seed, size=size)
         if not isinstance(network.arrays, Mapping) or "continuation" not in network.arrays:
             raise ValueError(f"`path` must lead to a KAN of B-splines; got {network!r}.")
         net = KAN.from_arrays(network.arrays)
         given = {"hidden": list(net.width[1:-1]), "k": net.k, "grid_size": net.grid_size}
         model = cls(**{**given, "warm_start": True, **parameters})
         model.n_features_in_, model.n_outputs_ = net.width[0], net.width[-1]
+        model.hidden_ = net.width[1:-1]
         model.network_, model._net, model._flat = cast(TrainedKAN, network), net, net.width[-1] == 1
+        model._known = known
+        if isinstance(known, Known):
+            model.noise_, model.edf_ = known.noise, known.posterior.edf
+            model.n_samples_ = known.total
         return model
 
     def plot_edges(self) -> Figure:
@@ -209,28 +215,36 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     def _train(self, data: Observations, grids: Sequence[int], seed: int) -> None:
         offset, scale = data.units
         n_outputs = data.y.shape[1]
-        hidden = (n_outputs,) if self.hidden is None else _plain(self.hidden)
-        width = (data.x.shape[1], *hidden, n_outputs)
         problem = training.problem_of(data, (data.y - offset) / scale, seed)
+        hidden = self._widths(problem, grids, seed)
+        width = (data.x.shape[1], *hidden, n_outputs)
         shape, begun = Shape(width, int(self.k), grids[0], base=False), None
         if self.warm_start and hasattr(self, "_net"):
             units = -offset / scale, 1 / scale
             begun = self._continued(shape).with_outputs(*map(torch.from_numpy, units))
         outcome = training.trained(shape, grids, problem, begun)
-        known = posterior(outcome.net, problem, outcome.memory)
         net = outcome.net.with_outputs(torch.from_numpy(offset), torch.from_numpy(scale))
         errors = training.values(net, data.x) - data.y
         if not np.isfinite(errors).all():
             raise FloatingPointError("Training ended in numbers that are not finite.")
-        self.n_outputs_, self.edf_, self.n_samples_ = n_outputs, known.edf, data.total
+        known = Known.of(posterior(outcome.net, problem, outcome.memory), errors, data.counts)
+        self._known: Known | str = known
+        self.noise_ = known.noise
+        self.hidden_, self.n_outputs_ = hidden, n_outputs
+        self.edf_, self.n_samples_ = known.posterior.edf, known.total
         self.stop_reason_ = str(outcome.stop_reason[0])
-        counts = np.ones(len(errors)) if data.counts is None else data.counts
-        free = data.total - known.edf / n_outputs
-        known_noise = free > _ROUNDING * data.total  # else nothing is left over to tell it by
-        self.noise_ = np.sqrt(counts @ errors**2 / (free if known_noise else np.nan))
-        self._free = max(free, 1.0)
-        self.network_ = cast(TrainedKAN, from_arrays(net.to_arrays()))
-        self._net, self._posterior = net, known
+        self.network_, self._net = cast(TrainedKAN, from_arrays(net.to_arrays())), net
+
+    def _widths(self, problem: Problem, grids: Sequence[int], seed: int) -> tuple[int, ...]:
+        """Of the hidden layers; those that there are where a warm start leaves them open."""
+        hidden: Any = _plain(self.hidden)
+        if hidden is None:
+            return (problem.y.shape[2],)
+        if hidden != rules.AUTO:
+            return tuple(hidden)
+        if self.warm_start and hasattr(self, "_net"):
+            return self._net.width[1:-1]
+        return shapes.found(problem, int(self.k), grids, seed)
 
     def _continued(self, asked: Shape) -> KAN:
         """The network so far, refused where it is of another shape."""
@@ -260,10 +274,12 @@ class KANRegressor(RegressorMixin, BaseEstimator):
 
     def _deviations(self, x: Array) -> Array:
         """Of the function, (n, M)."""
-        if not hasattr(self, "_posterior"):
-            raise NotFittedError("Of a stored cell no intervals are known; `fit` it to data.")
-        known = self._posterior
-        return self.noise_ * self._shared(lambda part: training.deviations(known, part), x)
+        return self._shared(self._certain().deviations, x)
+
+    def _certain(self) -> Known:
+        if isinstance(self._known, str):
+            raise NotFittedError(f"No intervals: {self._known}; `fit` gives some.")
+        return self._known
 
     def _shared(self, compute: Callable[[Array], Array], x: Array) -> Array:
         """What is computed of inputs (n, I), (n, M), shared out among threads."""

@@ -14,7 +14,6 @@ from kansweep.estimator.observations import Observations
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.solvers.gauss_newton.posterior import Posterior
 
 # Points that are enough to find a basin: so many, and so many a parameter.
 ENOUGH, POINTS = 20_000, 30
@@ -56,11 +55,4 @@ def values(net: KAN, x: Array) -> Array:
     """(n, I) -> (n, M)."""
     with torch.inference_mode():
         found: Array = net(torch.from_numpy(np.ascontiguousarray(x))[None])[0].numpy()
-    return found
-
-
-def deviations(known: Posterior, x: Array) -> Array:
-    """Of the function, over those of the noise: (n, I) -> (n, M)."""
-    with torch.inference_mode():
-        found: Array = known.deviations(torch.from_numpy(x)).numpy()
     return found

@@ -42,25 +42,25 @@ def run(
 
     ``callback`` is called with the row of each cell that ends, a mapping by columns, when it is on
     disk; if it returns True the run stops there, and if it raises so does this. ``progress`` shows
-    a bar, in a notebook one of its own.
+    a bar, in a notebook one of its own, unless ``run.verbosity`` is quiet; where that is verbose, a
+    line a cell is written to stderr.
 
-    A cell that fails is a row with its status (``Sweep.failed``), and no exception. Nothing is
-    printed beside the bar, no process ends, and an interrupt is raised as it is. What is done is
+    A cell that fails is a row with its status (``Sweep.failed``), and no exception. Nothing else is
+    printed, no process ends, and an interrupt is raised as it is. What is done is
     kept, whatever comes; the same call goes on.
 
     Raises ConfigError where the configuration is refused, StoreError where the folder is, and
     EngineError where the engine performs no more, in the command's words.
     """
-    more = None if config_dir is None else Path(config_dir)
-    job = composed([*words, *words_of(keys)], more)
+    job = composed([*words, *words_of(keys)], None if config_dir is None else Path(config_dir))
     if job.run.on_end is not None:
         raise ConfigError("`run.on_end` is for the command line; what comes after this call is it.")
     begin = begun(job)
-    bar = Bar(job.kind.symbol, notebook=True)
+    shown = progress and not job.run.is_quiet
+    bar = Bar(job.kind.symbol, notebook=True, shown=shown, lines=job.run.is_verbose)
 
     def hear(event: Event) -> None:
-        if progress:
-            bar(event)
+        bar(event)
         if callback is not None and isinstance(event, Finished) and callback(event.row) is True:
             raise _Stopped
 

@@ -38,7 +38,7 @@ class RunLog:
             case Finished(row):
                 self._done += 1
                 self._failed += row["status"] != Status.OK
-                self._write(f"{self._done}/{self._total} {_cell(row)}")
+                self._write(f"{self._done}/{self._total} {words(row)}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
@@ -56,20 +56,20 @@ class RunLog:
                 self._file.write(f"{now} {line}\n")
 
 
-def _cell(row: Mapping[str, Any]) -> str:
+def words(row: Mapping[str, Any]) -> str:
     """Which cell it was and what came of it, in key=value words."""
     symbol = KINDS[row.get("model") or DEFAULT].symbol
-    words = [f"n={row['n_train']}", f"seed={row['seed']}", f"{symbol}={row['size']}"]
-    words.append(f"status={row['status']}")
+    told = [f"n={row['n_train']}", f"seed={row['seed']}", f"{symbol}={row['size']}"]
+    told.append(f"status={row['status']}")
     if row.get("stop_reason"):
-        words.append(f"stop={str(row['stop_reason']).replace(' ', '_')}")
-    words += [
+        told.append(f"stop={str(row['stop_reason']).replace(' ', '_')}")
+    told += [
         f"{name}={row[name]:.3e}"
         for name in ("train_rmse", "test_rmse")
         if row.get(name) is not None
     ]
     if row.get("seconds") is not None:
-        words.append(f"seconds={row['seconds']:.3f}")
+        told.append(f"seconds={row['seconds']:.3f}")
     if row.get("error"):
-        words.append(f"error={str(row['error']).splitlines()[0]}")
-    return " ".join(words)
+        told.append(f"error={str(row['error']).splitlines()[0]}")
+    return " ".join(told)

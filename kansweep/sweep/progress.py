@@ -1,10 +1,12 @@
-"""A bar over the cells of a run, in a terminal or a notebook."""
+"""A bar over the cells of a run, in a terminal or a notebook, and a line a cell."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kansweep.sweep import log
 from kansweep.sweep.events import Event, Finished, Progressed, Started
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
@@ -14,12 +16,15 @@ _FIGURES = (("train", "train_rmse", ".2e"), ("test", "test_rmse", ".2e"), ("reg"
 
 
 class Bar:
-    """Listens to a run; silent where stderr is neither a terminal nor a notebook's."""
+    """Listens to a run; the bar is ``shown`` where stderr is a terminal or a notebook's, and the
+    ``lines`` of cells that end, as ``run.log`` has them, anywhere."""
 
-    def __init__(self, symbol: str = "G", *, notebook: bool = False) -> None:
+    def __init__(
+        self, symbol: str = "G", *, notebook: bool = False, shown: bool = True, lines: bool = False
+    ) -> None:
         self.symbol = symbol  # of what the model grows along
-        self.notebook = notebook
-        self.done = 0
+        self.notebook, self.shown, self.lines = notebook, shown, lines
+        self.done = self.total = 0
         self.bar: tqdm[Any] | None = None
 
     def __call__(self, event: Event) -> None:
@@ -31,9 +36,13 @@ class Bar:
             case Finished(row):
                 self.done += 1
                 self.show(row, cells=1)
+                if self.lines:
+                    self.write(f"{self.done}/{self.total} {log.words(row)}")
 
     def start(self, total: int, cached: int) -> None:
-        self.done = cached
+        self.done, self.total = cached, total
+        if not self.shown:
+            return
         make, disable = _tqdm(self.notebook)
         self.bar = make(
             total=total,
@@ -53,6 +62,11 @@ class Bar:
                 words.append(f"{label} {cell[name]:{form}}")
         self.bar.set_postfix_str(" ".join(words), refresh=False)
         self.bar.update(cells)
+
+    def write(self, line: str) -> None:
+        """Above the bar, where there is one."""
+        make, _ = _tqdm(self.notebook)
+        make.write(line, file=sys.stderr)
 
     def close(self) -> None:
         if self.bar is not None:

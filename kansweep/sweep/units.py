@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from torch import Tensor
 
 from kansweep.data.sampling import Source
 from kansweep.networks.protocol import Network
 from kansweep.solvers.contract import Checkpoint
+
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,11 @@ class Units:
         return (y - self.offset) / self.scale
 
     def trained(self, net: Checkpoint | None) -> Checkpoint | None:
-        if net is None:
-            return None
-        return replace(net, net=net.net.with_outputs(-self.offset / self.scale, 1 / self.scale))
+        return None if net is None else replace(net, net=self.within(net.net))
+
+    def within(self, net: AnyNetwork) -> AnyNetwork:
+        """The inverse of ``restored``."""
+        return net.with_outputs(-self.offset / self.scale, 1 / self.scale)
 
     def restored(self, net: Network) -> Network:
         return net.with_outputs(self.offset, self.scale)

@@ -52,10 +52,17 @@ def load_model(
     """
     path = Path(path)
     if path.is_dir():
-        return of_cell(path, chosen(_results(path), path, n_train=n_train, seed=seed, size=size))
+        return of_cell(path, row_of(path, n_train=n_train, seed=seed, size=size))
     if not (n_train is seed is size is None):
         raise ValueError(f"`n_train`, `seed` and `size` choose from a folder, and {path} is none.")
     return read(path)
+
+
+def row_of(
+    folder: Path, *, n_train: int | None = None, seed: int | None = None, size: int | None = None
+) -> dict[str, Any]:
+    """The row of a sweep's folder that ``load_model`` chooses."""
+    return chosen(_results(folder), folder, n_train=n_train, seed=seed, size=size)
 
 
 def read(path: Path, data: str | None = None) -> TrainedNetwork:

@@ -25,6 +25,8 @@ from kansweep.cli import COMMANDS
         ("kansweep plot plot.f", {"plot.formats."}),
         ("kansweep report na", {"name=", "names="}),
         ("kansweep predict n_", {"n_train=", "n_trains."}),
+        ("kansweep apply data.p", {"data.path="}),
+        ("kansweep apply out", {"outputs=", "output="}),
         ("kansweep check check.e", {"check.exponent="}),
         ("kansweep check fi", {"file="}),
         ("kansweep rum solver=", set()),

@@ -21,7 +21,7 @@ os.environ["COMP_LINE"] = "kansweep run solver="
 for words in (
     ["--help"], ["--version"], ["run", "--help"], ["show", "--help"], ["plot", "--help"],
     ["check", "--help"], ["check"], ["report", "--help"], ["predict", "--help"],
-    ["plot", "edges", "--help"],
+    ["apply", "--help"], ["apply"], ["plot", "edges", "--help"],
     ["run", "--cfg", "job"], ["-sc", "query=bash"], ["run", "model.k=0"], ["run", "solvr=lm"],
 ):
     sys.argv = ["kansweep", *words]

@@ -9,6 +9,8 @@ import re
 import shlex
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +28,9 @@ from statsmodels.datasets import engel
 
 from kansweep import load_results
 from kansweep.cli.training import Progress
+from kansweep.config.run import RunConfig
 from kansweep.sweep.events import Event, Finished, Progressed, Started
+from kansweep.sweep.tried import Search
 
 
 def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
@@ -156,6 +160,40 @@ def test_the_bar_tells_the_running_cell(monkeypatch: pytest.MonkeyPatch) -> None
     failed = dict.fromkeys(vars(now)) | {"n_train": 100, "size": 50}
     assert "n=100 G=50]" in watch(Terminal(), failed)
     assert watch(io.StringIO(), vars(now)) == ""
+
+
+def test_a_quiet_run_tells_its_failures_alone(
+    kansweep: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def found(job: RunConfig, store: object, tell: Callable[[str], None]) -> Any:
+        tell("2-1")
+        return replace(job, model=job.model.with_hidden((1,))), Search((), (2, 1, 1))
+
+    words = ("run", *SMALL, "seeds=1", "-q")
+    assert kansweep(*words, "run.report=true") == (0, "", "")
+    assert (tmp_path / "outputs/example8/report.html").exists()
+    monkeypatch.setattr("kansweep.sweep.shapes.found", found)
+    assert kansweep(*words, "-m", "data.noise=0,0.1", "model.hidden=auto") == (0, "", "")
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("kansweep.sweep.chain._sample", fails)
+    status, out, err = kansweep(*words, "name=fails")
+    assert (status, out) == (1, "")
+    assert err.startswith("Failed: n_train=40 seed=0 grid_size=3: failed, RuntimeError: broken\n")
+    assert "Try them again with: kansweep run 'data.sizes=[40,60]'" in err
+    assert " -q name=fails run.mode=retry\n" in err
+
+
+def test_a_verbose_run_tells_every_cell_as_its_log_does(kansweep: Any, tmp_path: Path) -> None:
+    status, out, err = kansweep("run", *SMALL, "seeds=1", "-v")
+    assert status == 0
+    assert "Next: kansweep plot\n" in out
+    logged = (tmp_path / "outputs/example8/run.log").read_text().splitlines()[1:-1]
+    assert err.splitlines() == [line.partition(" ")[2] for line in logged]
+    assert err.startswith("1/6 n=40 seed=0 G=3 status=ok stop=")
+    assert kansweep("run", *SMALL, "seeds=1", "-v").err == ""  # all is kept
 
 
 @pytest.mark.parametrize("word", ["data.formula='exp(x1) + x2^2'", "data.formula=exp(x1) + x2^2"])

@@ -38,6 +38,12 @@ def truth(x: np.ndarray) -> np.ndarray:
     return values
 
 
+def truth_of_sweep(x: np.ndarray) -> np.ndarray:
+    """What the small sweep learns."""
+    values: np.ndarray = np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2)
+    return values
+
+
 def small(**options: Any) -> KANRegressor:
     """An additive model on one grid, which takes no time."""
     return KANRegressor(**{"hidden": [], "grid_size": 6, "random_state": 0} | options)
@@ -187,9 +193,9 @@ def test_very_many_points_settle_what_a_part_of_them_found(monkeypatch: Any) -> 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"hidden": [0]}, "`hidden` must be a list of positive integers, or null; got [0]."),
-        ({"hidden": 3}, "`hidden` must be a list of positive integers, or null; got 3."),
-        ({"hidden": "auto"}, "`hidden` must be a list of positive integers, or null; got 'auto'."),
+        ({"hidden": [0]}, "`hidden` must be a list of positive integers or auto, or null; got [0]"),
+        ({"hidden": 3}, "`hidden` must be a list of positive integers or auto, or null; got 3."),
+        ({"hidden": "aut"}, "`hidden` must be a list of positive integers or auto, or null; got"),
         ({"k": 0}, "`k` must be an integer from 1 to 10; got 0."),
         ({"grid_size": [5, 3]}, "`grid_size` must be a positive integer, or a list of positive"),
         ({"grid_size": 2.5}, "`grid_size` must be a positive integer, or a list of positive"),
@@ -279,10 +285,15 @@ def test_a_cell_predicts_and_goes_on(sweep: Any) -> None:
     stored = load_model(folder, n_train=60, seed=0, size=6)
     np.testing.assert_allclose(model.predict(fresh), stored(fresh)[:, 0], rtol=1e-12)
     assert model.get_params()["hidden"] == [1]
-    with pytest.raises(NotFittedError, match="no intervals are known"):
-        model.predict_interval(fresh)
+    low, high = model.predict_interval(fresh, of="function")
+    assert np.mean((low < truth_of_sweep(fresh)) & (truth_of_sweep(fresh) < high)) > 0.8
+    (state,) = folder.glob("states/n60-s0-G6-*")
+    alone = KANRegressor.from_cell(state)
+    np.testing.assert_array_equal(alone.predict(fresh), model.predict(fresh))
+    with pytest.raises(NotFittedError, match="No intervals: of a file of weights the data are"):
+        alone.predict_interval(fresh)
     x = sample(500, seed=6)[0]
-    y = np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2)  # what the sweep learned from 60 points
+    y = truth_of_sweep(x)
     before = np.sqrt(np.mean((model.predict(x) - y) ** 2))
     after = model.set_params(grid_size=[6, 12]).fit(x, y)
     assert after.network_.grid_size == 12

@@ -145,6 +145,24 @@ def test_refusals_are_exceptions_in_the_commands_words(
         Sweep(Path("outputs/nothing"))
 
 
+def test_what_is_told_of_a_run_is_as_asked(
+    tmp_path: Path, monkeypatch: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kansweep.run(**TINY, run__verbosity="verbose")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert [line.split()[:4] for line in err.splitlines()] == [
+        ["1/2", "n=30", "seed=0", "G=2"],
+        ["2/2", "n=30", "seed=0", "G=3"],
+    ]
+    shown: list[bool] = []
+    monkeypatch.setattr("kansweep.session.run.Bar.start", lambda bar, *_: shown.append(bar.shown))
+    for verbosity, progress in (("quiet", True), ("normal", False), ("normal", True)):
+        kansweep.run(**TINY | {"progress": progress}, run__verbosity=verbosity)
+    assert shown == [False, False, True]
+
+
 def test_nothing_of_the_process_is_changed(
     tmp_path: Path, monkeypatch: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:

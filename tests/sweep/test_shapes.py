@@ -19,6 +19,7 @@ from kansweep.data.targets import TARGETS
 from kansweep.sweep import shapes, tried
 from kansweep.sweep.plan import planned
 from kansweep.sweep.refusals import StoreError
+from kansweep.sweep.search import larger
 from kansweep.sweep.store import Store
 from kansweep.sweep.tried import Search, Trial
 
@@ -173,9 +174,9 @@ def test_a_formula_gives_the_widths_that_are_read_off_it():
 
 
 def test_shapes_grow_by_a_node_or_a_layer():
-    assert shapes.larger((2, 1)) == [(2, 1, 1)]
-    assert shapes.larger((2, 2, 1)) == [(2, 3, 1), (2, 2, 1, 1), (2, 2, 2, 1)]
-    assert shapes.larger((2, 2, 1, 1)) == [(2, 3, 1, 1), (2, 2, 2, 1), (2, 2, 2, 1, 1)]
+    assert larger((2, 1)) == [(2, 1, 1)]
+    assert larger((2, 2, 1)) == [(2, 3, 1), (2, 2, 1, 1), (2, 2, 2, 1)]
+    assert larger((2, 2, 1, 1)) == [(2, 3, 1, 1), (2, 2, 2, 1), (2, 2, 2, 1, 1)]
 
 
 def test_shapes_that_the_solver_does_not_take_are_not_tried():

@@ -1,0 +1,121 @@
+"""The hidden widths of ``KANRegressor(hidden="auto")``, by the rules of ``sweep.search``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kansweep.config.models import KANConfig
+from kansweep.config.rules import ConfigError
+from kansweep.config.solvers import LMConfig
+from kansweep.data.folds import PARTS, parts
+from kansweep.networks.kan import KAN, Shape
+from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton.lm import LM
+from kansweep.sweep import search
+from kansweep.sweep.tried import Search, Trial, Width
+
+
+def found(problem: Problem, k: int, grids: Sequence[int], seed: int) -> tuple[int, ...]:
+    """For a problem of one replica whose points are in an order that the seed has drawn, with
+    outputs of unit spread; a point is held out as often as it counts. Raises ConfigError where
+    points are few."""
+    n = min(problem.x.shape[1], search.MOST_POINTS)
+    if n < search.LEAST_POINTS:
+        raise ConfigError(
+            f"`hidden` may be auto with {search.LEAST_POINTS} different samples or more, since some"
+            f" are held out; got {n}."
+        )
+    n -= n % PARTS
+    settings, n_fitted = KANConfig(k=k), n - n // PARTS
+    n_inputs, n_outputs = problem.x.shape[2], problem.y.shape[2]
+
+    def fits(width: Width) -> bool:
+        return settings.footprint(width, grids[0])[1] <= n_fitted
+
+    ground = search.Ground(
+        first=search.first([(n_outputs,)], n_inputs, n_outputs, fits),
+        exponent=settings.kind.exponent(k),
+        least=search.ROUND_OFF,
+        fits=fits,
+        tried=lambda width: list(_trials(problem, parts(n, seed), width, k, grids)),
+    )
+    *_, last = search.searched(ground, Search())
+    return (last.chosen or ())[1:-1]
+
+
+def _trials(
+    problem: Problem, of_part: np.ndarray, width: Width, k: int, grids: Sequence[int]
+) -> Iterator[Trial]:
+    """One shape, on every fold."""
+    folds = range(search.n_folds(len(of_part)))
+    fitted, held = (
+        _folds(problem, [np.flatnonzero((of_part == fold) == out) for fold in folds])
+        for out in (False, True)
+    )
+    n_fitted = fitted[0].x.shape[1]
+    sizes = search.sizes(grids, n_fitted)
+    chains = [_chain(part, width, k, sizes) for part in fitted]
+    clock = time.perf_counter
+
+    def done() -> Iterator[Trial]:
+        for size in sizes:
+            begun = clock()
+            nets = [next(chain) for chain in chains]
+            yield _measured(nets, held, size, clock() - begun)
+
+    return search.while_they_help(done(), sizes, n_fitted)
+
+
+def _folds(problem: Problem, points: Sequence[np.ndarray]) -> list[Problem]:
+    """Some points a fold: folds are replicas, but where counts make them differ in their sum."""
+    x, y, counts = problem.x[0], problem.y[0], problem.counts
+    index = torch.from_numpy(np.stack(points))
+    if counts is None:
+        return [Problem(x[index], y[index], problem.domain, tuple(range(len(points))))]
+    return [
+        Problem(x[one], y[one], problem.domain, (fold,), counts[0][one])
+        for fold, one in enumerate(index.split(1))
+    ]
+
+
+def _chain(problem: Problem, width: Width, k: int, sizes: Sequence[int]) -> Iterator[KAN]:
+    """The networks of one shape, each extending the one before."""
+    solver = LM(LMConfig())
+    outcome = solver.solve(solver.start(Shape(width, k, sizes[0], base=False), problem), problem)
+    yield outcome.net
+    for size in sizes[1:]:
+        outcome = solver.solve(outcome.net.refined(size), problem, outcome.memory)
+        yield outcome.net
+
+
+@torch.inference_mode()
+def _measured(nets: Sequence[KAN], held: Sequence[Problem], size: int, seconds: float) -> Trial:
+    """The error of all folds together, with its standard error; infinite where one failed."""
+    squares = torch.cat(
+        [
+            (net(part.x) - part.y).square().mean(2).flatten()
+            for net, part in zip(nets, held, strict=True)
+        ]
+    )
+    weights = [part.counts for part in held if part.counts is not None]
+    counts = torch.cat(weights, 1)[0] if weights else torch.ones_like(squares)
+
+    def mean(values: Tensor) -> float:
+        return float((counts * values).sum() / counts.sum())
+
+    square = mean(squares)
+    rmse, certain = square**0.5, bool(np.isfinite(square))
+    spread = (mean((squares - square).square()) / float(counts.sum())) ** 0.5
+    return Trial(
+        width=nets[0].width,
+        size=size,
+        n_params=nets[0][:1].n_params,
+        rmse=rmse if certain else np.inf,
+        standard_error=spread / (2 * rmse) if certain and rmse > 0 else 0.0,
+        seconds=seconds,
+    )

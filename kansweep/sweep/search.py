@@ -1,0 +1,128 @@
+"""Which shapes are tried, at which sizes, and where a search ends; not how a shape is trained.
+
+It begins with small shapes and goes on with the neighbours of the best, until none is better. Each
+is judged on points held out, along growing sizes as far as a number of parameters that is the same
+for all: a small shape comes to finer grids than a large one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+
+from kansweep.sweep.tried import Search, Trial, Width, n_edges
+
+LEAST_POINTS, MOST_POINTS = 20, 1000
+MOST_FOLDS, FOLD_POINTS = 5, 1500  # folds, and training points of all of them together
+SHARE = 0.4  # parameters up to which errors are compared, a point that they are fitted to
+WORSE = 1.1  # times the least error of a shape so far: larger sizes only follow the noise
+ROUND_OFF = 1e-12  # of the outputs' spread: what is less is none
+MOST_SHAPES = 12
+# Times the edges of a shape whose error falls as the theory has it: larger ones are not tried. Such
+# a fall may be that of coarse grids alone, so that somewhat larger ones are, and what is read off a
+# formula within reason.
+BEYOND, BEYOND_IF_READ = 1.5, 3.0
+FIRST: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (2, 1))  # hidden widths
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a search stands on."""
+
+    first: Sequence[Width]  # as ``first`` orders them
+    exponent: float  # the theory's, NaN where there is none
+    least: float  # an error that is none
+    fits: Callable[[Width], bool]  # whether a shape can be trained on the points
+    tried: Callable[[Width], Sequence[Trial]]
+    read: Collection[tuple[int, ...]] = ()  # hidden widths that are read off a formula
+
+
+def searched(ground: Ground, known: Search) -> Iterator[Search]:
+    """The search as it goes on, after every shape, to its end; what is known is not tried again."""
+    search, waiting, seen = Search(), list(ground.first), set[Width]()
+    while waiting:
+        for width in waiting:
+            if _is_within(ground, search, width):
+                trials = known.of(width) or ground.tried(width)
+                search = Search((*search.trials, *trials))
+                if width not in known.shapes:
+                    yield search
+        seen.update(waiting)
+        best, room = search.simplest(ground.least), MOST_SHAPES - len(search.shapes)
+        fresh = [width for width in larger(best) if width not in seen]
+        waiting = list(filter(ground.fits, fresh))[: max(0, room)]
+    yield replace(search, chosen=best)
+
+
+def _is_within(ground: Ground, search: Search, width: Width) -> bool:
+    """Whether a shape is not much larger than one whose error falls as the theory has it."""
+    falling = (each for each in search.shapes if search.falls(each, ground.exponent, ground.least))
+    beyond = BEYOND_IF_READ if width[1:-1] in ground.read else BEYOND
+    return n_edges(width) <= beyond * min(map(n_edges, falling), default=inf)
+
+
+# ---------------------------------------------------------------------- which shapes there are
+
+
+def first(
+    hidden: Iterable[tuple[int, ...]], n_inputs: int, n_outputs: int, fits: Callable[[Width], bool]
+) -> list[Width]:
+    """Where a search begins, the smallest first: these hidden widths and small ones. A shape
+    without hidden nodes is tried whatever the points."""
+    widths = [(n_inputs, *each, n_outputs) for each in dict.fromkeys([*hidden, *FIRST])]
+    flat, *deep = sorted(widths, key=lambda width: (len(width) > 2, n_edges(width), len(width)))
+    return [flat, *filter(fits, deep)]
+
+
+def larger(width: Width) -> list[Width]:
+    """The shapes with one node more in a layer, or one layer more: the first one twice, or one
+    node before the outputs."""
+    n_inputs, *hidden, n_outputs = width
+    if not hidden:
+        return [(n_inputs, 1, n_outputs)]
+    shapes = [[*hidden[:i], nodes + 1, *hidden[i + 1 :]] for i, nodes in enumerate(hidden)]
+    if hidden[-1] > 1:
+        shapes.append([*hidden, 1])
+    if hidden[0] > 1:
+        shapes.append([hidden[0], *hidden])
+    return [(n_inputs, *shape, n_outputs) for shape in shapes]
+
+
+# ----------------------------------------------------------------------------- how one is tried
+
+
+def n_folds(n: int) -> int:
+    """How many of the parts of n points are held out in turn."""
+    return min(MOST_FOLDS, max(1, FOLD_POINTS // n))
+
+
+def sizes(given: Sequence[int], n: int) -> list[int]:
+    """Those given and, since errors are compared at equal numbers of parameters, doubles of the
+    last, below the number of points."""
+    doubles = (given[-1] * 2**i for i in itertools.count(1))
+    return [*given, *itertools.takewhile(lambda size: size < n, doubles)]
+
+
+def while_they_help(
+    trials: Iterable[Trial], sizes: Sequence[int], n_fitted: int
+) -> Iterator[Trial]:
+    """Of the trials of one shape along its sizes the first, and the next as long as they are not
+    worse and have no more parameters than the points bear."""
+    done: list[Trial] = []
+    for larger_size, trial in zip([*sizes[1:], None], trials, strict=False):
+        done.append(trial)
+        yield trial
+        worse = trial.rmse > WORSE * min(each.rmse for each in done)
+        if larger_size is None or worse or _parameters(done, larger_size) > SHARE * n_fitted:
+            break
+
+
+def _parameters(done: Sequence[Trial], size: int) -> float:
+    """About how many parameters the next size has: in proportion, or in line with the last two."""
+    last = done[-1]
+    if len(done) == 1:
+        return last.n_params * size / last.size
+    slope = (last.n_params - done[-2].n_params) / (last.size - done[-2].size)
+    return last.n_params + slope * (size - last.size)

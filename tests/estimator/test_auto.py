@@ -1,0 +1,65 @@
+"""``KANRegressor(hidden="auto")``: hidden widths that are found on samples held out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kansweep import ConfigError, KANRegressor
+from kansweep.estimator import shapes
+
+
+def auto(**options: Any) -> KANRegressor:
+    return KANRegressor("auto", **{"grid_size": [5, 10, 20], "random_state": 0} | options)
+
+
+def points(n: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, (n, 2))
+
+
+def test_a_hidden_node_is_found_where_it_is_needed_and_none_where_not() -> None:
+    x = points(150)
+    added = np.sin(3 * x[:, 0]) + x[:, 1] ** 2
+    assert auto().fit(x, added).hidden_ == ()
+    composed = auto().fit(x, np.exp(added))
+    assert composed.hidden_ == (1,)
+    assert composed.network_.width == (2, 1, 1)
+    assert auto().get_params()["hidden"] == "auto"
+
+
+def test_weights_are_repetitions_in_the_search_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = points(60)
+    noise = 0.3 * np.random.default_rng(2).standard_normal(60)
+    y, often = np.exp(x[:, 0] + x[:, 1] ** 2) + noise, np.arange(60) % 3
+    tried: list[Any] = []
+    measured = shapes._measured
+
+    def heard(*given: Any) -> Any:
+        tried.append(measured(*given))
+        return tried[-1]
+
+    monkeypatch.setattr(shapes, "_measured", heard)
+    found = [
+        auto(grid_size=3).fit(x, y, often),
+        auto(grid_size=3).fit(np.repeat(x, often, 0), np.repeat(y, often)),
+    ]
+    assert found[0].hidden_ == found[1].hidden_
+    np.testing.assert_array_equal(found[0].predict(x), found[1].predict(x))
+    half = len(tried) // 2
+    assert [t.rmse for t in tried[:half]] == [t.rmse for t in tried[half:]]
+    plain = len(tried)
+    auto(grid_size=3).fit(x[often > 0], y[often > 0])
+    assert tried[plain].rmse != tried[0].rmse
+
+
+def test_a_search_needs_samples_and_a_warm_start_none() -> None:
+    x = points(40)
+    y = x[:, 0] + np.sin(3 * x[:, 1])
+    with pytest.raises(ConfigError, match="`hidden` may be auto with 20 different samples or more"):
+        auto().fit(np.tile(x[:12], (3, 1)), np.tile(y[:12], 3))
+    model = KANRegressor([2], grid_size=3, random_state=0, warm_start=True).fit(x, y)
+    assert model.hidden_ == (2,)
+    model.set_params(hidden="auto").fit(x[:12], y[:12])  # goes on with the shape that there is
+    assert model.hidden_ == (2,)

@@ -1,0 +1,67 @@
+"""Malformed calls of Python: each refused in a sentence, before anything is trained or written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kansweep
+from kansweep import KANRegressor
+
+X = np.random.default_rng(0).uniform(-1, 1, (30, 2))
+Y = X.sum(1)
+
+
+def fit(*words: Any, **options: Any) -> Callable[[], object]:
+    return lambda: KANRegressor(*words, **options).fit(X, Y)
+
+
+def run(*words: Any, **keys: Any) -> Callable[[], object]:
+    return lambda: kansweep.run(*words, **keys)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (fit([-1]), "`hidden` must be a list of positive integers or auto, or null; got [-1]."),
+        (fit("Auto"), "got 'Auto'. Did you mean `auto`?"),
+        (fit(k=3.5), "`k` must be an integer from 1 to 10; got 3.5."),
+        (fit(k=True), "`k` must be an integer from 1 to 10; got True."),
+        (fit(grid_size=0), "`grid_size` must be a positive integer, or a list of positive"),
+        (fit(grid_size=[]), "`grid_size` must be a positive integer, or a list of positive"),
+        (fit(grid_size="5"), "`grid_size` must be a positive integer, or a list of positive"),
+        (fit(random_state="a"), "`random_state` must be an integer, 0 or more, a generator of"),
+        (fit(n_jobs=2.0), "`n_jobs` must be a positive integer, -1 or None; got 2.0."),
+        (lambda: KANRegressor("auto").fit(X[:9], Y[:9]), "`hidden` may be auto with 20 different"),
+        (lambda: KANRegressor().fit(X[:, 0], Y), "`X` must be (n_samples, n_features); got 1"),
+        (lambda: KANRegressor().fit(X, Y[:-1]), "`y` must have a row for each of 30 samples; got"),
+        (lambda: KANRegressor().predict(X), "is not fitted yet; call `fit` first."),
+        (lambda: KANRegressor.from_cell("none"), "There is no file none."),
+        (run(seeds=0), "`seeds` must be an integer from 1 to 1000000, or a list of distinct"),
+        (run(seed=1), "There is no key `seed`. Did you mean `seeds`?"),
+        (run(data__size=[9]), "There is no key `data.size`. Did you mean `data.sizes`?"),
+        (run(grid={"sizes": [5, 3]}), "in ascending order without repeats; got [5, 3]."),
+        (run(grid={"size": [5]}), "There is no key `grid.size`. Did you mean `grid.sizes`?"),
+        (run(model__hidden="Auto"), "got 'Auto'. Did you mean `auto`?"),
+        (run(run__verbosity="loud"), "`run.verbosity` must be quiet, normal or verbose; got"),
+        (run("-q"), "`-q` is for the command line; write key=value."),
+        (run("data"), "`data` cannot be read; write key=value, as in data.sizes=[100,300]."),
+        (run(name="a/b"), "`name` must be 1 to 200 letters, digits and"),
+        (run(solver="sgd"), "There is no solver=sgd; there is adam, lbfgs"),
+        (lambda: kansweep.load_model("none"), "There is no file none."),
+    ],
+)
+def test_a_malformed_call_is_refused_in_a_sentence(
+    call: Callable[[], object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kansweep.sweep.runner.run", lambda *_: pytest.fail("it would train"))
+    with pytest.raises((ValueError, OSError)) as refused:
+        call()
+    assert message in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
