@@ -96,7 +96,7 @@ def _record() -> None:
     for name in FINISHED:
         _command(*words(FINISHED, name))
         _command("plot", f"name={name}")
-        kept = shutil.ignore_patterns("figures", "index.parquet", ".*")
+        kept = shutil.ignore_patterns("figures", "index.parquet", "run.log", ".*")
         shutil.copytree(Path("outputs", name), FOLDERS / name, ignore=kept)
 
 
