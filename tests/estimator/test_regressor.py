@@ -308,12 +308,13 @@ def test_how_well_a_cell_is_known_has_the_units_of_its_table(
     tmp_path: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    x, y = sample(80)
+    x, y = sample(300, noise=0.05)
+    y = np.exp(y)  # for which a hidden node is kept
     widths = []
     for name, output in (("one", y), ("other", 1000 * y + 7000)):
         pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": output}).to_csv(f"{name}.csv", index=False)
         words = ("data=table", f"data.path={name}.csv", f"name={name}", "seeds=1")
-        keys = {"grid__sizes": [4], "data__sizes": [60], "progress": False}
+        keys = {"grid__sizes": [4], "data__sizes": [220], "progress": False}
         folder = kansweep.run(*words, **keys).folder
         low, high = KANRegressor.from_cell(folder).predict_interval(x, of="function")
         widths.append(high - low)
