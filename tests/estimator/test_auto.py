@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from kansweep import ConfigError, KANRegressor
+from kansweep.data.folds import parts
 from kansweep.estimator import shapes
+from kansweep.solvers.contract import Problem
 
 
 def auto(**options: Any) -> KANRegressor:
@@ -49,9 +52,27 @@ def test_weights_are_repetitions_in_the_search_too(monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(found[0].predict(x), found[1].predict(x))
     half = len(tried) // 2
     assert [t.rmse for t in tried[:half]] == [t.rmse for t in tried[half:]]
-    plain = len(tried)
-    auto(grid_size=3).fit(x[often > 0], y[often > 0])
-    assert tried[plain].rmse != tried[0].rmse
+
+
+def test_a_row_that_is_held_out_counts_by_its_weight() -> None:
+    x = torch.from_numpy(points(60))
+    y = torch.exp(x[:, :1]) + 0.3 * torch.from_numpy(np.random.default_rng(2).normal(size=(60, 1)))
+    of_part = parts(60, 0)
+    often = np.empty(60, int)
+    for part in range(5):  # of one sum in every fold, so that repetitions can be stacked
+        often[of_part == part] = 1 + np.arange(12) % 3
+    again = np.repeat(np.arange(60), often)
+    counts = torch.from_numpy(often).double()[None]
+    weighed = Problem(x[None], y[None], (-1.0, 1.0), (0,), counts)
+    repeated = Problem(x[None, again], y[None, again], (-1.0, 1.0), (0,))
+    plain = Problem(x[None], y[None], (-1.0, 1.0), (0,))
+    one, other, third = (
+        next(shapes._trials(problem, of, (2, 1), 3, [3]))
+        for problem, of in ((weighed, of_part), (repeated, of_part[again]), (plain, of_part))
+    )
+    assert one.rmse == pytest.approx(other.rmse, rel=1e-4)
+    assert one.standard_error == pytest.approx(other.standard_error, rel=1e-3)
+    assert third.rmse != pytest.approx(one.rmse, rel=1e-3)
 
 
 def test_a_search_needs_samples_and_a_warm_start_none() -> None:

@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
+import kansweep
 from kansweep import ConfigError, KANRegressor, load_model
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -301,6 +302,23 @@ def test_a_cell_predicts_and_goes_on(sweep: Any) -> None:
     assert np.isfinite(after.predict_interval(x)[0]).all()
     with pytest.raises(ValueError, match="`warm_start` goes on with a KAN 2-1-1 of order 3"):
         after.set_params(hidden=[2]).fit(x, y)
+
+
+def test_how_well_a_cell_is_known_has_the_units_of_its_table(
+    tmp_path: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, y = sample(300, noise=0.05)
+    y = np.exp(y)  # for which a hidden node is kept
+    widths = []
+    for name, output in (("one", y), ("other", 1000 * y + 7000)):
+        pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": output}).to_csv(f"{name}.csv", index=False)
+        words = ("data=table", f"data.path={name}.csv", f"name={name}", "seeds=1")
+        keys = {"grid__sizes": [4], "data__sizes": [220], "progress": False}
+        folder = kansweep.run(*words, **keys).folder
+        low, high = KANRegressor.from_cell(folder).predict_interval(x, of="function")
+        widths.append(high - low)
+    np.testing.assert_allclose(widths[1], 1000 * widths[0], rtol=1e-4)
 
 
 def test_a_warm_start_is_a_start() -> None:
