@@ -57,7 +57,7 @@ def _line(entry: Series, shapes: tuple[str, ...], found: DataFrame) -> str:
             _least(of_shape["rmse"]),
             _number(entry[f"{shape}_rmse"]),
         ]
-    best = kans.nsmallest(1, "rmse")
+    best = kans.sort_values("rmse").head(1)
     cells += [
         _of(best, "shape", str),
         _of(best, "rmse", _number),

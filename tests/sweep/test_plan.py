@@ -150,6 +150,7 @@ INDIFFERENT = {
     "run.fail_fast",
     "run.report",
     "run.on_end",
+    "run.verbosity",
     "data.path",  # what a table holds decides, not where it lies
     "data.hidden",  # as model.hidden
     "data.shapes",
