@@ -122,7 +122,8 @@ five to seven decades with a few hundred parameters. The MLPs are trained by sec
 too, tanh by Levenberg-Marquardt from several starts, where they were silu by L-BFGS before:
 with 51 and 151 parameters on `exp_sin` that takes their error from 8e-3 and 9e-4 to 5e-5 and
 7e-6. On the 100 variables of `sine_mean`, where they had over-fitted, held-out points now say
-that nothing was learned, and the mean is left. Splines represent the product without
+that nothing was learned, and the mean is left. (The picture was drawn before that: its MLPs
+are still those by L-BFGS.) Splines represent the product without
 error, so its KANs are at round-off and hollow. Exponents against parameters are steeper
 than -4, which the theory claims against the grid size; one seed each, so intervals are
 those of the fit's own residuals, and there is no verdict.""",

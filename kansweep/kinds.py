@@ -112,6 +112,17 @@ def _of_splines(k: float) -> float:
     return -(k + 1)
 
 
+_OF_GRIDS: dict[str, Any] = {  # what is said of kinds whose size is that of a grid
+    "size": "grid size",
+    "symbol": "G",
+    "meaning": "the number of grid intervals",
+    "axis": GRID,
+    "smaller": "coarser",
+    "larger": "larger grids",
+    "best": "best grid",
+}
+
+
 def _series(name: str, title: str, **facts: Any) -> Kind:
     """KANs whose edges are series in a basis; each size extends the one before."""
     shared: dict[str, Any] = {
@@ -134,13 +145,7 @@ KINDS: dict[str, Kind] = {
             name="kan",
             title="KAN",
             networks="Kolmogorov\N{EN DASH}Arnold networks",
-            size="grid size",
-            symbol="G",
-            meaning="the number of grid intervals",
-            axis=GRID,
-            smaller="coarser",
-            larger="larger grids",
-            best="best grid",
+            **_OF_GRIDS,
             extended=True,
             offers=(SPLINES,),
             network="kansweep.networks.kan:KAN",
@@ -155,13 +160,7 @@ KINDS: dict[str, Kind] = {
             name="pykan",
             title="pykan KAN",
             networks="Kolmogorov\N{EN DASH}Arnold networks by pykan",
-            size="grid size",
-            symbol="G",
-            meaning="the number of grid intervals",
-            axis=GRID,
-            smaller="coarser",
-            larger="larger grids",
-            best="best grid",
+            **_OF_GRIDS,
             extended=True,
             offers=(PYKAN,),
             network="kansweep.networks.pykan:PykanKAN",
@@ -219,25 +218,13 @@ KINDS: dict[str, Kind] = {
             "rbf",
             "RBF KAN",
             basis="kansweep.networks.bases.gaussian:Gaussian",
-            size="grid size",
-            symbol="G",
-            meaning="the number of intervals between the centres",
-            axis=GRID,
-            smaller="coarser",
-            larger="larger grids",
-            best="best grid",
+            **{**_OF_GRIDS, "meaning": "the number of intervals between the centres"},
         ),
         _series(
             "efficient_kan",
             "efficient KAN",
             basis="kansweep.networks.bases.spline:Spline",
-            size="grid size",
-            symbol="G",
-            meaning="the number of grid intervals",
-            axis=GRID,
-            smaller="coarser",
-            larger="larger grids",
-            best="best grid",
+            **_OF_GRIDS,
             degree=3,
             order="k + 1",
             theory=_of_splines,  # silu beside them only adds to what they represent

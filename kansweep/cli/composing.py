@@ -224,7 +224,7 @@ def _choice(axis: str) -> str:
 
 def register(command: str, scratch: str, every: bool = True) -> None:
     """Give Hydra what the primary configurations build on."""
-    register_schemas()
+    register_schemas(SCHEMAS[command])
     node = {  # Hydra leaves no trace: a sweep's folder belongs to kansweep
         "run": {"dir": "."},
         "sweep": {"dir": scratch, "subdir": SUBDIR},

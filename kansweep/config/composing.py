@@ -42,7 +42,7 @@ def composed(words: Sequence[str], more: Path | None = None) -> RunConfig:
         given.append(f"hydra.searchpath=[file://{more.resolve()}]")
     try:
         with _ONE:
-            register_schemas()
+            register_schemas(RunConfig)
             ConfigStore.instance().store(group="hydra/kansweep", name="hydra", node={})
             with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
                 found = hydra.compose("config", given, return_hydra_config=True)

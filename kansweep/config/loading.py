@@ -35,14 +35,16 @@ def config_dir() -> Path:
     return installed if installed.is_dir() else package.parent / "configs"
 
 
-def register_schemas() -> None:
-    """Give Hydra the schemas that the YAML files begin from."""
+def register_schemas(asked: type[Schema]) -> None:
+    """Give Hydra the schemas that the YAML files of a command begin from, by its schema: those of
+    all would take longer than what is made of them."""
     for name, schema in SCHEMAS.items():
-        node = _node(schema)
-        for section in VARIANTS if schema is RunConfig else ():
-            node[section] = MISSING  # or the keys of the default would stay in every other
-        ConfigStore.instance().store(group="hydra/kansweep", name=name, node=node)
-    for section, base in VARIANTS.items():
+        if schema is asked:
+            node = _node(schema)
+            for section in VARIANTS if schema is RunConfig else ():
+                node[section] = MISSING  # or the keys of the default would stay in every other
+            ConfigStore.instance().store(group="hydra/kansweep", name=name, node=node)
+    for section, base in VARIANTS.items() if asked is RunConfig else ():
         for name, schema in base.variants.items():
             node = _node(schema)
             # A YAML file of that name begins from the schema; without one the schema is the choice.

@@ -18,19 +18,18 @@ from torch import Tensor
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import AdamConfig
 from kansweep.data.streams import Stream, generator
-from kansweep.networks.protocol import Gradient, GradientShape
-from kansweep.solvers import scales
+from kansweep.networks.protocol import Gradient
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.held_out import Split
 from kansweep.solvers.lbfgs import grad_norm, iteration, loss_and_gradient
 from kansweep.solvers.reasons import StopReason
-from kansweep.solvers.scales import Scales, concatenated, each, random_start
+from kansweep.solvers.scales import RandomStarts, Scales, concatenated, each, random_start
 
 MEAN, SQUARE, TINY = 0.9, 0.999, 1e-8  # of Adam's averages, as in the paper and in torch
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(RandomStarts):
     """Settings: ``solver.epochs`` passes over the points from each of ``model.restarts`` starts
     (one where the model has no such key). A start keeps its weights of the epoch with the least
     error on the share ``solver.validation`` of the training points, which it is not trained on,
@@ -39,14 +38,6 @@ class Adam:
 
     settings: AdamConfig = field(default_factory=AdamConfig)
     model: ModelConfig | None = None
-
-    @property
-    def restarts(self) -> int:
-        return getattr(self.model, "restarts", 1)
-
-    def start(self, shape: GradientShape, problem: Problem) -> Gradient:
-        """The first of the random starts of each seed."""
-        return scales.start(shape, problem)
 
     def solve(
         self,

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LBFGSConfig
-from kansweep.networks.protocol import Gradient, GradientShape
-from kansweep.solvers import scales
+from kansweep.networks.protocol import Gradient
 from kansweep.solvers.contract import (
     Iteration,
     Observe,
@@ -26,7 +25,7 @@ from kansweep.solvers.contract import (
 )
 from kansweep.solvers.quasi_newton import Memory, Point, iterate
 from kansweep.solvers.reasons import StopReason
-from kansweep.solvers.scales import Scales, concatenated, each, random_start
+from kansweep.solvers.scales import RandomStarts, Scales, concatenated, each, random_start
 
 MAX_ITERATIONS = 20  # in a step, as in ``published``
 HISTORY = 100  # pairs; on exp_sin ten leave three times the error, three hundred gain nothing
@@ -34,20 +33,12 @@ CONVERGENCE = 1e-6  # a step that lowers the mean squared error by less, relativ
 
 
 @dataclass(frozen=True)
-class LBFGS:
+class LBFGS(RandomStarts):
     """Settings: ``solver.steps`` of at most 20 iterations, from each of ``model.restarts`` starts
     (one where the model has no such key); the one with the least training error is kept."""
 
     settings: LBFGSConfig = field(default_factory=LBFGSConfig)
     model: ModelConfig | None = None
-
-    @property
-    def restarts(self) -> int:
-        return getattr(self.model, "restarts", 1)
-
-    def start(self, shape: GradientShape, problem: Problem) -> Gradient:
-        """The first of the random starts of each seed."""
-        return scales.start(shape, problem)
 
     def solve(
         self,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from kansweep.config.models import ModelConfig
 from kansweep.data.streams import Stream, generator
 from kansweep.networks.protocol import Gradient, GradientShape
 from kansweep.solvers.contract import Problem, output_spread
@@ -58,6 +59,21 @@ def start(shape: GradientShape, problem: Problem) -> Gradient:
     """
     parts = [problem[replica] for replica in each(problem)]
     return concatenated([Scales.of(p).folded(random_start(shape, p, 0)) for p in parts])
+
+
+class RandomStarts:
+    """What methods share that begin from random starts; the first of each seed is the start."""
+
+    model: ModelConfig | None
+
+    @property
+    def restarts(self) -> int:
+        """How many are trained to the end: one where the model has no such key."""
+        return getattr(self.model, "restarts", 1)
+
+    def start(self, shape: GradientShape, problem: Problem) -> Gradient:
+        """The first of the random starts of each seed."""
+        return start(shape, problem)
 
 
 def random_start(shape: GradientShape, problem: Problem, restart: int) -> Gradient:

@@ -65,3 +65,4 @@ def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     with RunLog(tmp_path / "none" / "log") as log:
         log(Started(3, 0))
         log(Finished(ROW))
+    assert list(tmp_path.iterdir()) == []  # nor is a folder made for it

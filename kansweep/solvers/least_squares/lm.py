@@ -15,13 +15,12 @@ from torch import Tensor
 from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.data.streams import Stream, generator
-from kansweep.networks.protocol import Gradient, GradientShape
-from kansweep.solvers import scales
+from kansweep.networks.protocol import Gradient
 from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem
 from kansweep.solvers.held_out import Split, typical
 from kansweep.solvers.least_squares.descent import Rules, State, descend
 from kansweep.solvers.reasons import StopReason
-from kansweep.solvers.scales import Scales, concatenated, each, random_start
+from kansweep.solvers.scales import RandomStarts, Scales, concatenated, each, random_start
 
 RACE = 20  # steps of all starts; before them the evidence would call everything noise
 FIRST_PENALTY = 1e-8  # where the evidence is to choose it
@@ -34,7 +33,7 @@ SQUARES = 2**22  # numbers in the matrices of those that go together; they share
 
 
 @dataclass(frozen=True)
-class LevenbergMarquardt:
+class LevenbergMarquardt(RandomStarts):
     """Settings: ``solver.restarts`` random starts are raced beside the first for a few steps, and
     ``model.restarts`` of all (one where the model has no such key) are trained to the end, of
     which one is kept. ``solver.penalty`` is the weight of the parameters' squares beside the mean
@@ -44,17 +43,9 @@ class LevenbergMarquardt:
     model: ModelConfig | None = None
 
     @property
-    def finalists(self) -> int:
-        return getattr(self.model, "restarts", 1)
-
-    @property
     def starts(self) -> int:
         """The first, those raced beside it, and what else it takes for as many to go on."""
-        return max(1 + self.settings.restarts, self.finalists)
-
-    def start(self, shape: GradientShape, problem: Problem) -> Gradient:
-        """The first of the random starts of each seed."""
-        return scales.start(shape, problem)
+        return max(1 + self.settings.restarts, self.restarts)
 
     def solve(
         self,
@@ -102,7 +93,7 @@ class LevenbergMarquardt:
         runs = training.begun(nets, weight)
         if not warm:
             training.train(runs, Rules(RACE, 0.0, estimate=False))
-            runs = sorted(runs, key=lambda run: run.error)[: self.finalists]
+            runs = sorted(runs, key=lambda run: run.error)[: self.restarts]
         rules = Rules(self.settings.max_steps, self.settings.tolerance, estimate=fixed is None)
         training.train(runs, rules)
         best = min(runs, key=lambda run: run.error)
