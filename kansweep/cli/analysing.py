@@ -119,6 +119,8 @@ def _say_latex(
     from kansweep.report import latex
 
     tables = [latex.laws(each) for each in (study, *derived.values())]
+    split = "test" if job.plot.split == "both" else job.plot.split
+    tables += latex.comparison(study.comparison, split)
     tables += [latex.orders(study)] if job.plot.orders else []
     say(*("\n".join([table, ""]) for table in tables if table), *(f"% {path}" for path in written))
 

@@ -143,7 +143,8 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
         full = env_override({"HYDRA_FULL_ERROR": "1"})
         with TemporaryDirectory() as scratch, full, _complaining():
             register(command, scratch, every)
-            primary, folder = "config" if schema is RunConfig else command, str(config_dir())
+            folder = str(config_dir())
+            primary = "config" if issubclass(schema, RunConfig) else command
             if any(map(_is_for_hydra, arguments)):
                 hydra.main(folder, primary, version_base="1.3")(collect)()
             else:
@@ -252,7 +253,7 @@ def _help(command: str, every: bool) -> str:
         rows.setdefault(section, []).append(f"  {f'{key}={default}':<33} {item.meaning}\n")
     usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
     about, listed = COMMAND_HELP[command], "\n".join(map("".join, rows.values()))
-    grouped = SCHEMAS[command] is RunConfig
+    grouped = issubclass(SCHEMAS[command], RunConfig)
     choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if grouped else ""
     rest = _REST.format(command) if grouped and not every else ""
     return f"{usage}\n\n{about}\nKeys and their defaults\n\n{listed}{rest}{choices}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kansweep.cli.analysing import write_figures
 from kansweep.cli.output import OK, again, say
-from kansweep.config.commands import FormatsConfig
+from kansweep.config.commands import ShapesConfig
 from kansweep.config.run import RunConfig
 from kansweep.engines.imports import importing
 
@@ -37,18 +37,20 @@ def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
     return job, search
 
 
-def shapes(job: RunConfig) -> int:
+def shapes(asked: ShapesConfig) -> int:
     with importing():
         from kansweep.data import sources
+        from kansweep.figures import styles
         from kansweep.figures.shapes import draw
         from kansweep.report.shapes import table
         from kansweep.sweep.resolution import resolved
         from kansweep.sweep.store import Store
 
-    job = resolved(job)
+    job, plot = resolved(asked.run_config), asked.plot
     store = Store(Path(job.outputs) / job.name)
     job, search = searched(job, store)
     say("", table(search, job.kind), "")
-    drawn = draw(search, sources.label(job.data))
-    say(*map(str, write_figures(store, {drawn.name: drawn.figure}, FormatsConfig().formats)))
+    with styles.applied(plot.style, plot.width):
+        drawn = draw(search, sources.label(job.data))
+        say(*map(str, write_figures(store, {drawn.name: drawn.figure}, plot.formats)))
     return OK

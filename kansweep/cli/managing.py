@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kansweep.cli.analysing import stored
 from kansweep.cli.output import OK, say
 from kansweep.config.commands import CleanConfig, ListConfig
 from kansweep.config.rules import ConfigError
 from kansweep.engines.imports import importing
+
+if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
+    from kansweep.sweep.store import Store
 
 
 def list_sweeps(job: ListConfig) -> int:
@@ -31,7 +35,7 @@ def clean(job: CleanConfig) -> int:
         from kansweep.report.listing import size
         from kansweep.sweep import cleaning
 
-    store, plan = stored(job)
+    store, plan = _of_several(job) if job.is_of_several else stored(job)
     groups = cleaning.removable(store, plan)
     if not groups:
         say(f"There is nothing to remove from {store.folder}.")
@@ -46,8 +50,20 @@ def clean(job: CleanConfig) -> int:
         say("Nothing is removed.")
         return OK
     cleaning.remove(store, groups)
+    if plan is None:
+        cleaning.remove_empty(store)
     say(f"Removed from {store.folder}.")
     return OK
+
+
+def _of_several(job: CleanConfig) -> tuple[Store, None]:
+    """The folder of what is made of several sweeps, which has no plan."""
+    from kansweep.sweep.store import Store
+
+    store = Store(Path(job.outputs) / str(job.name))
+    if not store.folder.is_dir():
+        raise ConfigError(f"There is no {store.folder}; `plot` and `report` with names=… make one.")
+    return store, None
 
 
 def _agreed(question: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from kansweep.config import rules
@@ -62,12 +62,20 @@ class ListConfig(Schema):
 class CleanConfig(StoredSweep):
     """``kansweep clean``."""
 
+    name: str | None = key(
+        None, rules.optional(rules.FOLDER), "the sweep, or what is made of several, as a+b"
+    )
     yes: bool = key(False, rules.FLAG, "remove without asking")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.name is None:
             raise ConfigError("`name` must be given: that of the sweep to be cleaned.")
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether it names what was made of several sweeps together; no sweep's name has a `+`."""
+        return "+" in str(self.name)
 
 
 @dataclass
@@ -80,6 +88,18 @@ class FormatsConfig(Schema):
     width: float | None = key(
         None, rules.optional(rules.INCHES), "of figures in inches; null: paper 3.4, slides 10"
     )
+
+
+@dataclass
+class ShapesConfig(RunConfig):
+    """``kansweep shapes``: a run's keys, and those of the figure."""
+
+    plot: FormatsConfig = field(default_factory=FormatsConfig)
+
+    @property
+    def run_config(self) -> RunConfig:
+        """What the shapes are searched for."""
+        return RunConfig(**{item.name: getattr(self, item.name) for item in fields(RunConfig)})
 
 
 @dataclass
@@ -254,7 +274,7 @@ class CheckConfig(StoredSweeps):
 
 SCHEMAS: dict[str, type[Schema]] = {
     "run": RunConfig,
-    "shapes": RunConfig,
+    "shapes": ShapesConfig,
     "show": ShowConfig,
     "list": ListConfig,
     "plot": PlotConfig,

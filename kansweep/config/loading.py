@@ -38,13 +38,15 @@ def config_dir() -> Path:
 def register_schemas(asked: type[Schema]) -> None:
     """Give Hydra the schemas that the YAML files of a command begin from, by its schema: those of
     all would take longer than what is made of them."""
+    of_run, node = issubclass(asked, RunConfig), _node(asked)
+    for section in VARIANTS if of_run else ():
+        node[section] = MISSING  # or the keys of the default would stay in every other
     for name, schema in SCHEMAS.items():
         if schema is asked:
-            node = _node(schema)
-            for section in VARIANTS if schema is RunConfig else ():
-                node[section] = MISSING  # or the keys of the default would stay in every other
-            ConfigStore.instance().store(group="hydra/kansweep", name=name, node=node)
-    for section, base in VARIANTS.items() if asked is RunConfig else ():
+            # The YAML files of a run serve every command that takes its keys.
+            primary = "run" if of_run else name
+            ConfigStore.instance().store(group="hydra/kansweep", name=primary, node=node)
+    for section, base in VARIANTS.items() if of_run else ():
         for name, schema in base.variants.items():
             node = _node(schema)
             # A YAML file of that name begins from the schema; without one the schema is the choice.
@@ -68,7 +70,7 @@ def load(composed: DictConfig, schema: type[AnySchema]) -> AnySchema:
     strict = OmegaConf.structured(schema)
     try:
         record: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-        for section in ("data", *VARIANTS) if schema is RunConfig else ():
+        for section in ("data", *VARIANTS) if issubclass(schema, RunConfig) else ():
             given = record.get(section, {})
             if not isinstance(given, dict):
                 raise ConfigError(f"`{section}` holds other keys; got {given!r} in its place.")

@@ -75,6 +75,10 @@ NAME = matching(
     "1 to 200 letters, digits and . _ - = , (the first no dot)",
     r"(?!\.)[A-Za-z0-9._=,-]{1,200}",
 )
+FOLDER = matching(
+    "the name of a sweep, or of several together as plot and report write it, a+b",
+    r"(?!\.)[A-Za-z0-9._=,+-]{1,200}",
+)
 NAMES = Rule(
     "a list of two or more names of sweeps, without repeats, or a pattern such as orders*",
     lambda values: (

@@ -21,6 +21,7 @@ from kansweep.config.rules import ConfigError, Rule
 from kansweep.engines import cores
 from kansweep.estimator import checking, shapes, stored, training
 from kansweep.estimator.base import BaseEstimator, NotFittedError, RegressorMixin
+from kansweep.estimator.beyond import Beyond
 from kansweep.estimator.checking import Array
 from kansweep.estimator.known import Known
 from kansweep.estimator.observations import Observations
@@ -55,7 +56,9 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     How smooth it is follows from the data alone, by restricted maximum likelihood (REML); no part
     of them is kept back for that. Where they give no reason for hidden nodes it is an additive
     model, and where they give none for curves a linear regression. Beyond the inputs that it was
-    fitted to every edge goes on as a straight line.
+    fitted to every edge goes on as a straight line: with noise by the slope that is usual among
+    the outermost tenth of the samples, as single ones far out tell none; without by that of its
+    end, as ``network_`` does.
 
     Parameters
     ----------
@@ -181,7 +184,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         model.n_features_in_, model.n_outputs_ = net.width[0], net.width[-1]
         model.hidden_ = net.width[1:-1]
         model.network_, model._net, model._flat = cast(TrainedKAN, network), net, net.width[-1] == 1
-        model._known = known
+        model._known, model._beyond = known, None  # it goes on as the cell does
         if isinstance(known, Known):
             model.noise_, model.edf_ = known.noise, known.posterior.edf
             model.n_samples_ = known.total
@@ -234,6 +237,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         self.edf_, self.n_samples_ = known.posterior.edf, known.total
         self.stop_reason_ = str(outcome.stop_reason[0])
         self.network_, self._net = cast(TrainedKAN, from_arrays(net.to_arrays())), net
+        self._beyond: Beyond | None = Beyond.of(net, training.problem_of(data, data.y, seed))
 
     def _widths(self, problem: Problem, grids: Sequence[int], seed: int) -> tuple[int, ...]:
         """Of the hidden layers; those that there are where a warm start leaves them open."""
@@ -270,7 +274,8 @@ class KANRegressor(RegressorMixin, BaseEstimator):
             )
 
     def _values(self, x: Array) -> Array:
-        return self._shared(lambda part: training.values(self._net, part), x)
+        goes_on = self._beyond or self._net
+        return self._shared(lambda part: training.values(goes_on, part), x)
 
     def _deviations(self, x: Array) -> Array:
         """Of the function, (n, M)."""

@@ -13,6 +13,7 @@ from kansweep.config.models import KANConfig
 from kansweep.config.rules import ConfigError
 from kansweep.config.solvers import LMConfig
 from kansweep.data.folds import PARTS, parts
+from kansweep.estimator.beyond import Beyond
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.lm import LM
@@ -66,7 +67,8 @@ def _trials(
         for size in sizes:
             begun = clock()
             nets = [next(chain) for chain in chains]
-            yield _measured(nets, held, size, clock() - begun)
+            goes_on = [Beyond.of(*pair) for pair in zip(nets, fitted, strict=True)]
+            yield _measured(goes_on, held, size, clock() - begun)
 
     return search.while_they_help(done(), sizes, n_fitted)
 
@@ -94,7 +96,7 @@ def _chain(problem: Problem, width: Width, k: int, sizes: Sequence[int]) -> Iter
 
 
 @torch.inference_mode()
-def _measured(nets: Sequence[KAN], held: Sequence[Problem], size: int, seconds: float) -> Trial:
+def _measured(nets: Sequence[Beyond], held: Sequence[Problem], size: int, seconds: float) -> Trial:
     """The error of all folds together, with its standard error; infinite where one failed."""
     squares = torch.cat(
         [
@@ -112,9 +114,9 @@ def _measured(nets: Sequence[KAN], held: Sequence[Problem], size: int, seconds: 
     rmse, certain = square**0.5, bool(np.isfinite(square))
     spread = (mean((squares - square).square()) / float(counts.sum())) ** 0.5
     return Trial(
-        width=nets[0].width,
+        width=nets[0].net.width,
         size=size,
-        n_params=nets[0][:1].n_params,
+        n_params=nets[0].net[:1].n_params,
         rmse=rmse if certain else np.inf,
         standard_error=spread / (2 * rmse) if certain and rmse > 0 else 0.0,
         seconds=seconds,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from kansweep.config.solvers import LMConfig
 from kansweep.estimator.checking import Array
@@ -51,7 +52,7 @@ def problem_of(data: Observations, y: Array, seed: int) -> Problem:
     return Problem(x, y_, (low, high), (seed,), counts)
 
 
-def values(net: KAN, x: Array) -> Array:
+def values(net: Callable[[Tensor], Tensor], x: Array) -> Array:
     """(n, I) -> (n, M)."""
     with torch.inference_mode():
         found: Array = net(torch.from_numpy(np.ascontiguousarray(x))[None])[0].numpy()

@@ -1,4 +1,4 @@
-r"""Matrix, laws and orders as LaTeX tables, for ``\usepackage{booktabs,siunitx}``.
+r"""Matrix, laws, orders and comparisons as LaTeX tables, for ``\usepackage{booktabs,siunitx}``.
 
 Numbers stand in columns of siunitx, which aligns them at the decimal point; what is not a number is
 in braces, as siunitx wants it.
@@ -12,9 +12,11 @@ from pandas import DataFrame, Series
 
 from kansweep import kinds
 from kansweep.kinds import KINDS
+from kansweep.laws import beside
 from kansweep.laws.cells import WHOSE
 from kansweep.laws.findings import Study
 from kansweep.laws.verdicts import INSUFFICIENT
+from kansweep.report import compared as words
 from kansweep.sweep.columns import State
 
 _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
@@ -26,6 +28,7 @@ _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
 _NONE = "{--}"
 _ERROR = "S[table-format=1.2e-2]"  # of an RMSE
 _ORDER = "S[table-format=-1.2]"  # of an exponent or an order
+_WHOSE = ("Target", "Sweep")
 
 
 def escaped(text: str) -> str:
@@ -101,3 +104,44 @@ def orders(study: Study) -> str:
 
 def _number(value: float, form: str) -> str:
     return _NONE if value != value else f"{value:{form}}"
+
+
+def comparison(compared: DataFrame, split: str) -> list[str]:
+    """Exponents of the sweeps of one target less that of the first, then their errors over those of
+    the first at equal cost; as ``laws.comparison`` has them. None where nothing is compared."""
+    chosen = compared[(compared["split"] == split) & compared["estimate"].notna()]
+    of_errors = chosen["quantity"] == beside.RMSE
+    found = ((_differences, chosen[~of_errors]), (_ratios, chosen[of_errors]))
+    return [tabular(rows) for tabular, rows in found if len(rows)]
+
+
+def _differences(rows: DataFrame) -> str:
+    header = [*_WHOSE, "Less that of", "{$n$}", r"{Difference}", r"{95\,\% interval}"]
+    columns = [*"lll", "S[table-format=7.0]", _ORDER, "c", "S[table-format=3.0]", _ERROR]
+    lines = [
+        [*_compared(row, ".2f"), str(row["n_seeds"]), _number(row["p_holm"], ".1e")]
+        for _, row in rows.iterrows()
+    ]
+    return table(columns, [*header, "{Seeds}", "{$p$ (Holm)}"], lines)
+
+
+def _ratios(rows: DataFrame) -> str:
+    header = [*_WHOSE, "Over that of", "{$n$}", "{Ratio}", r"{95\,\% interval}"]
+    columns = [*"lll", "S[table-format=7.0]", _ERROR, "c", "l", "S[table-format=3.0]"]
+    lines = [
+        [*_compared(row, ".2e"), escaped(words.place(row)), str(row["n_seeds"])]
+        for _, row in rows.iterrows()
+    ]
+    return table(columns, [*header, "At equal", "{Seeds}"], lines)
+
+
+def _compared(row: Series, form: str) -> list[str]:
+    """Whose it is, at how many points, and the estimate with its interval."""
+    low, high = row["low"], row["high"]
+    ends = ", ".join(rf"\num{{{end:{form}}}}" for end in (low, high))
+    return [
+        *(escaped(str(row[name])) for name in ("target", "second", "first")),
+        str(row["n_train"]),
+        _number(row["estimate"], form),
+        _NONE if low != low else f"$[{ends}]$",
+    ]

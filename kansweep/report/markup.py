@@ -12,13 +12,11 @@ from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree
 
 import matplotlib
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from kansweep.figures.styles import SAVE_STYLE
 from kansweep.laws.notation import printable
+from kansweep.report import hover
 
 _POINT = 4 / 3  # a point in CSS pixels
 
@@ -205,11 +203,11 @@ def _svg(drawing: Figure, prefix: str) -> str:
     """Without prolog, metadata, comments, its own style sheet (which would be the whole page's)
     and namespaces (HTML has its own), and with ids that no other drawing has."""
     buffer = io.BytesIO()
-    told = _marked(drawing)
+    told = hover.marked(drawing)
     with matplotlib.rc_context(SAVE_STYLE):
         drawing.savefig(buffer, format="svg")
     root = ElementTree.fromstring(buffer.getvalue())
-    _tell(root, told)
+    hover.tell(root, told)
     for parent in list(root.iter()):
         parent.tag = _local(parent.tag)
         parent.attrib = {
@@ -227,41 +225,6 @@ def _svg(drawing: Figure, prefix: str) -> str:
         **look,
     }
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
-
-
-def _marked(drawing: Figure) -> dict[str, list[str]]:
-    """What the markers of every line say of themselves, by the id that the line has got for it."""
-    told: dict[str, list[str]] = {}
-    for axes in drawing.axes:
-        for line in axes.lines:
-            if line.get_marker() not in ("", "None", None) and line.get_linestyle() == "None":
-                identity = f"marks{len(told)}"
-                line.set_gid(identity)
-                told[identity] = _markers(axes, line)
-    return told
-
-
-def _markers(axes: Axes, line: Line2D) -> list[str]:
-    """A text a marker that is drawn: its numbers, as the axes call them."""
-    sides = [
-        next(filter(None, (label(each) for each in shared.get_siblings(axes))), "")
-        for label, shared in (
-            (Axes.get_ylabel, axes.get_shared_y_axes()),
-            (Axes.get_xlabel, axes.get_shared_x_axes()),
-        )
-    ]
-    points = np.column_stack([np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata())])
-    shown = points[np.isfinite(points.astype(float)).all(axis=1)]
-    return [f"{sides[0]} {y:.3g} at {sides[1]} {x:.4g}" for x, y in shown]
-
-
-def _tell(root: ElementTree.Element, told: dict[str, list[str]]) -> None:
-    """Give every marker its title, which a browser shows where the pointer is."""
-    for group in root.iter():
-        texts = told.get(group.get("id", ""), [])
-        marks = [each for each in group.iter() if _local(each.tag) == "use"] if texts else []
-        for mark, words in zip(marks, texts, strict=False) if len(marks) == len(texts) else ():
-            ElementTree.SubElement(mark, "title").text = printable(words)
 
 
 def _prefixed(name: str, value: str, prefix: str) -> str:

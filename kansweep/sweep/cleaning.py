@@ -22,14 +22,16 @@ class Removable:
     size: int
 
 
-def removable(store: Store, plan: Plan) -> list[Removable]:
-    """What can go, by reason. ``results.parquet`` stays, since others read it; so do the log and
-    the traces of planned cells, which nothing makes again."""
+def removable(store: Store, plan: Plan | None) -> list[Removable]:
+    """What can go, by reason; None plans nothing, as where several sweeps stand together.
+    ``results.parquet`` stays, since others read it; so do the log and the traces of planned cells,
+    which nothing makes again."""
     layout = store.layout
-    keys = {cell.key for cell in plan.cells}
-    folders = (layout.cells, layout.states, layout.traces)
+    keys = {cell.key for cell in plan.cells} if plan is not None else set()
+    folders = () if plan is None else (layout.cells, layout.states, layout.traces)
     unplanned = (path for folder in folders for path in _in(folder) if path.stem not in keys)
-    derived = [*_in(layout.figures), layout.report, layout.laws, layout.index]
+    derived = [*_in(layout.figures), layout.report, layout.laws, layout.comparison, layout.index]
+    derived += layout.folder.glob(layout.published("*").name)
     found = {
         "derived, made again when it is asked for": derived,
         "of cells that are no longer planned": unplanned,
@@ -44,6 +46,14 @@ def remove(store: Store, groups: Sequence[Removable]) -> None:
         for path in (path for group in groups for path in group.files):
             with naming_the_file(path, "removed"):
                 path.unlink(missing_ok=True)
+
+
+def remove_empty(store: Store) -> None:
+    """Remove the folder itself where nothing is left in it."""
+    with suppress(OSError):
+        store.layout.figures.rmdir()
+    with suppress(OSError):
+        store.folder.rmdir()
 
 
 def _group(what: str, files: tuple[Path, ...]) -> Removable:
