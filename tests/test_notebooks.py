@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import html
+import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +47,20 @@ def test_there_are_two_and_they_hold_no_outputs() -> None:
         assert all(cell["outputs"] == [] for cell in of_code)
         assert all(cell["execution_count"] is None for cell in of_code)
         assert all(ast.parse(cell) for cell in code(path))
+
+
+def test_each_is_a_page_of_the_site(tmp_path: Path) -> None:
+    build = pytest.importorskip("mkdocs.commands.build")
+    config = importlib.import_module("mkdocs.config").load_config(
+        str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path), plugins=[], strict=False, validation={}
+    )
+    build.build(config)
+    for path in NOTEBOOKS:
+        page = (tmp_path / "notebooks" / path.stem / "index.html").read_text()
+        shown = html.unescape(re.sub(r"<[^>]+>", "", page))
+        for cell in code(path):
+            assert all(line in shown for line in cell.splitlines())
+        assert (tmp_path / "notebooks" / path.name).read_bytes() == path.read_bytes()
+    linking = (tmp_path / "python/index.html").read_text()
+    links = re.findall(r'href="([^"]*notebooks[^"]*)"', linking)
+    assert {"../notebooks/sweep/", "../notebooks/table/"} <= set(links)
