@@ -26,7 +26,7 @@ from pandas import DataFrame
 from kansweep import study
 from kansweep.config.commands import FormatsConfig
 from kansweep.config.loading import from_record
-from kansweep.config.rules import ConfigError
+from kansweep.config.rules import ConfigError, one_of
 from kansweep.data import sources, targets
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets, styles
@@ -104,6 +104,9 @@ def figure_style(style: str, width: float | None = None) -> Iterator[None]:
 def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figure:
     """RMSE against the axis of the laws, with each curve's exponent in the legend; of one sweep, or
     of several as ``kansweep.study.together`` gives them."""
+    splits = one_of(*cells.SPLITS)
+    if not splits.holds(split):
+        raise splits.refusal("split", split)
     x = str(laws["x"].iloc[0]) if len(laws) else None
     of_all = findings.study(results, study.rules(results), x, laws)
     draw = sets.of_several if "target" in results else scaling.draw

@@ -35,10 +35,14 @@ def composed(words: Sequence[str], more: Path | None = None) -> RunConfig:
     Raises ConfigError in the command's words.
     """
     for word in words:
+        if not isinstance(word, str):
+            raise ConfigError(f"A word must be a text such as 'data=product'; got {word!r}.")
         if word.startswith("-"):
             raise ConfigError(f"`{word}` is for the command line; write key=value.")
     given = [quoted(word) for word in words]
     if more is not None:
+        if not more.is_dir():
+            raise ConfigError(f"`config_dir` must be a folder; got '{more}'.")
         given.append(f"hydra.searchpath=[file://{more.resolve()}]")
     try:
         with _ONE:

@@ -109,6 +109,8 @@ def explain(error: Exception, schema: type[Schema]) -> str:
     if isinstance(error, OverrideParseException):
         return f"`{error.override}` cannot be read; write key=value, as in data.sizes=[100,300]."
     section = re.match(r"Could not override '(\w+)'", str(error))
+    if str(error).startswith("Config group override must be"):
+        return "What is chosen for a section must be a name, as in data=product or solver=lm."
     if section and (inside := [name for name in every if name.startswith(f"{section[1]}.")]):
         return f"`{section[1]}` holds other keys; set one of those, such as `{inside[0]}`."
     if isinstance(cause, InterpolationResolutionError) and "data.shapes" in str(cause):

@@ -59,10 +59,17 @@ def weights(given: Any, n_samples: int) -> Array | None:
 def _numbers(given: Any, name: str) -> Array:
     if hasattr(given, "toarray"):
         raise TypeError(f"`{name}` must be dense; got a sparse {type(given).__name__}.")
-    values = np.asarray(given)
-    if values.dtype.kind == "c":
-        raise ValueError(f"`{name}` must be real. Complex data not supported.")
-    numbers: Array = values.astype(np.float64)
+    try:
+        values = np.asarray(given)
+        if values.dtype.kind == "c":
+            raise ValueError("Complex data not supported")
+        if values.dtype.kind in "mM":
+            raise TypeError(f"it has {values.dtype}")
+        numbers: Array = values.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # the latter of torch
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        why = str(error).splitlines()[0].rstrip(".")
+        raise kind(f"`{name}` must be an array of real numbers: {why}.") from error
     if not np.isfinite(numbers).all():
         raise ValueError(f"`{name}` must be finite; it has NaN or inf (infinity).")
     return numbers

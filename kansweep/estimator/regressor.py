@@ -202,6 +202,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     def _checked(self) -> tuple[int, ...]:
         """The grids, where all parameters are what they may be."""
         given = {"hidden": _HIDDEN, "k": rules.ORDER, "grid_size": _GRIDS}
+        given["warm_start"] = rules.FLAG
         values = {name: _plain(getattr(self, name)) for name in given}
         for name, rule in given.items():
             if not rule.holds(values[name]):

@@ -11,8 +11,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from kansweep.config import rules
 from kansweep.config.composing import composed, words_of
 from kansweep.config.rules import ConfigError
+from kansweep.config.run import RunConfig
 from kansweep.session.sweep import Sweep
 from kansweep.sweep import runner
 from kansweep.sweep.begin import begun
@@ -53,8 +55,7 @@ def run(
     EngineError where the engine performs no more, in the command's words.
     """
     job = composed([*words, *words_of(keys)], None if config_dir is None else Path(config_dir))
-    if job.run.on_end is not None:
-        raise ConfigError("`run.on_end` is for the command line; what comes after this call is it.")
+    _check(job, callback, progress)
     begin = begun(job)
     shown = progress and not job.run.is_quiet
     bar = Bar(job.kind.symbol, notebook=True, shown=shown, lines=job.run.is_verbose)
@@ -71,3 +72,12 @@ def run(
     if job.run.report and ended is not None and not ended.failed and not ended.left:
         sweep.report()
     return sweep
+
+
+def _check(job: RunConfig, callback: object, progress: object) -> None:
+    if job.run.on_end is not None:
+        raise ConfigError("`run.on_end` is for the command line; what comes after this call is it.")
+    if callback is not None and not callable(callback):
+        raise ConfigError(f"`callback` must be a function of a row, or None; got {callback!r}.")
+    if not rules.FLAG.holds(progress):
+        raise rules.FLAG.refusal("progress", progress)

@@ -27,10 +27,10 @@ from kansweep.trained.network import TrainedNetwork
 class Sweep:
     """What ``outputs/<name>`` holds of its current plan."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | Path) -> None:
         """Raises StoreError where there is no sweep."""
-        self.folder = folder
-        self._store = Store(folder)
+        self.folder = Path(folder)
+        self._store = Store(self.folder)
         self.config: RunConfig = from_record(self._store.read_config())
         self._plan: Plan = planned(self.config)
 

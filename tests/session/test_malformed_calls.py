@@ -8,16 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import kansweep
 from kansweep import KANRegressor
 
+DAYS = np.full((30, 2), np.datetime64("2026-01-01"))
 X = np.random.default_rng(0).uniform(-1, 1, (30, 2))
 Y = X.sum(1)
 
 
 def fit(*words: Any, **options: Any) -> Callable[[], object]:
     return lambda: KANRegressor(*words, **options).fit(X, Y)
+
+
+def to(*arrays: Any) -> Callable[[], object]:
+    return lambda: KANRegressor().fit(*arrays)
 
 
 def run(*words: Any, **keys: Any) -> Callable[[], object]:
@@ -53,6 +59,37 @@ def run(*words: Any, **keys: Any) -> Callable[[], object]:
         (run(name="a/b"), "`name` must be 1 to 200 letters, digits and"),
         (run(solver="sgd"), "There is no solver=sgd; there is adam, lbfgs"),
         (lambda: kansweep.load_model("none"), "There is no file none."),
+        (fit("deep"), "`hidden` must be a list of positive integers or auto, or null; got 'deep'"),
+        (fit(warm_start="yes"), "`warm_start` must be true or false; got 'yes'."),
+        (
+            to(X.astype(str) + "a", Y),
+            "`X` must be an array of real numbers",
+        ),
+        (
+            to([[1.0, 2.0], [3.0]], Y),
+            "`X` must be an array of real numbers",
+        ),
+        (
+            to({"a": [1.0]}, Y),
+            "`X` must be an array of real numbers: float",
+        ),
+        (
+            to(DAYS, Y),
+            "`X` must be an array of real numbers: it has datetime",
+        ),
+        (
+            to(torch.ones(30, 2, requires_grad=True), Y),
+            "`X` must be an array",
+        ),
+        (to(X, ["a"] * 30), "`y` must be an array of real numbers: could"),
+        (to(X, Y, "balanced"), "`sample_weight` must be an array of real"),
+        (run(3), "A word must be a text such as 'data=product'; got 3."),
+        (run({"seeds": 1}), "A word must be a text such as 'data=product'; got {'seeds': 1}."),
+        (run(callback="print"), "`callback` must be a function of a row, or None; got 'print'."),
+        (run(progress="no"), "`progress` must be true or false; got 'no'."),
+        (run(config_dir="nowhere"), "`config_dir` must be a folder; got 'nowhere'."),
+        (run(data=3), "What is chosen for a section must be a name, as in data=product"),
+        (lambda: kansweep.Sweep("nowhere"), "There is no sweep in nowhere."),
     ],
 )
 def test_a_malformed_call_is_refused_in_a_sentence(
@@ -60,7 +97,7 @@ def test_a_malformed_call_is_refused_in_a_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kansweep.sweep.runner.run", lambda *_: pytest.fail("it would train"))
-    with pytest.raises((ValueError, OSError)) as refused:
+    with pytest.raises((ValueError, TypeError, OSError, kansweep.StoreError)) as refused:
         call()
     assert message in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
