@@ -61,6 +61,7 @@ Try hidden widths on held-out training points and choose among them, as `kanswee
 model.hidden=auto; show them as a table and as a figure. No cell is trained.
 
   kansweep shapes data=table data.path=file.csv name=mine
+  kansweep shapes name=mine plot.style=paper plot.formats=[pdf]
   kansweep run data=table data.path=file.csv name=mine model.hidden=auto
 """,
     "run": """\
@@ -84,6 +85,7 @@ there of cells that are no longer planned; it says what before. results.parquet 
 
   kansweep clean name=mine
   kansweep clean name=mine yes=true
+  kansweep clean name=a+b       what plot and report made of names=[a,b]
 """,
     "plot": "Fit the law of every curve, print the exponents and draw the figures.\n",
     "predict": """\

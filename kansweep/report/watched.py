@@ -79,7 +79,8 @@ def _pace(table: DataFrame, rate: float | None, at_work: int) -> str:
         return f"No worker is at it; {left} cells are left."
     workers = f"{at_work} worker{'s' if at_work > 1 else ''}"
     if rate is not None:
-        return f"{workers}, {rate * 60:.3g} cells a minute, some {duration(left / rate)} to go"
+        pace = f"{rate * 60:.3g}" if rate * 60 < 100 else f"{rate * 60:,.0f}"
+        return f"{workers}, {pace} cells a minute, some {duration(left / rate)} to go"
     seconds = to_go(table)
     expected = "" if seconds is None else f", some {duration(seconds / at_work)} to go"
     return f"{workers}{expected}"

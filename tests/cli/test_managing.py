@@ -84,6 +84,20 @@ def test_clean_removes_what_is_derived_and_no_longer_planned(kansweep: Any, swee
     assert "no longer planned" not in again
 
 
+def test_clean_removes_what_is_made_of_several_sweeps(kansweep: Any, sweep: Sweep) -> None:
+    first, _ = sweep("first"), sweep("second", 2)
+    assert kansweep("plot", "names=[first,second]", "plot.formats=[png]").status == 0
+    folder = first.parent / "first+second"
+    assert (folder / "comparison.csv").exists()
+    status, out, err = kansweep("clean", "name=first+second", "yes=true")
+    assert (status, err) == (0, "")
+    assert out.endswith("Removed from outputs/first+second.\n")
+    assert not folder.exists()
+    assert (first / "results.parquet").exists()
+    status, _, err = kansweep("clean", "name=first+third", "yes=true")
+    assert (status, "There is no outputs/first+third; " in err) == (2, True)
+
+
 def test_clean_asks_and_waits_for_no_run(
     kansweep: Any, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

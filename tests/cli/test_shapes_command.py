@@ -38,6 +38,11 @@ def test_shapes_are_shown_and_a_run_takes_the_choice_of_them(kansweep: Any, tmp_
     assert set(pd.read_parquet(folder / "results.parquet")["width"]) == {"2-1-1"}
     assert (folder / "shapes.csv").read_text() == table
 
+    style = ("plot.style=paper", "plot.width=3", "plot.formats=[pdf]")
+    assert kansweep("shapes", *WORDS, *style).out.splitlines()[-1].endswith("/shapes.pdf")
+    assert "`plot.style` must be screen" in kansweep("shapes", *WORDS, "plot.style=nice").err
+    assert "There is no key `plot.style`." in kansweep("run", *WORDS, *style).err
+
     before = times(folder)
     assert kansweep("run", *WORDS, "model.hidden=[1]").status == 0  # what was found, said
     assert times(folder).items() >= {k: v for k, v in before.items() if "cells" in str(k)}.items()

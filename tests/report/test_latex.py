@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from cells import mlps, published
+from cells import kans, mlps, published
 
-from kansweep.laws import findings
+from kansweep import study
+from kansweep.laws import comparison, findings
 from kansweep.report import latex, matrix
 
 
@@ -60,3 +61,19 @@ def test_what_has_no_theory_and_no_orders_has_none() -> None:
 )
 def test_names_are_printed_as_they_are(text: str, printed: str) -> None:
     assert latex.escaped(text) == printed
+
+
+def test_a_comparison_has_a_table_of_exponents_and_one_of_errors() -> None:
+    found = {"kans": kans(3, [10_000]), "wide": mlps(-0.9, 2, [10_000])}
+    compared = study.of_several(found).comparison
+    rows = compared[(compared["split"] == "test") & compared["estimate"].notna()]
+    (of_exponents, *exponents), (of_errors, *errors) = map(
+        entries, latex.comparison(compared, "test")
+    )
+    assert of_exponents[3:6] == ["{$n$}", "{Difference}", r"{95\,\% interval}"]
+    assert of_errors[3:] == ["{$n$}", "{Ratio}", r"{95\,\% interval}", "At equal", "{Seeds}"]
+    assert len(exponents) + len(errors) == len(rows) > len(exponents) == 1
+    row = rows[rows["quantity"] == comparison.EXPONENT].iloc[0]
+    assert exponents[0][1:5] == ["wide", "kans", "10000", f"{row['estimate']:.2f}"]
+    assert exponents[0][5] == rf"$[\num{{{row['low']:.2f}}}, \num{{{row['high']:.2f}}}]$"
+    assert latex.comparison(compared[:0], "test") == []

@@ -84,7 +84,24 @@ def test_every_marker_says_its_numbers_where_the_pointer_is() -> None:
     assert len(page.tags("title")) == sum(np.isfinite(line.get_ydata()).sum() for line in marks) > 9
     line = next(line for line in marks if line.get_label() == "_kept")
     x, y = line.get_xdata()[0], line.get_ydata()[0]
-    assert f"train RMSE {y:.3g} at grid size G {x:g}" in page.texts
+    assert any(
+        told.endswith(f": train RMSE {y:.3g} at grid size G {x:g}") and told.startswith("n = ")
+        for told in page.texts
+    )
+
+
+def test_a_marker_names_its_curve_as_a_legend_does() -> None:
+    figure = Figure()
+    upper, lower = figure.subplots(2)
+    for axes, names in ((upper, ("a", "b")), (lower, ("c", "c again"))):
+        for name, color in zip(names, ("red", "red" if axes is lower else "blue"), strict=True):
+            axes.plot([1], [len(name)], "o", color=color, label=name)
+    upper.legend()
+    lower.legend()
+    lower.plot([2], [2], "o", color="green", label="_nothing calls it so")
+    titles = Reader(markup.figure(figure, "f1", "", "")).texts
+    for told in ("a:  1 at  1", "b:  1 at  1", " 1 at  1", " 7 at  1", " 2 at  2"):
+        assert told in titles
 
 
 def test_every_table_has_a_caption_and_scopes(read: tuple[str, Reader]) -> None:
