@@ -100,11 +100,8 @@ def test_a_marker_names_its_curve_as_a_legend_does() -> None:
     upper.legend()
     lower.legend()
     told = Reader(markup.figure(figure, "f1", "", "")).texts
-    named = [
-        "a:  1 at  0",
-        "b:  1 at  1",
-        "c:  1 at  2",
-    ]  # by colour, and by marker where two have it
+    # By colour, and by marker where two entries have it.
+    named = ["a:  1 at  0", "b:  1 at  1", "c:  1 at  2"]
     nameless = [" 2 at  0", " 2 at  1", " 2 at  2"]
     assert [text for text in told if " at " in text] == [*named, *nameless]
 
