@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kansweep.data.expressions import Expression
 from kansweep.data.formula import parse
+from kansweep.data.outputs import Outputs, numbered
 from kansweep.data.special import special
 
 Array = NDArray[np.float64]
@@ -56,7 +57,8 @@ class Target:
     ``structure``, where known, are the layers of that KAN: a node is the sum of the edges into
     it, nodes without are not needed, and no node feeds two edges, so a sum's terms are independent.
     ``expression``, where known, is the function in a form of which derivatives can be taken and,
-    without ``structure``, a structure can be read.
+    without ``structure``, a structure can be read; a tuple of such where there are several outputs,
+    which ``outputs`` names.
     """
 
     name: str
@@ -69,7 +71,20 @@ class Target:
     domain: tuple[Interval, ...] = ((-1.0, 1.0),)
     exact_from: int | None = None
     structure: tuple[tuple[Edge, ...], ...] | None = None
-    expression: Expression | None = None
+    expression: Expression | tuple[Expression, ...] | None = None
+    outputs: tuple[str, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the outputs."""
+        return numbered(self.n_outputs) if self.outputs is None else self.outputs
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """One an output, none where they are not known."""
+        if self.expression is None:
+            return ()
+        return self.expression if isinstance(self.expression, tuple) else (self.expression,)
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
@@ -84,10 +99,24 @@ class Target:
 
 
 @lru_cache(maxsize=64)
-def spread(target: Target) -> float:
-    """Standard deviation of a target over its domain, by a fixed sample."""
+def moments(target: Target) -> tuple[Array, Array]:
+    """Mean and standard deviation of a target's outputs over its domain, by a fixed sample, (M,)
+    each."""
     x = np.random.default_rng(0).uniform(*target.bounds, (20_000, target.n_inputs))
-    return float(np.std(target.function(x)))
+    y = target.function(x)
+    return y.mean(0), np.array([np.std(column) for column in y.T])
+
+
+def spread(target: Target) -> float:
+    """Standard deviation of a target, of several outputs in their units together."""
+    return outputs_of(target).together(moments(target)[1])
+
+
+def outputs_of(target: Target) -> Outputs:
+    """A target's outputs: a single one is trained as it is, several in units of their spread."""
+    if target.n_outputs == 1:
+        return Outputs(target.names, np.zeros(1), np.ones(1))
+    return Outputs(target.names, *moments(target))
 
 
 def exp_sin(x: Array) -> Array:

@@ -34,8 +34,12 @@ class State(StrEnum):
         return cls.DONE if status == Status.OK else cls.FAILED
 
 
-Type = Literal["string", "int64", "float64", "bool", "timestamp"]
-OUTPUT = "output"  # the unit of the target, or of the table's output column
+Type = Literal[
+    "string", "int64", "float64", "bool", "timestamp", "list of string", "list of float64"
+]
+OUTPUT = "output"  # the unit of the target or of the table's output column; of several its spread
+EACH = "each output"  # the units of several
+_LIST: Type = "list of float64"
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,13 @@ RESULTS = (
         f"{OUTPUT}/input^2",
         "RMS Frobenius norm of the Hessian's error (H2 seminorm) there",
     ),
+    # Of several outputs, a number each; null of one.
+    Column("outputs", "list of string", "", "names, where there are several outputs"),
+    Column("train_rmse_each", _LIST, EACH, "of each of several outputs, in its own unit"),
+    Column("test_rmse_each", _LIST, EACH, "likewise at the test points"),
+    Column("floor_rmse_each", _LIST, EACH, "likewise of the composed best splines, where known"),
+    Column("noise_each", _LIST, EACH, "likewise the standard deviation of the training noise"),
+    Column("spread_each", _LIST, EACH, "likewise that of the output: its unit in what is told of all"),
 )
 
 REQUIRED = tuple(column.name for column in RESULTS if column.required)
