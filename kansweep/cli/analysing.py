@@ -84,7 +84,7 @@ def plot(job: PlotConfig) -> int:
     store, study = _study(job)
     derived = _derivatives(study) if job.plot.derivatives else {}
     repeated = beside_published(study.results)
-    laws = study.laws_of_all if derived else study.laws
+    laws = study.laws_of_all(derivatives=bool(derived))
     written = [store.write_laws(laws)] if job.names is None else _write_compared(store, study)
     with styles.applied(job.plot.style, job.plot.width):
         drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
@@ -97,6 +97,8 @@ def plot(job: PlotConfig) -> int:
         _say_latex(job, study, derived, written)
         return OK
     say(terminal.summary(study), "")
+    if each := terminal.outputs(study):
+        say(each, "")
     for each in derived.values():
         say(terminal.laws(each), "")
     if beside := compared.sentences(study.comparison, splits[-1]):
@@ -118,7 +120,8 @@ def _say_latex(
     """The tables alone, so that they can go into a file that is included."""
     from kansweep.report import latex
 
-    tables = [latex.laws(each) for each in (study, *derived.values())]
+    of_each = [] if study.outputs is None else [study.outputs]
+    tables = [latex.laws(each) for each in (study, *of_each, *derived.values())]
     tables += [latex.orders(study)] if job.plot.orders else []
     say(*("\n".join([table, ""]) for table in tables if table), *(f"% {path}" for path in written))
 

@@ -107,13 +107,18 @@ def of_each(
     grid_size: int,
     spacing: Spacing = "uniform",
 ) -> Array | None:
-    """The floor of each output, (n_outputs,), in its own unit."""
+    """The floor of each output, (n_outputs,), in its own unit: 0 where splines represent it."""
     if missing(target, hidden, k):
         return None
     known = structure(target, hidden)
     splines = _Splines(k, grid_size, spacing)
     parts = [known.of_output(index) for index in range(target.n_outputs)]
-    squares = [(_by_quadrature if p.is_tree else _by_sample)(p, target, splines) for p in parts]
+    squares = [
+        0.0
+        if k >= part.exact_from
+        else (_by_quadrature if part.is_tree else _by_sample)(part, target, splines)
+        for part in parts
+    ]
     return np.sqrt(np.maximum(squares, 0.0))
 
 

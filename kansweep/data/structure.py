@@ -62,7 +62,11 @@ class Structure:
         for layer in reversed(self.layers):
             layers.insert(0, tuple(edge for edge in layer if edge.sink in wanted))
             wanted = {edge.source for edge in layers[0]}
-        return replace(self, layers=tuple(layers))
+        read = [e.function for layer in layers for e in layer if isinstance(e.function, Function)]
+        if len(read) < sum(map(len, layers)):  # of stated functions no more is known than of all
+            return replace(self, layers=tuple(layers))
+        exact_from = max(degree(function.expression) for function in read)
+        return replace(self, layers=tuple(layers), exact_from=exact_from)
 
 
 def widths(target: Target) -> list[tuple[int, ...]]:

@@ -65,6 +65,26 @@ def draw_together(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
     return drawn
 
 
+def draw_outputs(study: Study, each: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
+    """Each of several outputs of one sweep in one figure a split, at the largest data size."""
+    largest, axis = each.largest(), by_sweep(each.x)
+    n_train = largest.cells["n_train"].iloc[0]
+    drawn = []
+    for split in splits:
+        of_split = plotted(largest, split, axis)
+        references = [line for curve in of_split for line in curve.references]
+        title = f"{style.title(study)}\neach output at n = {n_train}"
+        labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE, in each output's unit"}
+        figure = _figure(of_split, references, {**labels, "title": title})
+        caption = (
+            f"{split.capitalize()} RMSE of each output in its own unit against {axis.words}, at n ="
+            f" {n_train}. {MARKERS} Filled ones are what the laws rest on{_floor(of_split)}."
+        )
+        numbers = _numbers(largest, split, axis, of_split)
+        drawn.append(Drawn(f"{split}_rmse_of_each_vs_{each.x}", figure, caption, numbers))
+    return drawn
+
+
 def _against_axis(study: Study, split: str) -> Drawn:
     axis = AXES[study.x]
     of_split = plotted(study, split, axis)

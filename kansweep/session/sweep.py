@@ -61,7 +61,7 @@ class Sweep:
     @property
     def laws(self) -> DataFrame:
         """The law of every curve, as ``laws.csv`` has it."""
-        return self.study.laws
+        return self.study.laws_of_all()
 
     def plot(self, split: str = "test") -> Figure:
         """RMSE against the size, with each curve's exponent in the legend."""
