@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -56,9 +56,11 @@ def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
     Against ``x``, ``grid_size`` or ``n_params``; left out, the latter where not all networks are
     on a grid.
     """
-    rules = study.rules(results)
-    curves = cells.classified(cells.checked(results), rules)
-    return fits.fit_laws(curves, cells.axis(results) if x is None else x, rules)
+    x = cells.axis(results) if x is None else x
+    if x not in cells.AXES:
+        raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
+    laws = findings.study(results, study.rules(results)).laws_of_all()
+    return laws[laws["x"] == x].reset_index(drop=True)
 
 
 def predict(
@@ -69,6 +71,7 @@ def predict(
     sizes: Sequence[int] | None = None,
     n_trains: Sequence[int] | None = None,
     target: Target | None = None,
+    output: str | None = None,
 ) -> Prediction:
     """The test RMSE of a cell, with its 95% interval; see ``kansweep.study.predicted``.
 
@@ -77,7 +80,7 @@ def predict(
     name = str(results["data"].iloc[0])
     known = TARGETS if target is None else {name: target}
     spread = targets.spread(known[name]) if name in known else 1.0
-    chosen = {"sizes": sizes, "n_trains": n_trains}
+    chosen: dict[str, Any] = {"sizes": sizes, "n_trains": n_trains, "output": output}
     return study.predicted(results, size, n_train, **chosen, targets=known, spread=spread)
 
 

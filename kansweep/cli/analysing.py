@@ -256,6 +256,7 @@ def predict(job: PredictConfig) -> int:
     with importing():
         from kansweep import study
         from kansweep.data import sources
+        from kansweep.laws.outputs import names
         from kansweep.report import predicted
 
     store, plan, results = results_of(job)
@@ -264,9 +265,11 @@ def predict(job: PredictConfig) -> int:
     }
     spread = sources.spread(from_record(plan.config_record).data)
     try:
-        found = study.predicted(results, **wanted, targets=targets_of(plan), spread=spread)
+        wanted |= {"targets": targets_of(plan), "spread": spread}
+        found = study.predicted(results, **wanted)
+        each = {name: study.predicted(results, **wanted, output=name) for name in names(results)}
     except ValueError as error:
         raise ConfigError(f"{store.folder} predicts nothing: {error}.") from error
     name = plan.config_record["name"]
-    say(predicted.text(found, job.format, name, kinds.of(results)))
+    say(predicted.text(found, job.format, name, kinds.of(results), each))
     return OK

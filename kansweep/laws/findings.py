@@ -74,6 +74,14 @@ class Study:
         each = outputs.of_each(self.results)
         return None if each.empty else study(each, self.rules, self.x)
 
+    def of_output(self, name: str) -> Study:
+        """The same study of one of several outputs. Raises ValueError where it is none of them."""
+        if name not in (names := outputs.names(self.results)):
+            of = ", ".join(names) or "none, for there is one output"
+            raise ValueError(f"`output` must be one of the sweep's, {of}; got {name!r}")
+        each = outputs.of_each(self.results)
+        return study(each[each["data"] == name], self.rules, self.x)
+
     def laws_of_all(self, derivatives: bool = False) -> DataFrame:
         """Behind the laws of all outputs together those of each, and of the derivatives."""
         parts = [self.laws]
