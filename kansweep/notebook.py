@@ -30,7 +30,7 @@ from kansweep.config.rules import ConfigError
 from kansweep.data import sources, targets
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets, styles
-from kansweep.laws import cells, findings, fits
+from kansweep.laws import cells, findings
 from kansweep.laws.prediction import Prediction
 from kansweep.sweep import store
 from kansweep.sweep.refusals import StoreError
@@ -52,6 +52,7 @@ def load_results(path: str | Path) -> DataFrame:
 
 def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
     """The law of every curve, as ``laws.csv`` has it; see ``kansweep.laws.fits.fit_laws``.
+    Behind the laws of all outputs together stand those of each, with its name in `output`.
 
     Against ``x``, ``grid_size`` or ``n_params``; left out, the latter where not all networks are
     on a grid.

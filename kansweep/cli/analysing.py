@@ -97,8 +97,8 @@ def plot(job: PlotConfig) -> int:
         _say_latex(job, study, derived, written)
         return OK
     say(terminal.summary(study), "")
-    if each := terminal.outputs(study):
-        say(each, "")
+    if of_each := terminal.outputs(study):
+        say(of_each, "")
     for each in derived.values():
         say(terminal.laws(each), "")
     if beside := compared.sentences(study.comparison, splits[-1]):

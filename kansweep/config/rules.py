@@ -158,9 +158,7 @@ BOUNDS = Rule(
     ),
 )
 FUNCTION = matching("as package.module:function", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-COLUMN_OR_COLUMNS = Rule(
-    "the name of a column, or a list of such without repeats", TEXTS.holds
-)
+COLUMN_OR_COLUMNS = Rule("the name of a column, or a list of such without repeats", TEXTS.holds)
 FORMULA = Rule(
     "a formula, or two or more names with a formula each, as {sum: x1 + x2, product: x1*x2}",
     lambda value: (

@@ -41,7 +41,9 @@ class Table:
     sha256: str
 
 
-def read(path: str | None, inputs: tuple[str, ...] | None, outputs: tuple[str, ...] = ()) -> Table:
+def read(
+    path: str | None, inputs: tuple[str, ...] | None, outputs: tuple[str, ...] | None = None
+) -> Table:
     """The columns of a file: ``inputs``, all others with a name unless given, and ``outputs``, the
     last one unless given.
 

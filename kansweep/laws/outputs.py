@@ -13,8 +13,9 @@ EACH = ("train_rmse", "test_rmse", "floor_rmse", "noise", "spread")
 
 def names(results: DataFrame) -> list[str]:
     """Of the outputs of these rows, in their order; none where they have one."""
-    lists = results["outputs"].dropna() if "outputs" in results else []
-    return list(dict.fromkeys(name for listed in lists for name in listed))
+    if "outputs" not in results:
+        return []
+    return list(dict.fromkeys(name for listed in results["outputs"].dropna() for name in listed))
 
 
 def of_each(results: DataFrame) -> DataFrame:

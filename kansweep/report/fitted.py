@@ -58,7 +58,9 @@ def _outputs(study: Study) -> str:
     rows = [_law(each, law) for _, law in laws.iterrows()]
     for row, name in zip(rows, laws["data"], strict=True):
         row[0] = f"{name}, {row[0]}"
-    return f"{markup.paragraph(sentences.outputs(each), 'note')}\n{_table(each, 'Each output', rows)}"
+    return (
+        f"{markup.paragraph(sentences.outputs(each), 'note')}\n{_table(each, 'Each output', rows)}"
+    )
 
 
 def _derivatives(study: Study) -> str:

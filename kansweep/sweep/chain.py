@@ -267,9 +267,7 @@ def _numbers(outcome: Outcome[Any], data: Data, units: Units) -> dict[str, list[
     return {name: value.tolist() for name, value in columns.items()}
 
 
-def _of_derivatives(
-    net: Network, data: Data, units: Units, kind: Kind
-) -> dict[str, list[Any]]:
+def _of_derivatives(net: Network, data: Data, units: Units, kind: Kind) -> dict[str, list[Any]]:
     """The same of the errors of derivatives, where both sides have them."""
     truth = data.derivatives
     if truth is None or kind.derivatives is None:

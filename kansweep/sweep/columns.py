@@ -106,7 +106,9 @@ RESULTS = (
     Column("test_rmse_each", _LIST, EACH, "likewise at the test points"),
     Column("floor_rmse_each", _LIST, EACH, "likewise of the composed best splines, where known"),
     Column("noise_each", _LIST, EACH, "likewise the standard deviation of the training noise"),
-    Column("spread_each", _LIST, EACH, "likewise that of the output: its unit in what is told of all"),
+    Column(
+        "spread_each", _LIST, EACH, "likewise that of the output: its unit in what is told of all"
+    ),
 )
 
 REQUIRED = tuple(column.name for column in RESULTS if column.required)

@@ -85,7 +85,9 @@ def array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     given = [value for value in values if value is not None]
     validity = None if there.all() else _bits(there)
     if pa.types.is_list(kind):
-        ends = np.cumsum([0, *(0 if value is None else len(value) for value in values)], dtype=np.int32)
+        ends = np.cumsum(
+            [0, *(0 if value is None else len(value) for value in values)], dtype=np.int32
+        )
         parts = [array([part for value in given for part in value], kind.value_type)]
         buffers = [validity, pa.py_buffer(ends)]
         return pa.Array.from_buffers(kind, len(values), buffers, children=parts)
