@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 
     from kansweep.data.targets import Target
     from kansweep.laws.findings import Study
+    from kansweep.laws.prediction import Prediction
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
@@ -267,9 +268,14 @@ def predict(job: PredictConfig) -> int:
     try:
         wanted |= {"targets": targets_of(plan), "spread": spread}
         found = study.predicted(results, **wanted)
-        each = {name: study.predicted(results, **wanted, output=name) for name in names(results)}
     except ValueError as error:
         raise ConfigError(f"{store.folder} predicts nothing: {error}.") from error
+    each: dict[str, Prediction | str] = {}
+    for output in names(results):
+        try:
+            each[output] = study.predicted(results, **wanted, output=output)
+        except ValueError as error:
+            each[output] = str(error)
     name = plan.config_record["name"]
     say(predicted.text(found, job.format, name, kinds.of(results), each))
     return OK

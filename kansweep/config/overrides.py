@@ -62,7 +62,7 @@ def quoted(word: str) -> str:
 def _named(key: str, inner: str) -> dict[str, str]:
     """Formulas by their names, as ``a: f(x1, x2), b: g(x1)`` has them, in quotes or not."""
     named: dict[str, str] = {}
-    for part in re.split(r",(?=\s*\w+\s*:)", inner):
+    for part in re.split(r",(?=\s*\w+\s*:)", inner) if inner.strip() else ():
         name, _, text = (piece.strip() for piece in part.partition(":"))
         if name in named:
             raise ConfigError(f"`{key}` must name each output once; got {name!r} twice.")

@@ -138,6 +138,11 @@ def _check_values(target: Target, key: str) -> None:
             f"`{key}` must give a value for each point, {(PROBES, target.n_outputs)};"
             f" got {y.shape}."
         )
+    if len(target.names) != target.n_outputs:
+        raise ConfigError(
+            f"`{key}` must name each of its outputs, {target.n_outputs} of them;"
+            f" got {', '.join(target.names)}."
+        )
     wrong = ~np.isfinite(y).all(axis=1)
     if wrong.any():
         point = ", ".join(f"x{i + 1} = {value:.3g}" for i, value in enumerate(x[wrong][0][:5]))

@@ -89,7 +89,7 @@ def _against_axis(study: Study, split: str) -> Drawn:
     axis = AXES[study.x]
     of_split = plotted(study, split, axis)
     references = [line for curve in of_split for line in curve.references]
-    labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE", "title": style.title(study)}
+    labels = {"xlabel": axis.label, "ylabel": _error(study, split), "title": style.title(study)}
     figure = _figure(of_split, references, labels)
     theory = "; the dashed line has the theory's slope" if study.kind.has_theory else ""
     caption = (
@@ -104,11 +104,16 @@ def _against_data(study: Study, split: str) -> Drawn:
     axis = against_data(study.kind)
     of_split = plotted(study, split, axis)
     best = study.envelope[split].rename(columns={"n_train": "x"})
-    labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE", "title": style.title(study)}
+    labels = {"xlabel": axis.label, "ylabel": _error(study, split), "title": style.title(study)}
     figure = _figure(of_split, study.on_envelope(split), labels, best)
     caption = f"{split.capitalize()} RMSE against {axis.words}, {_by_size(study.kind)} {MARKERS}"
     numbers = _numbers(study, split, axis, of_split)
     return Drawn(f"{split}_rmse_vs_data_size", figure, caption, numbers)
+
+
+def _error(study: Study, split: str) -> str:
+    """The axis of errors: those of several outputs are told together in units of each's spread."""
+    return f"{split} RMSE" if study.outputs is None else f"{split} RMSE of all, in units of spread"
 
 
 def _figure(

@@ -70,9 +70,10 @@ class Study:
 
     @cached_property
     def outputs(self) -> Study | None:
-        """The same study of each output, its name in ``data``, where there are several."""
-        each = outputs.of_each(self.results)
-        return None if each.empty else study(each, self.rules, self.x)
+        """The same study of each output, its name in ``data``, where one sweep has several."""
+        if "target" in self.results or not outputs.names(self.results):
+            return None
+        return study(outputs.of_each(self.results), self.rules, self.x)
 
     def of_output(self, name: str) -> Study:
         """The same study of one of several outputs. Raises ValueError where it is none of them."""

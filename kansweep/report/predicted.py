@@ -19,18 +19,21 @@ def text(
     form: str,
     name: str,
     kind: Kind,
-    each: Mapping[str, Prediction] = MappingProxyType({}),
+    each: Mapping[str, Prediction | str] = MappingProxyType({}),
 ) -> str:
     """As `table`, in words, or as `csv` or `json`; behind it the same of `each` of several outputs,
-    by its name."""
-    records = {output: _record(one) for output, one in each.items()}
+    by its name, or why there is none."""
+    records = {output: _record(one) for output, one in each.items() if isinstance(one, Prediction)}
     if form == "csv":
         rows = [{**record, "output": output} for output, record in records.items()]
         return pd.DataFrame([_record(found), *rows]).to_csv(index=False).rstrip("\n")
     if form == "json":
         return json.dumps(_record(found) | ({"outputs": records} if records else {}), indent=2)
-    parts = {name: found} | {f"{name}, {output},": one for output, one in each.items()}
-    return "\n".join(_in_words(one, of, kind) for of, one in parts.items())
+    parts = [_in_words(found, name, kind)]
+    for output, one in each.items():
+        of = f"{name}, {output},"
+        parts.append(f"{of} has none: {one}." if isinstance(one, str) else _in_words(one, of, kind))
+    return "\n".join(parts)
 
 
 def _in_words(found: Prediction, name: str, kind: Kind) -> str:

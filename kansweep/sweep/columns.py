@@ -100,15 +100,18 @@ RESULTS = (
         f"{OUTPUT}/input^2",
         "RMS Frobenius norm of the Hessian's error (H2 seminorm) there",
     ),
-    # Of several outputs, a number each; null of one.
-    Column("outputs", "list of string", "", "names, where there are several outputs"),
-    Column("train_rmse_each", _LIST, EACH, "of each of several outputs, in its own unit"),
-    Column("test_rmse_each", _LIST, EACH, "likewise at the test points"),
-    Column("floor_rmse_each", _LIST, EACH, "likewise of the composed best splines, where known"),
-    Column("noise_each", _LIST, EACH, "likewise the standard deviation of the training noise"),
+    # Null of a single output.
     Column(
-        "spread_each", _LIST, EACH, "likewise that of the output: its unit in what is told of all"
+        "outputs",
+        "list of string",
+        "",
+        "names of several outputs, whose errors above are of all together, in units of each spread",
     ),
+    Column("train_rmse_each", _LIST, EACH, "RMSE at the training points"),
+    Column("test_rmse_each", _LIST, EACH, "RMSE at the test points, without noise"),
+    Column("floor_rmse_each", _LIST, EACH, "RMSE of the composed best splines, where known"),
+    Column("noise_each", _LIST, EACH, "standard deviation of the training outputs' noise"),
+    Column("spread_each", _LIST, EACH, "standard deviation of the output"),
 )
 
 REQUIRED = tuple(column.name for column in RESULTS if column.required)
@@ -117,7 +120,10 @@ REQUIRED = tuple(column.name for column in RESULTS if column.required)
 TRACE = (
     Column("step", "int64", "", "iteration, from 1"),
     Column(
-        "rmse", "float64", OUTPUT, "RMSE at the training points; a table's in units of its spread"
+        "rmse",
+        "float64",
+        OUTPUT,
+        "RMSE at the training points; a table's and of several outputs in units of the spread",
     ),
     Column("grad_norm", "float64", "", "as in the results, where the step began"),
     Column("accepted", "bool", "", "whether the step was taken"),
