@@ -81,7 +81,7 @@ def test_an_output_that_splines_represent_has_the_floor_0() -> None:
 
 
 def test_jacobis_functions_are_those_of_scipy() -> None:
-    data = composed(["data=special/jacobi"]).data
+    data = composed(["data=jacobi"]).data
     source = sources.source(data)
     assert source.outputs.names == ("sn", "cn", "dn")
     x, y = source.test(100, 0)
