@@ -1,14 +1,15 @@
 """Functions to learn: name, dimension, domain, formula, suggested hidden widths and source.
 
 Five targets are those of the KAN paper's scaling-law figure (Liu et al., "KAN: Kolmogorov-Arnold
-Networks", arXiv:2404.19756, Fig. 3.1), on the cube [-1, 1]^d; five are special functions of two
-variables out of its section 3.2, on rectangles where they are smooth.
+Networks", arXiv:2404.19756, Fig. 3.1), on the cube [-1, 1]^d; six are special functions of two
+variables out of its section 3.2, on rectangles where they are smooth, one of them with three
+outputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -153,6 +154,11 @@ def ellipj(x: Array) -> Array:
     return np.asarray(special("ellipj")(x[:, [0]], x[:, [1]])[0], dtype=np.float64)
 
 
+def jacobi(x: Array) -> Array:
+    """sn, cn and dn of x1 | x2, the Jacobian elliptic functions, (n, 2) -> (n, 3)."""
+    return np.stack(special("ellipj")(x[:, 0], x[:, 1])[:3], axis=1)
+
+
 def ellipkinc(x: Array) -> Array:
     """F(x1 | x2), the incomplete elliptic integral of the first kind, (n, 2) -> (n, 1)."""
     return np.asarray(special("ellipkinc")(x[:, [0]], x[:, [1]]), dtype=np.float64)
@@ -262,6 +268,12 @@ TARGETS: dict[str, Target] = {
             _NESTED,
         ),
         _special("ellipj", "sn(x1 | x2)", ellipj, (0.0, 4.0), (0.0, 0.9)),
+        replace(
+            _special("jacobi", "sn, cn, dn (x1 | x2)", jacobi, (0.0, 4.0), (0.0, 0.9)),
+            hidden=(3, 2, 3),
+            n_outputs=3,
+            outputs=("sn", "cn", "dn"),
+        ),
         _special("ellipkinc", "F(x1 | x2)", ellipkinc, (0.0, 1.4), (0.0, 0.9)),
         _special("ellipeinc", "E(x1 | x2)", ellipeinc, (0.0, 1.4), (0.0, 0.9)),
         _special("jv", "J_x1(x2)", jv, (0.0, 2.0), (1.0, 10.0)),
