@@ -158,7 +158,7 @@ def chains(
             "linear_rmse": linear_rmse(source, n_train, n_test, seed),
             "true_rmse": true_rmse(name, source, n_test, seed),
             "noise_sd": FRIEDMAN[name].noise if name in FRIEDMAN else math.nan,
-            "spread": source.units[1],
+            "spread": float(source.outputs.scale[0]),
         }
         for seed in seeds
     }

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ from kansweep.config.rules import ConfigError, one_of
 from kansweep.data import sources, targets
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets, styles
-from kansweep.laws import cells, findings, fits
+from kansweep.laws import cells, findings
 from kansweep.laws.prediction import Prediction
 from kansweep.sweep import store
 from kansweep.sweep.refusals import StoreError
@@ -52,13 +52,16 @@ def load_results(path: str | Path) -> DataFrame:
 
 def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
     """The law of every curve, as ``laws.csv`` has it; see ``kansweep.laws.fits.fit_laws``.
+    Behind the laws of all outputs together stand those of each, with its name in `output`.
 
     Against ``x``, ``grid_size`` or ``n_params``; left out, the latter where not all networks are
     on a grid.
     """
-    rules = study.rules(results)
-    curves = cells.classified(cells.checked(results), rules)
-    return fits.fit_laws(curves, cells.axis(results) if x is None else x, rules)
+    x = cells.axis(results) if x is None else x
+    if x not in cells.AXES:
+        raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
+    laws = findings.study(results, study.rules(results)).laws_of_all()
+    return laws[laws["x"] == x].reset_index(drop=True)
 
 
 def predict(
@@ -69,6 +72,7 @@ def predict(
     sizes: Sequence[int] | None = None,
     n_trains: Sequence[int] | None = None,
     target: Target | None = None,
+    output: str | None = None,
 ) -> Prediction:
     """The test RMSE of a cell, with its 95% interval; see ``kansweep.study.predicted``.
 
@@ -77,7 +81,7 @@ def predict(
     name = str(results["data"].iloc[0])
     known = TARGETS if target is None else {name: target}
     spread = targets.spread(known[name]) if name in known else 1.0
-    chosen = {"sizes": sizes, "n_trains": n_trains}
+    chosen: dict[str, Any] = {"sizes": sizes, "n_trains": n_trains, "output": output}
     return study.predicted(results, size, n_train, **chosen, targets=known, spread=spread)
 
 

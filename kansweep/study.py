@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -149,20 +149,26 @@ def predicted(
     n_trains: Sequence[int] | None = None,
     targets: Targets = TARGETS,
     spread: float = 1.0,
+    output: str | None = None,
 ) -> Prediction:
     """What one sweep's rows, or those of these sizes and data sizes alone, say of a cell.
 
-    Unset, the size and the data size are the sweep's largest. `targets` are what is known of what
-    was learned, by its name in the rows, and `spread` is its standard deviation. Raises ValueError
-    where the networks are on no grid, where a size to rest on is none of the sweep's, or where too
-    few cells count.
+    Unset, the size and the data size are the sweep's largest, and the error is that of all outputs
+    together; else that of one of several, in its own unit. `targets` are what is known of what was
+    learned, by its name in the rows, and `spread` is its standard deviation. Raises ValueError
+    where the networks are on no grid, where a size to rest on or the output is none of the sweep's,
+    or where too few cells count.
     """
     of_sweep = of_one(results, targets=targets)
+    floor_at = _floor_at(of_sweep.results, targets, output)
+    if output is not None:
+        of_sweep = of_sweep.of_output(output)
+        spread = float(of_sweep.ended["spread"].iloc[0])
     ended, cells_ = of_sweep.ended, of_sweep.cells
     if not of_sweep.kind.on_grid:
         raise ValueError(f"{of_sweep.kind.title}s have no grid, and no law of a whole sweep")
     row = ended.iloc[0]
-    place = _place(ended, size, n_train, targets.get(row["data"]))
+    place = _place(ended, size, n_train, floor_at)
     least = of_sweep.rules.least_error(row["dtype"])
     if place.floor < least:
         raise ValueError(
@@ -187,7 +193,27 @@ def _check_chosen(name: str, values: Sequence[int], there: pd.Series) -> None:
         raise ValueError(f"`{name}` must be out of the sweep's {of}; got {listed(missing)}")
 
 
-def _place(ended: DataFrame, size: int | None, n_train: int | None, target: Target | None) -> Place:
+FloorAt = Callable[[int], float | None]  # of a size
+
+
+def _floor_at(results: DataFrame, targets: Targets, output: str | None) -> FloorAt:
+    """The floor of the networks of these rows at other sizes."""
+    row = results.iloc[0]
+    target = targets.get(row["data"])
+    if target is None or "width" not in results:
+        return lambda size: None
+    shape = target, row["k"], row["width"]
+
+    def floor_at(size: int) -> float | None:
+        if output is None:
+            return _floor(*shape, size, row["spacing"])
+        each = floor.of_each(target, _hidden(row["width"]), int(row["k"]), size, row["spacing"])
+        return None if each is None else float(each[target.names.index(output)])
+
+    return floor_at
+
+
+def _place(ended: DataFrame, size: int | None, n_train: int | None, floor_at: FloorAt) -> Place:
     """A cell with what belongs to its size: P is linear in the number of intervals."""
     size = int(ended["size"].max()) if size is None else size
     n_train = int(ended["n_train"].max()) if n_train is None else n_train
@@ -195,8 +221,6 @@ def _place(ended: DataFrame, size: int | None, n_train: int | None, target: Targ
     if len(by_size) < 2:
         raise ValueError("a prediction takes three sizes; the sweep has one")
     slope, level = np.polyfit(by_size.index.to_numpy(float), by_size.to_numpy(float), 1)
-    row, known = ended.iloc[0], None
-    if target is not None and "width" in ended:
-        known = _floor(target, row["k"], row["width"], size, row["spacing"])
+    known = floor_at(size)
     floor_there = float("nan") if known is None else known
     return Place(size, n_train, round(level + slope * size), floor_there)

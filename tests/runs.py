@@ -33,9 +33,16 @@ def of_modules() -> RunConfig:
     return resolved(replace(CONFIG, model=model, solver=LBFGSConfig(steps=1)))
 
 
-CONFIGS = {"kan": lambda: CONFIG, "module": of_modules}
+def of_outputs() -> RunConfig:
+    """As many cells of two outputs."""
+    formula = {"sum": "exp(x1+x2)", "wave": "1000*sin(2*x1)"}
+    return replace(CONFIG, data=replace(CONFIG.data, formula=formula))
+
+
+CONFIGS = {"kan": lambda: CONFIG, "module": of_modules, "outputs": of_outputs}
 
 NUMBERS = ["key", "train_rmse", "test_rmse", "test_median_error", "reg", "status"]
+NUMBERS += ["outputs", "train_rmse_each", "test_rmse_each"]
 
 
 class Watch:

@@ -114,7 +114,7 @@ def test_the_floor_of_a_users_own_target_stays_as_its_rows_have_it():
 
 
 def formula(text, domain=None):
-    return {"mine": from_formula(text, "mine", domain, None)}
+    return {"mine": from_formula((("", text),), "mine", domain, None)}
 
 
 def test_rows_of_a_formula_without_a_floor_are_given_theirs():

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come
 
     from kansweep.data.targets import Target
     from kansweep.laws.findings import Study
+    from kansweep.laws.prediction import Prediction
     from kansweep.sweep.plan import Plan
     from kansweep.sweep.store import Store
 
@@ -84,7 +85,7 @@ def plot(job: PlotConfig) -> int:
     store, study = _study(job)
     derived = _derivatives(study) if job.plot.derivatives else {}
     repeated = beside_published(study.results)
-    laws = study.laws_of_all if derived else study.laws
+    laws = study.laws_of_all(derivatives=bool(derived))
     written = [store.write_laws(laws)] if job.names is None else _write_compared(store, study)
     with styles.applied(job.plot.style, job.plot.width):
         drawn = (sets.of_one if job.names is None else sets.of_several)(study, splits)
@@ -97,6 +98,8 @@ def plot(job: PlotConfig) -> int:
         _say_latex(job, study, derived, written)
         return OK
     say(terminal.summary(study), "")
+    if of_each := terminal.outputs(study):
+        say(of_each, "")
     for each in derived.values():
         say(terminal.laws(each), "")
     if beside := compared.sentences(study.comparison, splits[-1]):
@@ -118,7 +121,8 @@ def _say_latex(
     """The tables alone, so that they can go into a file that is included."""
     from kansweep.report import latex
 
-    tables = [latex.laws(each) for each in (study, *derived.values())]
+    of_each = [] if study.outputs is None else [study.outputs]
+    tables = [latex.laws(each) for each in (study, *of_each, *derived.values())]
     split = "test" if job.plot.split == "both" else job.plot.split
     tables += latex.comparison(study.comparison, split)
     tables += [latex.orders(study)] if job.plot.orders else []
@@ -255,6 +259,7 @@ def predict(job: PredictConfig) -> int:
     with importing():
         from kansweep import study
         from kansweep.data import sources
+        from kansweep.laws.outputs import names
         from kansweep.report import predicted
 
     store, plan, results = results_of(job)
@@ -263,9 +268,16 @@ def predict(job: PredictConfig) -> int:
     }
     spread = sources.spread(from_record(plan.config_record).data)
     try:
-        found = study.predicted(results, **wanted, targets=targets_of(plan), spread=spread)
+        wanted |= {"targets": targets_of(plan), "spread": spread}
+        found = study.predicted(results, **wanted)
     except ValueError as error:
         raise ConfigError(f"{store.folder} predicts nothing: {error}.") from error
+    each: dict[str, Prediction | str] = {}
+    for output in names(results):
+        try:
+            each[output] = study.predicted(results, **wanted, output=output)
+        except ValueError as error:
+            each[output] = str(error)
     name = plan.config_record["name"]
-    say(predicted.text(found, job.format, name, kinds.of(results)))
+    say(predicted.text(found, job.format, name, kinds.of(results), each))
     return OK

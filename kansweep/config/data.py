@@ -36,10 +36,10 @@ class DataConfig(Schema):
         "training points: uniform, sobol or grid",
         neutral="uniform",
     )
-    formula: str | None = key(
+    formula: Any = key(
         None,
-        rules.optional(rules.TEXT),
-        "a function of your own, as exp(sin(pi*x1) + x2^2)",
+        rules.optional(rules.FORMULA),
+        "your own, as exp(sin(pi*x1) + x2^2); {name: formula, ...}",
         neutral=None,
     )
     target: str | None = key(
@@ -75,11 +75,14 @@ class DataConfig(Schema):
     inputs: tuple[str, ...] | None = key(
         None,
         rules.optional(rules.COLUMNS),
-        "of a table: columns; null: all but the output",
+        "of a table: columns; null: all but the outputs",
         neutral=None,
     )
-    output: str | None = key(
-        None, rules.optional(rules.TEXT), "of a table: a column; null: the last", neutral=None
+    output: Any = key(
+        None,
+        rules.optional(rules.COLUMN_OR_COLUMNS),
+        "of a table: a column or several; null: the last",
+        neutral=None,
     )
     sha256: str | None = key(
         None,
@@ -91,6 +94,7 @@ class DataConfig(Schema):
     def __post_init__(self) -> None:
         """What does not go together is refused here; what the data themselves decide, by whoever
         can look at them (``sources.check``)."""
+        self.output = _named(self.output)
         super().__post_init__()
         if isinstance(self.domain, tuple):
             self.domain = tuple(tuple(x) if isinstance(x, list) else x for x in self.domain)
@@ -113,6 +117,21 @@ class DataConfig(Schema):
     def is_table(self) -> bool:
         return self.name == "table"
 
+    @property
+    def formulas(self) -> tuple[tuple[str, str], ...]:
+        """Names and formulas of the outputs, none where no formula is given; a single one has no
+        name."""
+        if isinstance(self.formula, dict):
+            return tuple(self.formula.items())
+        return () if self.formula is None else (("", self.formula),)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The output columns of a table, none where they are not said."""
+        if isinstance(self.output, str):
+            return (self.output,)
+        return tuple(self.output or ())
+
     def _check_table(self) -> None:
         """A table's rows are as they are."""
         neutral = {"formula": None, "target": None, "domain": None, "noise": 0}
@@ -123,3 +142,12 @@ class DataConfig(Schema):
                 )
         if self.path is None:
             raise ConfigError("`data.path` must name a file for data=table, as data.path=file.csv.")
+
+
+def _named(columns: Any) -> Any:
+    """Names of columns as texts, which YAML and Hydra may have read as numbers; of a single one
+    the name alone, however it is written."""
+    if not isinstance(columns, list | tuple):
+        return str(columns) if isinstance(columns, int | float) else columns
+    names = tuple(map(_named, columns))
+    return names[0] if len(names) == 1 else names

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from kansweep.config.data import DataConfig
+from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.config.schema import Schema, own_keys
 
@@ -53,7 +54,21 @@ def quoted(word: str) -> str:
         "",
         "null",
     )
-    return override(key, value) if bare and value[0] not in "'\"$[" else word
+    if bare and re.fullmatch(r"\{[^{}]*\}", value):
+        return override(key, _named(key, value[1:-1]))
+    return override(key, value) if bare and value[0] not in "'\"$[{" else word
+
+
+def _named(key: str, inner: str) -> dict[str, str]:
+    """Formulas by their names, as ``a: f(x1, x2), b: g(x1)`` has them, in quotes or not."""
+    named: dict[str, str] = {}
+    for part in re.split(r",(?=\s*\w+\s*:)", inner) if inner.strip() else ():
+        name, _, text = (piece.strip() for piece in part.partition(":"))
+        if name in named:
+            raise ConfigError(f"`{key}` must name each output once; got {name!r} twice.")
+        in_quotes = re.fullmatch(r"([\"'])(.*)\1", text)
+        named[name] = in_quotes[2] if in_quotes else text
+    return named
 
 
 def _literal(value: Any) -> str:

@@ -162,6 +162,19 @@ BOUNDS = Rule(
     ),
 )
 FUNCTION = matching("as package.module:function", r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+COLUMN_OR_COLUMNS = Rule("the name of a column, or a list of such without repeats", TEXTS.holds)
+FORMULA = Rule(
+    "a formula, or two or more names with a formula each, as {sum: x1 + x2, product: x1*x2}",
+    lambda value: (
+        TEXT.holds(value)
+        or (
+            isinstance(value, dict)
+            and len(value) > 1
+            and all(isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w*", name) for name in value)
+            and all(map(TEXT.holds, value.values()))
+        )
+    ),
+)
 COLUMNS = Rule(
     "a list of names of columns, without repeats",
     lambda values: (

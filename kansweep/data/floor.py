@@ -39,7 +39,7 @@ from kansweep.data import knots
 from kansweep.data.knots import Spacing
 from kansweep.data.splines import Grid, adapted_grid, best_spline, equal_grid
 from kansweep.data.structure import Structure, structure
-from kansweep.data.targets import Array, Edge, NoStructure, Target, Univariate
+from kansweep.data.targets import Array, Edge, NoStructure, Target, Univariate, outputs_of
 
 _BINS = 2**14  # of a node's range, at least; and at least _BINS_PER_INTERVAL of each interval
 _BINS_PER_INTERVAL = 64
@@ -75,7 +75,6 @@ class _Splines:
         return grid, _linear_beyond(spline, law.lower, law.upper)
 
 
-@lru_cache(maxsize=1024)
 def floor(
     target: Target,
     hidden: tuple[int, ...],
@@ -83,7 +82,8 @@ def floor(
     grid_size: int,
     spacing: Spacing = "uniform",
 ) -> float | None:
-    """RMSE of the composed best splines on ``grid_size`` intervals.
+    """RMSE of the composed best splines on ``grid_size`` intervals, of several outputs together, as
+    ``Outputs.together`` has it.
 
     None where no floor is known, for the reason that ``missing`` gives: no structure of these
     widths is known, splines of order ``k`` represent it exactly, or the composed ones are no
@@ -95,12 +95,31 @@ def floor(
     function known; with "quantile" those at quantiles of its true input. Beyond the last knot these
     splines continue linearly, those on equal intervals by their last piece.
     """
+    each = of_each(target, hidden, k, grid_size, spacing)
+    return None if each is None else outputs_of(target).together(each)
+
+
+@lru_cache(maxsize=1024)
+def of_each(
+    target: Target,
+    hidden: tuple[int, ...],
+    k: int,
+    grid_size: int,
+    spacing: Spacing = "uniform",
+) -> Array | None:
+    """The floor of each output, (n_outputs,), in its own unit: 0 where splines represent it."""
     if missing(target, hidden, k):
         return None
     known = structure(target, hidden)
     splines = _Splines(k, grid_size, spacing)
-    mean_square = (_by_quadrature if known.is_tree else _by_sample)(known, target, splines)
-    return float(np.sqrt(max(mean_square, 0.0)))
+    parts = [known.of_output(index) for index in range(target.n_outputs)]
+    squares = [
+        0.0
+        if k >= part.exact_from
+        else (_by_quadrature if part.is_tree else _by_sample)(part, target, splines)
+        for part in parts
+    ]
+    return np.sqrt(np.maximum(squares, 0.0))
 
 
 def missing(target: Target, hidden: tuple[int, ...], k: int) -> str:
@@ -125,13 +144,14 @@ def is_exact(target: Target, hidden: tuple[int, ...], k: int) -> bool:
 
 
 def _by_quadrature(known: Structure, target: Target, splines: _Splines) -> float:
-    """The mean square error of a tree."""
+    """The mean square error of a tree, of one output."""
     inputs = {interval: _input(interval, splines) for interval in set(target.intervals)}
     laws = {i: inputs[interval] for i, interval in enumerate(target.intervals)}
     for layer in known.layers:
         sums = {edge.sink: [e for e in layer if e.sink == edge.sink] for edge in layer}
         laws = {sink: _sum(edges, laws, splines) for sink, edges in sums.items()}
-    return float(np.mean([law.likely().moments[2].sum() for law in laws.values()]))
+    (law,) = laws.values()
+    return float(law.likely().moments[2].sum())
 
 
 def _by_sample(known: Structure, target: Target, splines: _Splines) -> float:
@@ -153,7 +173,8 @@ def _by_sample(known: Structure, target: Target, splines: _Splines) -> float:
             bounds[edge.sink] += edge.values
         nodes = {sink: (true, value) for sink, (true, value) in sums.items()}
         ranges = {sink: (low, high) for sink, (low, high) in bounds.items()}
-    return float(np.mean([(value - true) ** 2 for true, value in nodes.values()]))
+    ((true, value),) = nodes.values()
+    return float(np.mean((value - true) ** 2))
 
 
 @dataclass(frozen=True, eq=False)

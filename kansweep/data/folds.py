@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from kansweep.data.outputs import Outputs
 from kansweep.data.sampling import Array, Points, Source
 from kansweep.data.streams import Stream, generator
 
@@ -44,17 +45,17 @@ class Folds:
         return self.source.bounds
 
     @property
-    def units(self) -> tuple[float, float]:
-        return self.source.units
+    def outputs(self) -> Outputs:
+        return self.source.outputs
 
     @property
-    def noise(self) -> float:
+    def noise(self) -> float | Array:
         return self.source.noise
 
     @cached_property
     def spread(self) -> float:
-        """Standard deviation of the outputs, the root mean square over several."""
-        return float(np.sqrt(self._points[1].var(0).mean()))
+        """Standard deviation of the outputs, of several that of all in their units."""
+        return self.outputs.together(self._points[1].std(0))
 
     def train(self, n: int, fold: int) -> Points:
         return self._part(n, np.flatnonzero(self._parts != fold))

@@ -50,6 +50,20 @@ class Formula:
         return np.broadcast_to(value, len(x))[:, None].copy()
 
 
+@dataclass(frozen=True)
+class Formulas:
+    """Formulas of the same variables, one an output: (n, n_inputs) -> (n, M)."""
+
+    each: tuple[Formula, ...]
+
+    @property
+    def n_inputs(self) -> int:
+        return max(formula.n_inputs for formula in self.each)
+
+    def __call__(self, x: Array) -> Array:
+        return np.hstack([formula(x) for formula in self.each])
+
+
 def parse(text: str) -> Formula:
     """The function that a formula such as ``exp(sin(pi*x1) + x2^2)`` stands for.
 

@@ -24,12 +24,25 @@ DIGITS = 9  # of those values: the last ones differ between machines
 
 @lru_cache(maxsize=64)
 def from_formula(
-    text: str, name: str, domain: tuple[Any, ...] | None, hidden: tuple[int, ...] | None
+    formulas: tuple[tuple[str, str], ...],
+    name: str,
+    domain: tuple[Any, ...] | None,
+    hidden: tuple[int, ...] | None,
 ) -> Target:
-    """The target that a formula writes; raises ConfigError where it is of no use."""
-    function = formula.parse(text)
+    """The target of the formulas of some outputs, each with its name; raises ConfigError where it
+    is of no use."""
+    function = formula.Formulas(tuple(formula.parse(text) for _, text in formulas))
+    count = len(formulas)
     written = Target(
-        *(name, text, function, function.n_inputs, (1,), "formula"), expression=function.expression
+        name,
+        ", ".join(f"{output} = {text}" if output else text for output, text in formulas),
+        function,
+        function.n_inputs,
+        (count,),
+        "formula",
+        n_outputs=count,
+        expression=tuple(each.expression for each in function.each),
+        outputs=tuple(output for output, _ in formulas) if count > 1 else None,
     )
     target = _chosen(written, domain, hidden)
     _check_values(target, "data.formula")
@@ -125,6 +138,11 @@ def _check_values(target: Target, key: str) -> None:
             f"`{key}` must give a value for each point, {(PROBES, target.n_outputs)};"
             f" got {y.shape}."
         )
+    if len(target.names) != target.n_outputs:
+        raise ConfigError(
+            f"`{key}` must name each of its outputs, {target.n_outputs} of them;"
+            f" got {', '.join(target.names)}."
+        )
     wrong = ~np.isfinite(y).all(axis=1)
     if wrong.any():
         point = ", ".join(f"x{i + 1} = {value:.3g}" for i, value in enumerate(x[wrong][0][:5]))
@@ -132,14 +150,15 @@ def _check_values(target: Target, key: str) -> None:
             f"`{key}` must be finite on its domain; {target.formula} is not at {point}."
             " data.domain=[low,high] gives it another."
         )
-    if np.ptp(y) == 0:
-        raise ConfigError(
-            f"`{key}` must not be constant; {target.formula} is {y[0, 0]:g} everywhere."
-        )
+    for output, values in zip(target.names, y.T, strict=True):
+        if np.ptp(values) == 0:
+            of = target.formula if len(target.names) == 1 else output
+            raise ConfigError(f"`{key}` must not be constant; {of} is {values[0]:g} everywhere.")
 
 
 def fingerprint(target: Target) -> str:
     """What tells a function from another with the same name: its values, to some digits."""
     x = np.random.default_rng(0).uniform(*target.bounds, (PROBES, target.n_inputs))
     values = " ".join(f"{value:.{DIGITS}e}" for value in target.function(x).ravel())
-    return hashlib.sha256(f"{target.intervals} {values}".encode()).hexdigest()[:16]
+    named = "" if target.n_outputs == 1 else f" {target.names}"
+    return hashlib.sha256(f"{target.intervals} {values}{named}".encode()).hexdigest()[:16]

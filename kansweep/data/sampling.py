@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from kansweep.config.rules import ConfigError
 from kansweep.data.derivatives import NotDifferentiable, gradient, hessian
+from kansweep.data.outputs import Outputs
 from kansweep.data.streams import Stream, generator
-from kansweep.data.targets import Target
+from kansweep.data.targets import Target, outputs_of
 
 if TYPE_CHECKING:  # a table's reader is imported where there is a table: it takes pandas
     from kansweep.data.tables import Table
@@ -38,13 +39,14 @@ class Source(Protocol):
         ...
 
     @property
-    def units(self) -> tuple[float, float]:
-        """Offset and scale that outputs are trained in, in the units that they are given in."""
+    def outputs(self) -> Outputs:
+        """Their names, and the units that they are trained and told in."""
         ...
 
     @property
-    def noise(self) -> float:
-        """Standard deviation of what is added to the training outputs, in their own units."""
+    def noise(self) -> float | Array:
+        """Standard deviation of what is added to the training outputs, of all or (n_outputs,), in
+        their own units."""
         ...
 
     def train(self, n: int, seed: int) -> Points:
@@ -67,18 +69,21 @@ class Sampled:
     training outputs, never to the test set's."""
 
     target: Target
-    noise: float = 0.0
+    noise: float | Array = 0.0
     sampling: str = "uniform"
-    units: tuple[float, float] = (0.0, 1.0)
 
     @property
     def bounds(self) -> tuple[Array, Array]:
         return self.target.bounds
 
+    @property
+    def outputs(self) -> Outputs:
+        return outputs_of(self.target)
+
     def train(self, n: int, seed: int) -> Points:
         x = SAMPLINGS[self.sampling](n, self.target, seed)
         y = self.target.function(x)
-        if self.noise:
+        if np.any(self.noise):
             rng = generator(seed, Stream.NOISE)
             y = y + self.noise * rng.standard_normal(y.shape)
         return x, y
@@ -88,11 +93,12 @@ class Sampled:
         return x, self.target.function(x)
 
     def derivatives(self, x: Array) -> Derivatives | None:
-        expression = self.target.expression
-        if expression is None or self.target.n_outputs != 1:
+        each = self.target.expressions
+        if not each:
             return None
         with suppress(NotDifferentiable):
-            return gradient(expression, x)[:, None], hessian(expression, x)[:, None]
+            first, second = ([of(part, x) for part in each] for of in (gradient, hessian))
+            return np.stack(first, axis=1), np.stack(second, axis=1)
         return None
 
 
@@ -110,8 +116,10 @@ class Tabled:
         return self.table.x.min(0), self.table.x.max(0)
 
     @property
-    def units(self) -> tuple[float, float]:
-        return float(self.table.y.mean()), float(self.table.y.std())
+    def outputs(self) -> Outputs:
+        columns = np.hsplit(self.table.y, len(self.table.outputs))  # a sum of all may round apart
+        mean, deviation = (np.array([of(y) for y in columns]) for of in (np.mean, np.std))
+        return Outputs(self.table.outputs, mean, deviation)
 
     def train(self, n: int, seed: int) -> Points:
         return self._rows(slice(self.n_test, self.n_test + n), seed)

@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from kansweep.config.data import N_TEST, DataConfig
 from kansweep.config.rules import ConfigError, one_of
 from kansweep.data import functions, targets
 from kansweep.data.sampling import Sampled, Source, Tabled, check_grid
-from kansweep.data.targets import TARGETS, Target
+from kansweep.data.targets import TARGETS, Array, Target
 
 
 def source(data: DataConfig) -> Source:
@@ -21,7 +23,7 @@ def source(data: DataConfig) -> Source:
 
         if data.n_test is None:
             raise ValueError("a table's configuration is resolved before it is used")
-        table = tables.read(data.path, data.inputs, data.output)
+        table = tables.read(data.path, data.inputs, data.columns)
         if table.sha256 != data.sha256:
             raise ConfigError(
                 f"`data.path` must hold what it held when this sweep began; {data.path} has"
@@ -32,24 +34,30 @@ def source(data: DataConfig) -> Source:
     return Sampled(function, noise(data, function), data.sampling)
 
 
-def noise(data: DataConfig, function: Target) -> float:
-    """The noise's standard deviation in the outputs' units: as given, or in % of the spread."""
+def noise(data: DataConfig, function: Target) -> Array:
+    """The noise's standard deviation in the outputs' units, (n_outputs,): as given, or in % of the
+    spread of each."""
     if isinstance(data.noise, str):
-        return float(data.noise.rstrip("%")) / 100 * targets.spread(function)
-    return float(data.noise)
+        share: Array = float(data.noise.rstrip("%")) / 100 * targets.moments(function)[1]
+        return share
+    return np.full(function.n_outputs, float(data.noise))
 
 
 def spread(data: DataConfig) -> float:
-    """Standard deviation of the outputs, as far as their source can be had; or 1."""
+    """Standard deviation of the outputs, of several in their units together, as far as their source
+    can be had; or 1."""
     with suppress(ConfigError):
-        return source(data).units[1] if data.is_table else targets.spread(target(data))
+        if not data.is_table:
+            return targets.spread(target(data))
+        outputs = source(data).outputs
+        return outputs.together(outputs.scale)
     return 1.0
 
 
 def target(data: DataConfig) -> Target:
     """The function that a configuration names, writes or imports; not for tables."""
     if data.formula is not None:
-        return functions.from_formula(data.formula, label(data), data.domain, data.hidden)
+        return functions.from_formula(data.formulas, label(data), data.domain, data.hidden)
     if data.target is not None:
         return functions.imported(data.target, label(data), data.domain, data.hidden, os.getcwd())
     return TARGETS[data.name]
@@ -65,16 +73,20 @@ def label(data: DataConfig) -> str:
     """What rows and figures call it: its name, unless that is the one of the target overridden."""
     if data.is_table:
         return Path(str(data.path)).stem
-    written = data.formula or data.target
-    return written if written is not None and data.name in TARGETS else data.name
+    if data.name not in TARGETS:
+        return data.name
+    if data.formula is not None:
+        return ", ".join(name or text for name, text in data.formulas)
+    return data.target or data.name
 
 
 def shape(data: DataConfig) -> tuple[int, tuple[int, ...], int]:
     """Number of inputs, suggested hidden widths and number of outputs; reads no table."""
     if data.is_table:
         inputs = len(data.inputs or ())
-        usual = () if inputs == 1 else (1,)
-        return inputs, usual if data.hidden is None else data.hidden, 1
+        outputs = len(data.columns) or 1
+        usual = () if inputs == 1 else (outputs,)
+        return inputs, usual if data.hidden is None else data.hidden, outputs
     function = target(data)
     return function.n_inputs, function.hidden, function.n_outputs
 
@@ -123,7 +135,7 @@ def resolved(data: DataConfig) -> DataConfig:
     else:
         from kansweep.data import tables
 
-        table = tables.read(data.path, data.inputs, data.output)
+        table = tables.read(data.path, data.inputs, data.columns)
         n_test = data.n_test or max(1, len(table.x) // 5)
         sizes = data.sizes or tables.sizes(len(table.x) - n_test)
         if max(sizes, default=0) + n_test > len(table.x) or not sizes:
@@ -132,7 +144,8 @@ def resolved(data: DataConfig) -> DataConfig:
                 f" {max(sizes, default=2)} + {n_test}; {data.path} has {len(table.x)}."
             )
         sha256 = table.sha256
-        given = replace(data, inputs=table.inputs, output=table.output, n_test=n_test, sizes=sizes)
+        given = replace(data, inputs=table.inputs, output=table.outputs)
+        given = replace(given, n_test=n_test, sizes=sizes)
     if data.sha256 not in (None, sha256):
         what = data.target or data.path
         raise ConfigError(f"`data.sha256` must be that of {what}, {sha256}; got {data.sha256}.")

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -55,15 +55,28 @@ class Structure:
         each = [[edge.source for edge in layer] for layer in self.layers]
         return all(len(set(sources)) == len(sources) for sources in each)
 
+    def of_output(self, index: int) -> Structure:
+        """What leads to one output alone."""
+        layers: list[tuple[Edge, ...]] = []
+        wanted = {index}
+        for layer in reversed(self.layers):
+            layers.insert(0, tuple(edge for edge in layer if edge.sink in wanted))
+            wanted = {edge.source for edge in layers[0]}
+        read = [e.function for layer in layers for e in layer if isinstance(e.function, Function)]
+        if len(read) < sum(map(len, layers)):  # of stated functions no more is known than of all
+            return replace(self, layers=tuple(layers))
+        exact_from = max(degree(function.expression) for function in read)
+        return replace(self, layers=tuple(layers), exact_from=exact_from)
+
 
 def widths(target: Target) -> list[tuple[int, ...]]:
     """The hidden widths of the KANs of which a target's structure is known to be, none where
     nothing is known of it."""
     stated = [] if target.structure is None else [target.hidden]
-    if target.expression is None:
+    if not target.expressions:
         return stated
     try:
-        return list(dict.fromkeys([*stated, *_readings(target.expression, target.intervals, 1)]))
+        return list(dict.fromkeys([*stated, *_readings(target.expressions, target.intervals, 1)]))
     except (NoStructure, RecursionError):
         return stated
 
@@ -75,9 +88,9 @@ def structure(target: Target, hidden: tuple[int, ...]) -> Structure:
     if target.structure is not None:
         exact_from = np.inf if target.exact_from is None else target.exact_from
         readings[target.hidden] = Structure(target.structure, exact_from)
-    if target.expression is not None and hidden not in readings:
+    if target.expressions and hidden not in readings:
         try:
-            readings |= _readings(target.expression, target.intervals, len(hidden) + 1)
+            readings |= _readings(target.expressions, target.intervals, len(hidden) + 1)
         except RecursionError as error:
             raise NoStructure("its formula is nested too deeply") from error
     if hidden in readings:
@@ -93,20 +106,22 @@ def _shape(target: Target, hidden: tuple[int, ...]) -> str:
 
 
 def _readings(
-    expression: Expression, intervals: tuple[Interval, ...], n_layers: int
+    expressions: tuple[Expression, ...], intervals: tuple[Interval, ...], n_layers: int
 ) -> dict[tuple[int, ...], Structure]:
-    """The structures of an expression by their hidden widths, those with logarithms first, with
-    ``n_layers`` of edges where that is possible."""
+    """The structures of expressions, one an output, by their hidden widths, those with logarithms
+    first, with ``n_layers`` of edges where that is possible. What several outputs are functions of
+    is the same node; otherwise each has nodes of its own."""
     ranges = Ranges(intervals)
     readings: dict[tuple[int, ...], Structure] = {}
     for by_squares in (False, True):
         with suppress(NoStructure) if readings else nullcontext():
-            output = _output(Reader(ranges, by_squares).read(expression))
-            depth = _layer(output)
-            output = _aligned(output.terms, depth)
-            if depth < n_layers and len(output.terms) > 1:  # a function would be shared out
-                depth, output = n_layers, _aligned(output.terms, n_layers)
-            layers = _layers(output, depth)
+            read = [_output(Reader(ranges, by_squares).read(each)) for each in expressions]
+            depth = max(map(_layer, read))
+            outputs = [_aligned(output.terms, depth) for output in read]
+            if depth < n_layers and all(len(output.terms) > 1 for output in outputs):
+                depth = n_layers  # a function would be shared out
+                outputs = [_aligned(output.terms, depth) for output in outputs]
+            layers = _layers(outputs, depth)
             readings.setdefault(tuple(map(len, layers[:-1])), _structure(layers, ranges))
     return readings
 
@@ -118,9 +133,9 @@ def _output(part: Part) -> Sum:
     return Sum((*terms, Term(plus(last.function, constant), last.of)))
 
 
-def _layers(output: Sum, depth: int) -> list[list[Sum]]:
-    """The nodes of every layer after the inputs, whose output is aligned."""
-    layers = [[output]]
+def _layers(outputs: list[Sum], depth: int) -> list[list[Sum]]:
+    """The nodes of every layer after the inputs, whose outputs are aligned."""
+    layers = [outputs]
     for _ in range(depth - 1):
         of_first = (term.of for node in layers[0] for term in node.terms)
         layers.insert(0, [node for node in dict.fromkeys(of_first) if isinstance(node, Sum)])

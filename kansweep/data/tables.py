@@ -1,4 +1,4 @@
-"""A user's table: a CSV, parquet or NumPy file -> inputs and an output, checked."""
+"""A user's table: a CSV, parquet or NumPy file -> inputs and outputs, checked."""
 
 from __future__ import annotations
 
@@ -31,26 +31,28 @@ LEAST_SIZE = 20  # of the sizes that are chosen for a table
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Inputs (n, n_inputs) and an output (n, 1) with the names of their columns; ``sha256`` tells
-    their content from another, whatever the file's format."""
+    """Inputs (n, n_inputs) and outputs (n, n_outputs) with the names of their columns; ``sha256``
+    tells their content from another, whatever the file's format."""
 
     x: Array
     y: Array
     inputs: tuple[str, ...]
-    output: str
+    outputs: tuple[str, ...]
     sha256: str
 
 
-def read(path: str | None, inputs: tuple[str, ...] | None, output: str | None) -> Table:
-    """The columns of a file: ``inputs``, all others with a name unless given, and ``output``, the
-    last one.
+def read(
+    path: str | None, inputs: tuple[str, ...] | None, outputs: tuple[str, ...] | None = None
+) -> Table:
+    """The columns of a file: ``inputs``, all others with a name unless given, and ``outputs``, the
+    last one unless given.
 
     An array (n, d) of an .npz file stands for d columns, ``x`` for x1, x2, ... Raises ConfigError
     where it cannot be read, a column is missing, holds text or gaps, or is constant.
     """
     file = Path(str(path))
     status = _status(file)
-    return _read(file.absolute(), (status.st_mtime_ns, status.st_size), inputs, output)
+    return _read(file.absolute(), (status.st_mtime_ns, status.st_size), inputs, outputs)
 
 
 def columns(path: str, names: Sequence[str]) -> Array:
@@ -93,27 +95,36 @@ def _status(file: Path) -> os.stat_result:
 
 @lru_cache(maxsize=4)
 def _read(
-    file: Path, stamp: tuple[int, int], inputs: tuple[str, ...] | None, output: str | None
+    file: Path, stamp: tuple[int, int], inputs: tuple[str, ...] | None, outputs: tuple[str, ...]
 ) -> Table:
     frame = _frame(file)
     if len(frame.columns) < 2:
         raise _refusal(file, f"have two columns or more; it has {len(frame.columns)}")
-    y = output or str(frame.columns[-1])
+    outputs = outputs or (str(frame.columns[-1]),)
     named = [name for name in frame.columns if not name.startswith(UNNAMED)]
-    names = inputs or tuple(name for name in named if name != y)
-    for key, name in [("data.output", y), *(("data.inputs", name) for name in names)]:
+    names = inputs or tuple(name for name in named if name not in outputs)
+    keys = {"data.output": outputs, "data.inputs": names}
+    for key, name in ((key, name) for key, each in keys.items() for name in each):
         if name not in frame.columns:
             listed = ", ".join(frame.columns)
             hint = did_you_mean(name, frame.columns)
             raise ConfigError(
                 f"`{key}` must name columns of {file.name}, {listed}; got {name!r}.{hint}"
             )
-    if y in names:
-        raise ConfigError(f"`data.inputs` must not hold `data.output`, {y!r}.")
-    numbers = np.column_stack([_varying(frame, name, file) for name in (*names, y)])
-    content = hashlib.sha256("\0".join((*names, y)).encode())
+    for name in outputs:
+        if name in names:
+            raise ConfigError(f"`data.inputs` must not hold `data.output`, {name!r}.")
+    if not names:
+        raise ConfigError(
+            f"`data.output` must leave a column of {file.name} for the inputs; got all of them."
+        )
+    numbers = np.column_stack(
+        [_varying(frame, name, file, key) for key, each in reversed(keys.items()) for name in each]
+    )
+    content = hashlib.sha256("\0".join((*names, *outputs)).encode())
     content.update(np.ascontiguousarray(numbers).tobytes())
-    return Table(numbers[:, :-1], numbers[:, -1:], names, y, content.hexdigest()[:16])
+    x, y = np.split(numbers, [len(names)], axis=1)
+    return Table(x, y, names, outputs, content.hexdigest()[:16])
 
 
 def _frame(file: Path) -> DataFrame:
@@ -166,12 +177,10 @@ def _numbers(frame: DataFrame, name: str, file: Path) -> Array:
     return values
 
 
-def _varying(frame: DataFrame, name: str, file: Path) -> Array:
+def _varying(frame: DataFrame, name: str, file: Path, key: str) -> Array:
     values = _numbers(frame, name, file)
     if len(values) == 0 or np.ptp(values) == 0:
-        raise _refusal(
-            file, f"have columns that vary; {name!r} does not: leave it out of data.inputs"
-        )
+        raise _refusal(file, f"have columns that vary; {name!r} does not: leave it out of {key}")
     return values
 
 

@@ -1,14 +1,15 @@
 """Functions to learn: name, dimension, domain, formula, suggested hidden widths and source.
 
 Five targets are those of the KAN paper's scaling-law figure (Liu et al., "KAN: Kolmogorov-Arnold
-Networks", arXiv:2404.19756, Fig. 3.1), on the cube [-1, 1]^d; five are special functions of two
-variables out of its section 3.2, on rectangles where they are smooth.
+Networks", arXiv:2404.19756, Fig. 3.1), on the cube [-1, 1]^d; six are special functions of two
+variables out of its section 3.2, on rectangles where they are smooth, one of them with three
+outputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from kansweep.data.expressions import Expression
 from kansweep.data.formula import parse
+from kansweep.data.outputs import Outputs, numbered
 from kansweep.data.special import special
 
 Array = NDArray[np.float64]
@@ -56,7 +58,8 @@ class Target:
     ``structure``, where known, are the layers of that KAN: a node is the sum of the edges into
     it, nodes without are not needed, and no node feeds two edges, so a sum's terms are independent.
     ``expression``, where known, is the function in a form of which derivatives can be taken and,
-    without ``structure``, a structure can be read.
+    without ``structure``, a structure can be read; a tuple of such where there are several outputs,
+    which ``outputs`` names.
     """
 
     name: str
@@ -69,7 +72,20 @@ class Target:
     domain: tuple[Interval, ...] = ((-1.0, 1.0),)
     exact_from: int | None = None
     structure: tuple[tuple[Edge, ...], ...] | None = None
-    expression: Expression | None = None
+    expression: Expression | tuple[Expression, ...] | None = None
+    outputs: tuple[str, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the outputs."""
+        return numbered(self.n_outputs) if self.outputs is None else self.outputs
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """One an output, none where they are not known."""
+        if self.expression is None:
+            return ()
+        return self.expression if isinstance(self.expression, tuple) else (self.expression,)
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
@@ -84,10 +100,24 @@ class Target:
 
 
 @lru_cache(maxsize=64)
-def spread(target: Target) -> float:
-    """Standard deviation of a target over its domain, by a fixed sample."""
+def moments(target: Target) -> tuple[Array, Array]:
+    """Mean and standard deviation of a target's outputs over its domain, by a fixed sample, (M,)
+    each."""
     x = np.random.default_rng(0).uniform(*target.bounds, (20_000, target.n_inputs))
-    return float(np.std(target.function(x)))
+    y = target.function(x)
+    return y.mean(0), np.array([np.std(column) for column in y.T])
+
+
+def spread(target: Target) -> float:
+    """Standard deviation of a target, of several outputs in their units together."""
+    return outputs_of(target).together(moments(target)[1])
+
+
+def outputs_of(target: Target) -> Outputs:
+    """A target's outputs: a single one is trained as it is, several in units of their spread."""
+    if target.n_outputs == 1:
+        return Outputs(target.names, np.zeros(1), np.ones(1))
+    return Outputs(target.names, *moments(target))
 
 
 def exp_sin(x: Array) -> Array:
@@ -122,6 +152,11 @@ def nested(x: Array) -> Array:
 def ellipj(x: Array) -> Array:
     """sn(x1 | x2), the Jacobian elliptic sine, (n, 2) -> (n, 1)."""
     return np.asarray(special("ellipj")(x[:, [0]], x[:, [1]])[0], dtype=np.float64)
+
+
+def jacobi(x: Array) -> Array:
+    """sn, cn and dn of x1 | x2, the Jacobian elliptic functions, (n, 2) -> (n, 3)."""
+    return np.stack(special("ellipj")(x[:, 0], x[:, 1])[:3], axis=1)
 
 
 def ellipkinc(x: Array) -> Array:
@@ -233,6 +268,12 @@ TARGETS: dict[str, Target] = {
             _NESTED,
         ),
         _special("ellipj", "sn(x1 | x2)", ellipj, (0.0, 4.0), (0.0, 0.9)),
+        replace(
+            _special("jacobi", "sn, cn, dn (x1 | x2)", jacobi, (0.0, 4.0), (0.0, 0.9)),
+            hidden=(3, 2, 3),
+            n_outputs=3,
+            outputs=("sn", "cn", "dn"),
+        ),
         _special("ellipkinc", "F(x1 | x2)", ellipkinc, (0.0, 1.4), (0.0, 0.9)),
         _special("ellipeinc", "E(x1 | x2)", ellipeinc, (0.0, 1.4), (0.0, 0.9)),
         _special("jv", "J_x1(x2)", jv, (0.0, 2.0), (1.0, 10.0)),

@@ -65,11 +65,31 @@ def draw_together(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
     return drawn
 
 
+def draw_outputs(study: Study, each: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
+    """Each of several outputs of one sweep in one figure a split, at the largest data size."""
+    largest, axis = each.largest(), by_sweep(each.x)
+    n_train = largest.cells["n_train"].iloc[0]
+    drawn = []
+    for split in splits:
+        of_split = plotted(largest, split, axis)
+        references = [line for curve in of_split for line in curve.references]
+        title = f"{style.title(study)}\neach output at n = {n_train}"
+        labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE, in each output's unit"}
+        figure = _figure(of_split, references, {**labels, "title": title})
+        caption = (
+            f"{split.capitalize()} RMSE of each output in its own unit against {axis.words}, at n ="
+            f" {n_train}. {MARKERS} Filled ones are what the laws rest on{_floor(of_split)}."
+        )
+        numbers = _numbers(largest, split, axis, of_split)
+        drawn.append(Drawn(f"{split}_rmse_of_each_vs_{each.x}", figure, caption, numbers))
+    return drawn
+
+
 def _against_axis(study: Study, split: str) -> Drawn:
     axis = AXES[study.x]
     of_split = plotted(study, split, axis)
     references = [line for curve in of_split for line in curve.references]
-    labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE", "title": style.title(study)}
+    labels = {"xlabel": axis.label, "ylabel": _error(study, split), "title": style.title(study)}
     figure = _figure(of_split, references, labels)
     theory = "; the dashed line has the theory's slope" if study.kind.has_theory else ""
     caption = (
@@ -84,11 +104,16 @@ def _against_data(study: Study, split: str) -> Drawn:
     axis = against_data(study.kind)
     of_split = plotted(study, split, axis)
     best = study.envelope[split].rename(columns={"n_train": "x"})
-    labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE", "title": style.title(study)}
+    labels = {"xlabel": axis.label, "ylabel": _error(study, split), "title": style.title(study)}
     figure = _figure(of_split, study.on_envelope(split), labels, best)
     caption = f"{split.capitalize()} RMSE against {axis.words}, {_by_size(study.kind)} {MARKERS}"
     numbers = _numbers(study, split, axis, of_split)
     return Drawn(f"{split}_rmse_vs_data_size", figure, caption, numbers)
+
+
+def _error(study: Study, split: str) -> str:
+    """The axis of errors: those of several outputs are told together in units of each's spread."""
+    return f"{split} RMSE" if study.outputs is None else f"{split} RMSE of all, in units of spread"
 
 
 def _figure(

@@ -17,6 +17,7 @@ def of_one(study: Study, splits: Sequence[str] = SPLITS) -> list[Drawn]:
     last split: the test's unless only the other was asked for. The best sizes are the test's."""
     drawn = [*scaling.draw(study, splits), heat_map(study, splits[-1])]
     drawn += [local_orders(study, splits[-1])] if study.kind.on_grid else []
+    drawn += [] if study.outputs is None else scaling.draw_outputs(study, study.outputs, splits)
     drawn += [frontier.frontier(study)] if "test" in splits and frontier.wanted(study) else []
     return drawn
 

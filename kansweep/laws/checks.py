@@ -143,7 +143,7 @@ def _against_laws(
     renamed = study.cells.assign(data=study.cells["data"].map(names))
     stored = fits.completed(stored, renamed).astype({"k": float})
     for _, law in laws.iterrows():
-        whose = {**law[[*CURVE, "x", "split"]], "data": names[law["data"]]}
+        whose = {**law[[*CURVE, "x", "split", "output"]], "data": names[law["data"]]}
         same = [
             (stored[name] == value) | (stored[name].isna() & pd.isna(value))
             for name, value in whose.items()

@@ -23,6 +23,7 @@ from kansweep.laws import (
     noise,
     observations,
     orders,
+    outputs,
     pooled,
     references,
 )
@@ -67,11 +68,29 @@ class Study:
             if self.cells[f"{split}_rmse"].notna().any()
         }
 
-    @property
-    def laws_of_all(self) -> DataFrame:
-        """The laws of the derivatives behind those of the values."""
-        parts = [self.laws, *(each.laws for each in self.derivatives.values())]
-        return pd.concat([part for part in parts if len(part)], ignore_index=True)
+    @cached_property
+    def outputs(self) -> Study | None:
+        """The same study of each output, its name in ``data``, where one sweep has several."""
+        if "target" in self.results or not outputs.names(self.results):
+            return None
+        return study(outputs.of_each(self.results), self.rules, self.x)
+
+    def of_output(self, name: str) -> Study:
+        """The same study of one of several outputs. Raises ValueError where it is none of them."""
+        if name not in (names := outputs.names(self.results)):
+            of = ", ".join(names) or "none, for there is one output"
+            raise ValueError(f"`output` must be one of the sweep's, {of}; got {name!r}")
+        each = outputs.of_each(self.results)
+        return study(each[each["data"] == name], self.rules, self.x)
+
+    def laws_of_all(self, derivatives: bool = False) -> DataFrame:
+        """Behind the laws of all outputs together those of each, and of the derivatives."""
+        parts = [self.laws]
+        if self.outputs is not None:
+            laws = self.outputs.laws
+            parts.append(laws.assign(output=laws["data"], data=self.results["data"].iloc[0]))
+        parts += [each.laws for each in self.derivatives.values()] if derivatives else []
+        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
     def _of_derivative(self, split: str) -> Study:
         curves = [_of_derivative(curve, split) for curve in self.curves]
@@ -220,7 +239,8 @@ def study(
 ) -> Study:
     """The study of results, against ``x`` or what all of their networks have.
 
-    ``laws`` that are given, of whatever version, are taken as they are and not fitted again.
+    ``laws`` that are given, of whatever version, are taken as they are and not fitted again; those
+    of each output are not those of the study.
     """
     results = cells.complete(results)
     if x == "grid_size" and not kinds.all_on_grid(results):
@@ -232,6 +252,8 @@ def study(
     classified = cells.table(curves)
     if laws is None:
         laws = every_law(curves, rules)
+    elif "output" in laws:
+        laws = laws[laws["output"].isna()]
     return Study(
         results=results,
         ended=ended,

@@ -21,7 +21,7 @@ LAW_COLUMNS = [
     *("data", "n_train", "x", "split", "exponent", "ci_low", "ci_high"),
     *("exponent_vs_floor", "vs_floor_low", "vs_floor_high"),
     *("amplitude", "n_points", "n_seeds", "theory", "verdict", "note", "model", "k"),
-    *("exponent_finest", "finest_low", "finest_high", "primary"),
+    *("exponent_finest", "finest_low", "finest_high", "primary", "output"),
 ]
 PRIMARY = "test"
 
@@ -37,7 +37,8 @@ def fit_laws(curves: Sequence[Curve], x: str, rules: Rules = DEFAULT) -> DataFra
     kind without a theory, whose `theory` is null, it is `descriptive`, and `insufficient` where
     there is no fit. `x` is `grid_size` or `n_params`; against grid size only kinds on a grid have
     a row. `primary` is the law of the test error at the most data, of each target, kind and order:
-    which one counts is not to be chosen by what it says.
+    which one counts is not to be chosen by what it says. `output` is null: the law is that of all
+    outputs together.
     """
     if x not in AXES:
         raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
@@ -76,7 +77,7 @@ def _law(curve: Curve, split: str, x: str, rules: Rules) -> dict[str, Any]:
     errors = of_seeds.to_numpy(float)
     law = {"data": cell["data"], "n_train": cell["n_train"], "x": x, "split": split}
     law |= {"n_points": errors.shape[1], "n_seeds": errors.shape[0], "theory": curve.exponent}
-    law |= {"verdict": INSUFFICIENT, "model": cell["model"], "k": cell["k"]}
+    law |= {"verdict": INSUFFICIENT, "model": cell["model"], "k": cell["k"], "output": None}
     if not curve.fitted:
         return law | {"note": "; ".join(notes.of_curve(curve, x, rules))}
     against_x = fit(used[AXES[x]], errors)

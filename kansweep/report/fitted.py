@@ -37,7 +37,7 @@ def figures(drawn: Sequence[Drawn]) -> str:
 
 def laws(report: Report) -> str:
     study = report.study
-    parts = [_laws_table(study), _derivatives(study), _explained(study)]
+    parts = [_laws_table(study), _outputs(study), _derivatives(study), _explained(study)]
     parts += [whole.pooled(study.pooled), _orders(study.orders)]
     return "\n".join(part for part in parts if part)
 
@@ -47,6 +47,20 @@ def _laws_table(study: Study) -> str:
     caption = f"RMSE as a power of the {of}: slopes in log-log, seed by seed"
     laws = study.shown.sort_values(["split", "n_train"])
     return _table(study, caption, [_law(study, law) for _, law in laws.iterrows()])
+
+
+def _outputs(study: Study) -> str:
+    """The laws of each of several outputs."""
+    each = study.outputs
+    if each is None:
+        return ""
+    laws = each.shown.sort_values(["data", "split", "n_train"])
+    rows = [_law(each, law) for _, law in laws.iterrows()]
+    for row, name in zip(rows, laws["data"], strict=True):
+        row[0] = f"{name}, {row[0]}"
+    return (
+        f"{markup.paragraph(sentences.outputs(each), 'note')}\n{_table(each, 'Each output', rows)}"
+    )
 
 
 def _derivatives(study: Study) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -12,12 +14,29 @@ from kansweep.laws.notation import counted
 from kansweep.laws.prediction import Prediction
 
 
-def text(found: Prediction, form: str, name: str, kind: Kind) -> str:
-    """As `table`, in words, or as `csv` or `json`."""
+def text(
+    found: Prediction,
+    form: str,
+    name: str,
+    kind: Kind,
+    each: Mapping[str, Prediction | str] = MappingProxyType({}),
+) -> str:
+    """As `table`, in words, or as `csv` or `json`; behind it the same of `each` of several outputs,
+    by its name, or why there is none."""
+    records = {output: _record(one) for output, one in each.items() if isinstance(one, Prediction)}
     if form == "csv":
-        return pd.DataFrame([_record(found)]).to_csv(index=False).rstrip("\n")
+        rows = [{**record, "output": output} for output, record in records.items()]
+        return pd.DataFrame([_record(found), *rows]).to_csv(index=False).rstrip("\n")
     if form == "json":
-        return json.dumps(_record(found), indent=2)
+        return json.dumps(_record(found) | ({"outputs": records} if records else {}), indent=2)
+    parts = [_in_words(found, name, kind)]
+    for output, one in each.items():
+        of = f"{name}, {output},"
+        parts.append(f"{of} has none: {one}." if isinstance(one, str) else _in_words(one, of, kind))
+    return "\n".join(parts)
+
+
+def _in_words(found: Prediction, name: str, kind: Kind) -> str:
     lines = [_place(found, name, kind), _predicted(found), _rests_on(found, kind)]
     lines += [line for line in (_power_law(found), _beyond(found, kind), _measured(found)) if line]
     return "\n".join(lines)

@@ -32,6 +32,8 @@ def about(report: Report) -> str:
     record, study, planned = report.record, report.study, report.matrix
     first, kind = study.results.iloc[0], study.kind
     name, given = str(first["data"]), record["data"].get("formula")
+    if isinstance(given, dict):
+        given = f"({', '.join(f'{output} = {text}' for output, text in given.items())})"
     formula = given or (TARGETS[name].formula if name in TARGETS else name)
     seeds = record["seeds"] if isinstance(record["seeds"], int) else len(record["seeds"])
     counts = {
@@ -177,7 +179,7 @@ SECTIONS: dict[str, Callable[[Report], str]] = {
     "Cells left out of the fits": _left_out,
     "Failures": lambda report: making.failures(report.study.results),
     "Data": lambda report: making.downloads(
-        {"laws.csv": report.study.laws, "cells.csv": report.study.cells}
+        {"laws.csv": report.study.laws_of_all(), "cells.csv": report.study.cells}
     ),
     "How to reproduce it": lambda report: making.reproduction(
         report.study.results, [report.command]

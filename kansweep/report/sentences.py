@@ -6,6 +6,7 @@ from pandas import DataFrame, Series
 
 from kansweep.kinds import KINDS
 from kansweep.laws.cells import Rules
+from kansweep.laws.findings import Study
 from kansweep.laws.noise import MARGIN
 from kansweep.laws.notation import (
     counted,
@@ -13,6 +14,7 @@ from kansweep.laws.notation import (
     exponent,
     exponent_finest,
     exponent_vs_floor,
+    listed,
     signed,
 )
 from kansweep.laws.verdicts import DESCRIPTIVE, INSUFFICIENT
@@ -55,6 +57,15 @@ def _judged(law: Series, symbol: str, margin: float) -> str:
         number = f"over the finest doubling of {symbol} the exponent is {exponent_finest(law)}"
         theory = f"the theory's {signed(law['theory'], 0)}"
     return f"{number}, {_VERDICTS[law['verdict']].format(theory, f'{margin:g}')}"
+
+
+def outputs(each: Study) -> str:
+    """What the errors of several outputs are, of which this is the study one by one."""
+    names = listed(sorted(set(each.cells["data"])))
+    return (
+        f"The RMSE of all is that of {names} together, the errors of each in units of its standard"
+        " deviation. Each alone, in its own unit:"
+    )
 
 
 def of_noise(law: Series) -> str:

@@ -49,6 +49,13 @@ def laws(study: Study) -> str:
     return "\n\n".join(blocks)
 
 
+def outputs(study: Study) -> str:
+    """The laws of each of several outputs, '' where there is one."""
+    if study.outputs is None:
+        return ""
+    return f"{sentences.outputs(study.outputs)}\n\n{laws(study.outputs)}"
+
+
 # ------------------------------------------------------------------------------ the laws
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from pandas import DataFrame
@@ -61,7 +62,7 @@ class Sweep:
     @property
     def laws(self) -> DataFrame:
         """The law of every curve, as ``laws.csv`` has it."""
-        return self.study.laws
+        return self.study.laws_of_all()
 
     def plot(self, split: str = "test") -> Figure:
         """RMSE against the size, with each curve's exponent in the legend."""
@@ -87,9 +88,10 @@ class Sweep:
         *,
         sizes: Sequence[int] | None = None,
         n_trains: Sequence[int] | None = None,
+        output: str | None = None,
     ) -> Prediction:
         """The test RMSE of a cell, with its 95% interval; see ``kansweep.study.predicted``."""
-        chosen = {"sizes": sizes, "n_trains": n_trains}
+        chosen: dict[str, Any] = {"sizes": sizes, "n_trains": n_trains, "output": output}
         known, spread = sources.known(self.config.data), sources.spread(self.config.data)
         return study.predicted(self.results, size, n_train, **chosen, targets=known, spread=spread)
 

@@ -25,7 +25,7 @@ from kansweep.solvers.contract import Checkpoint, Outcome, Problem, Solver
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep.columns import Status
 from kansweep.sweep.events import Listener
-from kansweep.sweep.recorder import Recorder, TraceRow, rmse
+from kansweep.sweep.recorder import Recorder, TraceRow, rms
 from kansweep.sweep.samples import Data, sample
 from kansweep.sweep.units import Units
 
@@ -66,6 +66,8 @@ class Ending:
     reg: float | None = None
     steps: int | None = None
     grad_norm: float | None = None
+    train_rmse_each: list[float] | None = None  # of several outputs
+    test_rmse_each: list[float] | None = None
     gradient_rmse: float | None = None
     hessian_rmse: float | None = None
     error: str | None = None
@@ -226,7 +228,8 @@ def _measured(
     outcome: Outcome[Any], data: Data, recorder: Recorder, starts: Sequence[int | None], kind: Kind
 ) -> list[Ending]:
     """The errors of every replica and its network, with the size at which its chain began."""
-    numbers = _numbers(outcome, data) | _of_derivatives(outcome.net, data, kind)
+    numbers = _numbers(outcome, data, recorder.units)
+    numbers |= _of_derivatives(outcome.net, data, recorder.units, kind)
     errors = zip(numbers["train_rmse"], numbers["test_rmse"], strict=True)
     finite = [bool(np.isfinite(both).all()) for both in errors]
     return [
@@ -244,36 +247,41 @@ def _measured(
     ]
 
 
-def _numbers(outcome: Outcome[Any], data: Data) -> dict[str, list[Any]]:
-    """Columns of results by name, a number a replica."""
+def _numbers(outcome: Outcome[Any], data: Data, units: Units) -> dict[str, list[Any]]:
+    """Columns of results by name, a number a replica, or where several outputs have one each a list
+    of such."""
     net = outcome.net
-    test_error = net(data.x_test) - data.y_test
+    train = units.errors(net, data.x_train, data.y_train)
+    test = units.errors(net, data.x_test, data.y_test)
     columns = {
-        "train_rmse": rmse(net, data.x_train, data.y_train),
-        "test_rmse": test_error.square().mean((1, 2)).sqrt(),
-        "test_median_error": test_error.abs().flatten(1).median(1).values,
+        "train_rmse": rms(train),
+        "test_rmse": rms(test),
+        "test_median_error": test.abs().flatten(1).median(1).values,
         "grad_norm": outcome.grad_norm,
     }
+    if len(units.unit) > 1:
+        columns["train_rmse_each"] = train.square().mean(1).sqrt() * units.unit
+        columns["test_rmse_each"] = test.square().mean(1).sqrt() * units.unit
     if (reg := net.regularity(data.x_train)) is not None:
         columns["reg"] = reg
     return {name: value.tolist() for name, value in columns.items()}
 
 
-def _of_derivatives(net: Network, data: Data, kind: Kind) -> dict[str, list[Any]]:
+def _of_derivatives(net: Network, data: Data, units: Units, kind: Kind) -> dict[str, list[Any]]:
     """The same of the errors of derivatives, where both sides have them."""
     truth = data.derivatives
     if truth is None or kind.derivatives is None:
         return {}
     gradient, hessian = kinds.load(kind.derivatives)(net, truth.x)
-    columns = {"gradient_rmse": _rms_norm(gradient - truth.gradient)}
+    columns = {"gradient_rmse": _rms_norm(gradient - truth.gradient, units)}
     if hessian is not None:
-        columns["hessian_rmse"] = _rms_norm(hessian - truth.hessian)
+        columns["hessian_rmse"] = _rms_norm(hessian - truth.hessian, units)
     return {name: value.tolist() for name, value in columns.items()}
 
 
-def _rms_norm(errors: Tensor) -> Tensor:
+def _rms_norm(errors: Tensor, units: Units) -> Tensor:
     """Root mean square, over points and outputs, of the norm of (R, n, M, ...): (R,)."""
-    return errors.flatten(3).square().sum(3).mean((1, 2)).sqrt()
+    return (errors.flatten(3) / units.unit[:, None]).square().sum(3).mean((1, 2)).sqrt()
 
 
 def _failure(error: Exception, device: str) -> Ending:

@@ -34,8 +34,12 @@ class State(StrEnum):
         return cls.DONE if status == Status.OK else cls.FAILED
 
 
-Type = Literal["string", "int64", "float64", "bool", "timestamp"]
-OUTPUT = "output"  # the unit of the target, or of the table's output column
+Type = Literal[
+    "string", "int64", "float64", "bool", "timestamp", "list of string", "list of float64"
+]
+OUTPUT = "output"  # the unit of the target or of the table's output column; of several its spread
+EACH = "each output"  # the units of several
+_LIST: Type = "list of float64"
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,18 @@ RESULTS = (
         f"{OUTPUT}/input^2",
         "RMS Frobenius norm of the Hessian's error (H2 seminorm) there",
     ),
+    # Null of a single output.
+    Column(
+        "outputs",
+        "list of string",
+        "",
+        "names of several outputs, whose errors above are of all together, in units of each spread",
+    ),
+    Column("train_rmse_each", _LIST, EACH, "RMSE at the training points"),
+    Column("test_rmse_each", _LIST, EACH, "RMSE at the test points, without noise"),
+    Column("floor_rmse_each", _LIST, EACH, "RMSE of the composed best splines, where known"),
+    Column("noise_each", _LIST, EACH, "standard deviation of the training outputs' noise"),
+    Column("spread_each", _LIST, EACH, "standard deviation of the output"),
 )
 
 REQUIRED = tuple(column.name for column in RESULTS if column.required)
@@ -104,7 +120,10 @@ REQUIRED = tuple(column.name for column in RESULTS if column.required)
 TRACE = (
     Column("step", "int64", "", "iteration, from 1"),
     Column(
-        "rmse", "float64", OUTPUT, "RMSE at the training points; a table's in units of its spread"
+        "rmse",
+        "float64",
+        OUTPUT,
+        "RMSE at the training points; a table's and of several outputs in units of the spread",
     ),
     Column("grad_norm", "float64", "", "as in the results, where the step began"),
     Column("accepted", "bool", "", "whether the step was taken"),

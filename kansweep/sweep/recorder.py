@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import Tensor
 
-from kansweep.networks.protocol import Network
 from kansweep.solvers.contract import Iteration
 from kansweep.sweep.events import Listener, Progressed
 from kansweep.sweep.samples import Data
@@ -56,8 +55,8 @@ class Recorder:
             size=self.size,
             replicas=len(now.replicas),
             step=now.step,
-            train_rmse=float((now.rmse * self.units.scale.mean()).median()),
-            test_rmse=float(rmse(net, part.x_test, part.y_test).median()),
+            train_rmse=float((now.rmse * (self.units.scale / self.units.unit).mean()).median()),
+            test_rmse=float(rms(self.units.errors(net, part.x_test, part.y_test)).median()),
             reg=None if reg is None else float(reg.median()),
         )
 
@@ -72,6 +71,6 @@ def _trace_rows(now: Iteration) -> Sequence[TraceRow]:
     return [{"step": now.step, **dict(zip(columns, row, strict=True))} for row in rows]
 
 
-def rmse(net: Network, x: Tensor, y: Tensor) -> Tensor:
-    """Root mean squared error of each replica, (R,)."""
-    return (net(x) - y).square().mean((1, 2)).sqrt()
+def rms(errors: Tensor) -> Tensor:
+    """Root mean square of each replica's errors, over points and outputs: (R, n, M) -> (R,)."""
+    return errors.square().mean((1, 2)).sqrt()

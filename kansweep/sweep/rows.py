@@ -24,6 +24,8 @@ _ARROW = {
     "float64": pa.float64(),
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
+    "list of string": pa.list_(pa.string()),
+    "list of float64": pa.list_(pa.float64()),
 }
 
 
@@ -63,7 +65,7 @@ def of_row(row: Mapping[str, Any]) -> pa.Table:
     """One cell's row as a table; NaN is null. Raises ValueError where it has a column that is none
     of a row's."""
     columns.check(columns.RESULTS, row)
-    filled = {name: value for name, value in row.items() if not _is_nan(value)}
+    filled = {name: _without_nan(value) for name, value in row.items()}
     return as_table([filled], SCHEMA)
 
 
@@ -82,6 +84,13 @@ def array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     there = np.array([value is not None for value in values], bool)
     given = [value for value in values if value is not None]
     validity = None if there.all() else _bits(there)
+    if pa.types.is_list(kind):
+        ends = np.cumsum(
+            [0, *(0 if value is None else len(value) for value in values)], dtype=np.int32
+        )
+        parts = [array([part for value in given for part in value], kind.value_type)]
+        buffers = [validity, pa.py_buffer(ends)]
+        return pa.Array.from_buffers(kind, len(values), buffers, children=parts)
     if pa.types.is_string(kind):
         texts = [b"" if value is None else str(value).encode() for value in values]
         ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
@@ -161,5 +170,7 @@ def _in_schema(table: pa.Table) -> pa.Table:
     return filled.cast(SCHEMA)
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and value != value
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and value != value else value

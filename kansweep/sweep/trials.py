@@ -40,13 +40,13 @@ def trials(config: RunConfig, folds: Folds, width: Width) -> Iterator[Trial]:
 
 def _measured(width: Width, folds: Folds, results: list[chain.Result]) -> Trial:
     """The error of all folds together, with its standard error; infinite where one failed."""
-    squares = []
+    squares, unit = [], torch.from_numpy(folds.outputs.unit)
     for fold, result in enumerate(results):
         if result.net is not None:
             x, y = (torch.from_numpy(part)[None] for part in folds.test(folds.n_held, fold))
             like = result.net.memory
             out = result.net.net(x.to(like)).double().cpu()
-            squares.append((out - y)[0].square().mean(1).numpy())
+            squares.append(((out - y)[0] / unit).square().mean(1).numpy())
     every = np.concatenate(squares) if len(squares) == len(results) else np.array([np.inf])
     rmse, certain = float(np.sqrt(every.mean())), bool(np.isfinite(every).all())
     spread = float(every.std() / np.sqrt(every.size)) if certain else np.inf

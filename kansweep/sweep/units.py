@@ -1,4 +1,5 @@
-"""What outputs are trained in: those of a table in units of their spread."""
+"""What outputs are trained in, and what their errors are told in: of tables and of several outputs
+units of their spread."""
 
 from __future__ import annotations
 
@@ -16,15 +17,20 @@ AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 @dataclass(frozen=True)
 class Units:
-    """What outputs are trained in; those of a target are its own, exactly."""
+    """Tensors of ``Outputs``; what a target's single output is trained in is its own, exactly."""
 
     offset: Tensor  # (M,)
     scale: Tensor  # (M,)
+    unit: Tensor  # (M,)
 
     @classmethod
     def of(cls, source: Source, y: Tensor) -> Units:
-        offset, scale = (y.new_full(y.shape[-1:], number) for number in source.units)
-        return cls(offset, scale)
+        outputs = source.outputs
+        return cls(*map(y.new_tensor, (outputs.offset, outputs.scale, outputs.unit)))
+
+    def errors(self, net: Network, x: Tensor, y: Tensor) -> Tensor:
+        """Of a network at points, each output's in its unit, (R, n, M)."""
+        return (net(x) - y) / self.unit
 
     def scaled(self, y: Tensor) -> Tensor:
         return (y - self.offset) / self.scale

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from kansweep import kinds
@@ -16,6 +17,7 @@ from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.data import floor, sources
 from kansweep.data.knots import Spacing
+from kansweep.data.targets import Array
 from kansweep.engines.signals import interrupts_later
 from kansweep.kinds import Kind
 from kansweep.networks import compiling
@@ -143,16 +145,28 @@ def _kept(
 
 def _facts(config: RunConfig, cell: Cell) -> dict[str, Any]:
     """What is known of a cell without training it, as far as it takes the target to know it."""
-    if config.data.is_table:
-        return {"floor_rmse": None, "noise": 0.0}
-    target = sources.target(config.data)
-    facts: dict[str, Any] = {"floor_rmse": None, "noise": sources.noise(config.data, target)}
+    source = sources.source(config.data)
+    outputs = source.outputs
+    noise = np.broadcast_to(source.noise, len(outputs.names))
+    each = {"noise": noise, "floor_rmse": _floors(config, cell)}
+    told: dict[str, Any] = {
+        name: None if values is None else outputs.together(values) for name, values in each.items()
+    }
+    if len(outputs.names) > 1:
+        told |= {"outputs": outputs.names, "spread_each": outputs.scale.tolist()}
+        lists = {name: values.tolist() for name, values in each.items() if values is not None}
+        told |= {f"{name}_each": values for name, values in lists.items()}
+    return told
+
+
+def _floors(config: RunConfig, cell: Cell) -> Array | None:
+    """The floor of each output, where there is one."""
     order = config.model.order
-    if config.kind.has_theory and order is not None:
-        hidden = layer_widths(config, cell.size)[1:-1]
-        spacing = cast(Spacing, config.grid.spacing)
-        facts["floor_rmse"] = floor.floor(target, hidden, order, cell.size, spacing)
-    return facts
+    if config.data.is_table or not config.kind.has_theory or order is None:
+        return None
+    hidden = layer_widths(config, cell.size)[1:-1]
+    spacing = cast(Spacing, config.grid.spacing)
+    return floor.of_each(sources.target(config.data), hidden, order, cell.size, spacing)
 
 
 def _batch(task: Task) -> chain.Batch:

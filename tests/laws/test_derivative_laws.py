@@ -75,7 +75,7 @@ def test_orders_and_tables_are_those_of_the_derivative() -> None:
     assert line.endswith("2.00 2.00 2.00 2.00")
     assert "finest doubling" in header
     assert verdicts == "  Verdicts: by equivalence, within 0.25 of -2 over the finest doubling"
-    laws = found.laws_of_all
+    laws = found.laws_of_all(derivatives=True)
     assert laws.columns.tolist() == LAW_COLUMNS
     assert laws["split"].unique().tolist() == ["train", "test", "gradient", "hessian"]
 

@@ -93,7 +93,7 @@ def test_laws_have_the_columns_of_the_contract_and_leave_the_floor_where_none_is
         *("data", "n_train", "x", "split", "exponent", "ci_low", "ci_high"),
         *("exponent_vs_floor", "vs_floor_low", "vs_floor_high", "amplitude"),
         *("n_points", "n_seeds", "theory", "verdict", "note", "model", "k"),
-        *("exponent_finest", "finest_low", "finest_high", "primary"),
+        *("exponent_finest", "finest_low", "finest_high", "primary", "output"),
     ]  # fmt: skip
     assert laws["split"].tolist() == ["train", "test"]
     assert laws[["exponent_vs_floor", "vs_floor_low", "vs_floor_high"]].isna().all(axis=None)

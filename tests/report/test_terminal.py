@@ -64,12 +64,12 @@ def test_laws_read_back_from_a_file_print_the_same(tmp_path):
     both = pd.concat([kans(3), mlps(-0.9, 3, numbers=(10_000,))], ignore_index=True)
     for results in (published(), both):
         laws = findings.study(results).laws
-        for lacking in (0, 4, 6):  # as older versions wrote them
+        for lacking in (0, 1, 5, 7):  # as older versions wrote them
             laws[fits.LAW_COLUMNS[: len(fits.LAW_COLUMNS) - lacking]].to_csv(
                 tmp_path / "laws.csv", index=False
             )
             again = pd.read_csv(tmp_path / "laws.csv")
-            known = laws.assign(exponent_finest=np.nan) if lacking else laws
+            known = laws.assign(exponent_finest=np.nan) if lacking > 1 else laws
             assert printed(results, again) == printed(results, known)
 
 

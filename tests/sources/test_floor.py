@@ -11,7 +11,7 @@ import pytest
 from scipy.interpolate import make_lsq_spline
 from scipy.special import bernoulli, jvp
 
-from kansweep.data.floor import floor
+from kansweep.data.floor import floor, of_each
 from kansweep.data.targets import TARGETS, Edge, Target
 
 EXP_SIN = TARGETS["exp_sin"]
@@ -222,10 +222,10 @@ def test_another_width_has_none(hidden):
 
 def test_a_floor_is_computed_once():
     floor(EXP_SIN, (1,), 3, 7)
-    before = floor.cache_info()
+    before = of_each.cache_info()
     assert floor(EXP_SIN, (1,), 3, 7) == floor(EXP_SIN, (1,), 3, 7)
-    assert floor.cache_info().hits == before.hits + 2
-    assert floor.cache_info().misses == before.misses
+    assert of_each.cache_info().hits == before.hits + 2
+    assert of_each.cache_info().misses == before.misses
 
 
 # -------------------------------------------------------------------- the targets' structures

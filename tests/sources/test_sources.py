@@ -240,7 +240,11 @@ def test_a_tables_domain_and_units_are_those_of_its_columns(table):
     data = DataConfig(name="table", path="t.csv", sizes=None, n_test=10, inputs=["a"], output="y")
     source = sources.source(sources.resolved(data))
     assert [end.tolist() for end in source.bounds] == [[table["a"].min()], [table["a"].max()]]
-    assert source.units == pytest.approx((1000 + table["a"].mean(), table["a"].std(ddof=0)))
+    outputs = source.outputs
+    assert outputs.names == ("y",)
+    assert [*outputs.offset, *outputs.scale] == pytest.approx(
+        [1000 + table["a"].mean(), table["a"].std(ddof=0)]
+    )
     assert source.noise == 0
 
 

@@ -30,7 +30,7 @@ WRITTEN = {
 
 
 def of(text, domain=UNIT):
-    return from_formula(text, text, domain, None)
+    return from_formula((("", text),), text, domain, None)
 
 
 def composed(layers, x):

@@ -31,16 +31,16 @@ def written(frame: pd.DataFrame, path: str) -> str:
 @pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
 def test_every_kind_of_file_holds_the_same_table(kind):
     table = tables.read(written(FRAME, f"t.{kind}"), None, None)
-    assert (table.inputs, table.output) == (("a", "b"), "y")
+    assert (table.inputs, table.outputs) == (("a", "b"), ("y",))
     np.testing.assert_array_equal(table.x, FRAME[["a", "b"]])
     np.testing.assert_array_equal(table.y[:, 0], [1, 0, 1])
     assert table.sha256 == tables.read(written(FRAME, "other.csv"), None, None).sha256
 
 
 def test_columns_are_chosen_and_their_order_is_kept():
-    table = tables.read(written(FRAME, "t.csv"), ("y", "a"), "b")
+    table = tables.read(written(FRAME, "t.csv"), ("y", "a"), ("b",))
     np.testing.assert_array_equal(table.x, [[1, 1], [0, 2], [1, 3]])
-    assert table.sha256 != tables.read("t.csv", ("a", "y"), "b").sha256
+    assert table.sha256 != tables.read("t.csv", ("a", "y"), ("b",)).sha256
 
 
 def test_an_index_that_was_written_too_is_no_input():
@@ -52,7 +52,7 @@ def test_a_matrix_in_an_npz_file_is_as_many_columns():
     x = np.arange(6.0).reshape(3, 2)
     np.savez("t.npz", x=x, y=np.array([[1.0], [5.0], [2.0]]))
     table = tables.read("t.npz", None, None)
-    assert (table.inputs, table.output) == (("x1", "x2"), "y")
+    assert (table.inputs, table.outputs) == (("x1", "x2"), ("y",))
     np.testing.assert_array_equal(table.x, x)
     np.testing.assert_array_equal(table.y, [[1], [5], [2]])
 
@@ -106,7 +106,7 @@ def test_pickled_objects_are_not_loaded():
     ("inputs", "output", "told"),
     [
         (("a", "c"), None, "`data.inputs` must name columns of t.csv, a, b, y; got 'c'"),
-        (None, "z", "`data.output` must name columns of t.csv, a, b, y; got 'z'"),
+        (None, ("z",), "`data.output` must name columns of t.csv, a, b, y; got 'z'"),
         (("a", "y"), None, "`data.inputs` must not hold `data.output`, 'y'"),
     ],
 )

@@ -125,11 +125,11 @@ def test_few_points_are_refused():
 class Watched:
     """A source whose test points nobody may ask for."""
 
-    noise, units = 0.0, (0.0, 1.0)
+    noise = 0.0
 
     def __init__(self) -> None:
         self.source = Sampled(TARGETS["exp_sin"])
-        self.bounds = self.source.bounds
+        self.bounds, self.outputs = self.source.bounds, self.source.outputs
 
     def train(self, n, seed):
         return self.source.train(n, seed)
