@@ -137,9 +137,9 @@ class LM:
         light: bool = False,
     ) -> Outcome[KAN]:
         """The outcome, with those replicas trained without softening that it led out of the basin
-        in which the coarser grid had left them."""
+        in which the coarser grid or the race had left them."""
         outcome = self._solved(net, problem, last, observe, light=light)
-        if last is None or len(net.layers) == 2:
+        if len(net.layers) <= 2:
             return outcome
         before = training_error(net, problem).sqrt()
         left = (Memory.of(outcome.memory).error > WORSE * before).nonzero()[:, 0]
