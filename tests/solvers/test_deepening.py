@@ -103,3 +103,13 @@ def test_a_chain_of_six_layers_is_found():
     net = LM().start(Shape((2, 1, 1, 1, 1, 1, 1), 3, 5, False), problem)
     net = LM().solve(net.refined(10), problem).net
     assert training_error(net, problem).sqrt() < 1e-3
+
+
+def test_what_is_found_depends_on_no_other_seed():
+    x = example(150, (0, 1)).x
+    both = Problem(x, (x[..., :1] * x[..., 1:]).exp(), (-1, 1), (0, 1))
+    shape = Shape((2, 2, 2, 1, 1, 1), 3, 3, False)
+    found = race._race(shape, both, 2, 1.0, 0)
+    alone = race._race(shape, both[torch.tensor([1])], 2, 1.0, 0)
+    assert found.net.width == shape.width
+    assert torch.equal(found.net[1:].theta(), alone.net.theta())

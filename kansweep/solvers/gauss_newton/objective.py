@@ -108,8 +108,10 @@ def on_margins(kan: KAN, points: Points, margins: Sequence[Tensor]) -> KAN:
         below, above = (margin * span[..., None]).unbind(2)
         lower = torch.where(fits, least - below, layer.lower)
         upper = torch.where(fits, most + above, layer.upper)
-        moved = layer.on_range(lower, upper, kan.k)
-        coef = torch.where(fits[:, None, :, None], moved.coef, layer.coef)
+        # One by one: a product of all would round as their number has it, and starts part by less.
+        every = torch.arange(kan.n_replicas, device=lower.device).split(1)
+        moved = torch.cat([layer[r].on_range(lower[r], upper[r], kan.k).coef for r in every])
+        coef = torch.where(fits[:, None, :, None], moved, layer.coef)
         layers.append(replace(layer, coef=coef))
     return replace(kan, layers=tuple(layers))
 
