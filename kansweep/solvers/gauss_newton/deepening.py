@@ -16,7 +16,12 @@ from kansweep.networks.gauge import rescale_inputs
 from kansweep.networks.kan import KAN, Layer
 
 Width = tuple[int, ...]
-LAYERS = 3  # hidden ones, of which random starts are made
+LAYERS = 3  # hidden ones of a deep network, and those of which its random starts are made
+
+
+def is_deep(width: Width) -> bool:
+    """Whether what one layer changes is made good by no other."""
+    return len(width) - 2 >= LAYERS
 
 
 def widths(width: Width) -> list[Width]:

@@ -13,6 +13,7 @@ from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
+from kansweep.solvers.gauss_newton.deepening import is_deep
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.ends import straightened
 from kansweep.solvers.gauss_newton.objective import training_error
@@ -137,9 +138,9 @@ class LM:
         light: bool = False,
     ) -> Outcome[KAN]:
         """The outcome, with those replicas trained without softening that it led out of the basin
-        in which the coarser grid or the race had left them."""
+        in which the coarser grid, or of deep ones the race, had left them."""
         outcome = self._solved(net, problem, last, observe, light=light)
-        if len(net.layers) <= 2:
+        if len(net.layers) <= 2 or (last is None and not is_deep(net.width)):
             return outcome
         before = training_error(net, problem).sqrt()
         left = (Memory.of(outcome.memory).error > WORSE * before).nonzero()[:, 0]

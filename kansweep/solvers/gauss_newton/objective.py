@@ -18,6 +18,7 @@ from kansweep.networks.points import points_of
 from kansweep.networks.points.contract import Hidden, Points, Settled
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.deepening import is_deep
 from kansweep.solvers.gauss_newton.linearised import Linearised, without_removed
 from kansweep.solvers.gauss_newton.projection import best_last_layer
 from kansweep.solvers.gauss_newton.strain import energy
@@ -90,13 +91,13 @@ def hidden_margins(kan: KAN, points: Points, w: Tensor) -> tuple[Tensor, ...]:
 
 
 def on_margins(kan: KAN, points: Points, margins: Sequence[Tensor]) -> KAN:
-    """The KAN of several hidden layers with its hidden splines fitted to grids of other margins
-    (R, O, 2), so that what it says changes no more than a fit changes it.
+    """A deep KAN with its hidden splines fitted to grids of other margins (R, O, 2), so that what it
+    says changes no more than a fit changes it; others as they are.
 
     Put on such grids as they are, splines stretch: a step makes that good behind one layer, nothing
     does behind five. Values that are off their grids are those of starts, which are to stretch.
     """
-    if len(kan.layers) < 3:
+    if not is_deep(kan.width):
         return kan
     layers = [kan.layers[0]]
     pairs = zip(kan.layers[1:], points.extremes(kan), margins, strict=True)

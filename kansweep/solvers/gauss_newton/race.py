@@ -34,7 +34,7 @@ LIMITS = Limits(max_steps=40, tolerance=1e-4)
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
 # that a start which only wiggles through its points is found out.
 POINTS, FRESH = 16, 0.9
-NEAR = 1e-3  # the most damping near an optimum
+NEAR = 1e-3  # the damping near an optimum
 ALIKE = 3e-3  # by less than this share the errors of starts in one basin differ
 RACES = 5  # at most
 # Of the theory's order, from the last grid but one to the last: what a right basin shows, and what
@@ -243,11 +243,10 @@ def _trained(net: KAN, field: Problem, scale: float, *, soften: bool) -> KAN:
     part = field.at(points)
     w = penalty.least(net.grid_size, net.k, scale).to(field.x)
     w = w.repeat(net.n_replicas, len(net.layers), 1)
-    if not soften:
-        damping = training_error(net, part).clamp(max=NEAR)
-        return descend(net, part, LIMITS, Weight.fixed(w), damping).net
-    net = start.annealed(net, part, w, LIMITS, start.DAMPING)
-    return descend(net, part, LIMITS, Weight.fixed(w), start.DAMPING).net
+    if soften:
+        net = start.annealed(net, part, w, LIMITS, start.DAMPING)
+    damping = start.DAMPING if soften else NEAR
+    return descend(net, part, LIMITS, Weight.fixed(w), damping).net
 
 
 def _best(score: Tensor, kept: int, seeds: int) -> Tensor:

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import deepening, leave_one_out, weights
+from kansweep.solvers.gauss_newton import leave_one_out, weights
 from kansweep.solvers.gauss_newton.basins import BY_FAR
+from kansweep.solvers.gauss_newton.deepening import is_deep
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
@@ -41,8 +42,7 @@ def steadied(
     """The outcome of a ``search`` from ``net``, of which deep replicas that hang on single points
     give way to what firmer weights ``train`` them to, if its leave-one-out error is less by far."""
     outcome = search(net, problem, last, observe)
-    shallow = len(net.layers) - 1 <= deepening.LAYERS
-    if shallow or net.is_pruned or net.n_params * problem.x.shape[1] > MOST:
+    if not is_deep(net.width) or net.is_pruned or net.n_params * problem.x.shape[1] > MOST:
         return outcome
     error = _left_out(outcome, problem)
     at = (error > HANGS * Memory.of(outcome.memory).error).nonzero()[:, 0]
