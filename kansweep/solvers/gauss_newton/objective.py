@@ -91,8 +91,8 @@ def hidden_margins(kan: KAN, points: Points, w: Tensor) -> tuple[Tensor, ...]:
 
 
 def on_margins(kan: KAN, points: Points, margins: Sequence[Tensor]) -> KAN:
-    """A deep KAN with its hidden splines fitted to grids of other margins (R, O, 2), so that what it
-    says changes no more than a fit changes it; others as they are.
+    """A deep KAN with its hidden splines fitted to grids of other margins (R, O, 2), so that what
+    it says changes no more than a fit changes it; others as they are.
 
     Put on such grids as they are, splines stretch: a step makes that good behind one layer, nothing
     does behind five. Values that are off their grids are those of starts, which are to stretch.
