@@ -24,9 +24,9 @@ from kansweep.solvers.gauss_newton.objective import on_margins, training_error
     ("width", "least"),
     [
         ((3, 2, 2, 3, 2, 1, 1), (3, 2, 3, 1, 1)),
-        ((2, 3, 2, 2, 1, 1), (2, 3, 2, 1, 1)),
-        ((2, 1, 1, 1, 1, 1), (2, 1, 1, 1, 1)),
-        ((4, 5, 4, 5, 2, 3), (4, 4, 5, 2, 3)),
+        ((2, 3, 2, 2, 1, 1), (2, 3, 2, 2, 1, 1)),
+        ((2, 1, 1, 1, 1, 1, 1), (2, 1, 1, 1, 1)),
+        ((4, 5, 5, 4, 5, 2, 3), (4, 4, 5, 2, 3)),
         ((4, 2, 1, 1), (4, 2, 1, 1)),
     ],
 )
@@ -39,7 +39,8 @@ def test_what_a_deep_network_begins_without(width, least):
 
 @pytest.mark.parametrize("base", [False, True])
 @pytest.mark.parametrize(
-    "width", [(3, 2, 2, 3, 2, 1, 1), (2, 5, 2, 2, 1, 1), (3, 4, 4, 4, 4, 2), (2, 3, 3, 4, 1, 2)]
+    "width",
+    [(3, 2, 2, 3, 2, 1, 1), (2, 5, 2, 2, 2, 1, 1), (3, 4, 4, 4, 4, 4, 2), (2, 3, 3, 4, 4, 1, 2)],
 )
 def test_an_inserted_layer_changes_no_value(width, base):
     """On other domains and beyond the grids, too."""
@@ -62,7 +63,7 @@ def on_domain(net: KAN) -> KAN:
 @pytest.mark.parametrize(("margin", "most"), [(0.05, 1e-9), (0.15, 1e-9), (0.2, 5e-2)])
 def test_grids_change_and_what_a_deep_network_says_does_not(margin, most):
     """Cubic edges on narrower grids exactly; beyond the old ends they went on as straight lines."""
-    net = smooth((2, 2, 2, 2, 1))
+    net = smooth((2, 2, 2, 2, 2, 2, 1))
     x = points(2, 200, 2)
     at = points_of(x, net(x))
     net = on_grids(at, net, 0.15)
@@ -73,7 +74,7 @@ def test_grids_change_and_what_a_deep_network_says_does_not(margin, most):
 
 
 def test_splines_stretch_with_values_that_are_off_their_grids():
-    net, x = smooth((2, 2, 2, 2, 1)), points(2, 200, 2)
+    net, x = smooth((2, 2, 2, 2, 2, 2, 1)), points(2, 200, 2)
     net = net.with_theta(9 * net.theta())
     at = points_of(x, net(x))
     torch.testing.assert_close(on_margins(net, at, margins(net, 0.1)).theta(), net.theta())
@@ -108,7 +109,7 @@ def test_a_chain_of_six_layers_is_found():
 def test_what_is_found_depends_on_no_other_seed():
     x = example(150, (0, 1)).x
     both = Problem(x, (x[..., :1] * x[..., 1:]).exp(), (-1, 1), (0, 1))
-    shape = Shape((2, 2, 2, 1, 1, 1), 3, 3, False)
+    shape = Shape((2, 2, 2, 1, 1, 1, 1), 3, 3, False)
     found = race._race(shape, both, 2, 1.0, 0)
     alone = race._race(shape, both[torch.tensor([1])], 2, 1.0, 0)
     assert found.net.width == shape.width

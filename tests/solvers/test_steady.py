@@ -13,7 +13,7 @@ from kansweep.solvers.gauss_newton import penalty, steady
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
 
-DEEP = (2, 1, 1, 1, 1, 1)
+DEEP = (2, 1, 1, 1, 1, 1, 1)
 
 
 def left(width, error):
@@ -31,7 +31,7 @@ def left(width, error):
     ("width", "left_out", "firm"),
     [
         (DEEP, [0.1, 0.4, 0.4], [None, 1e3, 30.0]),  # of the last two, a firmer one is better
-        ((2, 1, 1, 1), [0.1, 0.4, 0.4], [None] * 3),
+        ((2, 1, 1, 1, 1, 1), [0.1, 0.4, 0.4], [None] * 3),
     ],
 )
 def test_what_hangs_on_single_points_gives_way_to_what_is_firm(monkeypatch, width, left_out, firm):

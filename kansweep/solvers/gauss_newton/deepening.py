@@ -16,19 +16,21 @@ from kansweep.networks.gauge import rescale_inputs
 from kansweep.networks.kan import KAN, Layer
 
 Width = tuple[int, ...]
-LAYERS = 3  # hidden ones of a deep network, and those of which its random starts are made
+# Hidden layers of which random starts are still right often enough, and of which those of deeper
+# networks are made: the fewer, the more often.
+MOST, LAYERS = 4, 3
 
 
 def is_deep(width: Width) -> bool:
-    """Whether what one layer changes is made good by no other."""
-    return len(width) - 2 >= LAYERS
+    """Whether there are more hidden layers than random starts bear."""
+    return len(width) - 2 > MOST
 
 
 def widths(width: Width) -> list[Width]:
-    """``width`` and what is left of it as one layer after the other goes, down to ``LAYERS`` hidden
-    ones."""
+    """``width`` and, if it is deep, what is left as one layer after the other goes, down to
+    ``LAYERS`` hidden ones."""
     found = [width]
-    while len(found[-1]) - 2 > LAYERS:
+    while is_deep(width) and len(found[-1]) - 2 > LAYERS:
         at = spare(found[-1])
         found.append(found[-1][:at] + found[-1][at + 1 :])
     return found
