@@ -98,12 +98,12 @@ def on_grids(at: Points, net: KAN, share: float) -> KAN:
 
 
 def test_a_chain_of_six_layers_is_found():
-    """exp(sin(3 (x^2 + y))), of which six layers found 4e-2 from random starts of their own."""
-    x = example(400, (1,)).x
-    problem = Problem(x, (3 * (x[..., :1] ** 2 + x[..., 1:])).sin().exp(), (-1, 1), (1,))
-    net = LM().start(Shape((2, 1, 1, 1, 1, 1, 1), 3, 5, False), problem)
-    net = LM().solve(net.refined(10), problem).net
-    assert training_error(net, problem).sqrt() < 1e-3
+    """exp(sin(3 (x^2 + y))): six layers from random starts of their own were lost, at 0.8."""
+    x = example(300, (0,)).x
+    problem = Problem(x, (3 * (x[..., :1] ** 2 + x[..., 1:])).sin().exp(), (-1, 1), (0,))
+    coarse = LM().solve(LM().start(Shape((2, 1, 1, 1, 1, 1, 1), 3, 5, False), problem), problem)
+    fine = LM().solve(coarse.net.refined(10), problem, coarse.memory)
+    assert training_error(fine.net, problem).sqrt() < 1e-4
 
 
 def test_what_is_found_depends_on_no_other_seed():
