@@ -126,7 +126,7 @@ def test_no_head_is_left_at_the_first_grid(monkeypatch):
     """Errors on the first grid that would leave the better starts, were they asked."""
     seen = []
 
-    def trained(net, field, scale):
+    def trained(net, field, scale, *, soften):
         seen.append(net.n_replicas)
         return net
 

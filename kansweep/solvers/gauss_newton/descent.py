@@ -35,6 +35,7 @@ from kansweep.solvers.gauss_newton import penalty, reml
 from kansweep.solvers.gauss_newton.objective import (
     Point,
     hidden_margins,
+    on_margins,
     scaled_output,
     settle,
 )
@@ -136,6 +137,7 @@ def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) 
     points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
     kan = scaled_output(kan, 1 / spread)
     margin = hidden_margins(kan, points, weight.value)
+    kan = on_margins(kan, points, margin)
     point = settle(points.hidden(kan, margin), weight.value)
     one = torch.ones_like(point.mse)
     none = torch.zeros_like(one, dtype=torch.long)

@@ -13,12 +13,14 @@ from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
+from kansweep.solvers.gauss_newton.deepening import is_deep
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.ends import straightened
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.pruning import pruned
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, replaced
+from kansweep.solvers.gauss_newton.steady import steadied
 from kansweep.solvers.gauss_newton.weights import Memory
 
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
@@ -81,7 +83,8 @@ class LM:
         if self.settings.penalty is not None:
             outcome = self._searched(net, problem, last, observe)
         else:
-            outcome = simplest.solved(self._searched, self._solved, net, problem, last, observe)
+            search = partial(steadied, self._searched, self._descended)
+            outcome = simplest.solved(search, self._solved, net, problem, last, observe)
         share = 0.0 if self.model is None else self.model.pruning
         if share:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
@@ -104,7 +107,9 @@ class LM:
         if len(net.layers) == 1 or 2 * net.n_params >= problem.n_points:
             # linear, or not for the points to judge
             return self._kept(net, problem, last, observe)
-        outcome = self._kept(net, problem, last, observe, light=self._may_be_light(net, last))
+        # Weights of data without noise are tried before those of REML.
+        light = last is not None and not _one_node(net) and self.settings.penalty is None
+        outcome = self._kept(net, problem, last, observe, light=light)
         doubtful = ~self._falls(outcome, problem, last, ORDER)
         if net.spacing != "uniform":  # placing knots lowers the error in a wrong basin too
             doubtful |= Memory.of(outcome.memory).error > basins.small(net)
@@ -123,10 +128,6 @@ class LM:
         stuck = doubtful & ~self._falls(outcome, problem, last, STUCK)
         return basins.judged(outcome, stuck, problem)
 
-    def _may_be_light(self, net: KAN, last: Memory | None) -> bool:
-        """Whether weights of data without noise are tried before those of REML."""
-        return last is not None and not _one_node(net) and self.settings.penalty is None
-
     def _kept(
         self,
         net: KAN,
@@ -137,9 +138,9 @@ class LM:
         light: bool = False,
     ) -> Outcome[KAN]:
         """The outcome, with those replicas trained without softening that it led out of the basin
-        in which the coarser grid had left them."""
+        in which the coarser grid, or of deep ones the race, had left them."""
         outcome = self._solved(net, problem, last, observe, light=light)
-        if last is None or len(net.layers) == 2:
+        if len(net.layers) <= 2 or (last is None and not is_deep(net.width)):
             return outcome
         before = training_error(net, problem).sqrt()
         left = (Memory.of(outcome.memory).error > WORSE * before).nonzero()[:, 0]

@@ -7,6 +7,7 @@ grids and the last layer to its optimum, so that only what is truly nonlinear is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,6 +18,7 @@ from kansweep.networks.points import points_of
 from kansweep.networks.points.contract import Hidden, Points, Settled
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
+from kansweep.solvers.gauss_newton.deepening import is_deep
 from kansweep.solvers.gauss_newton.linearised import Linearised, without_removed
 from kansweep.solvers.gauss_newton.projection import best_last_layer
 from kansweep.solvers.gauss_newton.strain import energy
@@ -71,6 +73,9 @@ class Point:
 # what it is wrong by among them; beyond this share of the outputs' spread a straight line is safer.
 # Where weights are so many times what they are without noise, splines are smooth on a wider scale.
 WILD, SMOOTH = 0.3, 1e3
+# Trained on other points, values may leave a grid by this share of it; it is so many times as wide
+# as they are, at most: both margins, and what a few points more or less make of them.
+OFF, WIDEST = 0.01, 1.5
 
 
 def hidden_margins(kan: KAN, points: Points, w: Tensor) -> tuple[Tensor, ...]:
@@ -83,6 +88,33 @@ def hidden_margins(kan: KAN, points: Points, w: Tensor) -> tuple[Tensor, ...]:
     most = (intervals / kan.grid_size).clamp(min=0).nan_to_num(0.0)
     most = torch.where(smooth, torch.inf, most)[:, None, None]
     return tuple(torch.minimum(reach, most) for reach in reached)
+
+
+def on_margins(kan: KAN, points: Points, margins: Sequence[Tensor]) -> KAN:
+    """A deep KAN with its hidden splines fitted to grids of other margins (R, O, 2), so that what
+    it says changes no more than a fit changes it; others as they are.
+
+    Put on such grids as they are, splines stretch: a step makes that good behind one layer, nothing
+    does behind five. Values that are off their grids are those of starts, which are to stretch.
+    """
+    if not is_deep(kan.width):
+        return kan
+    layers = [kan.layers[0]]
+    pairs = zip(kan.layers[1:], points.extremes(kan), margins, strict=True)
+    for layer, ends, margin in pairs:
+        least, most = ends.unbind(2)
+        width, span = layer.upper - layer.lower, most - least
+        off = torch.maximum(layer.lower - least, most - layer.upper)
+        fits = (off < OFF * width) & (span * WIDEST > width)
+        below, above = (margin * span[..., None]).unbind(2)
+        lower = torch.where(fits, least - below, layer.lower)
+        upper = torch.where(fits, most + above, layer.upper)
+        # One by one: a product of all would round as their number has it, and starts part by less.
+        every = torch.arange(kan.n_replicas, device=lower.device).split(1)
+        moved = torch.cat([layer[r].on_range(lower[r], upper[r], kan.k).coef for r in every])
+        coef = torch.where(fits[:, None, :, None], moved, layer.coef)
+        layers.append(replace(layer, coef=coef))
+    return replace(kan, layers=tuple(layers))
 
 
 def settle(hidden: Hidden, w: Tensor) -> Point:

@@ -18,7 +18,8 @@ from kansweep.data.streams import Stream, generator
 from kansweep.data.targets import Array
 from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import penalty, start
+from kansweep.solvers.gauss_newton import deepening, penalty, start
+from kansweep.solvers.gauss_newton.deepening import Width
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import Weight
@@ -33,6 +34,7 @@ LIMITS = Limits(max_steps=40, tolerance=1e-4)
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
 # that a start which only wiggles through its points is found out.
 POINTS, FRESH = 16, 0.9
+NEAR = 1e-3  # the damping near an optimum
 ALIKE = 3e-3  # by less than this share the errors of starts in one basin differ
 RACES = 5  # at most
 # Of the theory's order, from the last grid but one to the last: what a right basin shows, and what
@@ -108,22 +110,31 @@ def _is_settled(found: Winners, at: Tensor, again: Winners) -> Tensor:
 
 
 def _race(shape: Shape, problem: Problem, restarts: int, scale: float, first: int) -> Winners:
-    """One race of the starts numbered from ``first`` on."""
+    """One race of the starts numbered from ``first`` on. Those of many layers begin with a few and
+    have the others from the last grid but one on."""
     seeds, n = len(problem.seeds), problem.x.shape[1]
-    grids = _grids(shape, n)
+    grids, widths = _grids(shape, n), deepening.widths(shape.width)
     every = torch.arange(seeds, device=problem.x.device)
     field = problem[every.repeat_interleave(restarts)]
-    net = _drawn(replace(shape, grid_size=grids[0]), field, first, restarts, scale)
+    number = first + torch.arange(restarts).repeat(seeds)
+    begun = replace(shape, width=widths[-1], grid_size=grids[0])
+    net = _drawn(begun, field, first, restarts, scale)
     asked, error = net, torch.full_like(net.layers[0].coef[:, 0, 0, 0], torch.nan)
     for grid_size, (_, kept) in zip(grids, GRIDS, strict=False):
-        net = _trained(net.refined(grid_size), field, scale)
+        net = _trained(net.refined(grid_size), field, scale, soften=net.width == widths[-1])
         asked = net if grid_size <= shape.grid_size else asked
         before, error = error, training_error(net, field).sqrt()
         kept = 12 if grid_size == grids[0] and _is_narrow(shape) else kept
         many = 1 if grid_size == grids[-1] else max(1, round(restarts * kept / 12))
         winners = _best(error, many, seeds)
         net, asked, field = net[winners], asked[winners], field[winners]
+        number = number[winners.cpu()]
         before, error = before[winners], error[winners]
+        if len(widths) > 1 and grid_size == grids[-2:][0]:
+            net, asked = (_deepened(one, widths, field, number.tolist()) for one in (net, asked))
+            net = _trained(net, field, scale, soften=False)
+            asked = net if grid_size <= shape.grid_size else asked
+            error = training_error(net, field).sqrt()
     order = _share_of_order(grids, shape.k, before, error)
     telling = n >= TELLING * net.n_params
     return Winners(asked, error, order if telling else torch.full_like(order, torch.inf))
@@ -167,6 +178,22 @@ def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float
     return _with_heads(net, field, headed, scale) if bool(headed.any()) else net
 
 
+def _deepened(net: KAN, widths: list[Width], field: Problem, numbers: list[int]) -> KAN:
+    """The same function with the layers that the first of ``widths`` has beside those of the last.
+    What nodes it does not need begin with is drawn for each start by its number."""
+    for width in widths[-2::-1]:
+        like = Shape(width, net.k, net.grid_size, net.layers[0].base is not None)
+        drawn = start.blank(like, field)
+        draws = [
+            _smooth(drawn, generator(seed, Stream.START, field.x.shape[1], number, len(width)))
+            for seed, number in zip(field.seeds, numbers, strict=True)
+        ]
+        net = deepening.inserted(
+            net, drawn.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
+        )
+    return net
+
+
 def _is_narrow(shape: Shape) -> bool:
     """Whether all goes through a single last node, behind others."""
     return shape.width[-2] == 1 and len(shape.width) > 3
@@ -196,7 +223,7 @@ def _with_heads(net: KAN, field: Problem, mask: Tensor, scale: float) -> KAN:
     part = field[chosen]
     scores = _scores(part.y.mean(2, keepdim=True))
     head = replace(net, layers=tuple(layer[chosen] for layer in net.layers[:-1]))
-    head = _trained(head, replace(part, y=scores), scale)
+    head = _trained(head, replace(part, y=scores), scale, soften=True)
     last = net.layers[-1][chosen]
     whole = replace(net, layers=(*head.layers, last))
     return where(mask, whole[spread_out(chosen, net.n_replicas)[1]], net)
@@ -209,15 +236,17 @@ def _scores(y: Tensor) -> Tensor:
     return scores
 
 
-def _trained(net: KAN, field: Problem, scale: float) -> KAN:
-    """Far enough to be compared, on a part of the points."""
+def _trained(net: KAN, field: Problem, scale: float, *, soften: bool) -> KAN:
+    """Far enough to be compared, on a part of the points; near an optimum there is no softening."""
     most = max(1, int(FRESH * field.x.shape[1]))
     points = slice(0, min(POINTS * net.n_params, most))
     part = field.at(points)
     w = penalty.least(net.grid_size, net.k, scale).to(field.x)
     w = w.repeat(net.n_replicas, len(net.layers), 1)
-    net = start.annealed(net, part, w, LIMITS, start.DAMPING)
-    return descend(net, part, LIMITS, Weight.fixed(w), start.DAMPING).net
+    if soften:
+        net = start.annealed(net, part, w, LIMITS, start.DAMPING)
+    damping = start.DAMPING if soften else NEAR
+    return descend(net, part, LIMITS, Weight.fixed(w), damping).net
 
 
 def _best(score: Tensor, kept: int, seeds: int) -> Tensor:
