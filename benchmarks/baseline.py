@@ -1,7 +1,8 @@
 """The MLP that KANs are compared with: as `model=mlp` trains it, beside what it was before.
 
 Before, it was L-BFGS on silu networks, the best of three starts by training error. Both train the
-same widths on the same points of the KAN paper's five targets, in turn and on one thread.
+same widths on the same points of the KAN paper's five targets, in turn and on one thread, as long
+as two points are left for a parameter.
 
 `make bench-baseline` writes the report to benchmarks/BASELINE.md; a part of the runs is only
 printed.
@@ -31,14 +32,14 @@ from kansweep.sweep.worker import make_solver, shape
 
 RESULTS = HERE / "BASELINE.md"
 NAMES = ("bessel", "exp_sin", "product", "sine_mean", "nested")
-WIDTHS = (5, 10, 20, 30)
+WIDTHS = (5, 10, 20)
 N_TRAIN, N_TEST, N_SEEDS = 3000, 10_000, 5
 TRAINERS = {
     "before": "model=mlp solver=lbfgs_mlp model.activation=silu",
     "now": "model=mlp",
 }
 KEYS = ["target", "width", "n_params"]
-BETTER = {"bessel": 10.0, "exp_sin": 10.0}  # times, at the largest width with P < n / 2; else 1
+BETTER = {"bessel": 10.0, "exp_sin": 10.0}  # times, at the largest width; else 1
 
 
 def trained(target: str, width: int, seed: int, trainer: str) -> dict[str, Any]:
@@ -73,9 +74,16 @@ def trained(target: str, width: int, seed: int, trainer: str) -> dict[str, Any]:
     }
 
 
+def n_params(target: str, width: int) -> int:
+    (config,) = cast(list[RunConfig], compose("run", [f"data={target}", "model=mlp"]))
+    return config.model.n_params(shape(config, width).width, width)
+
+
 def rows(names: Sequence[str], widths: Sequence[int], seeds: int) -> Iterator[dict[str, Any]]:
     torch.set_num_threads(1)
     for target, width, seed in itertools.product(names, widths, range(seeds)):
+        if n_params(target, width) >= N_TRAIN / 2:
+            continue
         both = [trained(target, width, seed, trainer) for trainer in TRAINERS]
         errors = " -> ".join(f"{row['test_rmse']:.2e}, {row['seconds']:.1f} s" for row in both)
         say(f"baseline: {target}, width {width}, seed {seed}: {errors}")
@@ -133,14 +141,13 @@ def report(cells: pd.DataFrame) -> str:
 def demands(lines: pd.DataFrame) -> str:
     listed = []
     for target, part in lines.groupby("target", sort=False):
-        borne = part[part["n_params"] < N_TRAIN / 2]
         least = BETTER.get(str(target), 1.0)
         for what, most, values in (
             ("as good at every width", 1.0, part["times better"]),
             (
-                f"{least:g} times better at the largest width of P < n / 2",
+                f"{least:g} times better at the largest width",
                 least,
-                borne["times better"].tail(1),
+                part["times better"].tail(1),
             ),
             ("no worse than a constant by more than 1%", 1 / 1.01, 1 / part["of spread"]),
         ):

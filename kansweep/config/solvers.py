@@ -63,7 +63,9 @@ class SolverConfig(Variant):
 class LMConfig(SolverConfig):
     methods: ClassVar[Mapping[str, Method]] = {
         kinds.SPLINES: Method("kansweep.solvers.gauss_newton.lm:LM", "lm", 6),
-        kinds.GRADIENT: Method("kansweep.solvers.least_squares.lm:LevenbergMarquardt", "marquardt"),
+        kinds.GRADIENT: Method(
+            "kansweep.solvers.least_squares.lm:LevenbergMarquardt", "marquardt", 2
+        ),
     }
     prunes: ClassVar[bool] = True
     name: str = choice("lm", "the method")

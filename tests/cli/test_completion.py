@@ -17,7 +17,7 @@ from kansweep.cli import COMMANDS
         ("kansweep sh", set(COMMANDS)),
         (
             "kansweep run solver=",
-            {f"solver={name}" for name in ("adam", "lbfgs", "lbfgs_mlp", "lm", "lm_mlp")},
+            {f"solver={name}" for name in ("adam", "lbfgs", "lbfgs_mlp", "lm")},
         ),
         ("kansweep run solver=lbfgs solver.s", {"solver.steps="}),
         ("kansweep run data.n", {"data.name=", "data.n_test=", "data.noise="}),

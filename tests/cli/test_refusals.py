@@ -34,7 +34,7 @@ from kansweep.sweep.refusals import StoreError
         ("run ++model.q=1", "There is no key `model.q`. Did you mean `model.k`?"),
         (
             "run solver=lmm",
-            "there is adam, lbfgs, lbfgs_mlp, lm, lm_mlp. Did you mean `lm`?",
+            "there is adam, lbfgs, lbfgs_mlp, lm. Did you mean `lm`?",
         ),
         ("run data=bassel", "Did you mean `bessel`?"),
         ("run run=force", "`run` holds other keys; set one of those, such as `run.mode`."),
@@ -45,7 +45,7 @@ from kansweep.sweep.refusals import StoreError
         ("run -m model.k=1,2,0", "`model.k` must be an integer from 1 to 10; got 0."),
         (
             "run -m solver=lm,foo",
-            "There is no solver=foo; there is adam, lbfgs, lbfgs_mlp, lm, lm_mlp.",
+            "There is no solver=foo; there is adam, lbfgs, lbfgs_mlp, lm.",
         ),
         ("run --config-dir nowhere", "nowhere' not found"),
         ("run --cfg job -p nothing", "package 'nothing' not found"),

@@ -22,7 +22,9 @@ from kansweep.solvers.least_squares.descent import Rules, State, descend
 from kansweep.solvers.reasons import StopReason
 from kansweep.solvers.scales import RandomStarts, Scales, concatenated, each, random_start
 
-RACE = 20  # steps of all starts; before them the evidence would call everything noise
+# Steps of all starts, then of the better half of them. Before them the evidence would call
+# everything noise; the first alone say little of where a start ends.
+RACE = 20
 FIRST_PENALTY = 1e-8  # where the evidence is to choose it
 HELD_OUT = 0.1  # of the points, where the evidence is to choose the weight
 # A start over-fits whose mean square there is so many times its least, for so many steps, and so
@@ -92,8 +94,9 @@ class LevenbergMarquardt(RandomStarts):
             nets += [random_start(net.shape, problem, index) for index in range(1, self.starts)]
         runs = training.begun(nets, weight)
         if not warm:
-            training.train(runs, Rules(RACE, 0.0, estimate=False))
-            runs = sorted(runs, key=lambda run: run.error)[: self.restarts]
+            for left in (max(self.restarts, math.ceil(self.starts / 2)), self.restarts):
+                training.train(runs, Rules(RACE, 0.0, estimate=False))
+                runs = sorted(runs, key=lambda run: run.error)[:left]
         rules = Rules(self.settings.max_steps, self.settings.tolerance, estimate=fixed is None)
         training.train(runs, rules)
         best = min(runs, key=lambda run: run.error)
