@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from kansweep.engines.imports import importing
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
     from kansweep.data.targets import Array
     from kansweep.estimator.known import Known
-    from kansweep.trained.network import TrainedNetwork
 
 LEVEL = 0.95
 
@@ -45,7 +44,7 @@ def apply(job: ApplyConfig) -> int:
     names = config.data.inputs or tuple(f"x{i + 1}" for i in range(network.width[0]))
     x = tables.columns(str(path), names)
     certainty = known(config, cell, network)
-    columns = _columns(network(x), x, certainty, _names(cell, network))
+    columns = _columns(network(x), x, certainty, network.outputs)
     content = tables.written(columns, output.suffix)
     with naming_the_file(output):
         files.write(output, lambda file: file.write(content))
@@ -59,23 +58,17 @@ def apply(job: ApplyConfig) -> int:
     return OK
 
 
-def _names(cell: Mapping[str, Any], network: TrainedNetwork) -> list[str]:
-    """Of the outputs of a cell's network; rows of earlier versions have none, and they are
-    numbered."""
-    count = network.width[-1]
-    known = cell.get("outputs")
-    return list(map(str, range(1, count + 1))) if known is None else list(known)
-
-
 def _columns(
-    mean: Array, x: Array, certainty: Known | str, outputs: Sequence[str]
+    mean: Array, x: Array, certainty: Known | str, outputs: Sequence[str] | None
 ) -> dict[str, Any]:
-    """Columns (n,) of a file, named by their output where there are several: (n, M)."""
+    """Columns (n,) of a file; where there are several outputs, (n, M), with their names, or
+    numbered where those are not known."""
     parts = {"prediction": mean}
     if not isinstance(certainty, str):
         ends = certainty.interval(mean, certainty.deviations(x), LEVEL, new=True)
         parts |= dict(zip(("low", "high"), ends, strict=True))
-    of = [""] if mean.shape[1] == 1 else [f"_{output}" for output in outputs]
+    of = [f"_{output}" for output in outputs or ()]
+    of = of or ([""] if mean.shape[1] == 1 else [str(m + 1) for m in range(mean.shape[1])])
     return {
         f"{name}{output}": values[:, m]
         for m, output in enumerate(of)

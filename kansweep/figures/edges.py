@@ -2,13 +2,14 @@
 
 Where the target's own function is known in the gauge of the network, as ``matching`` says, it is
 dashed above the learned one; ticks at the foot are the knots of its grid. Nodes are named from 1 as
-in formulas, ``model.edge`` counts from 0: the inputs are x, the outputs y, and h with layer and
-place the hidden nodes between them.
+in formulas, ``model.edge`` counts from 0: the inputs are x, the outputs y or what they are called
+where there are several, and h with layer and place the hidden nodes between them.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.markers import TICKUP
 from matplotlib.ticker import MaxNLocator
 
+from kansweep.data.outputs import numbered
 from kansweep.data.targets import Target
 from kansweep.figures import style
 from kansweep.trained import matching
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _MOST = 28  # panels: more cannot be read on one page
 _COLUMNS = 6
 _LEAST = 1.2  # inches of a panel
+_LETTERS = 12  # of an output's name: more go beyond the panel
 _PANEL = (1.75, 1.45)  # inches
 _LEARNED: dict[str, Any] = {"linewidth": 1.8, "label": "learned"}
 _KNOTS: dict[str, Any] = {
@@ -47,6 +50,7 @@ def draw(network: TrainedKAN, target: Target | None = None) -> Figure:
     """The edges of a KAN; of very wide ones only those between the first nodes of each layer."""
     curves = matching.matched(network, target)
     layers = _shown(network.width, curves)
+    names = _names(network)
     rows = [row for layer in layers for row in _rows(layer)]
     columns = max(len(row) for row in rows)
     size = (max(4.2, columns * _PANEL[0]), len(rows) * _PANEL[1] + 1.0)
@@ -56,7 +60,7 @@ def draw(network: TrainedKAN, target: Target | None = None) -> Figure:
         for i, row in enumerate(rows):
             for j, curve in enumerate(row):
                 axes = figure.add_subplot(grid[i, j])
-                _panel(axes, curve, network.width, spans[curve.edge.layer, curve.edge.sink])
+                _panel(axes, curve, names, spans[curve.edge.layer, curve.edge.sink])
         style.headline(figure, _title(network, target))
         _legend(figure, _notes(network, curves, sum(map(len, layers))))
     return figure
@@ -114,7 +118,7 @@ def _range(curve: Curve) -> tuple[float, float]:
     return (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
 
 
-def _panel(axes: Axes, curve: Curve, width: tuple[int, ...], span: float) -> None:
+def _panel(axes: Axes, curve: Curve, names: Sequence[Sequence[str]], span: float) -> None:
     edge = curve.edge
     axes.plot(curve.x, curve.learned, color=style.looks([0])[0]["color"], **_LEARNED)
     if curve.true is not None:
@@ -124,25 +128,32 @@ def _panel(axes: Axes, curve: Curve, width: tuple[int, ...], span: float) -> Non
     middle = sum(_range(curve)) / 2.0
     size = span if span > 1e-9 * abs(middle) else 1.0 + abs(middle)  # round-off is no shape
     axes.set_ylim(middle - 0.55 * size, middle + 0.55 * size)
-    source, sink = _name(edge.layer, edge.source, width), _name(edge.layer + 1, edge.sink, width)
+    source, sink = names[edge.layer][edge.source], names[edge.layer + 1][edge.sink]
     axes.set_title(
-        rf"$\varphi_{{{edge.layer + 1}}}$: ${source} \to {sink}$",
+        rf"$\varphi_{{{edge.layer + 1}}}$: {source} $\to$ {sink}",
         pad=style.points(4.0),
         fontsize=style.points(9.0),
     )
-    axes.set_xlabel(f"${source}$", labelpad=style.points(1.0))
+    axes.set_xlabel(source, labelpad=style.points(1.0))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=3, steps=[1, 2, 5, 10]))
     axes.tick_params(labelsize=style.points(7.0))
 
 
-def _name(layer: int, node: int, width: tuple[int, ...]) -> str:
-    """A node's name, from 1 as in formulas, for mathtext."""
-    if layer == 0:
-        return f"x_{{{node + 1}}}"
-    if layer == len(width) - 1:
-        return "y" if width[-1] == 1 else f"y_{{{node + 1}}}"
-    return f"h_{{{layer},{node + 1}}}"
+def _names(network: TrainedKAN) -> list[list[str]]:
+    """Of all nodes, layer by layer; those without a name of their own from 1 as in formulas."""
+    first, *hidden, last = network.width
+    return [
+        [f"$x_{{{node + 1}}}$" for node in range(first)],
+        *([f"$h_{{{i},{node + 1}}}$" for node in range(many)] for i, many in enumerate(hidden, 1)),
+        [_output(name) for name in network.outputs or numbered(last)],
+    ]
+
+
+def _output(name: str) -> str:
+    if numbers := re.fullmatch(r"y(\d*)", name):
+        return f"$y_{{{numbers[1]}}}$" if numbers[1] else "$y$"
+    return (name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…").replace("$", r"\$")
 
 
 def _title(network: TrainedKAN, target: Target | None) -> str:

@@ -18,6 +18,7 @@ class TrainedNetwork:
     has_edges: ClassVar[bool] = False  # functions on every edge that can be looked at one by one
     data: str | None  # the name of what it learned, where that is known
     arrays: Mapping[str, Any] | None = None  # the weights that it was read from
+    outputs: tuple[str, ...] | None = None  # names of several, where they are known
 
     @property
     def width(self) -> tuple[int, ...]:

@@ -90,7 +90,10 @@ def of_cell(folder: Path, cell: Mapping[str, Any]) -> TrainedNetwork:
     path = Layout(folder).state(cell["key"])
     if not path.exists():
         raise FileNotFoundError(f"The weights of {cell['key']} are not in {folder}.")
-    return read(path, cell["data"])
+    network = read(path, cell["data"])
+    if (outputs := cell.get("outputs")) is not None:  # rows of earlier versions have none
+        object.__setattr__(network, "outputs", tuple(outputs))
+    return network
 
 
 def chosen(

@@ -100,6 +100,12 @@ def test_each_output_is_predicted_by_its_name(kansweep: Any, trained: pd.DataFra
         f"{a}_{b}" for b in ("heat", "flow") for a in ("prediction", "low", "high")
     ]
     own = 1e3 * np.sin(points.sum(axis=1))
+    network = package.load_model("outputs/two")
+    titles = [axes.get_title() for axes in package.plot_edges(network).axes]
+    assert titles[-2].endswith(r"$\to$ flow")
+    network = package.load_model(next(Path("outputs/two/states").iterdir()))  # knows no names
+    titles = [axes.get_title() for axes in package.plot_edges(network).axes]
+    assert titles[-2].endswith(r"$\to$ $y_{2}$")
     assert found["prediction_flow"].to_numpy() == pytest.approx(own, rel=1e-3)
 
 
@@ -157,6 +163,7 @@ def test_a_list_of_one_column_is_that_column(kansweep: Any, scales: Path) -> Non
         ("data.output=[tiny,hueg]", "got 'hueg'. Did you mean `huge`?"),
         ("data.output=[tiny,tiny]", "a list of such without repeats"),
         ("data.output=[]", "a list of such without repeats"),
+        ("data.output=[[tiny],huge]", "a list of such without repeats"),
         (
             "data.output=[a,b,tiny,one,other,huge,same]",
             "`data.output` must leave a column of t.csv",

@@ -46,9 +46,9 @@ def test_every_edge_is_drawn_with_the_targets_own_function() -> None:
     figure = plot_edges(trained())
     assert figure.get_suptitle() == "exp_sin, width 2-1-1, k = 3, G = 20"
     assert [axes.get_title() for axes in figure.axes] == [
-        r"$\varphi_{1}$: $x_{1} \to h_{1,1}$",
-        r"$\varphi_{1}$: $x_{2} \to h_{1,1}$",
-        r"$\varphi_{2}$: $h_{1,1} \to y$",
+        r"$\varphi_{1}$: $x_{1}$ $\to$ $h_{1,1}$",
+        r"$\varphi_{1}$: $x_{2}$ $\to$ $h_{1,1}$",
+        r"$\varphi_{2}$: $h_{1,1}$ $\to$ $y$",
     ]
     assert [axes.get_xlabel() for axes in figure.axes] == ["$x_{1}$", "$x_{2}$", "$h_{1,1}$"]
     for axes, curve in zip(figure.axes, matched(trained(), TARGETS["exp_sin"]), strict=True):
@@ -142,7 +142,10 @@ def test_of_many_edges_the_first_are_drawn_and_the_others_counted(
 
 def test_several_outputs_are_told_apart() -> None:
     titles = [axes.get_title() for axes in edges.draw(network(1, 2)).axes]
-    assert titles == [r"$\varphi_{1}$: $x_{1} \to y_{1}$", r"$\varphi_{1}$: $x_{1} \to y_{2}$"]
+    assert titles == [
+        r"$\varphi_{1}$: $x_{1}$ $\to$ $y_{1}$",
+        r"$\varphi_{1}$: $x_{1}$ $\to$ $y_{2}$",
+    ]
 
 
 def test_a_long_formula_is_cut_and_a_dollar_is_one() -> None:
