@@ -147,7 +147,9 @@ class DataConfig(Schema):
 def _named(columns: Any) -> Any:
     """Names of columns as texts, which YAML and Hydra may have read as numbers; of a single one
     the name alone, however it is written."""
+    if isinstance(columns, int | float):
+        return str(columns)
     if not isinstance(columns, list | tuple):
-        return str(columns) if isinstance(columns, int | float) else columns
-    names = tuple(map(_named, columns))
+        return columns
+    names = tuple(str(name) if isinstance(name, int | float) else name for name in columns)
     return names[0] if len(names) == 1 else names

@@ -51,7 +51,8 @@ def _are_ints(values: Any, least: int) -> bool:
 
 
 def _are_distinct(values: Any) -> bool:
-    return 0 < len(values) == len(set(values))
+    """Of one or more values, whatever they are: a list among them cannot be hashed."""
+    return 0 < len(values) == len(set(map(repr, values)))
 
 
 def one_of(*options: str) -> Rule:
@@ -241,7 +242,7 @@ PLAIN = Rule(
 def some_of(*options: str) -> Rule:
     return Rule(
         f"a list of one or more of {', '.join(options)}, without repeats",
-        lambda values: _are_distinct(values) and set(values) <= set(options),
+        lambda values: _are_distinct(values) and all(value in options for value in values),
     )
 
 
