@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -20,7 +21,8 @@ def marked(drawing: Figure) -> dict[str, list[str]]:
     """What the markers of every line say of themselves, by the id that the line has got for it."""
     told: dict[str, list[str]] = {}
     for axes in drawing.axes:
-        for line in axes.lines:
+        is_map = any(isinstance(each, QuadMesh) for each in axes.collections)
+        for line in () if is_map else axes.lines:  # in the cells of a map, which are numbered
             if line.get_marker() not in ("", "None", None) and line.get_linestyle() == "None":
                 identity = f"marks{len(told)}"
                 line.set_gid(identity)

@@ -17,6 +17,7 @@ from reports import HOSTILE, SWEEPS, Reader, job, rows, swept, written
 from studies import fit_laws
 
 from kansweep.figures import drawn, scaling
+from kansweep.figures.heat_map import heat_map
 from kansweep.laws import findings
 from kansweep.report import markup
 from kansweep.report.page import page as page_of
@@ -88,6 +89,12 @@ def test_every_marker_says_its_numbers_where_the_pointer_is() -> None:
         told.endswith(f": train RMSE {y:.3g} at grid size G {x:g}") and told.startswith("n = ")
         for told in page.texts
     )
+
+
+def test_marks_in_a_map_are_at_no_numbers() -> None:
+    figure = heat_map(findings.study(rows(job())), "test").figure
+    assert any(axes.lines for axes in figure.axes)
+    assert Reader(markup.figure(figure, "f1", "", "")).tags("title") == []
 
 
 def test_a_marker_names_its_curve_as_a_legend_does() -> None:
