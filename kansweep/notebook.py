@@ -30,7 +30,7 @@ from kansweep.config.rules import ConfigError, one_of
 from kansweep.data import sources, targets
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets, styles
-from kansweep.laws import cells, findings
+from kansweep.laws import cells, findings, fits
 from kansweep.laws.prediction import Prediction
 from kansweep.sweep import store
 from kansweep.sweep.refusals import StoreError
@@ -58,8 +58,7 @@ def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
     on a grid.
     """
     x = cells.axis(results) if x is None else x
-    if x not in cells.AXES:
-        raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
+    fits.check_axis(x)
     laws = findings.study(results, study.rules(results)).laws_of_all()
     return laws[laws["x"] == x].reset_index(drop=True)
 

@@ -26,6 +26,12 @@ LAW_COLUMNS = [
 PRIMARY = "test"
 
 
+def check_axis(x: str) -> None:
+    """Raises ValueError where laws have no such axis."""
+    if x not in AXES:
+        raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
+
+
 def fit_laws(curves: Sequence[Curve], x: str, rules: Rules = DEFAULT) -> DataFrame:
     """One row a curve and split: RMSE = amplitude · x^exponent, with its 95% interval.
 
@@ -40,8 +46,7 @@ def fit_laws(curves: Sequence[Curve], x: str, rules: Rules = DEFAULT) -> DataFra
     which one counts is not to be chosen by what it says. `output` is null: the law is that of all
     outputs together.
     """
-    if x not in AXES:
-        raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
+    check_axis(x)
     fitted = [curve for curve in curves if curve.kind.on_grid or x != "grid_size"]
     laws = DataFrame(
         [_law(curve, split, x, rules) for curve in fitted for split in curve.splits],

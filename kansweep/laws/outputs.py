@@ -6,9 +6,7 @@ import numpy as np
 from pandas import DataFrame, Series
 
 from kansweep.laws.cells import DERIVATIVES
-
-EACH = ("train_rmse", "test_rmse", "floor_rmse", "noise", "spread")
-"""Of which results have a list, a number an output, in a column of this name with `_each`."""
+from kansweep.sweep.columns import PER_OUTPUT
 
 
 def names(results: DataFrame) -> list[str]:
@@ -28,10 +26,10 @@ def of_each(results: DataFrame) -> DataFrame:
     if not names(results):
         return results.iloc[:0]
     rows = results[results["outputs"].notna()]
-    lists = {name: _lists(rows, f"{name}_each") for name in EACH}
-    rows = rows.drop(columns=[f"{name}_each" for name in EACH if f"{name}_each" in rows])
-    each = rows.assign(**lists).explode(["outputs", *EACH], ignore_index=True)
-    each = each.astype(dict.fromkeys(EACH, float))
+    lists = {name: _lists(rows, f"{name}_each") for name in PER_OUTPUT}
+    rows = rows.drop(columns=[f"{name}_each" for name in PER_OUTPUT if f"{name}_each" in rows])
+    each = rows.assign(**lists).explode(["outputs", *PER_OUTPUT], ignore_index=True)
+    each = each.astype(dict.fromkeys(PER_OUTPUT, float))
     nothing = {f"{split}_rmse": np.nan for split in DERIVATIVES}
     exact = each["floor_rmse"] == 0
     if "exact" in each:

@@ -61,7 +61,7 @@ def _judged(law: Series, symbol: str, margin: float) -> str:
 
 def outputs(each: Study) -> str:
     """What the errors of several outputs are, of which this is the study one by one."""
-    names = listed(sorted(set(each.cells["data"])))
+    names = listed(list(dict.fromkeys(each.results["data"])))
     return (
         f"The RMSE of all is that of {names} together, the errors of each in units of its standard"
         " deviation. Each alone, in its own unit:"

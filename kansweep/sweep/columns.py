@@ -114,6 +114,8 @@ RESULTS = (
     Column("spread_each", _LIST, EACH, "standard deviation of the output"),
 )
 
+PER_OUTPUT = tuple(column.name.removesuffix("_each") for column in RESULTS if column.unit == EACH)
+"""The columns beside which one with `_each` has a list, a number an output."""
 REQUIRED = tuple(column.name for column in RESULTS if column.required)
 
 # One row an iteration of one cell.
