@@ -169,12 +169,12 @@ ranks no families.""",
         ),
         "test_comparison",
         """\
-The same network on 500 points, three seeds, by Levenberg-Marquardt, L-BFGS and Adam, the last with
-small batches and weight decay, as far as it came. Each is the best somewhere. Of the pairs of
-variables, 211 parameters are fitted ten times better by Levenberg-Marquardt; with more parameters
+The same network on 500 points, three seeds, by Levenberg-Marquardt, by L-BFGS and by Adam with
+small batches and weight decay. Each is the best somewhere. Of the pairs of variables, 211
+parameters are fitted six times better by Levenberg-Marquardt than by L-BFGS; with more parameters
 than points L-BFGS is ahead of it. Of the mixed terms Levenberg-Marquardt is best with 91
-parameters, and Adam with 661 and 1291, in half the time. All of it is hollow from some hundred
-parameters on: with so few points these are no laws.""",
+parameters, and Adam with 661 and 1291, in half the time. Nearly all from two hundred parameters on
+is hollow: with so few points these are no laws.""",
     ),
     Entry(
         "special",
