@@ -117,7 +117,8 @@ class Tabled:
 
     @property
     def outputs(self) -> Outputs:
-        columns = np.hsplit(self.table.y, len(self.table.outputs))  # a sum of all may round apart
+        # One by one: over a matrix NumPy sums in another order, and an output is what it is alone.
+        columns = np.hsplit(self.table.y, len(self.table.outputs))
         mean, deviation = (np.array([of(y) for y in columns]) for of in (np.mean, np.std))
         return Outputs(self.table.outputs, mean, deviation)
 

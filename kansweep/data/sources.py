@@ -144,8 +144,7 @@ def resolved(data: DataConfig) -> DataConfig:
                 f" {max(sizes, default=2)} + {n_test}; {data.path} has {len(table.x)}."
             )
         sha256 = table.sha256
-        given = replace(data, inputs=table.inputs, output=table.outputs)
-        given = replace(given, n_test=n_test, sizes=sizes)
+        given = replace(data, inputs=table.inputs, output=table.outputs, n_test=n_test, sizes=sizes)
     if data.sha256 not in (None, sha256):
         what = data.target or data.path
         raise ConfigError(f"`data.sha256` must be that of {what}, {sha256}; got {data.sha256}.")

@@ -47,7 +47,7 @@ def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
         assert [key for key in shown if f"\n  {key}=" not in out] == []
         ours = out.partition("\nChoices")[0]  # Hydra lists these
         assert max(map(len, ours.splitlines())) <= 100
-    assert "solver: adam, lbfgs, lbfgs_mlp, lm" in kansweep("run", "--help").out
+    assert "solver: adam, lbfgs, lbfgs_mlp, lm\n" in kansweep("run", "--help").out
 
 
 def test_the_help_of_run_is_short_and_says_where_the_rest_is(kansweep: Any) -> None:

@@ -22,9 +22,7 @@ from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
 
-HANGS = (
-    3.0  # times the training error; where points determine a network it is little more than once
-)
+HANGS = 3.0  # times the training error; of networks that points determine it is little over once
 FIRM = 30.0, 1e3  # times the unit: weights that hold corners
 MOST = 10_000_000  # numbers of the dense Jacobian that leave-one-out errors need
 Search = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
@@ -42,7 +40,7 @@ def steadied(
     """The outcome of a ``search`` from ``net``, of which deep replicas that hang on single points
     give way to what firmer weights ``train`` them to, if its leave-one-out error is less by far."""
     outcome = search(net, problem, last, observe)
-    if not is_deep(net.width) or net.is_pruned or net.n_params * problem.x.shape[1] > MOST:
+    if not is_deep(net.width) or net.is_pruned or net.n_params * problem.y[0].numel() > MOST:
         return outcome
     error = _left_out(outcome, problem)
     at = (error > HANGS * Memory.of(outcome.memory).error).nonzero()[:, 0]
