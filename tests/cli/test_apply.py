@@ -12,6 +12,7 @@ from folders import files
 from small import SMALL
 
 from kansweep import KANRegressor, load_model
+from kansweep.cli.applying import _columns
 
 
 @pytest.fixture
@@ -124,3 +125,15 @@ def test_what_cannot_be_applied_is_refused(
     assert told in err
     assert len(err.splitlines()) == 1
     assert files(tmp_path) == before
+
+
+def test_several_outputs_without_names_are_numbered() -> None:
+    """As rows of versions before the names have them."""
+    values = np.array([[1.0, 2.0], [3.0, 4.0]])
+    found = _columns(values, values, "unknown", None)
+    assert {name: list(column) for name, column in found.items()} == {
+        "prediction1": [1.0, 3.0],
+        "prediction2": [2.0, 4.0],
+    }
+    assert list(_columns(values, values, "unknown", ("a", "b"))) == ["prediction_a", "prediction_b"]
+    assert list(_columns(values[:, :1], values, "unknown", None)) == ["prediction"]
