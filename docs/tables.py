@@ -1,8 +1,8 @@
 """The tables of docs/tables.md, out of what `kansweep plot` wrote of the sweeps that repeat them.
 
 `make tables` trains what is missing, makes the tables and puts them into the page, between
-`<!-- table: NAME -->` and `<!-- end -->`. `make tables ARGS="seeds=1 model=kan"` trains a part, with
-the words that `kansweep run` takes; `make tables ARGS=--page` only does the last.
+`<!-- table: NAME -->` and `<!-- end -->`. `make tables ARGS="seeds=1 model=kan"` trains a part,
+with the words that `kansweep run` takes; `make tables ARGS=--page` only does the last.
 """
 
 from __future__ import annotations
