@@ -1,7 +1,8 @@
 """The tables of docs/tables.md, out of what `kansweep plot` wrote of the sweeps that repeat them.
 
 `make tables` trains what is missing, makes the tables and puts them into the page, between
-`<!-- table: NAME -->` and `<!-- end -->`. `make tables ARGS=--page` only does the last.
+`<!-- table: NAME -->` and `<!-- end -->`. `make tables ARGS="seeds=1 model=kan"` trains a part,
+with the words that `kansweep run` takes; `make tables ARGS=--page` only does the last.
 """
 
 from __future__ import annotations
@@ -116,10 +117,11 @@ def page() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Repeat the published tables and write the page.")
     parser.add_argument("--page", action="store_true", help="only write the page")
-    if not parser.parse_args().page:
-        for command in (part for parts in COMMANDS.values() for part in parts):
-            words = [sys.executable, "-m", "kansweep", *shlex.split(command)[1:]]
-            subprocess.run(words, check=True, cwd=ROOT)
+    parser.add_argument("override", nargs="*", help="of the runs, as `kansweep run` takes it")
+    given = parser.parse_args()
+    for run, plot in () if given.page else COMMANDS.values():
+        for words in ([*shlex.split(run)[1:], *given.override], shlex.split(plot)[1:]):
+            subprocess.run([sys.executable, "-m", "kansweep", *words], check=True, cwd=ROOT)
     PAGE.write_text(page())
 
 

@@ -108,8 +108,7 @@ class Session:
     def copy(self) -> None:
         if not self.changed:
             for part in ("kansweep", "configs"):
-                hidden = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(ROOT / part, self.folder / part, ignore=hidden)
+                shutil.copytree(ROOT / part, self.folder / part)  # with what is compiled
         self.changed = True
 
     def patch(self, text: str) -> None:

@@ -36,10 +36,11 @@ for words in (
 
 
 def test_help_names_every_command_and_every_key(kansweep: Any) -> None:
-    assert all(f"\n  {command} " in kansweep("--help").out for command in cli.COMMANDS)
+    overview = kansweep("--help").out
+    assert all(f"\n  {command} " in overview for command in cli.COMMANDS)
     for command, schema in SCHEMAS.items():
         words = ["plot", command] if command in SUBCOMMANDS else [command]
-        assert " ".join(words) in kansweep("--help").out
+        assert " ".join(words) in overview
         status, out, err = kansweep(*words, "--help", "all")
         assert (status, err) == (0, "")
         assert out.startswith(f"Usage: kansweep {' '.join(words)} [key=value ...]")

@@ -220,7 +220,8 @@ def test_a_larger_size_goes_on_from_the_weights_and_the_ridge_of_the_last():
     solver = method(30, restarts=4)
     first = trained(problem, solver)
     again = solver.solve(first.net, problem, first.memory)
-    assert (rmse(again.net, problem.x, problem.y) <= rmse(first.net, problem.x, problem.y)).all()
+    before, after = (rmse(one.net, problem.x, problem.y) for one in (first, again))
+    assert (after < 1.01 * before).all()  # the ridge moves on, and some of the points change
     begun_anew = first.memory.clone()
     begun_anew[1] = torch.nan
     mixed = solver.solve(first.net, problem, begun_anew)
