@@ -1,8 +1,8 @@
 """The tables of docs/tables.md, out of what `kansweep plot` wrote of the sweeps that repeat them.
 
 `make tables` trains what is missing, makes the tables and puts them into the page, between
-`<!-- table: NAME -->` and `<!-- end -->`. `make tables ARGS="seeds=1 model=kan"` trains a part,
-with the words that `kansweep run` takes; `make tables ARGS=--page` only does the last.
+`<!-- table: NAME -->` and `<!-- end -->`, below the commands that it ran. `make tables ARGS=--page`
+only does the last.
 """
 
 from __future__ import annotations
@@ -26,8 +26,15 @@ from kansweep.laws.notation import TIMES
 ROOT = Path(__file__).parents[1]
 PAGE, DATA = ROOT / "docs" / "tables.md", ROOT / "configs" / "data"
 COMMANDS = {
-    "feynman": ("kansweep run experiment=feynman", "kansweep plot 'names=feynman*'"),
-    "special": ("kansweep run experiment=special", "kansweep plot 'names=special*'"),
+    "feynman": (
+        "kansweep run experiment=feynman model=kan seeds=1",
+        "kansweep run experiment=feynman model=pruned,auto seeds=1 'grid.sizes=[3,5,10,20]'",
+        "kansweep plot 'names=feynman*'",
+    ),
+    "special": (
+        "kansweep run experiment=special model=kan,smallest seeds=1 'grid.sizes=[3,5,10,20]'",
+        "kansweep plot 'names=special*'",
+    ),
 }
 SHAPES = {"feynman": ("human", "pruned"), "special": ("best", "smallest")}
 NEEDED = ["data", "model", "shape", "rmse", "over_kan"]  # columns of what `plot` writes
@@ -104,10 +111,11 @@ def functions() -> str:
 def page() -> str:
     """docs/tables.md with the functions, and with the tables of the sweeps that are there."""
     slots = {"functions": functions()}
-    for name in COMMANDS:
+    for name, commands in COMMANDS.items():
         path = ROOT / "outputs" / f"{name}+" / "published.csv"
         if path.exists():
-            slots[f"table: {name}"] = table(name, pd.read_csv(path))
+            made = table(name, pd.read_csv(path))
+            slots[f"table: {name}"] = "\n".join(["```console", *commands, "```", "", made])
     text = PAGE.read_text()
     for slot, made in slots.items():
         text = re.sub(SLOT.format(slot), rf"\1\n{made}\n\n\2", text, flags=re.DOTALL)
@@ -117,11 +125,10 @@ def page() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Repeat the published tables and write the page.")
     parser.add_argument("--page", action="store_true", help="only write the page")
-    parser.add_argument("override", nargs="*", help="of the runs, as `kansweep run` takes it")
-    given = parser.parse_args()
-    for run, plot in () if given.page else COMMANDS.values():
-        for words in ([*shlex.split(run)[1:], *given.override], shlex.split(plot)[1:]):
-            subprocess.run([sys.executable, "-m", "kansweep", *words], check=True, cwd=ROOT)
+    if not parser.parse_args().page:
+        for command in (part for parts in COMMANDS.values() for part in parts):
+            words = [sys.executable, "-m", "kansweep", *shlex.split(command)[1:]]
+            subprocess.run(words, check=True, cwd=ROOT)
     PAGE.write_text(page())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -53,8 +54,13 @@ def test_three_rows_of_a_table_come_out_again(name: str, kansweep) -> None:
     model, shape = SHAPE[name]
     files = {path.stem: path for path in (ROOT / "configs/data" / name).iterdir()}
     chosen = [f"{name}/{stem}" for stem in files if tables.named(files[stem]) in ROWS[name]]
-    words = [f"model={model}", f"data={','.join(chosen)}"]
-    assert kansweep("run", f"experiment={name}", *words).status == 0
+    (command,) = (
+        words
+        for words in map(shlex.split, tables.COMMANDS[name])
+        if any(re.match(rf"model=(\w+,)*{model}\b", word) for word in words)
+    )
+    words = [word for word in command[1:] if not word.startswith("model=")]
+    assert kansweep(*words, f"model={model}", f"data={','.join(chosen)}").status == 0
     results = pd.concat(map(pd.read_parquet, Path("outputs").glob("*/results.parquet")))
     made = cells(tables.table(name, beside(results, published())))
     column = tables.SHAPES[name].index(shape) * 3 + 1

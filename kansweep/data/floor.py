@@ -112,7 +112,9 @@ def of_each(
         return None
     known = structure(target, hidden)
     splines = _Splines(k, grid_size, spacing)
-    parts = [known.of_output(index) for index in range(target.n_outputs)]
+    parts = [known]  # all of it leads to a single output
+    if target.n_outputs > 1:
+        parts = [known.of_output(index) for index in range(target.n_outputs)]
     squares = [
         0.0
         if k >= part.exact_from

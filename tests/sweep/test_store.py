@@ -38,7 +38,8 @@ COLUMNS = (
     "key, data, n_train, seed, grid_size, k, width, model, solver, n_params, train_rmse, "
     "test_rmse, test_median_error, floor_rmse, reg, status, stop_reason, steps, grad_norm, "
     "seconds, dtype, device, error, version, torch_version, git_revision, host, started_at, "
-    "start_grid, size, noise, spacing, gradient_rmse, hessian_rmse"
+    "start_grid, size, noise, spacing, gradient_rmse, hessian_rmse, outputs, train_rmse_each, "
+    "test_rmse_each, floor_rmse_each, noise_each, spread_each"
 )
 
 
@@ -68,11 +69,12 @@ def test_the_columns_are_those_of_the_contract():
     whole = {"n_train", "seed", "grid_size", "k", "n_params", "steps", "start_grid", "size"}
     real = {name for name in SCHEMA.names if "rmse" in name}
     real |= {"test_median_error", "reg", "grad_norm", "seconds", "noise"}
-    for column in SCHEMA:
-        kind = "int64" if column.name in whole else "double" if column.name in real else "string"
-        assert str(column.type) == (
-            "timestamp[us, tz=UTC]" if column.name == "started_at" else kind
-        )
+    of_each = {name for name in SCHEMA.names if name.endswith("_each")}
+    kinds = dict.fromkeys(SCHEMA.names, "string")
+    kinds |= dict.fromkeys(whole, "int64") | dict.fromkeys(real, "double")
+    kinds |= dict.fromkeys(of_each, "list<item: double>")
+    kinds |= {"started_at": "timestamp[us, tz=UTC]", "outputs": "list<item: string>"}
+    assert {column.name: str(column.type) for column in SCHEMA} == kinds
 
 
 def test_what_is_no_number_is_null_in_the_file(store):
