@@ -76,7 +76,8 @@ def trained(target: str, width: int, seed: int, trainer: str) -> dict[str, Any]:
 
 def n_params(target: str, width: int) -> int:
     (config,) = cast(list[RunConfig], compose("run", [f"data={target}", "model=mlp"]))
-    return config.model.n_params(shape(config, width).width, width)
+    layers = itertools.pairwise(shape(config, width).width)
+    return sum((n_in + 1) * n_out for n_in, n_out in layers)
 
 
 def rows(names: Sequence[str], widths: Sequence[int], seeds: int) -> Iterator[dict[str, Any]]:

@@ -27,12 +27,14 @@ ROOT = Path(__file__).parents[1]
 PAGE, DATA = ROOT / "docs" / "tables.md", ROOT / "configs" / "data"
 COMMANDS = {
     "feynman": (
-        "kansweep run experiment=feynman model=kan seeds=1",
-        "kansweep run experiment=feynman model=pruned,auto seeds=1 'grid.sizes=[3,5,10,20]'",
+        "kansweep run experiment=feynman model=kan,pruned seeds=1 'grid.sizes=[3,5,10,20]'",
+        "kansweep run experiment=feynman model=kan data=feynman/I.16.6,feynman/I.30.5,"
+        "feynman/I.37.4,feynman/I.40.1,feynman/II.35.18,feynman/II.38.3",
         "kansweep plot 'names=feynman*'",
     ),
     "special": (
         "kansweep run experiment=special model=kan,smallest seeds=1 'grid.sizes=[3,5,10,20]'",
+        "kansweep run experiment=special model=kan data=special/lpmv0 seeds=1",
         "kansweep plot 'names=special*'",
     ),
 }
