@@ -9,6 +9,7 @@ of the page.
 from __future__ import annotations
 
 import argparse
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+TABLES = runpy.run_path(str(ROOT / "docs" / "tables.py"))["COMMANDS"]
 PAGE, FIGURES = ROOT / "docs" / "gallery.md", ROOT / "docs" / "gallery"
 
 
@@ -194,12 +196,13 @@ figure does not say.""",
     Entry(
         "tables",
         "The KAN paper's table of Feynman equations",
-        ("kansweep run experiment=feynman", "kansweep plot 'names=feynman*'"),
+        TABLES["feynman"],
         "published",
         """\
 Each line is an equation: the least error of our networks, the best published KAN's and the
-published MLP's. [The page of the tables](tables.md) has the numbers, the special functions, and
-which lines are not comparable.""",
+published MLP's. Ours is the least in 26 of 27, by a factor of 357 in the median.
+[The page of the tables](tables.md) has the numbers, the special functions, and which lines are
+not comparable.""",
     ),
     Entry(
         "formula",
