@@ -214,7 +214,7 @@ def test_the_gallerys_commands_are_understood(entry, kansweep):
         program, *words = shlex.split(command)
         assert program == "kansweep"
         of_one = (word for word in words if word != "-m")  # of several sweeps the first
-        one = [re.sub(r"^((?:data|solver)=[^,]+),.*", r"\1", word) for word in of_one]
+        one = [re.sub(r"^((?:data|model|solver)=[^,]+),.*", r"\1", word) for word in of_one]
         outcome = kansweep(*one, "--cfg", "job")
         assert outcome.status == 0, outcome.err
 
