@@ -146,7 +146,7 @@ residuals, and there is no verdict.""",
         "variants",
         "KANs of other functions",
         (
-            "kansweep run experiment=variants data=bessel,exp_sin,product",
+            "kansweep run experiment=variants data=bessel,exp_sin,product,nested",
             "kansweep plot 'names=variants*'",
         ),
         "test_comparison",
@@ -156,8 +156,9 @@ that B-splines reach with three hundred, while Gaussians as wide as their distan
 near 3e-4, and splines on a grid that stays where it is get worse from some seventy on, for test
 points whose hidden values have left it. On the oscillating `bessel` none of them has learned
 anything before it has the degree, the frequency or the grid for it; Chebyshev polynomials then
-fall the fastest. One seed each, and one way to train all but the KAN of B-splines, so the figure
-ranks no families.""",
+fall the fastest. On `nested` both are near 1e-6 with some 450 parameters, where B-splines of
+600 are at 1e-5 and no MLP below 4e-2. One seed each, and one way to train all but the KAN of
+B-splines, so the figure ranks no families.""",
     ),
     Entry(
         "trainers",
