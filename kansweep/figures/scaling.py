@@ -48,41 +48,34 @@ def draw(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
 
 def draw_together(study: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
     """Several sweeps in one figure a split, each by its largest data size."""
-    largest, axis = study.largest(), by_sweep(study.x)
-    drawn = []
-    for split in splits:
-        of_split = plotted(largest, split, axis)
-        references = [line for curve in of_split for line in curve.references]
-        labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE"}
-        labels["title"] = "each by its largest data size"
-        figure = _figure(of_split, references, labels)
-        caption = (
-            f"{split.capitalize()} RMSE against {axis.words}, a curve for each sweep at its"
-            f" largest number of training points. {MARKERS} Filled ones are what the laws rest on."
-        )
-        numbers = _numbers(largest, split, axis, of_split)
-        drawn.append(Drawn(f"{split}_rmse_vs_{study.x}", figure, caption, numbers))
-    return drawn
+    title, whose = "each by its largest data size", "a curve for each sweep at its largest number"
+    labels = {"title": title, "ylabel": "{} RMSE"}
+    words = f"{{}} RMSE against {{}}, {whose} of training points."
+    return [_largest(study, split, labels, words, "{}_rmse_vs_{}") for split in splits]
 
 
 def draw_outputs(study: Study, each: Study, splits: Iterable[str] = SPLITS) -> list[Drawn]:
     """Each of several outputs of one sweep in one figure a split, at the largest data size."""
-    largest, axis = each.largest(), by_sweep(each.x)
-    n_train = largest.cells["n_train"].iloc[0]
-    drawn = []
-    for split in splits:
-        of_split = plotted(largest, split, axis)
-        references = [line for curve in of_split for line in curve.references]
-        title = f"{style.title(study)}\neach output at n = {n_train}"
-        labels = {"xlabel": axis.label, "ylabel": f"{split} RMSE, in each output's unit"}
-        figure = _figure(of_split, references, {**labels, "title": title})
-        caption = (
-            f"{split.capitalize()} RMSE of each output in its own unit against {axis.words}, at n ="
-            f" {n_train}. {MARKERS} Filled ones are what the laws rest on{_floor(of_split)}."
-        )
-        numbers = _numbers(largest, split, axis, of_split)
-        drawn.append(Drawn(f"{split}_rmse_of_each_vs_{each.x}", figure, caption, numbers))
-    return drawn
+    n_train = each.cells["n_train"].max()
+    title = f"{style.title(study)}\neach output at n = {n_train}"
+    labels = {"title": title, "ylabel": "{} RMSE, in each output's unit"}
+    words = f"{{}} RMSE of each output in its own unit against {{}}, at n = {n_train}."
+    return [_largest(each, split, labels, words, "{}_rmse_of_each_vs_{}") for split in splits]
+
+
+def _largest(study: Study, split: str, labels: dict[str, str], words: str, name: str) -> Drawn:
+    """A curve for each target at its largest data size; the split goes into label, words and name,
+    the axis into the last two."""
+    axis, largest = by_sweep(study.x), study.largest()
+    curves = plotted(largest, split, axis)
+    references = [line for curve in curves for line in curve.references]
+    labels = {**labels, "xlabel": axis.label, "ylabel": labels["ylabel"].format(split)}
+    caption = (
+        f"{words.format(split.capitalize(), axis.words)} {MARKERS} Filled ones are what the laws"
+        f" rest on{_floor(curves)}."
+    )
+    numbers = _numbers(largest, split, axis, curves)
+    return Drawn(name.format(split, study.x), _figure(curves, references, labels), caption, numbers)
 
 
 def _against_axis(study: Study, split: str) -> Drawn:

@@ -24,6 +24,7 @@ from kansweep.solvers.least_squares.evidence import estimated
 from kansweep.solvers.least_squares.lm import LevenbergMarquardt
 from kansweep.solvers.least_squares.systems import Dual, Factor, Primal, System, effective
 from kansweep.solvers.reasons import StopReason
+from kansweep.solvers.scales import Scales
 from kansweep.sweep.samples import sample
 
 SHAPE = Shape((2, 6, 6, 1), "tanh")
@@ -227,6 +228,22 @@ def test_a_larger_size_goes_on_from_the_weights_and_the_ridge_of_the_last():
     mixed = solver.solve(first.net, problem, begun_anew)
     assert torch.equal(mixed.net[:1].theta(), again.net[:1].theta())
     assert mixed.steps[1] > mixed.steps[0] - 20  # with a race
+
+
+def test_going_on_under_a_given_penalty_never_raises_the_objective():
+    problem, penalty = example(100, (0, 1)), 1e-6
+    maps = Scales.of(problem)
+    scaled = maps.scaled(problem)
+
+    def objective(net):
+        net = maps.unfolded(net)
+        residual = net(scaled.x) - scaled.y
+        return residual.square().mean((1, 2)) + penalty * net.theta().square().sum(1)
+
+    solver = method(5, restarts=4, penalty=penalty)  # not yet at the least
+    first = trained(problem, solver)
+    again = solver.solve(first.net, problem, first.memory)
+    assert (objective(again.net) < objective(first.net)).all()
 
 
 @pytest.mark.parametrize("poison", ["x", "y"])
