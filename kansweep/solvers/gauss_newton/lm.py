@@ -83,7 +83,7 @@ class LM:
         if self.settings.penalty is not None:
             outcome = self._searched(net, problem, last, observe)
         else:
-            search = partial(steadied, self._searched, self._descended)
+            search = partial(steadied, self._searched, self._descended, self._race)
             outcome = simplest.solved(search, self._solved, net, problem, last, observe)
         share = 0.0 if self.model is None else self.model.pruning
         if share:
@@ -231,7 +231,7 @@ class LM:
         best, part = net[lost], basins.part(whole)
         every = torch.arange(lost.numel(), device=lost.device)
         for rival in (self._additive, self._coarse_spectral, self._spectral):
-            fresh = rival(_shape(net), part)
+            fresh = rival(race.shape_of(net), part)
             fresh = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
             best = basins.better(best, every, whole, fresh)
         found = training_error(best, part) != training_error(net[lost], part)
@@ -263,7 +263,7 @@ class LM:
         if lost.numel() == 0:
             return outcome
         part = basins.part(problem[lost])
-        fresh = self._race(_shape(net), problem[lost])
+        fresh = self._race(race.shape_of(net), problem[lost])
         rival = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
         held_out = basins.part(problem[lost], rest=True)
         found = basins.surpasses(rival, net[lost], held_out).nonzero()[:, 0]
@@ -338,11 +338,6 @@ class LM:
         weight = weights.first(kan, problem, self.settings.penalty)
         limits = Limits(most or self.settings.max_steps, ROUGHLY)
         return descend(kan, problem, limits, weight, damping).net
-
-
-def _shape(net: KAN) -> Shape:
-    base = net.layers[0].base is not None
-    return Shape(net.width, net.k, net.grid_size, base, net.spacing)
 
 
 def _one_node(shape: Shape | KAN) -> bool:

@@ -71,6 +71,12 @@ class Winners:
         return Winners(net, error, order)
 
 
+def shape_of(net: KAN) -> Shape:
+    """The shape of a network, to begin another one in."""
+    base = net.layers[0].base is not None
+    return Shape(net.width, net.k, net.grid_size, base, net.spacing)
+
+
 def run(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
     """The best random start of each seed, after a race of ``restarts`` of them, or up to ``RACES``
     where none is seen to be in a right basin.
