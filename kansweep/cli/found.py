@@ -26,6 +26,7 @@ def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
         if not job.run.is_quiet:
             say(line)
 
+    enough = shapes.enough(job)
     try:
         job, search = shapes.found(job, store, lambda width: tell(f"Trying {width} …"))
     except KeyboardInterrupt:
@@ -34,6 +35,8 @@ def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
         raise
     width = tried.named(search.chosen or ())
     tell(f"Shape: {width}, the choice out of {len(search.shapes)} in {store.layout.shapes}")
+    if enough and search.cheapest(enough) is None:
+        tell(f"None came to {enough:g} on points held out; this one comes nearest.")
     return job, search
 
 
@@ -43,14 +46,16 @@ def shapes(asked: ShapesConfig) -> int:
         from kansweep.figures import styles
         from kansweep.figures.shapes import draw
         from kansweep.report.shapes import table
+        from kansweep.sweep import shapes as shapes_of_sweeps
         from kansweep.sweep.resolution import resolved
         from kansweep.sweep.store import Store
 
     job, plot = resolved(asked.run_config), asked.plot
     store = Store(Path(job.outputs) / job.name)
+    enough = shapes_of_sweeps.enough(job)
     job, search = searched(job, store)
     say("", table(search, job.kind), "")
     with styles.applied(plot.style, plot.width):
-        drawn = draw(search, sources.label(job.data))
+        drawn = draw(search, sources.label(job.data), enough)
         say(*map(str, write_figures(store, {drawn.name: drawn.figure}, plot.formats)))
     return OK

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
+from kansweep.data.published import errors as published_errors
 from kansweep.kinds import KINDS
 from kansweep.laws import cells
 
@@ -83,7 +84,7 @@ def _row(part: DataFrame, entry: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _beaten(row: Series, entry: Mapping[Any, Any]) -> dict[str, Any]:
     """What was published for the same shape, for the best KAN and for the MLP."""
-    errors = dict(_errors(entry))
+    errors = published_errors(entry)
     kans = {name: error for name, error in errors.items() if name != _MLP}
     alike = {
         name: error for name, error in kans.items() if entry.get(f"{name}_shape") == row["shape"]
@@ -95,12 +96,6 @@ def _beaten(row: Series, entry: Mapping[Any, Any]) -> dict[str, Any]:
         "kan_rmse": min(kans.values(), default=np.nan),
         "mlp_rmse": errors.get(_MLP, np.nan),
     }
-
-
-def _errors(entry: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
-    for name, value in entry.items():
-        if str(name).endswith("_rmse") and not pd.isna(value):
-            yield str(name).removesuffix("_rmse"), float(value)
 
 
 def summary(table: DataFrame, published: DataFrame) -> DataFrame:

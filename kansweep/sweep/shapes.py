@@ -15,7 +15,7 @@ from dataclasses import replace
 from kansweep.config.keys import identity
 from kansweep.config.rules import AUTO, ConfigError
 from kansweep.config.run import RunConfig
-from kansweep.data import sources
+from kansweep.data import published, sources
 from kansweep.data.folds import PARTS, Folds
 from kansweep.engines.imports import importing
 from kansweep.sweep import tried
@@ -49,6 +49,8 @@ def _names(config: RunConfig) -> tuple[str, str]:
     method = config.method
     revisions = {"search": REVISION, method.name: method.revision}
     shared = {**identity(recorded(config)), "revisions": revisions}
+    if enough(config):
+        shared["enough"] = enough(config)
     n_train = min(MOST_POINTS, max(config.data.sizes or (0,)))
     rest = {"n_train": n_train, "seed": config.seeds[0], "sizes": config.sizes}
     texts = (json.dumps(part, sort_keys=True) for part in (shared, rest))
@@ -69,15 +71,32 @@ def _ground(config: RunConfig, tell: Tell) -> Ground:
         least=ROUND_OFF * folds.spread,
         fits=fits,
         tried=lambda width: _tried(config, folds, width, tell),
+        n_params=lambda width: config.model.n_params(width, config.sizes[0]),
         read=read,
+        enough=enough(config),
     )
+
+
+def enough(config: RunConfig) -> float:
+    """The RMSE that ``model.enough`` asks for, 0 where it asks for none."""
+    asked = getattr(config.model, "enough", None)
+    if not isinstance(asked, str):
+        return asked or 0.0
+    known = published.errors(published.entry(config.data.name))
+    if asked not in known:
+        names = f", or one of {', '.join(known)}" if known else ""
+        raise ConfigError(
+            f"`model.enough` must be a positive number{names}: the published networks of"
+            f" data={config.data.name}; got {asked!r}."
+        )
+    return known[asked]
 
 
 def _tried(config: RunConfig, folds: Folds, width: Width, tell: Tell) -> list[Trial]:
     tell(tried.named(width))
     with importing():
         from kansweep.sweep.trials import trials
-    return list(trials(config, folds, width))
+    return list(trials(config, folds, width, enough(config)))
 
 
 def _folds(config: RunConfig) -> Folds:
