@@ -117,13 +117,6 @@ class ShapedConfig(ModelConfig):
         role=Role.CONDUCT,  # what comes of it is in `model.hidden`
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.enough is not None and not self.is_searched:
-            raise ConfigError(
-                f"`model.enough` is for model.hidden={AUTO}; got {self.enough} with other widths."
-            )
-
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         if self.is_searched:
             raise ValueError("hidden widths are found before they are used")

@@ -15,11 +15,12 @@ from dataclasses import replace
 from kansweep.config.keys import identity
 from kansweep.config.rules import AUTO, ConfigError
 from kansweep.config.run import RunConfig
-from kansweep.data import published, sources
+from kansweep.data import sources
 from kansweep.data.folds import PARTS, Folds
 from kansweep.engines.imports import importing
 from kansweep.sweep import tried
 from kansweep.sweep.plan import recorded
+from kansweep.sweep.resolution import enough
 from kansweep.sweep.search import LEAST_POINTS, MOST_POINTS, ROUND_OFF, Ground, first, searched
 from kansweep.sweep.store import Store
 from kansweep.sweep.tried import Search, Trial, Width
@@ -30,18 +31,18 @@ Tell = Callable[[str], None]
 
 
 def found(config: RunConfig, store: Store, tell: Tell) -> tuple[RunConfig, Search]:
-    """A resolved configuration with the hidden widths that its search finds, or has found in the
-    sweep's folder before; ``tell`` hears of every shape that is to be tried."""
-    auto = replace(config, model=config.model.with_hidden(AUTO))
-    store.check(recorded(auto))
-    names = _names(auto)
+    """A resolved configuration of ``model.hidden=auto`` with the hidden widths that its search
+    finds, or has found in the sweep's folder before; ``tell`` hears of every shape that is to be
+    tried."""
+    store.check(recorded(config))
+    names = _names(config)
     search = tried.read(store, *names)
     if search.chosen is None:
-        for further in searched(_ground(auto, tell), search):
+        for further in searched(_ground(config, tell), search):
             search = further
             tried.write(store, *names, search)
     hidden = (search.chosen or ())[1:-1]
-    return replace(auto, model=auto.model.with_hidden(hidden)), search
+    return replace(config, model=config.model.with_hidden(hidden)), search
 
 
 def _names(config: RunConfig) -> tuple[str, str]:
@@ -75,21 +76,6 @@ def _ground(config: RunConfig, tell: Tell) -> Ground:
         read=read,
         enough=enough(config),
     )
-
-
-def enough(config: RunConfig) -> float:
-    """The RMSE that ``model.enough`` asks for, 0 where it asks for none."""
-    asked = getattr(config.model, "enough", None)
-    if not isinstance(asked, str):
-        return asked or 0.0
-    known = published.errors(published.entry(config.data.name))
-    if asked not in known:
-        names = f", or one of {', '.join(known)}" if known else ""
-        raise ConfigError(
-            f"`model.enough` must be a positive number{names}: the published networks of"
-            f" data={config.data.name}; got {asked!r}."
-        )
-    return known[asked]
 
 
 def _tried(config: RunConfig, folds: Folds, width: Width, tell: Tell) -> list[Trial]:
