@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.report import markdown, say
 from benchmarks.tables import FRIEDMAN, configuration, finite
 from kansweep.config.data import DataConfig
+from kansweep.config.rules import AUTO
 from kansweep.config.run import RunConfig
 from kansweep.data import sources
 from kansweep.sweep import chain, shapes
@@ -66,7 +67,8 @@ def problem(name: str, folder: Path) -> RunConfig:
         job = configuration(name, 1, folder)
         most = max(job.data.sizes or ())
         job = replace(job, data=replace(job.data, sizes=(most,)))
-    return replace(job, seeds=(0,), name=name if name in (*TABLES, *FRIEDMAN) else "formula")
+    name = name if name in (*TABLES, *FRIEDMAN) else "formula"
+    return replace(job, model=job.model.with_hidden(AUTO), seeds=(0,), name=name)
 
 
 def trained(job: RunConfig, hidden: tuple[int, ...]) -> Chain:

@@ -30,14 +30,23 @@ COMMANDS = {
         "kansweep run experiment=feynman model=kan,pruned seeds=1 'grid.sizes=[3,5,10,20]'",
         "kansweep run experiment=feynman model=kan data=feynman/I.16.6,feynman/I.30.5,"
         "feynman/I.37.4,feynman/I.40.1,feynman/II.35.18,feynman/II.38.3",
+        "kansweep run experiment=feynman model=auto data=feynman/I.16.6 grid.spacing=adaptive"
+        " name=feynman-adaptive",
         "kansweep plot 'names=feynman*'",
     ),
     "special": (
         "kansweep run experiment=special model=kan,smallest seeds=1 'grid.sizes=[3,5,10,20]'",
         "kansweep run experiment=special model=kan data=special/lpmv0 seeds=1",
+        "kansweep run experiment=special model=auto data=special/lpmv0 grid.spacing=adaptive"
+        " name=special-adaptive",
         "kansweep plot 'names=special*'",
     ),
+    "fewest": (
+        "kansweep run experiment=feynman model=auto model.enough=pruned seeds=1"
+        " 'grid.sizes=[3,5,10,20]' name=feynman-enough",
+    ),
 }
+PRUNED, FOUND = "feynman,model=pruned", "feynman-enough,model=auto"  # what ``fewest`` compares
 SHAPES = {"feynman": ("human", "pruned"), "special": ("best", "smallest")}
 NEEDED = ["data", "model", "shape", "rmse", "over_kan"]  # columns of what `plot` writes
 SLOT = "(<!-- {} -->\n).*?(<!-- end -->)"
@@ -76,6 +85,29 @@ def _line(entry: Series, shapes: tuple[str, ...], found: DataFrame) -> str:
     return _row([*cells, _least(mlps["rmse"]), _number(entry["mlp_rmse"])])
 
 
+def fewest(outputs: Path) -> str:
+    """Markdown with a line an equation: the fewest parameters with which the shape that pruning
+    ended at, and one that is found, come to the published error of the first."""
+    entries = published()
+    lines = []
+    for _, entry in entries[entries.table == "feynman"].iterrows():
+        error, cells = entry["pruned_rmse"], [entry["data"], _number(entry["pruned_rmse"])]
+        for sweep in (PRUNED, FOUND):
+            path = outputs / f"{sweep},data={entry['data']}" / "results.parquet"
+            cells += _at(error, pd.read_parquet(path)) if path.exists() else ["-", "-"]
+        lines.append(_row(cells))
+    header = ["equation", "pruned KAN, published", "its shape | parameters", "found | parameters"]
+    return "\n".join([_row(header), _row(["---"] * 6), *lines])
+
+
+def _at(error: float, results: DataFrame) -> list[str]:
+    """The shape of a sweep, and the fewest parameters with which its median seed comes to an
+    error."""
+    medians = results.groupby("n_params")["test_rmse"].median()
+    least = medians.index[medians <= error].min()
+    return [results["width"].iloc[0], "-" if pd.isna(least) else str(least)]
+
+
 def _of(best: DataFrame, column: str, form: Callable[[Any], str]) -> str:
     """An entry of the one row that there may be."""
     return form(best[column].iloc[0]) if len(best) else "-"
@@ -101,7 +133,7 @@ def named(path: Path) -> str:
 def functions() -> str:
     """Every function as `data=` chooses it, with its formula, its domain and its shape."""
     lines = [_row(["data=", "function of x₁, x₂, …", "domain", "KAN"]), _row(["---"] * 4)]
-    for path in sorted(path for name in COMMANDS for path in DATA.glob(f"{name}/*.yaml")):
+    for path in sorted(path for name in SHAPES for path in DATA.glob(f"{name}/*.yaml")):
         data = yaml.safe_load(path.read_text())
         domain = f" {TIMES} ".join(f"[{low:.4g}, {high:.4g}]" for low, high in data["domain"])
         shape = "-".join(map(str, [len(data["domain"]), *data["hidden"], 1]))
@@ -112,16 +144,19 @@ def functions() -> str:
 
 def page() -> str:
     """docs/tables.md with the functions, and with the tables of the sweeps that are there."""
-    slots = {"functions": functions()}
-    for name, commands in COMMANDS.items():
+    slots, made = {"functions": functions()}, {}
+    for name in SHAPES:
         path = ROOT / "outputs" / f"{name}+" / "published.csv"
         if path.exists():
-            made = table(name, pd.read_csv(path))
-            slots[f"table: {name}"] = "\n".join(["```console", *commands, "```", "", made])
-    text = PAGE.read_text()
-    for slot, made in slots.items():
-        text = re.sub(SLOT.format(slot), rf"\1\n{made}\n\n\2", text, flags=re.DOTALL)
-    return text
+            made[name] = table(name, pd.read_csv(path))
+    if any((ROOT / "outputs").glob(f"{FOUND},*")):
+        made["fewest"] = fewest(ROOT / "outputs")
+    for name, text in made.items():
+        slots[f"table: {name}"] = "\n".join(["```console", *COMMANDS[name], "```", "", text])
+    page = PAGE.read_text()
+    for slot, text in slots.items():
+        page = re.sub(SLOT.format(slot), rf"\1\n{text}\n\n\2", page, flags=re.DOTALL)
+    return page
 
 
 def main() -> None:

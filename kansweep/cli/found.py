@@ -21,11 +21,13 @@ def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
     """A resolved job with the hidden widths that are found for it, and how; shapes are told as they
     are tried."""
     from kansweep.sweep import shapes, tried
+    from kansweep.sweep.resolution import enough
 
     def tell(line: str) -> None:
         if not job.run.is_quiet:
             say(line)
 
+    asked_for = enough(job)
     try:
         job, search = shapes.found(job, store, lambda width: tell(f"Trying {width} …"))
     except KeyboardInterrupt:
@@ -34,6 +36,8 @@ def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
         raise
     width = tried.named(search.chosen or ())
     tell(f"Shape: {width}, the choice out of {len(search.shapes)} in {store.layout.shapes}")
+    if asked_for and search.cheapest(asked_for) is None:
+        tell(f"None came to {asked_for:g} on points held out; this one comes nearest.")
     return job, search
 
 
@@ -43,14 +47,15 @@ def shapes(asked: ShapesConfig) -> int:
         from kansweep.figures import styles
         from kansweep.figures.shapes import draw
         from kansweep.report.shapes import table
-        from kansweep.sweep.resolution import resolved
+        from kansweep.sweep.resolution import enough, resolved
         from kansweep.sweep.store import Store
 
     job, plot = resolved(asked.run_config), asked.plot
     store = Store(Path(job.outputs) / job.name)
+    asked_for = enough(job)
     job, search = searched(job, store)
     say("", table(search, job.kind), "")
     with styles.applied(plot.style, plot.width):
-        drawn = draw(search, sources.label(job.data))
+        drawn = draw(search, sources.label(job.data), asked_for)
         say(*map(str, write_figures(store, {drawn.name: drawn.figure}, plot.formats)))
     return OK

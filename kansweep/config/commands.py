@@ -96,6 +96,10 @@ class ShapesConfig(RunConfig):
 
     plot: FormatsConfig = field(default_factory=FormatsConfig)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.model = self.model.with_hidden(rules.AUTO)  # whatever they are
+
     @property
     def run_config(self) -> RunConfig:
         """What the shapes are searched for."""

@@ -87,7 +87,8 @@ class ModelConfig(Variant):
         if not hasattr(self, "hidden"):
             raise ConfigError(f"`model.hidden` is no key of model={self.name}.")
         model: Any = self
-        changed: Self = replace(model, hidden=hidden)
+        found = {} if hidden == AUTO else {"enough": None}  # which is for auto alone
+        changed: Self = replace(model, hidden=hidden, **found)
         return changed
 
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
@@ -100,25 +101,33 @@ def _edges(width: tuple[int, ...]) -> int:
     return sum(n_in * n_out for n_in, n_out in itertools.pairwise(width))
 
 
-def _chosen(hidden: Any, suggested: tuple[int, ...]) -> tuple[int, ...]:
-    if hidden == AUTO:
-        raise ValueError("hidden widths are found before they are used")
-    return suggested if hidden is None else tuple(hidden)
-
-
 @dataclass
-class SplinesConfig(ModelConfig):
-    """Of a kind of network that has a spline on every edge."""
+class ShapedConfig(ModelConfig):
+    """Of a kind of network whose hidden widths are the same at every size."""
 
     hidden: Any = key(
         None,
         rules.optional(rules.COUNTS_OR_AUTO),
-        "kan, pykan: hidden widths; null: as suits the target; auto: found",
+        "hidden widths; null: as suits the target; auto: found",
     )
-    k: int = key(3, rules.ORDER, "kan, pykan: the splines' order; 3 is cubic")
+    enough: Any = key(
+        None,
+        rules.optional(rules.POSITIVE_OR_TEXT),
+        "of auto: the RMSE that the fewest parameters shall reach, or whose published one it is",
+        role=Role.CONDUCT,  # what comes of it is in `model.hidden`
+    )
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
-        return _chosen(self.hidden, suggested)
+        if self.is_searched:
+            raise ValueError("hidden widths are found before they are used")
+        return suggested if self.hidden is None else tuple(self.hidden)
+
+
+@dataclass
+class SplinesConfig(ShapedConfig):
+    """Of a kind of network that has a spline on every edge."""
+
+    k: int = key(3, rules.ORDER, "kan, pykan: the splines' order; 3 is cubic")
 
     @property
     def order(self) -> int:
@@ -219,17 +228,8 @@ class ModuleConfig(ModelConfig):
 
 
 @dataclass
-class SizedConfig(ModelConfig):
+class SizedConfig(ShapedConfig):
     """Of a kind of network that needs no keys but its sizes and hidden widths."""
-
-    hidden: Any = key(
-        None,
-        rules.optional(rules.COUNTS_OR_AUTO),
-        "hidden widths; null: as suits the target; auto: found",
-    )
-
-    def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
-        return _chosen(self.hidden, suggested)
 
     @property
     def order(self) -> int | None:

@@ -123,6 +123,10 @@ COUNTS_OR_AUTO = Rule(
     lambda values: values == AUTO or _are_ints(values, 1),
     (AUTO,),
 )
+POSITIVE_OR_TEXT = Rule(
+    "a positive number or the name of a published network",
+    lambda value: POSITIVE.holds(value) or TEXT.holds(value),
+)
 COUNTS_OR_ALL = Rule(
     "a list of positive integers without repeats, or all",
     lambda values: values == "all" or (_are_ints(values, 1) and _are_distinct(values)),

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
+from kansweep.data.published import errors as published_errors
 from kansweep.kinds import KINDS
 from kansweep.laws import cells
 
 COLUMNS = [
     *("table", "data", "formula", "model", "shape", "size", "n_train", "n_params", "n_seeds"),
     *("rmse", "worst", "network", "shape_rmse", "kan_rmse", "mlp_rmse"),
-    *("over_shape", "over_kan", "over_mlp", "doubt"),
+    *("over_shape", "over_kan", "over_mlp", "doubt", "sweep"),
 ]
 """Of ``beside``. ``rmse`` and ``worst`` are ours, median and largest over the seeds, and ``over_*``
 its ratio to what was published: for a KAN of this ``shape`` (what the table calls ``network``), for
-the best KAN of any shape and for the MLP. NaN and "" where nothing was."""
+the best KAN of any shape and for the MLP. NaN and "" where nothing was. ``sweep`` is the name of
+the sweep where there are several."""
 SUMMARY_COLUMNS = [
     *("table", "n_functions", "n_published"),
     *("below_kan", "median_kan", "below_mlp", "median_mlp"),
@@ -28,12 +30,14 @@ _MLP = "mlp"  # the published network that is no KAN
 
 
 def beside(results: DataFrame, published: DataFrame) -> DataFrame:
-    """A row, with ``COLUMNS``, for each function of the table and network in ``results``, of its
+    """A row, with ``COLUMNS``, for each function of the table, network and sweep in ``results``, of its
     most training points and of the size with the least median test RMSE over the seeds: so the
     published ones were chosen. Sizes of which a cell failed do not count.
     """
+    sweep = ""
     if "target" in results:  # several sweeps have their own names in ``data``
-        results = results.assign(data=results["target"])
+        results, sweep = results.assign(data=results["target"]), results["data"]
+    results = results.assign(sweep=sweep)
     known = results[results["data"].isin(set(published["data"]))]
     if known.empty:
         return DataFrame(columns=COLUMNS)
@@ -41,8 +45,8 @@ def beside(results: DataFrame, published: DataFrame) -> DataFrame:
     by_name = dict(zip(published["data"], published.to_dict("records"), strict=True))
     rows = [
         _row(part, by_name[name])
-        for (name, _, _), part in known.assign(shape=_shapes(known)).groupby(
-            ["data", "model", "shape"], sort=False
+        for (name, *_), part in known.assign(shape=_shapes(known)).groupby(
+            ["data", "model", "shape", "sweep"], sort=False
         )
     ]
     table = DataFrame([row for row in rows if row], columns=COLUMNS)
@@ -78,12 +82,13 @@ def _row(part: DataFrame, entry: Mapping[Any, Any]) -> dict[str, Any]:
         **beaten,
         **{f"over_{name}": rmse / beaten[f"{name}_rmse"] for name in ("shape", "kan", "mlp")},
         "doubt": "" if pd.isna(entry["doubt"]) else entry["doubt"],
+        "sweep": first["sweep"],
     }
 
 
 def _beaten(row: Series, entry: Mapping[Any, Any]) -> dict[str, Any]:
     """What was published for the same shape, for the best KAN and for the MLP."""
-    errors = dict(_errors(entry))
+    errors = published_errors(entry)
     kans = {name: error for name, error in errors.items() if name != _MLP}
     alike = {
         name: error for name, error in kans.items() if entry.get(f"{name}_shape") == row["shape"]
@@ -95,12 +100,6 @@ def _beaten(row: Series, entry: Mapping[Any, Any]) -> dict[str, Any]:
         "kan_rmse": min(kans.values(), default=np.nan),
         "mlp_rmse": errors.get(_MLP, np.nan),
     }
-
-
-def _errors(entry: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
-    for name, value in entry.items():
-        if str(name).endswith("_rmse") and not pd.isna(value):
-            yield str(name).removesuffix("_rmse"), float(value)
 
 
 def summary(table: DataFrame, published: DataFrame) -> DataFrame:

@@ -12,7 +12,7 @@ from kansweep.engines import Engine
 from kansweep.engines.imports import importing, require
 from kansweep.sweep import shapes
 from kansweep.sweep.plan import Plan, planned
-from kansweep.sweep.resolution import resolved
+from kansweep.sweep.resolution import enough, resolved
 from kansweep.sweep.store import Store
 from kansweep.sweep.tried import Search
 
@@ -39,6 +39,7 @@ def begun(job: RunConfig, searched: Searched = _silently) -> Begun:
     Raises ConfigError where data, a package, the engine or the device are not as asked.
     """
     job = resolved(job)
+    enough(job)
     require(f"model={job.model.name}", job.model.packages, job.model.extra)
     store = Store(Path(job.outputs) / job.name)
     if job.model.is_searched:

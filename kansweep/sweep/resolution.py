@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from kansweep import kinds
-from kansweep.config.rules import ConfigError
+from kansweep.config.rules import AUTO, ConfigError
 from kansweep.config.run import RunConfig
-from kansweep.data import sources
+from kansweep.data import published, sources
 
 
 def check(config: RunConfig) -> None:
     """Refuse what is of no use, as far as that shows without reading a table but for a user's
     network, which has as many inputs as that."""
     sources.check(config.data)
+    enough(config)
     if config.kind.inspected is not None:
         resolved(config)
 
@@ -44,3 +45,26 @@ def with_code(config: RunConfig) -> RunConfig:
             f" {settings.sha256}."
         )
     return replace(config, model=replace(settings, **facts))
+
+
+def enough(config: RunConfig) -> float:
+    """The RMSE that ``model.enough`` asks for, 0 where it asks for none.
+
+    Raises ConfigError where nothing is to be found, or no such network was published.
+    """
+    asked = getattr(config.model, "enough", None)
+    if asked is not None and not config.model.is_searched:
+        raise ConfigError(
+            f"`model.enough` is for model.hidden={AUTO}; the hidden widths are given."
+        )
+    if not isinstance(asked, str):
+        return asked or 0.0
+    known = published.errors(published.entry(config.data.name))
+    if asked not in known:
+        options = f" or one of {', '.join(known)}" if known else ""
+        which = "the networks" if known else "no error was"
+        raise ConfigError(
+            f"`model.enough` must be a positive number{options} ({which} published for"
+            f" data={config.data.name}); got {asked!r}."
+        )
+    return known[asked]

@@ -2,7 +2,8 @@
 
 It begins with small shapes and goes on with the neighbours of the best, until none is better. Each
 is judged on points held out, along growing sizes as far as a number of parameters that is the same
-for all: a small shape comes to finer grids than a large one.
+for all: a small shape comes to finer grids than a large one. Where an error is asked for, it goes
+on until none can come to it with fewer parameters.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Ground:
     least: float  # an error that is none
     fits: Callable[[Width], bool]  # whether a shape can be trained on the points
     tried: Callable[[Width], Sequence[Trial]]
+    n_params: Callable[[Width], int]  # at the first size
     read: Collection[tuple[int, ...]] = ()  # hidden widths that are read off a formula
+    enough: float = 0.0  # the error that the fewest parameters shall reach; 0: the least there is
 
 
 def searched(ground: Ground, known: Search) -> Iterator[Search]:
@@ -50,14 +53,32 @@ def searched(ground: Ground, known: Search) -> Iterator[Search]:
                 if width not in known.shapes:
                     yield search
         seen.update(waiting)
-        best, room = search.simplest(ground.least), MOST_SHAPES - len(search.shapes)
-        fresh = [width for width in larger(best) if width not in seen]
-        waiting = list(filter(ground.fits, fresh))[: max(0, room)]
-    yield replace(search, chosen=best)
+        room = max(0, MOST_SHAPES - len(search.shapes))
+        waiting = _neighbours(ground, search, seen)[:room]
+    cheapest = search.cheapest(ground.enough)
+    yield replace(search, chosen=cheapest.width if cheapest else search.simplest(ground.least))
+
+
+def _neighbours(ground: Ground, search: Search, seen: Collection[Width]) -> list[Width]:
+    """Those of the best shape that are yet to be tried; where an error is asked for, of the best
+    that has any."""
+    best = [search.simplest(ground.least)]
+    if ground.enough:
+        best = sorted(search.shapes, key=lambda width: search.best(width).rmse)
+    for width in best:
+        fresh = (each for each in larger(width) if each not in seen and ground.fits(each))
+        found = [each for each in fresh if not ground.enough or _is_within(ground, search, each)]
+        if found:
+            return found
+    return []
 
 
 def _is_within(ground: Ground, search: Search, width: Width) -> bool:
-    """Whether a shape is not much larger than one whose error falls as the theory has it."""
+    """Whether a shape can be better than what there is: with fewer parameters come to the error
+    that is asked for, or else not much larger than one whose error falls as the theory has it."""
+    if ground.enough:
+        cheapest = search.cheapest(ground.enough)
+        return cheapest is None or ground.n_params(width) < cheapest.n_params
     falling = (each for each in search.shapes if search.falls(each, ground.exponent, ground.least))
     beyond = BEYOND_IF_READ if width[1:-1] in ground.read else BEYOND
     return n_edges(width) <= beyond * min(map(n_edges, falling), default=inf)
@@ -106,16 +127,17 @@ def sizes(given: Sequence[int], n: int) -> list[int]:
 
 
 def while_they_help(
-    trials: Iterable[Trial], sizes: Sequence[int], n_fitted: int
+    trials: Iterable[Trial], sizes: Sequence[int], n_fitted: int, enough: float = 0.0
 ) -> Iterator[Trial]:
     """Of the trials of one shape along its sizes the first, and the next as long as they are not
-    worse and have no more parameters than the points bear."""
+    ``enough``, nor worse, and have no more parameters than the points bear."""
     done: list[Trial] = []
     for larger_size, trial in zip([*sizes[1:], None], trials, strict=False):
         done.append(trial)
         yield trial
         worse = trial.rmse > WORSE * min(each.rmse for each in done)
-        if larger_size is None or worse or _parameters(done, larger_size) > SHARE * n_fitted:
+        ends = worse or Search((trial,)).cheapest(enough) is not None
+        if larger_size is None or ends or _parameters(done, larger_size) > SHARE * n_fitted:
             break
 
 

@@ -20,6 +20,7 @@ from kansweep.data.folds import PARTS, Folds
 from kansweep.engines.imports import importing
 from kansweep.sweep import tried
 from kansweep.sweep.plan import recorded
+from kansweep.sweep.resolution import enough
 from kansweep.sweep.search import LEAST_POINTS, MOST_POINTS, ROUND_OFF, Ground, first, searched
 from kansweep.sweep.store import Store
 from kansweep.sweep.tried import Search, Trial, Width
@@ -30,18 +31,18 @@ Tell = Callable[[str], None]
 
 
 def found(config: RunConfig, store: Store, tell: Tell) -> tuple[RunConfig, Search]:
-    """A resolved configuration with the hidden widths that its search finds, or has found in the
-    sweep's folder before; ``tell`` hears of every shape that is to be tried."""
-    auto = replace(config, model=config.model.with_hidden(AUTO))
-    store.check(recorded(auto))
-    names = _names(auto)
+    """A resolved configuration of ``model.hidden=auto`` with the hidden widths that its search
+    finds, or has found in the sweep's folder before; ``tell`` hears of every shape that is to be
+    tried."""
+    store.check(recorded(config))
+    names = _names(config)
     search = tried.read(store, *names)
     if search.chosen is None:
-        for further in searched(_ground(auto, tell), search):
+        for further in searched(_ground(config, tell), search):
             search = further
             tried.write(store, *names, search)
     hidden = (search.chosen or ())[1:-1]
-    return replace(auto, model=auto.model.with_hidden(hidden)), search
+    return replace(config, model=config.model.with_hidden(hidden)), search
 
 
 def _names(config: RunConfig) -> tuple[str, str]:
@@ -49,6 +50,8 @@ def _names(config: RunConfig) -> tuple[str, str]:
     method = config.method
     revisions = {"search": REVISION, method.name: method.revision}
     shared = {**identity(recorded(config)), "revisions": revisions}
+    if enough(config):
+        shared["enough"] = enough(config)
     n_train = min(MOST_POINTS, max(config.data.sizes or (0,)))
     rest = {"n_train": n_train, "seed": config.seeds[0], "sizes": config.sizes}
     texts = (json.dumps(part, sort_keys=True) for part in (shared, rest))
@@ -69,7 +72,9 @@ def _ground(config: RunConfig, tell: Tell) -> Ground:
         least=ROUND_OFF * folds.spread,
         fits=fits,
         tried=lambda width: _tried(config, folds, width, tell),
+        n_params=lambda width: config.model.n_params(width, config.sizes[0]),
         read=read,
+        enough=enough(config),
     )
 
 
@@ -77,7 +82,7 @@ def _tried(config: RunConfig, folds: Folds, width: Width, tell: Tell) -> list[Tr
     tell(tried.named(width))
     with importing():
         from kansweep.sweep.trials import trials
-    return list(trials(config, folds, width))
+    return list(trials(config, folds, width, enough(config)))
 
 
 def _folds(config: RunConfig) -> Folds:

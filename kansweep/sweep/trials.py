@@ -15,7 +15,7 @@ from kansweep.sweep.tried import Trial, Width
 from kansweep.sweep.worker import compile_ahead, make_solver, one_thread, shape
 
 
-def trials(config: RunConfig, folds: Folds, width: Width) -> Iterator[Trial]:
+def trials(config: RunConfig, folds: Folds, width: Width, enough: float) -> Iterator[Trial]:
     """The errors of the networks of this shape at held-out points, size after size
     (``search.while_they_help``)."""
     config = replace(config, device="cpu", model=config.model.with_hidden(width[1:-1]))
@@ -35,7 +35,7 @@ def trials(config: RunConfig, folds: Folds, width: Width) -> Iterator[Trial]:
         compile_ahead(config, batch)
         each = chain.train(batch, make_solver(config), [None] * n_folds, lambda _: None)
         done = (_measured(width, folds, results) for results in each)
-        yield from search.while_they_help(done, sizes, folds.n_fitted)
+        yield from search.while_they_help(done, sizes, folds.n_fitted, enough)
 
 
 def _measured(width: Width, folds: Folds, results: list[chain.Result]) -> Trial:

@@ -73,6 +73,12 @@ class Search:
                 front.append(trial)
         return front
 
+    def cheapest(self, enough: float) -> Trial | None:
+        """Of the trials whose error is ``enough``, a standard error on top, that of the fewest
+        parameters."""
+        good = (each for each in self.trials if each.rmse + each.standard_error <= enough)
+        return min(good, key=lambda each: (each.n_params, each.rmse), default=None)
+
     def simplest(self, least: float) -> Width:
         """The shape of fewest edges out of those whose error is within a standard error of the best
         (Breiman, Friedman, Olshen and Stone, *Classification and Regression Trees*, 1984, section

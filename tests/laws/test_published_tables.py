@@ -74,6 +74,17 @@ def test_only_the_most_training_points_count() -> None:
     assert beside(few, rows("I.1", "2-2-1", {3: [1e-4]}))["rmse"].tolist() == [1e-4]
 
 
+def test_sweeps_are_not_each_others_seeds() -> None:
+    some = rows("uniform", "2-2-1", {3: [1e-4]}, target="I.1")
+    other = rows("adaptive", "2-2-1", {3: [1e-6]}, target="I.1")
+    table = beside(some, other)
+    assert table[["sweep", "rmse", "n_seeds"]].to_numpy().tolist() == [
+        ["uniform", 1e-4, 1],
+        ["adaptive", 1e-6, 1],
+    ]
+    assert beside(some.drop(columns="target").assign(data="I.1"))["sweep"].tolist() == [""]
+
+
 def test_another_shape_is_held_against_the_best_alone() -> None:
     (row,) = beside(rows("I.2", "2-9-1", {3: [1e-4]})).to_dict("records")
     assert row["network"] == ""

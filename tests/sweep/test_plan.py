@@ -154,6 +154,7 @@ INDIFFERENT = {
     "data.path",  # what a table holds decides, not where it lies
     "data.hidden",  # as model.hidden
     "data.shapes",
+    "model.enough",
     "solver.trace",
 }
 EXTENT = {"seeds", "data.sizes", "grid.sizes", "grid.points", "model.widths"}

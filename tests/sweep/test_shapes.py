@@ -17,9 +17,12 @@ from kansweep.data.folds import Folds
 from kansweep.data.sampling import Sampled
 from kansweep.data.targets import TARGETS
 from kansweep.sweep import shapes, tried
+from kansweep.sweep.begin import begun
 from kansweep.sweep.plan import planned
 from kansweep.sweep.refusals import StoreError
-from kansweep.sweep.search import larger
+from kansweep.sweep.resolution import check, enough
+from kansweep.sweep.search import Ground, larger, while_they_help
+from kansweep.sweep.search import searched as walked
 from kansweep.sweep.store import Store
 from kansweep.sweep.tried import Search, Trial
 
@@ -185,6 +188,76 @@ def test_shapes_that_the_solver_does_not_take_are_not_tried():
     assert shapes._fits(additive, (2, 1, 1), folds)
     assert not shapes._fits(additive, (2, 2, 1), folds)
     assert not shapes._fits(CONFIG, (2, 9, 9, 1), folds)  # more parameters than points
+
+
+# ------------------------------------------------------------------- an error that is asked for
+
+
+def asking(enough, errors, widths, n_params):
+    """The search for a fictitious target: errors of shapes at sizes 5 and 10, those that are not
+    there 1."""
+
+    def tried(width):
+        each = errors.get(width, (1.0, 1.0))
+        trials = [
+            Trial(width, size, n_params(width) * size, rmse, 0.1 * rmse, 0.0)
+            for size, rmse in zip((5, 10), each, strict=True)
+        ]
+        return list(while_they_help(trials, (5, 10), 10_000, enough))
+
+    ground = Ground(
+        widths, -4.0, 0.0, lambda _: True, tried, lambda w: 5 * n_params(w), enough=enough
+    )
+    *_, search = walked(ground, Search())
+    return search
+
+
+def test_the_fewest_parameters_that_come_to_an_error_are_found():
+    wide, deep = (2, 2, 1), (2, 2, 1, 1)
+    errors = {wide: (0.3, 1e-2), deep: (1e-2, 1e-5), (2, 3, 1): (1e-9, 1e-9)}
+    first = [(2, 1, 1), wide, deep]
+    found = asking(2e-2, errors, first, tried.n_edges)
+    assert found.chosen == deep  # 35 parameters at its first size, 60 and 45 those of others
+    assert [trial.size for trial in found.of(deep)] == [5]  # it is enough
+    assert (2, 4, 1) not in found.shapes  # it has more at its first size
+    assert asking(1.05e-2, errors, first, tried.n_edges).chosen == (2, 3, 1)  # 1e-2 is uncertain
+    assert asking(0.9, errors, first, tried.n_edges).chosen == wide
+    assert asking(1e-12, errors, first, tried.n_edges).chosen == (2, 3, 1)  # none: the best
+
+
+def test_where_the_best_has_no_neighbours_left_the_next_best_has():
+    errors = {(2, 2, 1): (0.5, 0.4), (2, 2, 2, 1): (0.3, 0.2), (2, 1, 1): (0.9, 0.6)}
+    errors[2, 1, 1, 1] = (1e-3, 1e-4)  # a neighbour of none
+    errors[2, 2, 1, 1] = (2e-3, 1e-4)  # one of 2-2-1
+    assert asking(1e-2, errors, [(2, 1, 1), (2, 2, 1)], tried.n_edges).chosen == (2, 2, 1, 1)
+
+
+def test_an_error_is_asked_for_by_its_number_or_as_published(tmp_path):
+    def of(asked, name="I.12.11"):
+        model = KANConfig(hidden="auto", enough=asked)
+        return enough(replace(CONFIG, data=replace(CONFIG.data, name=name), model=model))
+
+    assert (of(1e-3), of("pruned"), of("smallest", "jv(x,y)")) == (1e-3, 1.39e-3, 4.93e-3)
+    assert enough(CONFIG) == 0.0
+    with pytest.raises(ConfigError, match=r"one of human, pruned, .* data=I\.12\.11\); got 'best'"):
+        of("best")
+    with pytest.raises(ConfigError, match=r"number \(no error was .*=exp_sin\); got 'pruned'"):
+        of("pruned", "exp_sin")
+    for value in (0, -1.0, True, (1,)):
+        with pytest.raises(ConfigError, match=r"`model\.enough` must be a positive number or"):
+            KANConfig(hidden="auto", enough=value)
+    given = replace(CONFIG, model=KANConfig(hidden=(2,), enough=0.1))
+    for refused in (begun, check):
+        with pytest.raises(ConfigError, match=r"`model\.enough` is for model\.hidden=auto; the"):
+            refused(given)
+
+
+def test_another_error_is_another_search(tmp_path):
+    asked = replace(CONFIG, model=KANConfig(hidden="auto", enough=0.05))
+    assert shapes._names(asked) != shapes._names(CONFIG)
+    found, search = find(tmp_path / "s", asked)
+    assert found.model == KANConfig(hidden=(1,))
+    assert [trial.size for trial in search.of((2, 1, 1))] == [5]
 
 
 # --------------------------------------------------------------------------------- the choice
