@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
+from kansweep.config.rules import COUNT, MOST, plain
 from kansweep.data import floor
 from kansweep.data.knots import Spacing
 from kansweep.data.targets import TARGETS, Target
@@ -156,9 +157,13 @@ def predicted(
     Unset, the size and the data size are the sweep's largest, and the error is that of all outputs
     together; else that of one of several, in its own unit. `targets` are what is known of what was
     learned, by its name in the rows, and `spread` is its standard deviation. Raises ValueError
-    where the networks are on no grid, where a size to rest on or the output is none of the sweep's,
-    or where too few cells count.
+    where the networks are on no grid, where the size is above ``floor.FINEST``, where a size to
+    rest on or the output is none of the sweep's, or where too few cells count.
     """
+    _check_count("size", size, floor.FINEST)
+    _check_count("n_train", n_train, MOST)
+    if cells.complete(results).empty:
+        raise ValueError("`results` must have a row")
     of_sweep = of_one(results, targets=targets)
     floor_at = _floor_at(of_sweep.results, targets, output)
     if output is not None:
@@ -187,9 +192,17 @@ def predicted(
     return replace(found, power_law=line, power_law_of=line_of, measured=measured)
 
 
+def _check_count(name: str, value: int | None, most: int) -> None:
+    number = plain(value)
+    if number is not None and not (COUNT.holds(number) and number <= most):
+        raise ValueError(f"`{name}` must be an integer from 1 to {most}; got {value!r}")
+
+
 def _check_chosen(name: str, values: Sequence[int], there: pd.Series) -> None:
-    if missing := sorted(set(values) - set(there)):
-        of = listed(sorted(set(there)))
+    of = listed(sorted(set(there)))
+    if not isinstance(chosen := plain(values), tuple):
+        raise ValueError(f"`{name}` must be a list out of the sweep's {of}; got {values!r}")
+    if missing := [value for value in chosen if value not in set(there)]:
         raise ValueError(f"`{name}` must be out of the sweep's {of}; got {listed(missing)}")
 
 

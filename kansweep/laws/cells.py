@@ -207,6 +207,8 @@ def of_curve(cells: DataFrame, row: Series) -> DataFrame:
 def complete(results: DataFrame) -> DataFrame:
     """The rows with `model`, `size`, `noise` and `spacing`, which those of older versions lack: of
     the default kind, their grid sizes, none and equal steps."""
+    if not isinstance(results, DataFrame):
+        raise ValueError(f"`results` must be a table, as load_results gives it; got {results!r}.")
     absent = [column for column in REQUIRED if column not in results]
     if "grid_size" not in results and "size" not in results:
         absent.append("grid_size")

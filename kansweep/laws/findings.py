@@ -243,6 +243,8 @@ def study(
     of each output are not those of the study.
     """
     results = cells.complete(results)
+    if x is not None:
+        fits.check_axis(x)
     if x == "grid_size" and not kinds.all_on_grid(results):
         raise ValueError(
             f"`x` must be 'n_params' for networks that have no grid, or null; got {x!r}."

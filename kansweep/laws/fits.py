@@ -28,7 +28,7 @@ PRIMARY = "test"
 
 def check_axis(x: str) -> None:
     """Raises ValueError where laws have no such axis."""
-    if x not in AXES:
+    if x not in tuple(AXES):
         raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
 
 

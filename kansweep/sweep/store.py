@@ -246,7 +246,7 @@ class Store:
     def read_config(self) -> dict[str, Any]:
         """The configuration of the sweep as it was last run."""
         path, record = self.layout.config, None
-        if not self.folder.is_dir():
+        if not any(each.exists() for each in self.layout.of_a_sweep):
             raise StoreError(f"There is no sweep in {self.folder}.")
         no_config = yaml.YAMLError, UnicodeDecodeError, FileNotFoundError
         with suppress(*no_config), naming_the_file(path, "read"):
@@ -334,10 +334,12 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """The rows of a sweep's folder or of one parquet file."""
+    """The rows of a sweep's folder or of one parquet file. Raises FileNotFoundError."""
     import pandas as pd
 
     file = Layout(path).results if path.is_dir() else path
+    if not file.exists():
+        raise FileNotFoundError(f"There is no file {file}.")
     results: pd.DataFrame = pd.read_parquet(file)
     return results
 
