@@ -208,7 +208,7 @@ class Store:
         return self._write_text(self.layout.report, text)
 
     def write_published(self, ending: str, text: str) -> Path:
-        return self._write_text(self.layout.published(ending), text)
+        return self._write_text(self.layout.published(ending), f"{text}\n")
 
     def _write_text(self, path: Path, text: str) -> Path:
         """In the sweep's folder, which that of several sweeps may have to become."""
