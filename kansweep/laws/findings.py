@@ -70,10 +70,12 @@ class Study:
 
     @cached_property
     def outputs(self) -> Study | None:
-        """The same study of each output, its name in ``data``, where one sweep has several."""
+        """The same study of each output, its name in ``data``, where one sweep has several; the
+        primary law is that of all together."""
         if "target" in self.results or not outputs.names(self.results):
             return None
-        return study(outputs.of_each(self.results), self.rules, self.x)
+        each = study(outputs.of_each(self.results), self.rules, self.x)
+        return replace(each, laws=each.laws.assign(primary=False))
 
     def of_output(self, name: str) -> Study:
         """The same study of one of several outputs. Raises ValueError where it is none of them."""

@@ -42,9 +42,9 @@ def fit_laws(curves: Sequence[Curve], x: str, rules: Rules = DEFAULT) -> DataFra
     doubling. On these rests the `verdict` (``verdicts.verdict``), always against size; of a
     kind without a theory, whose `theory` is null, it is `descriptive`, and `insufficient` where
     there is no fit. `x` is `grid_size` or `n_params`; against grid size only kinds on a grid have
-    a row. `primary` is the law of the test error at the most data, of each target, kind and order:
-    which one counts is not to be chosen by what it says. `output` is null: the law is that of all
-    outputs together.
+    a row. `primary` is the law of the test error at the most data, of each target, kind and order,
+    against either axis: which one counts is not to be chosen by what it says. `output` is null: the
+    law is that of all outputs together, and primary are no others.
     """
     check_axis(x)
     fitted = [curve for curve in curves if curve.kind.on_grid or x != "grid_size"]
