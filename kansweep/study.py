@@ -87,9 +87,9 @@ def with_floor(results: DataFrame, targets: Targets = TARGETS) -> DataFrame:
     That of a user's own target, whose structure the rows do not hold, stays as they have it.
     """
     results = cells.complete(results)
-    has_theory = _has_theory(results)
-    known = results["data"].isin(targets) & has_theory
-    shapes = list(results.loc[known, _SHAPE].itertuples(index=False, name=None))
+    has_theory, known = _has_theory(results), _known(results, targets)
+    of_known = results[known].reindex(columns=_SHAPE)
+    shapes = list(of_known.itertuples(index=False, name=None))
     by_shape = {shape: _floor(targets[shape[0]], *shape[1:]) for shape in dict.fromkeys(shapes)}
     floors = pd.Series(np.nan, results.index)
     if "floor_rmse" in results:
@@ -103,7 +103,7 @@ def with_floor(results: DataFrame, targets: Targets = TARGETS) -> DataFrame:
 def without_floor(results: DataFrame, targets: Targets = TARGETS) -> dict[str, str]:
     """Why known targets have no floor, by their names in ``data``: the end of a sentence."""
     results = cells.complete(results)
-    known = results[results["data"].isin(targets) & _has_theory(results)]
+    known = results[_known(results, targets)]
     if known.empty:
         return {}
     whose = known[["data", "k", "width"]].drop_duplicates()
@@ -126,10 +126,16 @@ def _has_theory(results: DataFrame) -> Series:
     return results["model"].map(lambda name: KINDS[name].has_theory).astype(bool)
 
 
+def _known(results: DataFrame, targets: Targets) -> Series:
+    """The rows whose target says what floor there is; rows may stand without their widths."""
+    known: Series = results["data"].isin(targets) & _has_theory(results) & ("width" in results)
+    return known
+
+
 def _exact(results: DataFrame, targets: Targets) -> Series:
     """Whether networks represent a target without error: those whose theory is of splines."""
     exact = results["exact"].astype(bool) if "exact" in results else Series(False, results.index)
-    known = results[results["data"].isin(targets) & _has_theory(results)]
+    known = results[_known(results, targets)]
     if known.empty:
         return exact
     shapes = list(known[["data", "k", "width"]].itertuples(index=False, name=None))

@@ -27,7 +27,7 @@ from kansweep.laws import (
     pooled,
     references,
 )
-from kansweep.laws.cells import AXES, DEFAULT, DERIVATIVES, SPLITS, Curve, Rules
+from kansweep.laws.cells import DEFAULT, DERIVATIVES, SPLITS, Curve, Rules
 from kansweep.laws.frontier import Frontier
 from kansweep.laws.references import Reference
 from kansweep.laws.verdicts import INSUFFICIENT
@@ -96,7 +96,7 @@ class Study:
 
     def _of_derivative(self, split: str) -> Study:
         curves = [_of_derivative(curve, split) for curve in self.curves]
-        laws = every_law(curves, self.rules)
+        laws = fits.every_law(curves, self.rules)
         return replace(self, curves=curves, cells=cells.table(curves), laws=laws)
 
     @cached_property
@@ -255,7 +255,7 @@ def study(
     curves = cells.classified(ended, rules)
     classified = cells.table(curves)
     if laws is None:
-        laws = every_law(curves, rules)
+        laws = fits.every_law(curves, rules)
     elif "output" in laws:
         laws = laws[laws["output"].isna()]
     return Study(
@@ -268,9 +268,3 @@ def study(
         x=x or cells.axis(results),
         without_floor=without_floor or {},
     )
-
-
-def every_law(curves: Sequence[Curve], rules: Rules = DEFAULT) -> DataFrame:
-    """The laws against every axis, as ``laws.csv`` holds them."""
-    fitted = [fits.fit_laws(curves, x, rules) for x in AXES]
-    return pd.concat([part for part in fitted if len(part)] or fitted[:1], ignore_index=True)
