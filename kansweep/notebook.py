@@ -45,7 +45,10 @@ def load_results(path: str | Path) -> DataFrame:
 
     Raises FileNotFoundError where there is no such file.
     """
-    results = store.read_results(Path(path))
+    try:
+        results = store.read_results(Path(path))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There are no results in {path}.") from error
     targets = TARGETS
     with suppress(StoreError, ConfigError):  # rows may stand alone
         targets = sources.known(from_record(store.read_record(Path(path))).data)

@@ -334,12 +334,10 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """The rows of a sweep's folder or of one parquet file. Raises FileNotFoundError."""
+    """The rows of a sweep's folder or of one parquet file."""
     import pandas as pd
 
     file = Layout(path).results if path.is_dir() else path
-    if not file.exists():
-        raise FileNotFoundError(f"There is no file {file}.")
     results: pd.DataFrame = pd.read_parquet(file)
     return results
 

@@ -117,7 +117,7 @@ def run(*words: Any, **keys: Any) -> Callable[[], object]:
         (run(data__target=np.sin), "`data.target` must be a number, a text, a flag, None, or a"),
         (run("hydra.run.dir=x"), "`hydra.run.dir=x` is a key of Hydra's, for the command line"),
         (run("model.k=1,2"), "These are several sweeps, model.k=1,2; run them one by one."),
-        (lambda: kansweep.load_results("none"), "There is no file none."),
+        (lambda: kansweep.load_results("none"), "There are no results in none."),
         (lambda: kansweep.fit_laws("outputs"), "`results` must be a table, as load_results gives"),
         (lambda: kansweep.fit_laws(None), "`results` must be a table, as load_results gives it"),
         (lambda: kansweep.fit_laws(RESULTS, ["G"]), "`x` must be 'grid_size' or 'n_params'; got"),
