@@ -166,10 +166,7 @@ def predicted(
     where the networks are on no grid, where the size is above ``floor.FINEST``, where a size to
     rest on or the output is none of the sweep's, or where too few cells count.
     """
-    _check_count("size", size, floor.FINEST)
-    _check_count("n_train", n_train, MOST)
-    if cells.complete(results).empty:
-        raise ValueError("`results` must have a row")
+    _check_asked(results, size, n_train)
     of_sweep = of_one(results, targets=targets)
     floor_at = _floor_at(of_sweep.results, targets, output)
     if output is not None:
@@ -178,9 +175,8 @@ def predicted(
     ended, cells_ = of_sweep.ended, of_sweep.cells
     if not of_sweep.kind.on_grid:
         raise ValueError(f"{of_sweep.kind.title}s have no grid, and no law of a whole sweep")
-    row = ended.iloc[0]
     place = _place(ended, size, n_train, floor_at)
-    least = of_sweep.rules.least_error(row["dtype"])
+    least = of_sweep.rules.least_error(ended["dtype"].iloc[0])
     if place.floor < least:
         raise ValueError(
             f"the floor at that size, {place.floor:.1e}, is below round-off, {least:.1e}"
@@ -198,10 +194,13 @@ def predicted(
     return replace(found, power_law=line, power_law_of=line_of, measured=measured)
 
 
-def _check_count(name: str, value: int | None, most: int) -> None:
-    number = plain(value)
-    if number is not None and not (COUNT.holds(number) and number <= most):
-        raise ValueError(f"`{name}` must be an integer from 1 to {most}; got {value!r}")
+def _check_asked(results: DataFrame, size: int | None, n_train: int | None) -> None:
+    if cells.complete(results).empty:
+        raise ValueError("`results` must have a row")
+    for name, value, most in (("size", size, floor.FINEST), ("n_train", n_train, MOST)):
+        number = plain(value)
+        if number is not None and not (COUNT.holds(number) and number <= most):
+            raise ValueError(f"`{name}` must be an integer from 1 to {most}; got {value!r}")
 
 
 def _check_chosen(name: str, values: Sequence[int], there: pd.Series) -> None:

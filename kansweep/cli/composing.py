@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -165,13 +165,17 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
         raise ConfigError(explain(error, schema)) from error
     finally:
         sys.argv = argv
+    checked = [(_checked(composed, schema), overrides) for composed, overrides in jobs]
+    return _told_apart(checked, named)
+
+
+def _told_apart(
+    jobs: Sequence[tuple[Schema, Sequence[str]]], named: Container[str]
+) -> list[Schema]:
+    """Jobs under names of the overrides that not all of them share, or that are ``named`` anyway."""
     shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
     shared = {word for word in shared if word.partition("=")[0] not in named}
-    checked = [(_checked(composed, schema), overrides) for composed, overrides in jobs]
-    return [
-        _named(job, [word for word in overrides if word not in shared])
-        for job, overrides in checked
-    ]
+    return [_named(job, [word for word in words if word not in shared]) for job, words in jobs]
 
 
 def _ordered(command: str, arguments: list[str]) -> list[str]:
