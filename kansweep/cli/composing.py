@@ -172,7 +172,7 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
 def _told_apart(
     jobs: Sequence[tuple[Schema, Sequence[str]]], named: Container[str]
 ) -> list[Schema]:
-    """Jobs under names of the overrides that not all of them share, or that are ``named`` anyway."""
+    """Jobs under names of the overrides that not all share, or that are ``named`` anyway."""
     shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
     shared = {word for word in shared if word.partition("=")[0] not in named}
     return [_named(job, [word for word in words if word not in shared]) for job, words in jobs]
