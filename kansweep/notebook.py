@@ -26,7 +26,7 @@ from pandas import DataFrame
 from kansweep import study
 from kansweep.config.commands import FormatsConfig
 from kansweep.config.loading import from_record
-from kansweep.config.rules import ConfigError, one_of
+from kansweep.config.rules import ConfigError, one_of, plain
 from kansweep.data import sources, targets
 from kansweep.data.targets import TARGETS, Target
 from kansweep.figures import edges, scaling, sets, styles
@@ -37,13 +37,18 @@ from kansweep.sweep.refusals import StoreError
 from kansweep.trained.kan import TrainedKAN
 from kansweep.trained.network import TrainedNetwork
 
+_OF_LAWS = ("data", "n_train", "x", "split", "exponent", "verdict")  # what figures read of them
+
 
 def load_results(path: str | Path) -> DataFrame:
     """The rows of a sweep, from its folder or its ``results.parquet``, with the floor filled in.
 
     Raises FileNotFoundError where there is no such file.
     """
-    results = store.read_results(Path(path))
+    try:
+        results = store.read_results(Path(path))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There are no results in {path}.") from error
     targets = TARGETS
     with suppress(StoreError, ConfigError):  # rows may stand alone
         targets = sources.known(from_record(store.read_record(Path(path))).data)
@@ -57,7 +62,7 @@ def fit_laws(results: DataFrame, x: str | None = None) -> DataFrame:
     Against ``x``, ``grid_size`` or ``n_params``; left out, the latter where not all networks are
     on a grid.
     """
-    x = cells.axis(results) if x is None else x
+    x = cells.axis(cells.complete(results)) if x is None else x
     fits.check_axis(x)
     laws = findings.study(results, study.rules(results)).laws_of_all()
     return laws[laws["x"] == x].reset_index(drop=True)
@@ -77,9 +82,11 @@ def predict(
 
     `target` is what was learned, for its floor, unless it is one of ``TARGETS``.
     """
-    name = str(results["data"].iloc[0])
-    known = TARGETS if target is None else {name: target}
-    spread = targets.spread(known[name]) if name in known else 1.0
+    if not isinstance(target, Target | None):
+        raise ValueError(f"`target` must be a Target, or None; got {target!r}.")
+    names = cells.complete(results)["data"].unique()
+    known = TARGETS if target is None else dict.fromkeys(names, target)
+    spread = next((targets.spread(known[name]) for name in names if name in known), 1.0)
     chosen: dict[str, Any] = {"sizes": sizes, "n_trains": n_trains, "output": output}
     return study.predicted(results, size, n_train, **chosen, targets=known, spread=spread)
 
@@ -87,6 +94,9 @@ def predict(
 def compare_laws(sweeps: Mapping[str, DataFrame], x: str | None = None) -> DataFrame:
     """Every sweep beside the first of its target, with their names: differences of exponents and
     ratios of errors, paired by seed; see ``kansweep.laws.comparison.compare``."""
+    if not isinstance(sweeps, Mapping) or not all(isinstance(name, str) for name in sweeps):
+        given = list(sweeps) if isinstance(sweeps, Mapping) else type(sweeps).__name__
+        raise ValueError(f"`sweeps` must be results by their names; got {given}.")
     if len(sweeps) < 2:
         raise ValueError(f"`sweeps` must be two or more; got {len(sweeps)}.")
     return study.of_several(sweeps, x).comparison
@@ -99,7 +109,7 @@ def figure_style(style: str, width: float | None = None) -> Iterator[None]:
 
     Raises ConfigError where there is no such style or width.
     """
-    chosen = FormatsConfig(style=style, width=width)
+    chosen = FormatsConfig(style=style, width=plain(width))
     with styles.applied(chosen.style, chosen.width), matplotlib.rc_context(styles.saving()):
         yield
 
@@ -110,6 +120,9 @@ def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figur
     splits = one_of(*cells.SPLITS)
     if not splits.holds(split):
         raise splits.refusal("split", split)
+    columns = list(laws) if isinstance(laws, DataFrame) else []
+    if absent := [name for name in _OF_LAWS if name not in columns]:
+        raise ValueError(f"`laws` must be those of fit_laws; it lacks {', '.join(absent)}.")
     x = str(laws["x"].iloc[0]) if len(laws) else None
     of_all = findings.study(results, study.rules(results), x, laws)
     draw = sets.of_several if "target" in results else scaling.draw
@@ -119,9 +132,9 @@ def plot_laws(results: DataFrame, laws: DataFrame, split: str = "test") -> Figur
 def plot_edges(network: TrainedNetwork, target: str | Target | None = None) -> Figure:
     """All edges of a KAN, beside the true ones where the target (its name; unset, what the sweep
     says) has a known structure; see ``kansweep.figures.edges.draw``."""
-    if not network.has_edges:
+    if not isinstance(network, TrainedNetwork) or not network.has_edges:
         raise ValueError(f"`network` must have a function on every edge; {network!r} has none.")
-    if isinstance(target, str) and target not in TARGETS:
+    if not isinstance(target, Target | None) and target not in list(TARGETS):
         raise ValueError(f"`target` must be one of {', '.join(TARGETS)}; got {target!r}.")
     chosen = network.data if target is None else target
     truth = chosen if isinstance(chosen, Target) else TARGETS.get(chosen or "")

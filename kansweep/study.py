@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
+from kansweep.config.rules import COUNT, MOST, plain
 from kansweep.data import floor
 from kansweep.data.knots import Spacing
 from kansweep.data.targets import TARGETS, Target
@@ -86,9 +87,9 @@ def with_floor(results: DataFrame, targets: Targets = TARGETS) -> DataFrame:
     That of a user's own target, whose structure the rows do not hold, stays as they have it.
     """
     results = cells.complete(results)
-    has_theory = _has_theory(results)
-    known = results["data"].isin(targets) & has_theory
-    shapes = list(results.loc[known, _SHAPE].itertuples(index=False, name=None))
+    has_theory, known = _has_theory(results), _known(results, targets)
+    of_known = results[known].reindex(columns=_SHAPE)
+    shapes = list(of_known.itertuples(index=False, name=None))
     by_shape = {shape: _floor(targets[shape[0]], *shape[1:]) for shape in dict.fromkeys(shapes)}
     floors = pd.Series(np.nan, results.index)
     if "floor_rmse" in results:
@@ -102,7 +103,7 @@ def with_floor(results: DataFrame, targets: Targets = TARGETS) -> DataFrame:
 def without_floor(results: DataFrame, targets: Targets = TARGETS) -> dict[str, str]:
     """Why known targets have no floor, by their names in ``data``: the end of a sentence."""
     results = cells.complete(results)
-    known = results[results["data"].isin(targets) & _has_theory(results)]
+    known = results[_known(results, targets)]
     if known.empty:
         return {}
     whose = known[["data", "k", "width"]].drop_duplicates()
@@ -125,10 +126,16 @@ def _has_theory(results: DataFrame) -> Series:
     return results["model"].map(lambda name: KINDS[name].has_theory).astype(bool)
 
 
+def _known(results: DataFrame, targets: Targets) -> Series:
+    """The rows whose target says what floor there is; rows may stand without their widths."""
+    known: Series = results["data"].isin(targets) & _has_theory(results) & ("width" in results)
+    return known
+
+
 def _exact(results: DataFrame, targets: Targets) -> Series:
     """Whether networks represent a target without error: those whose theory is of splines."""
     exact = results["exact"].astype(bool) if "exact" in results else Series(False, results.index)
-    known = results[results["data"].isin(targets) & _has_theory(results)]
+    known = results[_known(results, targets)]
     if known.empty:
         return exact
     shapes = list(known[["data", "k", "width"]].itertuples(index=False, name=None))
@@ -156,9 +163,10 @@ def predicted(
     Unset, the size and the data size are the sweep's largest, and the error is that of all outputs
     together; else that of one of several, in its own unit. `targets` are what is known of what was
     learned, by its name in the rows, and `spread` is its standard deviation. Raises ValueError
-    where the networks are on no grid, where a size to rest on or the output is none of the sweep's,
-    or where too few cells count.
+    where the networks are on no grid, where the size is above ``floor.FINEST``, where a size to
+    rest on or the output is none of the sweep's, or where too few cells count.
     """
+    _check_asked(results, size, n_train)
     of_sweep = of_one(results, targets=targets)
     floor_at = _floor_at(of_sweep.results, targets, output)
     if output is not None:
@@ -167,9 +175,8 @@ def predicted(
     ended, cells_ = of_sweep.ended, of_sweep.cells
     if not of_sweep.kind.on_grid:
         raise ValueError(f"{of_sweep.kind.title}s have no grid, and no law of a whole sweep")
-    row = ended.iloc[0]
     place = _place(ended, size, n_train, floor_at)
-    least = of_sweep.rules.least_error(row["dtype"])
+    least = of_sweep.rules.least_error(ended["dtype"].iloc[0])
     if place.floor < least:
         raise ValueError(
             f"the floor at that size, {place.floor:.1e}, is below round-off, {least:.1e}"
@@ -187,9 +194,20 @@ def predicted(
     return replace(found, power_law=line, power_law_of=line_of, measured=measured)
 
 
+def _check_asked(results: DataFrame, size: int | None, n_train: int | None) -> None:
+    if cells.complete(results).empty:
+        raise ValueError("`results` must have a row")
+    for name, value, most in (("size", size, floor.FINEST), ("n_train", n_train, MOST)):
+        number = plain(value)
+        if number is not None and not (COUNT.holds(number) and number <= most):
+            raise ValueError(f"`{name}` must be an integer from 1 to {most}; got {value!r}")
+
+
 def _check_chosen(name: str, values: Sequence[int], there: pd.Series) -> None:
-    if missing := sorted(set(values) - set(there)):
-        of = listed(sorted(set(there)))
+    of = listed(sorted(set(there)))
+    if not isinstance(chosen := plain(values), tuple):
+        raise ValueError(f"`{name}` must be a list out of the sweep's {of}; got {values!r}")
+    if missing := [value for value in chosen if value not in set(there)]:
         raise ValueError(f"`{name}` must be out of the sweep's {of}; got {listed(missing)}")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn, cast
 
@@ -23,13 +25,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from kansweep.cli.output import OK, REFUSED
+from kansweep.cli.output import OK, REFUSED, say
 from kansweep.config.commands import SCHEMAS
 from kansweep.config.keys import keys
 from kansweep.config.loading import config_dir, explain, load, register_schemas
 from kansweep.config.overrides import quoted
 from kansweep.config.rules import ConfigError
-from kansweep.config.run import RunConfig
+from kansweep.config.run import VARIANTS, RunConfig
 from kansweep.config.schema import Schema
 
 HELP = """\
@@ -123,7 +125,11 @@ SUBCOMMANDS = {"edges": "plot edges"}  # by schema, and as they are typed
 
 
 def compose(command: str, arguments: list[str]) -> list[Schema]:
-    """Let Hydra read the arguments: one checked configuration, or with --multirun one a job."""
+    """Let Hydra read the arguments: one checked configuration, or with --multirun one a job; none
+    where they ask for help, which is told."""
+    if not {"--help", "-h"}.isdisjoint(arguments):
+        say(_help(command, arguments))
+        return []
     jobs: list[tuple[DictConfig, list[str]]] = []
 
     named: set[str] = set()  # axes that are part of a name also where the command line fixed them
@@ -138,13 +144,12 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
     if sys.version_info >= (3, 14):  # Hydra 1.3 has a help that is no string
         argparse.ArgumentParser._check_help = lambda *_: None
     schema, argv = SCHEMAS[command], sys.argv
-    every = arguments[-1:] == ["all"] and not {"--help", "-h"}.isdisjoint(arguments)
-    arguments = _ordered(command, arguments[: -1 if every else None])
+    arguments = _ordered(command, arguments)
     sys.argv = ["kansweep", *map(quoted, arguments)]
     try:
         full = env_override({"HYDRA_FULL_ERROR": "1"})
         with TemporaryDirectory() as scratch, full, _complaining():
-            register(command, scratch, every)
+            register(command, scratch)
             folder = str(config_dir())
             primary = "config" if issubclass(schema, RunConfig) else command
             if any(map(_is_for_hydra, arguments)):
@@ -160,13 +165,17 @@ def compose(command: str, arguments: list[str]) -> list[Schema]:
         raise ConfigError(explain(error, schema)) from error
     finally:
         sys.argv = argv
+    checked = [(_checked(composed, schema), overrides) for composed, overrides in jobs]
+    return _told_apart(checked, named)
+
+
+def _told_apart(
+    jobs: Sequence[tuple[Schema, Sequence[str]]], named: Container[str]
+) -> list[Schema]:
+    """Jobs under names of the overrides that not all share, or that are ``named`` anyway."""
     shared = set.intersection(*(set(overrides) for _, overrides in jobs)) if jobs else set()
     shared = {word for word in shared if word.partition("=")[0] not in named}
-    checked = [(_checked(composed, schema), overrides) for composed, overrides in jobs]
-    return [
-        _named(job, [word for word in overrides if word not in shared])
-        for job, overrides in checked
-    ]
+    return [_named(job, [word for word in words if word not in shared]) for job, words in jobs]
 
 
 def _ordered(command: str, arguments: list[str]) -> list[str]:
@@ -225,7 +234,7 @@ def _choice(axis: str) -> str:
     return re.sub(r"^(\w+=)[\w/]*/", r"\1", axis)
 
 
-def register(command: str, scratch: str, every: bool = True) -> None:
+def register(command: str, scratch: str) -> None:
     """Give Hydra what the primary configurations build on."""
     register_schemas(SCHEMAS[command])
     node = {  # Hydra leaves no trace: a sweep's folder belongs to kansweep
@@ -235,7 +244,6 @@ def register(command: str, scratch: str, every: bool = True) -> None:
         "job": {"chdir": False},
         "hydra_logging": {"root": None},
         "job_logging": {"root": None},
-        "help": {"app_name": f"kansweep {_words(command)}", "template": _help(command, every)},
     }
     ConfigStore.instance().store(group="hydra/kansweep", name="hydra", node=node)
 
@@ -244,7 +252,8 @@ def _words(command: str) -> str:
     return SUBCOMMANDS.get(command, command)
 
 
-def _help(command: str, every: bool) -> str:
+def _help(command: str, arguments: Sequence[str]) -> str:
+    every = arguments[-1] == "all"
     found = keys(SCHEMAS[command], usual=not every)
     rows: dict[str, list[str]] = {}
     for key, item in found.items():
@@ -256,9 +265,28 @@ def _help(command: str, every: bool) -> str:
     usage = f"Usage: kansweep {_words(command)} [key=value ...] [--cfg job] [--config-dir FOLDER]"
     about, listed = COMMAND_HELP[command], "\n".join(map("".join, rows.values()))
     grouped = issubclass(SCHEMAS[command], RunConfig)
-    choices = "\nChoices, as in data=bessel\n\n$APP_CONFIG_GROUPS" if grouped else ""
+    folders = [config_dir(), *_own_folders(arguments)]
+    choices = f"\nChoices, as in data=bessel\n\n{_choices(folders)}\n" if grouped else ""
     rest = _REST.format(command) if grouped and not every else ""
     return f"{usage}\n\n{about}\nKeys and their defaults\n\n{listed}{rest}{choices}"
+
+
+def _own_folders(arguments: Sequence[str]) -> list[Path]:
+    """Those that ``--config-dir`` names."""
+    words = [part for word in arguments for part in word.split("=", 1)]
+    pairs = itertools.pairwise(words)
+    return [Path(folder) for word, folder in pairs if word in ("--config-dir", "-cd")]
+
+
+def _choices(folders: Iterable[Path]) -> str:
+    """What can be chosen, a line a section: YAML files, and schemas that need none. Hydra's own
+    list of them takes half a second."""
+    found = {section: set(base.variants) for section, base in VARIANTS.items()}
+    for folder in folders:
+        for path in folder.glob("*/**/*.yaml"):
+            section = path.parent.relative_to(folder).as_posix()
+            found.setdefault(section, set()).add(path.stem)
+    return "\n".join(f"{name}: {', '.join(sorted(found[name]))}" for name in sorted(found))
 
 
 _REST = """

@@ -242,6 +242,9 @@ class ExpectedConfig(Schema):
     )
     factor: float = key(1.1, rules.POSITIVE, "by which an error may be larger than the stored one")
     data: Any = key(None, rules.optional(rules.TEXTS), "targets, or of `names` sweeps; null: all")
+    output: Any = key(
+        None, rules.optional(rules.TEXTS), "of several outputs these, by name; null: all together"
+    )
     n_train: Any = key(
         None, rules.optional(rules.COUNTS_OR_ALL), "training points, a list or all; null: the most"
     )

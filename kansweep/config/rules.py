@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
@@ -39,6 +40,18 @@ def _shown(value: Any) -> str:
     return "null" if value is None else repr(value)
 
 
+def plain(value: Any) -> Any:
+    """A value of Python as the rules want it: numbers and flags of NumPy as Python's own, arrays
+    and lists as tuples, paths as texts."""
+    if hasattr(value, "tolist"):  # of NumPy
+        return plain(value.tolist())
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return tuple(map(plain, value)) if isinstance(value, list | tuple | range) else value
+
+
 MOST = 2**31 - 1  # no size or seed is larger, and tables hold it
 
 
@@ -72,6 +85,7 @@ def optional(rule: Rule) -> Rule:
 
 
 TEXT = matching("a text that is not empty", r".+")
+COMMAND = matching("a shell command", r"(?s).*\S.*")
 NAME = matching(
     "1 to 200 letters, digits and . _ - = , (the first no dot)",
     r"(?!\.)[A-Za-z0-9._=,-]{1,200}",

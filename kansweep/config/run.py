@@ -34,9 +34,9 @@ class RunModeConfig(Schema):
     )
     fail_fast: bool = key(False, rules.FLAG, "stop at the first cell that fails")
     report: bool = key(False, rules.FLAG, "write the report too, once all cells are done")
-    on_end: str | None = key(
+    on_end: Any = key(  # a text alone: of a number OmegaConf would make one
         None,
-        rules.optional(rules.TEXT),
+        rules.optional(rules.COMMAND),
         "a shell command, told the outcome by KANSWEEP_… variables",
     )
     verbosity: str = key(

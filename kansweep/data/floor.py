@@ -46,6 +46,7 @@ _BINS_PER_INTERVAL = 64
 _PIECES = 2**12  # of an input's range, at least, for breaks that are not equal
 _SAMPLE_BITS = 16  # of the points, in binary, where nodes feed several edges
 _IDLE = "hidden nodes of it are only added up or multiplied, where networks beat composed splines"
+FINEST = 10_000  # intervals, of which a floor takes ten seconds
 _RARE = 1e-12  # a bin less likely, against the likeliest, is lost in the transform's round-off
 
 
@@ -87,9 +88,9 @@ def floor(
 
     None where no floor is known, for the reason that ``missing`` gives: no structure of these
     widths is known, splines of order ``k`` represent it exactly, or the composed ones are no
-    reference for what networks do (``structure``). On fine grids the value
-    sinks into round-off, near 1e-16 of the target's size: a rule that compares with it must do so
-    itself.
+    reference for what networks do (``structure``); and on more than ``FINEST`` intervals. On fine
+    grids the value sinks into round-off, near 1e-16 of the target's size: a rule that compares
+    with it must do so itself.
 
     With ``spacing="adaptive"`` each function has the knots that ``knots.adapted`` finds for it, the
     function known; with "quantile" those at quantiles of its true input. Beyond the last knot these
@@ -108,7 +109,7 @@ def of_each(
     spacing: Spacing = "uniform",
 ) -> Array | None:
     """The floor of each output, (n_outputs,), in its own unit: 0 where splines represent it."""
-    if missing(target, hidden, k):
+    if grid_size > FINEST or missing(target, hidden, k):
         return None
     known = structure(target, hidden)
     splines = _Splines(k, grid_size, spacing)

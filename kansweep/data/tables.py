@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -135,27 +135,37 @@ def _frame(file: Path) -> DataFrame:
         raise _refusal(file, f"end in {', '.join(ENDINGS)}")
     try:
         if ending == ".csv":
-            frame = pd.read_csv(file)
+            frame = _csv(file)
         elif ending == ".parquet":
             frame = pd.read_parquet(file)
         else:
             with np.load(file, allow_pickle=False) as arrays:
-                frame = pd.DataFrame(_columns(dict(arrays)))
+                named = list(_columns(dict(arrays)))
+                frame = pd.DataFrame({i: column for i, (_, column) in enumerate(named)})
+                frame = frame.set_axis([name for name, _ in named], axis=1)
     except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise _refusal(file, f"be a {ending[1:]} file that can be read: {reason}") from error
     return frame.rename(columns=str)
 
 
-def _columns(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Arrays (n,) as they are, (n, 1) as one column and (n, d) as d numbered ones."""
-    columns: dict[str, NDArray[Any]] = {}
+def _csv(file: Path) -> DataFrame:
+    """Under the names of its header, where pandas would give a second column of a name another."""
+    import pandas as pd
+
+    frame = pd.read_csv(file)
+    header = pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    pairs = zip(header, frame.columns, strict=True)
+    return frame.set_axis([name or unnamed for name, unnamed in pairs], axis=1)
+
+
+def _columns(arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Names and columns: arrays (n,) as they are, (n, 1) as one and (n, d) as d numbered ones."""
     for name, array in arrays.items():
         if array.ndim == 2 and array.shape[1] > 1:
-            columns |= {f"{name}{i + 1}": array[:, i] for i in range(array.shape[1])}
+            yield from ((f"{name}{i + 1}", array[:, i]) for i in range(array.shape[1]))
         else:
-            columns[name] = array.reshape(len(array), -1)[:, 0] if array.ndim == 2 else array
-    return columns
+            yield name, array.reshape(len(array), -1)[:, 0] if array.ndim == 2 else array
 
 
 def _numbers(frame: DataFrame, name: str, file: Path) -> Array:

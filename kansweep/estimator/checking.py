@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
+LEAST, MOST = 1e-150, 1e150  # of which squares neither vanish nor overflow
+
 
 def inputs(given: Any) -> Array:
     """(n, I) of finite numbers."""
@@ -72,6 +74,12 @@ def _numbers(given: Any, name: str) -> Array:
         raise kind(f"`{name}` must be an array of real numbers: {why}.") from error
     if not np.isfinite(numbers).all():
         raise ValueError(f"`{name}` must be finite; it has NaN or inf (infinity).")
+    largest = float(np.abs(numbers).max(initial=0.0))
+    if largest and not LEAST <= largest <= MOST:
+        raise ValueError(
+            f"`{name}` must be within {LEAST:g} and {MOST:g} in size, or 0; its largest is"
+            f" {largest:g}."
+        )
     return numbers
 
 

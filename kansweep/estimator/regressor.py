@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from kansweep.config import rules
-from kansweep.config.rules import ConfigError, Rule
+from kansweep.config.rules import ConfigError, Rule, plain
 from kansweep.engines import cores
 from kansweep.estimator import checking, shapes, stored, training
 from kansweep.estimator.base import BaseEstimator, NotFittedError, RegressorMixin
@@ -139,6 +139,8 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X: ArrayLike, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Outputs (n,) or (n, M) at inputs (n, I), and where they are asked for the standard
         deviations of new observations there: of what is not known of the function, and noise."""
+        if not rules.FLAG.holds(plain(return_std)):
+            raise rules.FLAG.refusal("return_std", return_std)
         x = self._inputs(X)
         mean = self._shaped(self._values(x))
         if not return_std:
@@ -152,7 +154,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         at inputs (n, I) with this probability, or the ``function`` itself, on average over the
         inputs (``kansweep.solvers.gauss_newton.posterior``)."""
         for name, rule, value in (("level", _LEVEL, level), ("of", _OF, of)):
-            if not rule.holds(value):
+            if not rule.holds(plain(value)):
                 raise rule.refusal(name, value)
         x = self._inputs(X)
         mean, deviation = self._values(x), self._deviations(x)
@@ -203,7 +205,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         """The grids, where all parameters are what they may be."""
         given = {"hidden": _HIDDEN, "k": rules.ORDER, "grid_size": _GRIDS}
         given["warm_start"] = rules.FLAG
-        values = {name: _plain(getattr(self, name)) for name in given}
+        values = {name: plain(getattr(self, name)) for name in given}
         for name, rule in given.items():
             if not rule.holds(values[name]):
                 raise rule.refusal(name, values[name])
@@ -211,7 +213,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         return (grids,) if isinstance(grids, int) else grids
 
     def _threads(self) -> int:
-        jobs = _plain(self.n_jobs)
+        jobs = plain(self.n_jobs)
         if not _JOBS.holds(jobs):
             raise _JOBS.refusal("n_jobs", jobs)
         return cores() if jobs == -1 else jobs or 1
@@ -242,7 +244,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
 
     def _widths(self, problem: Problem, grids: Sequence[int], seed: int) -> tuple[int, ...]:
         """Of the hidden layers; those that there are where a warm start leaves them open."""
-        hidden: Any = _plain(self.hidden)
+        hidden: Any = plain(self.hidden)
         if hidden is None:
             return (problem.y.shape[2],)
         if hidden != rules.AUTO:
@@ -307,15 +309,6 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         return tags
 
 
-def _plain(value: Any) -> Any:
-    """Numbers of NumPy as Python's, and sequences as tuples, as rules want them."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, np.integer):
-        return int(value)
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
-
-
 def _seed(random_state: Any) -> int:
     """A seed out of what scikit-learn takes for one."""
     if random_state is None:
@@ -324,7 +317,7 @@ def _seed(random_state: Any) -> int:
         return int(random_state.integers(rules.MOST))
     if hasattr(random_state, "randint"):
         return int(random_state.randint(rules.MOST))
-    if not rules.COUNT_OR_ZERO.holds(_plain(random_state)):
+    if not rules.COUNT_OR_ZERO.holds(plain(random_state)):
         raise ConfigError(
             f"`random_state` must be an integer, 0 or more, a generator of NumPy, or None;"
             f" got {random_state!r}."

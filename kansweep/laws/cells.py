@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -114,35 +115,35 @@ class Curve:
     fitted: bool
     splits: tuple[str, ...] = SPLITS  # whose errors it is of
 
-    @property
+    @cached_property
     def sound(self) -> DataFrame:
         """Seeds by sizes of the run: where a sound cell has an error."""
         return self.errors[self.splits[-1]].notna()
 
-    @property
+    @cached_property
     def whole(self) -> Series:
         """Which seeds have every cell of the run."""
         return self.sound.all(axis=1) & bool(self.sound.shape[1])
 
-    @property
+    @cached_property
     def used(self) -> DataFrame:
         """The cells that the fit rests on."""
         used: DataFrame = self.cells[self.cells["used"]]
         return used
 
-    @property
+    @cached_property
     def kind(self) -> kinds.Kind:
         return kinds.of(self.cells)
 
-    @property
+    @cached_property
     def data(self) -> str:
         return str(self.cells["data"].iloc[0])
 
-    @property
+    @cached_property
     def n_train(self) -> int:
         return int(self.cells["n_train"].iloc[0])
 
-    @property
+    @cached_property
     def exponent(self) -> float:
         """That the theory of its kind gives it, NaN where there is none; a derivative of order m
         converges by m less."""
@@ -207,6 +208,8 @@ def of_curve(cells: DataFrame, row: Series) -> DataFrame:
 def complete(results: DataFrame) -> DataFrame:
     """The rows with `model`, `size`, `noise` and `spacing`, which those of older versions lack: of
     the default kind, their grid sizes, none and equal steps."""
+    if not isinstance(results, DataFrame):
+        raise ValueError(f"`results` must be a table, as load_results gives it; got {results!r}.")
     absent = [column for column in REQUIRED if column not in results]
     if "grid_size" not in results and "size" not in results:
         absent.append("grid_size")

@@ -7,7 +7,7 @@ not there, is refused and neither holds nor fails.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from pandas import DataFrame, Series
 from kansweep.config.commands import ExpectedConfig
 from kansweep.config.rules import ConfigError
 from kansweep.kinds import KINDS
-from kansweep.laws import fits, notation
+from kansweep.laws import fits, notation, outputs
 from kansweep.laws.cells import AXES, CELL, CURVE, DERIVATIVES, SPLITS
 from kansweep.laws.findings import Study
 from kansweep.laws.notation import counted, listed
@@ -42,6 +42,8 @@ def perform(study: Study, expected: ExpectedConfig, stored: DataFrame | None = N
     than any bound. Raises ConfigError where what is selected is not there.
     """
     splits = SPLITS if expected.split == "both" else (expected.split,)
+    if expected.output is not None:
+        study, expected, stored = _of_outputs(study, expected, stored)
     if expected.split in DERIVATIVES:
         study = _of_derivative(study, expected)
     laws = study.shown[study.shown["split"].isin(splits)]
@@ -58,6 +60,32 @@ def perform(study: Study, expected: ExpectedConfig, stored: DataFrame | None = N
     elif stored is not None:
         made += _against_cells(rows, splits, stored, expected)
     return made
+
+
+def _of_outputs(
+    study: Study, expected: ExpectedConfig, stored: DataFrame | None
+) -> tuple[Study, ExpectedConfig, DataFrame | None]:
+    """The same of each output that is asked for, as a target of its own."""
+    each = study.outputs
+    if each is None:
+        raise ConfigError(
+            f"`check.output` must be null for a sweep of one output, and for several sweeps; got"
+            f" {listed(_listed(expected.output))}."
+        )
+    _selected(study.ended, expected)  # refused where there is nothing
+    _refuse_absent("output", _listed(expected.output), outputs.names(study.results))
+    if stored is not None:
+        stored = stored[stored["data"] == study.results["data"].iloc[0]]
+        stored = _laws_of_each(stored) if "exponent" in stored else outputs.of_each(stored)
+    return each, replace(expected, data=expected.output, output=None), stored
+
+
+def _laws_of_each(stored: DataFrame) -> DataFrame:
+    """Stored laws of outputs, as those of a study of them; those of older versions have none."""
+    if "output" not in stored:
+        return stored.iloc[:0]
+    of_outputs = stored[stored["output"].notna()]
+    return of_outputs.assign(data=of_outputs["output"], output=None)
 
 
 def _of_derivative(study: Study, expected: ExpectedConfig) -> Study:

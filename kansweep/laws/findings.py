@@ -27,7 +27,7 @@ from kansweep.laws import (
     pooled,
     references,
 )
-from kansweep.laws.cells import AXES, DEFAULT, DERIVATIVES, SPLITS, Curve, Rules
+from kansweep.laws.cells import DEFAULT, DERIVATIVES, SPLITS, Curve, Rules
 from kansweep.laws.frontier import Frontier
 from kansweep.laws.references import Reference
 from kansweep.laws.verdicts import INSUFFICIENT
@@ -70,10 +70,12 @@ class Study:
 
     @cached_property
     def outputs(self) -> Study | None:
-        """The same study of each output, its name in ``data``, where one sweep has several."""
+        """The same study of each output, its name in ``data``, where one sweep has several; the
+        primary law is that of all together."""
         if "target" in self.results or not outputs.names(self.results):
             return None
-        return study(outputs.of_each(self.results), self.rules, self.x)
+        each = study(outputs.of_each(self.results), self.rules, self.x)
+        return replace(each, laws=each.laws.assign(primary=False))
 
     def of_output(self, name: str) -> Study:
         """The same study of one of several outputs. Raises ValueError where it is none of them."""
@@ -94,7 +96,7 @@ class Study:
 
     def _of_derivative(self, split: str) -> Study:
         curves = [_of_derivative(curve, split) for curve in self.curves]
-        laws = every_law(curves, self.rules)
+        laws = fits.every_law(curves, self.rules)
         return replace(self, curves=curves, cells=cells.table(curves), laws=laws)
 
     @cached_property
@@ -243,6 +245,8 @@ def study(
     of each output are not those of the study.
     """
     results = cells.complete(results)
+    if x is not None:
+        fits.check_axis(x)
     if x == "grid_size" and not kinds.all_on_grid(results):
         raise ValueError(
             f"`x` must be 'n_params' for networks that have no grid, or null; got {x!r}."
@@ -251,7 +255,7 @@ def study(
     curves = cells.classified(ended, rules)
     classified = cells.table(curves)
     if laws is None:
-        laws = every_law(curves, rules)
+        laws = fits.every_law(curves, rules)
     elif "output" in laws:
         laws = laws[laws["output"].isna()]
     return Study(
@@ -264,9 +268,3 @@ def study(
         x=x or cells.axis(results),
         without_floor=without_floor or {},
     )
-
-
-def every_law(curves: Sequence[Curve], rules: Rules = DEFAULT) -> DataFrame:
-    """The laws against every axis, as ``laws.csv`` holds them."""
-    fitted = [fits.fit_laws(curves, x, rules) for x in AXES]
-    return pd.concat([part for part in fitted if len(part)] or fitted[:1], ignore_index=True)

@@ -7,6 +7,7 @@ held against nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ PRIMARY = "test"
 
 def check_axis(x: str) -> None:
     """Raises ValueError where laws have no such axis."""
-    if x not in AXES:
+    if x not in tuple(AXES):
         raise ValueError(f"`x` must be 'grid_size' or 'n_params'; got {x!r}.")
 
 
@@ -42,16 +43,31 @@ def fit_laws(curves: Sequence[Curve], x: str, rules: Rules = DEFAULT) -> DataFra
     doubling. On these rests the `verdict` (``verdicts.verdict``), always against size; of a
     kind without a theory, whose `theory` is null, it is `descriptive`, and `insufficient` where
     there is no fit. `x` is `grid_size` or `n_params`; against grid size only kinds on a grid have
-    a row. `primary` is the law of the test error at the most data, of each target, kind and order:
-    which one counts is not to be chosen by what it says. `output` is null: the law is that of all
-    outputs together.
+    a row. `primary` is the law of the test error at the most data, of each target, kind and order,
+    against either axis: which one counts is not to be chosen by what it says. `output` is null: the
+    law is that of all outputs together, and primary are no others.
     """
     check_axis(x)
-    fitted = [curve for curve in curves if curve.kind.on_grid or x != "grid_size"]
-    laws = DataFrame(
-        [_law(curve, split, x, rules) for curve in fitted for split in curve.splits],
-        columns=LAW_COLUMNS,
-    )
+    return _laws(curves, (x,), rules)
+
+
+def every_law(curves: Sequence[Curve], rules: Rules = DEFAULT) -> DataFrame:
+    """The laws against every axis, as ``laws.csv`` holds them."""
+    return _laws(curves, tuple(AXES), rules)
+
+
+def _laws(curves: Sequence[Curve], axes: Sequence[str], rules: Rules) -> DataFrame:
+    """What does not hang on the axis is told once for all of them."""
+    fitted = [
+        (curve, split, _judged(curve, split, rules)) for curve in curves for split in curve.splits
+    ]
+    rows = [
+        _law(curve, split, x, rules, judged)
+        for x in axes
+        for curve, split, judged in fitted
+        if curve.kind.on_grid or x != "grid_size"
+    ]
+    laws = DataFrame(rows, columns=LAW_COLUMNS)
     return laws.assign(primary=_primary(laws))
 
 
@@ -76,30 +92,46 @@ def completed(laws: DataFrame, cells: DataFrame) -> DataFrame:
     return laws.assign(**{name: np.nan for name in LAW_COLUMNS if name not in laws})
 
 
-def _law(curve: Curve, split: str, x: str, rules: Rules) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Judged:
+    """What a law says whatever its axis."""
+
+    verdict: str
+    notes: list[str]
+    hinges: list[str]
+
+
+def _judged(curve: Curve, split: str, rules: Rules) -> _Judged:
+    verdict, hinges = INSUFFICIENT, []
+    if curve.fitted and curve.kind.has_theory:
+        of_seeds = curve.errors[split][curve.whole]
+        verdict = rules.judged(curve.used, of_seeds, curve.exponent)
+        hinges = list(notes.hinges(curve, split, verdict, rules))
+    elif curve.fitted:
+        verdict = DESCRIPTIVE
+    return _Judged(verdict, list(notes.of_curve(curve, rules)), hinges)
+
+
+def _law(curve: Curve, split: str, x: str, rules: Rules, judged: _Judged) -> dict[str, Any]:
     cell, used = curve.cells.iloc[0], curve.used
-    of_seeds = curve.errors[split][curve.whole]
-    errors = of_seeds.to_numpy(float)
+    errors = curve.errors[split][curve.whole].to_numpy(float)
     law = {"data": cell["data"], "n_train": cell["n_train"], "x": x, "split": split}
     law |= {"n_points": errors.shape[1], "n_seeds": errors.shape[0], "theory": curve.exponent}
-    law |= {"verdict": INSUFFICIENT, "model": cell["model"], "k": cell["k"], "output": None}
+    law |= {"verdict": judged.verdict, "model": cell["model"], "k": cell["k"], "output": None}
+    law |= {"note": "; ".join([*judged.notes, *notes.of_axis(curve, x), *judged.hinges])}
     if not curve.fitted:
-        return law | {"note": "; ".join(notes.of_curve(curve, x, rules))}
+        return law
     against_x = fit(used[AXES[x]], errors)
     law |= _estimates(against_x, ("exponent", "ci_low", "ci_high"))
     law |= {"amplitude": float(np.exp(against_x.intercept))}
     if not curve.kind.has_theory:
-        return law | {"verdict": DESCRIPTIVE, "note": "; ".join(notes.of_curve(curve, x, rules))}
+        return law
     floor = rules.floor_of(used)
     if floor is not None:
         columns = ("exponent_vs_floor", "vs_floor_low", "vs_floor_high")
-        law |= _estimates(fit(used[AXES[x]], errors / floor), columns)
-    else:
-        columns = ("exponent_finest", "finest_low", "finest_high")
-        law |= _estimates(finest(used["size"], errors), columns)
-    told = rules.judged(used, of_seeds, curve.exponent)
-    said = [*notes.of_curve(curve, x, rules), *notes.hinges(curve, split, told, rules)]
-    return law | {"verdict": told, "note": "; ".join(said)}
+        return law | _estimates(fit(used[AXES[x]], errors / floor), columns)
+    columns = ("exponent_finest", "finest_low", "finest_high")
+    return law | _estimates(finest(used["size"], errors), columns)
 
 
 def _estimates(fit: Fit, columns: tuple[str, str, str]) -> dict[str, float]:

@@ -16,7 +16,7 @@ SEEDS_TO_SPARE = 4
 _FAULTS = ("poor fit", "not converged", "astray")  # of a cell that ended, and was not good enough
 
 
-def of_curve(curve: Curve, x: str, rules: Rules) -> Iterator[str]:
+def of_curve(curve: Curve, rules: Rules) -> Iterator[str]:
     """What the fit left out, cell by cell and why, and what else its reader must know."""
     if not curve.fitted:
         yield _shortfall(curve, rules)
@@ -28,7 +28,11 @@ def of_curve(curve: Curve, x: str, rules: Rules) -> Iterator[str]:
         yield f"one seed: {verdict}the interval is that of its own residuals"
     if not curve.kind.has_theory:
         yield "a description: no theory of its exponent is claimed"
-    elif x == "n_params":
+
+
+def of_axis(curve: Curve, x: str) -> Iterator[str]:
+    """What to know where the law is told against an axis that its theory is not of."""
+    if curve.kind.has_theory and x == "n_params":
         yield f"the theory is asymptotic in the {curve.kind.size}, not in n_params"
 
 

@@ -6,7 +6,8 @@ in braces, as siunitx wants it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 
 from pandas import DataFrame, Series
 
@@ -20,15 +21,19 @@ from kansweep.report import compared as words
 from kansweep.sweep.columns import State
 
 _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "\N{EN DASH}": "--",
 }
-_NONE = "{--}"
-_ERROR = "S[table-format=1.2e-2]"  # of an RMSE
-_ORDER = "S[table-format=-1.2]"  # of an exponent or an order
+NONE = "{--}"
 _WHOSE = ("Target", "Sweep")
+_NUMBER = re.compile(
+    r"(?P<sign>-?)(?P<whole>\d+)\.?(?P<part>\d*)(e(?P<minus>[+-])0*(?P<power>\d*))?"
+)
 
 
 def escaped(text: str) -> str:
@@ -36,12 +41,30 @@ def escaped(text: str) -> str:
     return "".join(_SPECIAL.get(letter, letter) for letter in text)
 
 
-def table(columns: Sequence[str], header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A ``tabular`` with the rules of booktabs; entries are LaTeX already."""
+def table(columns: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A ``tabular`` with the rules of booktabs; entries are LaTeX already. A column ``S`` of
+    numbers is as wide as these."""
     body = [" & ".join(row) + r" \\" for row in rows]
     head = " & ".join(header) + r" \\"
     lines = [r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
-    return "\n".join([rf"\begin{{tabular}}{{{''.join(columns)}}}", *lines, r"\end{tabular}"])
+    form = "".join(
+        _of_numbers([row[i] for row in rows]) if column == "S" else column
+        for i, column in enumerate(columns)
+    )
+    return "\n".join([rf"\begin{{tabular}}{{{form}}}", *lines, r"\end{tabular}"])
+
+
+def _of_numbers(entries: Iterable[str]) -> str:
+    """siunitx's column for them, one that is centred where there is none."""
+    found = [number for entry in entries if (number := _NUMBER.fullmatch(entry))]
+    if not found:
+        return "c"
+    whole, part, power = (
+        max(len(number[name] or "") for number in found) for name in ("whole", "part", "power")
+    )
+    sign = "-" * any(number["sign"] for number in found)
+    minus = "-" * any(number["minus"] == "-" for number in found)
+    return f"S[table-format={sign}{whole}.{part}{f'e{minus}{power}' if power else ''}]"
 
 
 def matrix(cells: DataFrame) -> str:
@@ -55,26 +78,25 @@ def matrix(cells: DataFrame) -> str:
         [str(n), *(_number(value, ".2e") for value in values)]
         for n, values in zip(wide.index, wide.to_numpy(), strict=True)
     ]
-    return table(["S[table-format=7.0]", *[_ERROR] * len(wide.columns)], header, rows)
+    return table("S" * len(header), header, rows)
 
 
 def laws(study: Study) -> str:
     """The laws of a study: exponent with its 95% interval, the theory's, verdict, seeds."""
     header = ["Target", "RMSE", "{$n$}", r"{Exponent}", r"{95\,\% interval}", "{Theory}"]
-    columns = [*"ll", "S[table-format=7.0]", _ORDER, "c", _ORDER, "l", "S[table-format=3.0]"]
     shown = study.shown.sort_values(["data", "model", "split", "n_train"], kind="stable")
     rows = [_law(law) for _, law in shown.iterrows()]
-    return table(columns, [*header, "Verdict", "{Seeds}"], rows)
+    return table("llSScSlS", [*header, "Verdict", "{Seeds}"], rows)
 
 
 def _law(law: Series) -> list[str]:
     fitted = law["verdict"] != INSUFFICIENT
-    interval = f"$[{law['ci_low']:.2f}, {law['ci_high']:.2f}]$" if fitted else _NONE
+    interval = f"$[{law['ci_low']:.2f}, {law['ci_high']:.2f}]$" if fitted else NONE
     return [
         escaped(KINDS[law["model"]].of(str(law["data"]))),
         str(law["split"]),
         str(law["n_train"]),
-        _number(law["exponent"], ".2f") if fitted else _NONE,
+        _number(law["exponent"], ".2f") if fitted else NONE,
         interval,
         _number(law["theory"], "g"),
         str(law["verdict"]),
@@ -98,12 +120,11 @@ def orders(study: Study) -> str:
         name = escaped(KINDS[row["model"]].of(str(row["data"])))
         whose = [name, _number(row["k"], "g"), str(row["split"]), str(row["n_train"])]
         rows.append([*whose, *(_number(of.get(pair, float("nan")), ".2f") for pair in pairs)])
-    columns = ["l", "S[table-format=1.0]", "l", "S[table-format=7.0]", *[_ORDER] * len(pairs)]
-    return table(columns, header, rows)
+    return table("lSlS" + "S" * len(pairs), header, rows)
 
 
 def _number(value: float, form: str) -> str:
-    return _NONE if value != value else f"{value:{form}}"
+    return NONE if value != value else f"{value:{form}}"
 
 
 def comparison(compared: DataFrame, split: str) -> list[str]:
@@ -117,31 +138,38 @@ def comparison(compared: DataFrame, split: str) -> list[str]:
 
 def _differences(rows: DataFrame) -> str:
     header = [*_WHOSE, "Less that of", "{$n$}", r"{Difference}", r"{95\,\% interval}"]
-    columns = [*"lll", "S[table-format=7.0]", _ORDER, "c", "S[table-format=3.0]", _ERROR]
     lines = [
-        [*_compared(row, ".2f"), str(row["n_seeds"]), _number(row["p_holm"], ".1e")]
+        [*_compared(row, "{:.2f}".format), str(row["n_seeds"]), _number(row["p_holm"], ".1e")]
         for _, row in rows.iterrows()
     ]
-    return table(columns, [*header, "{Seeds}", "{$p$ (Holm)}"], lines)
+    return table("lllSScSS", [*header, "{Seeds}", "{$p$ (Holm)}"], lines)
 
 
 def _ratios(rows: DataFrame) -> str:
     header = [*_WHOSE, "Over that of", "{$n$}", "{Ratio}", r"{95\,\% interval}"]
-    columns = [*"lll", "S[table-format=7.0]", _ERROR, "c", "l", "S[table-format=3.0]"]
     lines = [
-        [*_compared(row, ".2e"), escaped(words.place(row)), str(row["n_seeds"])]
+        [*_compared(row, _three_digits), in_math(words.place(row)), str(row["n_seeds"])]
         for _, row in rows.iterrows()
     ]
-    return table(columns, [*header, "At equal", "{Seeds}"], lines)
+    return table("lllSSclS", [*header, "At equal", "{Seeds}"], lines)
 
 
-def _compared(row: Series, form: str) -> list[str]:
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".")
+
+
+def in_math(text: str) -> str:
+    """Such as G = 5; a text without an equation as it is."""
+    return f"${text}$" if "=" in text else escaped(text)
+
+
+def _compared(row: Series, form: Callable[[float], str]) -> list[str]:
     """Whose it is, at how many points, and the estimate with its interval."""
     low, high = row["low"], row["high"]
-    ends = ", ".join(rf"\num{{{end:{form}}}}" for end in (low, high))
+    ends = ", ".join(rf"\num{{{form(end)}}}" for end in (low, high))
     return [
         *(escaped(str(row[name])) for name in ("target", "second", "first")),
         str(row["n_train"]),
-        _number(row["estimate"], form),
-        _NONE if low != low else f"$[{ends}]$",
+        form(row["estimate"]),
+        NONE if low != low else f"$[{ends}]$",
     ]

@@ -40,11 +40,20 @@ def csv(table: DataFrame) -> str:
 def latex(table: DataFrame) -> str:
     """For booktabs, as ``report.latex``."""
     rows = [
-        [f"{name}: \\texttt{{{formula}}}", *rest]
-        for name, formula, *rest in (map(tex.escaped, row) for row in _rows(table))
+        [
+            f"{tex.escaped(name)}: \\texttt{{{tex.escaped(formula)}}}",
+            tex.escaped(network),
+            tex.in_math(size),
+            *(tex.NONE if number == DASH else number for number in numbers),
+        ]
+        for name, formula, network, size, *numbers in _rows(table, ".1e")
     ]
-    columns = [*"ll", *"r" * (len(_HEADER) - 2)]
-    return tex.table(columns, [tex.escaped(title) for title in _HEADER], rows)
+    columns = f"lll{'S' * (len(_HEADER) - 3)}"
+    header = [
+        title if column == "l" else f"{{{title}}}"
+        for title, column in zip(_HEADER, columns, strict=True)
+    ]
+    return tex.table(columns, header, rows)
 
 
 FORMATS: dict[str, Callable[[DataFrame], str]] = {"md": markdown, "csv": csv, "tex": latex}
@@ -74,19 +83,19 @@ def section(table: DataFrame) -> str:
     return f"{markup.table(caption, _HEADER, rows, form)}\n{markup.paragraph(NOTE, 'note')}"
 
 
-def _rows(table: DataFrame) -> list[list[str]]:
+def _rows(table: DataFrame, ratio: str = ".2g") -> list[list[str]]:
     """Name, formula, then the rest of ``_HEADER``."""
-    return [_row(row) for _, row in table.iterrows()]
+    return [_row(row, ratio) for _, row in table.iterrows()]
 
 
-def _row(row: Series) -> list[str]:
+def _row(row: Series, ratio: str) -> list[str]:
     kind = KINDS[row["model"]]
     network = f"{kind.title} {row['shape']}" + (f" ({row['network']})" if row["network"] else "")
     errors = ("rmse", "worst", "shape_rmse", "kan_rmse", "mlp_rmse")
     return [
         *(row["data"], row["formula"], network, f"{kind.symbol} = {row['size']}"),
         *(_number(row[name], ".2e") for name in errors),
-        *(_number(row[name], ".2g") for name in _RATIOS),
+        *(_number(row[name], ratio) for name in _RATIOS),
     ]
 
 

@@ -79,5 +79,5 @@ def _check(job: RunConfig, callback: object, progress: object) -> None:
         raise ConfigError("`run.on_end` is for the command line; what comes after this call is it.")
     if callback is not None and not callable(callback):
         raise ConfigError(f"`callback` must be a function of a row, or None; got {callback!r}.")
-    if not rules.FLAG.holds(progress):
+    if not rules.FLAG.holds(rules.plain(progress)):
         raise rules.FLAG.refusal("progress", progress)

@@ -208,7 +208,7 @@ class Store:
         return self._write_text(self.layout.report, text)
 
     def write_published(self, ending: str, text: str) -> Path:
-        return self._write_text(self.layout.published(ending), text)
+        return self._write_text(self.layout.published(ending), f"{text}\n")
 
     def _write_text(self, path: Path, text: str) -> Path:
         """In the sweep's folder, which that of several sweeps may have to become."""
@@ -246,7 +246,7 @@ class Store:
     def read_config(self) -> dict[str, Any]:
         """The configuration of the sweep as it was last run."""
         path, record = self.layout.config, None
-        if not self.folder.is_dir():
+        if not any(each.exists() for each in self.layout.of_a_sweep):
             raise StoreError(f"There is no sweep in {self.folder}.")
         no_config = yaml.YAMLError, UnicodeDecodeError, FileNotFoundError
         with suppress(*no_config), naming_the_file(path, "read"):

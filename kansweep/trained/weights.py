@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kansweep import kinds
+from kansweep.config import rules
 from kansweep.sweep.columns import Status
 from kansweep.trained.network import TrainedNetwork
 
@@ -113,6 +114,8 @@ def chosen(
     for name, value in asked.items():
         if value is None:
             continue
+        if not rules.COUNT_OR_ZERO.holds(rules.plain(value)):
+            raise rules.COUNT_OR_ZERO.refusal(name, value)
         given.append(f"{name}={value}")
         if not (cells[name] == value).any():
             there = sorted(set(cells[name].dropna().astype(int)))

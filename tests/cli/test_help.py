@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from processes import python
@@ -67,3 +68,14 @@ def test_the_help_of_run_is_short_and_says_where_the_rest_is(kansweep: Any) -> N
 
 def test_without_a_command_the_help_is_the_refusal(kansweep: Any) -> None:
     assert kansweep() == (2, "", HELP)
+
+
+def test_choices_of_ones_own_are_listed_too(kansweep: Any, tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "data" / "bumps" / "flat.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("formula: exp(-x1^2)\n")
+    for words in (("--config-dir", "mine"), ("--config-dir=mine",)):
+        out = kansweep("run", *words, "--help").out
+        assert "\ndata/bumps: flat\n" in out
+        assert "\nmodel: auto, chebyshev, " in out
+    assert "bumps" not in kansweep("run", "--help").out

@@ -123,7 +123,7 @@ def test_clean_asks_and_waits_for_no_run(
         (["clean"], "`name` must be given: that of the sweep to be cleaned."),
         (["clean", "name=none"], "There is no sweep in outputs/none."),
         (["show", "watch=true", "format=csv"], "`watch` goes with format=table; got format=csv."),
-        (["run", "run.on_end=''"], "`run.on_end` must be a text that is not empty, or null; got"),
+        (["run", "run.on_end=''"], "`run.on_end` must be a shell command, or null; got ''."),
     ],
 )
 def test_refusals(kansweep: Any, words: list[str], message: str) -> None:

@@ -172,6 +172,8 @@ def performed(words: str) -> None:
         ("run engine=submitit engine.cluster=pbs", "`engine.cluster` must be slurm or local"),
         ("run engine=submitit engine.timeout_min=0", "`engine.timeout_min` must be an integer"),
         ("run engine=submitit engine.parameters=3", "`engine.parameters` must be names with a"),
+        ("run run.on_end=3", "`run.on_end` must be a shell command, or null; got 3."),
+        ("run run.on_end=true", "`run.on_end` must be a shell command, or null; got True."),
         ("run run.mode=again", "`run.mode` must be cached, retry or force; got 'again'."),
         ("run run.fail_fast=maybe", "`run.fail_fast` must be true or false; got 'maybe'."),
         ("run solver.penalty=-1", "`solver.penalty` must be a positive number, or null; got -1"),

@@ -14,8 +14,11 @@ import yaml
 from folders import files
 
 import kansweep as package
+from kansweep import study
+from kansweep.config.commands import ExpectedConfig
 from kansweep.config.loading import from_record
 from kansweep.data import sources
+from kansweep.laws import cells, checks
 
 FORMULA = "data.formula={heat: exp(sin(2*x1) + x2^2), flow: 1000*sin(x1 + x2)}"
 SMALL = ("data.sizes=[300]", "data.n_test=200", "grid.sizes=[3,6,12]", "seeds=3")
@@ -84,6 +87,8 @@ def test_laws_are_told_drawn_and_kept_of_each_output_and_of_all(
     assert "heat = exp(sin(2*x1) + x2^2)" in page
     status, out, _ = kansweep("check", "name=two", "check.against=outputs/two/laws.csv")
     assert (status, "flow:" in out) == (0, False)
+    checked = kansweep("check", "name=two", "check.worst=1e-9", "check.output=flow")
+    assert (checked.status, checked.out.count("FAILED  worst  flow, n = 300, test")) == (1, 1)
 
 
 def test_each_output_is_predicted_by_its_name(kansweep: Any, trained: pd.DataFrame) -> None:
@@ -107,6 +112,64 @@ def test_each_output_is_predicted_by_its_name(kansweep: Any, trained: pd.DataFra
     titles = [axes.get_title() for axes in package.plot_edges(network).axes]
     assert titles[-2].endswith(r"$\to$ $y_{2}$")
     assert found["prediction_flow"].to_numpy() == pytest.approx(own, rel=1e-3)
+
+
+def test_each_output_is_checked_by_its_name(trained_folder: Path) -> None:
+    """In its own unit, against what is stored of it."""
+    of_both = package.Sweep(trained_folder).study
+
+    def told(stored: pd.DataFrame | None = None, **words: Any) -> list[tuple[str, bool]]:
+        expected = ExpectedConfig(**words, against=None if stored is None else "FILE")
+        return [(check.of, check.holds) for check in checks.perform(of_both, expected, stored)]
+
+    rows = cells.checked(of_both.results)
+    largest = np.stack(rows["test_rmse_each"]).max(0)
+    for name, most in zip(("heat", "flow"), largest, strict=True):
+        of = f"{name}, n = 300, test"
+        assert told(output=name, worst=float(1.001 * most)) == [(of, True)]
+        assert told(output=name, worst=float(0.999 * most)) == [(of, False)]
+    better = [each / [1, 2] for each in rows["test_rmse_each"]]
+    for stored, holds in (
+        (of_both.laws_of_all(), True),
+        (rows, True),
+        (rows.assign(test_rmse_each=better), False),
+    ):
+        of_each = dict(told(stored, output=("heat", "flow"), split="both"))
+        assert len(of_each) == 4
+        assert [of for of, held in of_each.items() if not held] == (
+            [] if holds else ["flow, n = 300, test"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"output": "het"}, "`check.output` must be out of heat, flow; got het."),
+        ({"output": "flow", "data": "g"}, "`check.data` must be out of heat, flow; got g."),
+        ({"output": "flow", "split": "hessian"}, "of the hessian some of these cells have none."),
+    ],
+)
+def test_outputs_that_cannot_be_checked_are_refused(
+    trained_folder: Path, words: dict[str, Any], message: str
+) -> None:
+    of_both = package.Sweep(trained_folder).study
+    with pytest.raises(package.ConfigError) as refused:
+        checks.perform(of_both, ExpectedConfig(worst=1.0, **words))
+    assert message in str(refused.value)
+    several = study.of_several({"a": of_both.results, "b": of_both.results})
+    with pytest.raises(
+        package.ConfigError, match=r"`check\.output` must be null for a sweep of one"
+    ):
+        checks.perform(several, ExpectedConfig(worst=1.0, **words))
+
+
+def test_files_from_before_outputs_hold_nothing_of_them(trained_folder: Path) -> None:
+    of_both = package.Sweep(trained_folder).study
+    expected = ExpectedConfig(against="FILE", output="flow")
+    old = of_both.laws_of_all().drop(columns="output")
+    for stored in (old, cells.checked(of_both.results.drop(columns=["outputs"]))):
+        with pytest.raises(package.ConfigError, match="FILE has nothing of flow, n = 300, test"):
+            checks.perform(of_both, expected, stored)
 
 
 # ----------------------------------------------------------------------------------- tables

@@ -40,6 +40,12 @@ def test_each_output_has_its_own_law_behind_that_of_all() -> None:
     laws = found.laws_of_all()
     own = laws[(laws["split"] == "test") & (laws["x"] == "grid_size")].set_index("output")
     assert own.index.tolist() == [None, "a", "b"]
+    primary = laws[laws["primary"]]
+    assert primary["output"].isna().all()
+    assert primary["x"].tolist() == ["grid_size", "n_params"]  # one for each axis
+    assert primary["verdict"].nunique() == 1
+    assert terminal.laws(found).count("Primary: test RMSE") == 1
+    assert "Primary" not in terminal.outputs(found)
     assert set(own["data"]) == {"both"}
     for name, order in ORDERS.items():
         assert own["exponent"][name] == pytest.approx(-order, abs=0.02)

@@ -112,6 +112,11 @@ def test_what_cannot_be_predicted_is_refused_in_a_sentence(results, given, messa
         study.predicted(results, **given)
 
 
+def test_rows_without_widths_are_rows_without_a_floor():
+    found = study.predicted(above_floor().drop(columns="width"), 100, 3000)
+    assert found.formula.startswith("A G^-alpha")
+
+
 def test_a_notebook_has_it_with_the_target_s_own_spread():
     results = above_floor()
     mine, ours = notebook.predict(results, 100, 3000), study.predicted(results, 100, 3000)

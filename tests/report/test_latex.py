@@ -6,7 +6,7 @@ import pytest
 from cells import kans, mlps, published
 
 from kansweep import study
-from kansweep.laws import comparison, findings
+from kansweep.laws import beside, comparison, findings
 from kansweep.report import latex, matrix
 
 
@@ -53,10 +53,29 @@ def test_what_has_no_theory_and_no_orders_has_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("numbers", "form"),
+    [
+        (["100", "{--}", "3000"], "S[table-format=4.0]"),
+        (["-4.10", "0.25", "-10.36"], "S[table-format=-2.2]"),
+        (["6.77e-03", "1.00e+00"], "S[table-format=1.2e-1]"),
+        (["1.0e+02", "1.5e-16"], "S[table-format=1.1e-2]"),
+        (["1.07e+03", "276"], "S[table-format=3.2e1]"),
+        (["1.00e+00"], "S[table-format=1.2]"),
+        (["{--}"], "c"),
+    ],
+)
+def test_a_column_is_as_wide_as_its_numbers(numbers: list[str], form: str) -> None:
+    """siunitx leaves out an exponent of 0."""
+    first, *_ = latex.table("lS", ["a", "{b}"], [["-1", number] for number in numbers]).splitlines()
+    assert first == rf"\begin{{tabular}}{{l{form}}}"
+
+
+@pytest.mark.parametrize(
     ("text", "printed"),
     [
         ("x_1^2 & 5%", r"x\_1\textasciicircum{}2 \& 5\%"),
         (r"\#$~{", r"\textbackslash{}\#\$\textasciitilde{}\{"),
+        ("a<b>|c", r"a\textless{}b\textgreater{}\textbar{}c"),
     ],
 )
 def test_names_are_printed_as_they_are(text: str, printed: str) -> None:
@@ -76,4 +95,7 @@ def test_a_comparison_has_a_table_of_exponents_and_one_of_errors() -> None:
     row = rows[rows["quantity"] == comparison.EXPONENT].iloc[0]
     assert exponents[0][1:5] == ["wide", "kans", "10000", f"{row['estimate']:.2f}"]
     assert exponents[0][5] == rf"$[\num{{{row['low']:.2f}}}, \num{{{row['high']:.2f}}}]$"
+    of = rows[rows["quantity"] == beside.RMSE].iloc[0]
+    assert float(errors[0][4]) == pytest.approx(of["estimate"], rel=5e-3)
+    assert errors[0][6] == f"${of['symbol']} = {of['at']:.0f}$"
     assert latex.comparison(compared[:0], "test") == []

@@ -62,13 +62,15 @@ def test_csv_holds_every_column_to_the_last_digit(table: DataFrame) -> None:
 def test_latex_escapes_what_it_would_read(table: DataFrame) -> None:
     text = published.latex(table)
     lines = text.splitlines()
-    assert lines[0] == r"\begin{tabular}{llrrrrrrrrr}"
+    error, ratio = "S[table-format=1.2e-1]", "S[table-format=1.1e-1]"
+    assert lines[0] == rf"\begin{{tabular}}{{lll{4 * error}c{2 * ratio}c}}"
     assert lines[-1] == r"\end{tabular}"
     rows = [line for line in lines if line.endswith(r" \\")]
     assert len(rows) == 3
     assert {row.count(" & ") for row in rows} == {10}
-    assert r"I.6.2\_b: \texttt{exp(x\textasciicircum{}2)|y} & KAN 2-1-1 (human)" in text
-    assert " & -- & " in text
+    assert r"I.6.2\_b: \texttt{exp(x\textasciicircum{}2)\textbar{}y} & KAN 2-1-1 (human)" in text
+    assert " & $G = 20$ & " in text
+    assert " & {--} & " in text
 
 
 def test_what_it_comes_to_is_said_with_the_doubts(table: DataFrame) -> None:

@@ -79,17 +79,14 @@ def test_any_text_survives_hydra(text: str) -> None:
     assert within.value() == {"a": text, "b": True}
 
 
-def test_the_page_gives_the_command_that_repeats_the_sweep(kansweep: Any, tmp_path: Path) -> None:
-    words = ("data.sizes=[40,60]", "grid.sizes=[3,6,12]", "seeds=2", "data.n_test=100")
-    kansweep(
-        "run",
-        *words,
-        'name="k=1,small"',
-        "model.k=1",
-        "outputs=here",
-        "engine=process",
-        "engine.workers=1",
-    )
+def test_the_page_gives_the_command_that_repeats_the_sweep(
+    kansweep: Any, sweep: Any, tmp_path: Path
+) -> None:
+    folder = sweep("k=1,small", k=1)
+    record = yaml.safe_load((folder / "config.yaml").read_text())
+    record |= {"outputs": "here", "engine": {"name": "process", "workers": 1}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(record))
+    folder.parent.rename(tmp_path / "here")
     status, out, err = kansweep("report", "outputs=here")
     assert (status, out, err) == (0, "here/k=1,small/report.html\n", "")
     text = (tmp_path / out.strip()).read_text()

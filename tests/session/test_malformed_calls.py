@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from cells import published
 
 import kansweep
 from kansweep import KANRegressor
 
+RESULTS = published()
+LAWS = kansweep.fit_laws(RESULTS)
 DAYS = np.full((30, 2), np.datetime64("2026-01-01"))
 X = np.random.default_rng(0).uniform(-1, 1, (30, 2))
 Y = X.sum(1)
@@ -24,6 +28,15 @@ def fit(*words: Any, **options: Any) -> Callable[[], object]:
 
 def to(*arrays: Any) -> Callable[[], object]:
     return lambda: KANRegressor().fit(*arrays)
+
+
+@cache
+def fitted() -> KANRegressor:
+    return KANRegressor([], grid_size=2).fit(X, Y)
+
+
+def predict(*words: Any, **options: Any) -> Callable[[], object]:
+    return lambda: kansweep.predict(RESULTS, *words, **options)
 
 
 def run(*words: Any, **keys: Any) -> Callable[[], object]:
@@ -90,6 +103,47 @@ def run(*words: Any, **keys: Any) -> Callable[[], object]:
         (run(config_dir="nowhere"), "`config_dir` must be a folder; got 'nowhere'."),
         (run(data=3), "What is chosen for a section must be a name, as in data=product"),
         (lambda: kansweep.Sweep("nowhere"), "There is no sweep in nowhere."),
+        (lambda: kansweep.Sweep("."), "There is no sweep in ."),
+        (
+            lambda: fitted().predict(X, return_std="yes"),
+            "`return_std` must be true or false; got 'yes'.",
+        ),
+        (lambda: fitted().predict(X, return_std=1), "`return_std` must be true or false; got 1."),
+        (lambda: fitted().predict_interval(X, 1), "`level` must be a number between 0 and 1; got"),
+        (to(1e308 * X, Y), "`X` must be within 1e-150 and 1e+150 in size, or 0; its largest is"),
+        (to(X, 1e-320 * Y), "`y` must be within 1e-150 and 1e+150 in size, or 0; its largest is"),
+        (run(run__on_end=3), "`run.on_end` must be a shell command, or null; got 3."),
+        (run(seeds={1, 2}), "`seeds` must be a number, a text, a flag, None, or a list or mapping"),
+        (run(data__target=np.sin), "`data.target` must be a number, a text, a flag, None, or a"),
+        (run("hydra.run.dir=x"), "`hydra.run.dir=x` is a key of Hydra's, for the command line"),
+        (run("model.k=1,2"), "These are several sweeps, model.k=1,2; run them one by one."),
+        (lambda: kansweep.load_results("none"), "There are no results in none."),
+        (lambda: kansweep.fit_laws("outputs"), "`results` must be a table, as load_results gives"),
+        (lambda: kansweep.fit_laws(None), "`results` must be a table, as load_results gives it"),
+        (lambda: kansweep.fit_laws(RESULTS, ["G"]), "`x` must be 'grid_size' or 'n_params'; got"),
+        (lambda: kansweep.predict(RESULTS[:0]), "`results` must have a row"),
+        (lambda: kansweep.predict(LAWS), "`results` must have the columns"),
+        (predict(0), "`size` must be an integer from 1 to 10000; got 0"),
+        (predict(10**9), "`size` must be an integer from 1 to 10000; got 1000000000"),
+        (predict("8"), "`size` must be an integer from 1 to 10000; got '8'"),
+        (predict(n_train=-1), "`n_train` must be an integer from 1 to 2147483647; got -1"),
+        (predict(sizes=5), "`sizes` must be a list out of the sweep's 5, 10, 20, 50, 100; got 5"),
+        (predict(target="exp_sin"), "`target` must be a Target, or None; got 'exp_sin'."),
+        (
+            lambda: kansweep.compare_laws([RESULTS, RESULTS]),
+            "`sweeps` must be results by their names; got list.",
+        ),
+        (
+            lambda: kansweep.compare_laws({1: RESULTS, 2: RESULTS}),
+            "`sweeps` must be results by their names; got [1, 2].",
+        ),
+        (
+            lambda: kansweep.compare_laws({"a": RESULTS, "b": RESULTS}, "G"),
+            "`x` must be 'grid_size' or 'n_params'; got 'G'.",
+        ),
+        (lambda: kansweep.plot_laws(LAWS, RESULTS), "`laws` must be those of fit_laws; it lacks x"),
+        (lambda: kansweep.plot_edges("outputs"), "`network` must have a function on every edge"),
+        (lambda: kansweep.plot_edges(fitted().network_, 3), "`target` must be one of exp_sin,"),
     ],
 )
 def test_a_malformed_call_is_refused_in_a_sentence(
@@ -102,3 +156,14 @@ def test_a_malformed_call_is_refused_in_a_sentence(
     assert message in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_flags_and_numbers_of_numpy_are_those_of_python() -> None:
+    mean, deviation = fitted().predict(X, return_std=np.True_)
+    np.testing.assert_array_equal(fitted().predict(X, return_std=np.False_), mean)
+    assert deviation.shape == mean.shape
+    low, high = fitted().predict_interval(X, np.float64(0.5))
+    assert ((low < mean) & (mean < high)).all()
+    assert fit([], grid_size=np.int64(2), warm_start=np.False_)()
+    with kansweep.figure_style("paper", np.float64(3.4)):
+        pass

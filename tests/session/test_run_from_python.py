@@ -136,7 +136,7 @@ def test_refusals_are_exceptions_in_the_commands_words(
         assert (told.status, told.err) == (2, f"kansweep: {refused.value}\n")
         assert sorted(Path().rglob("*")) == before
     with pytest.raises(kansweep.ConfigError, match=r"`run\.on_end` is for the command line"):
-        kansweep.run("run.on_end=true")
+        kansweep.run("run.on_end=date")
     with pytest.raises(kansweep.ConfigError, match="`-m` is for the command line"):
         kansweep.run("-m", "model.k=1,2")
     with pytest.raises(kansweep.ConfigError, match=r"several sweeps, data\.noise=0,"):

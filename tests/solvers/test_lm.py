@@ -93,12 +93,6 @@ def test_other_orders_give_their_own_law(k):
     assert np.log2(errors[1] / errors[2]) == pytest.approx(k + 1, abs=0.2)
 
 
-def test_a_hundred_variables_are_learned():
-    problem = example(3000, (0,), "sine_mean")
-    net = trained(problem, (3, 5, 10))[-1]
-    assert fresh_rmse(net, (0,), "sine_mean") < 2e-5
-
-
 @pytest.mark.parametrize("n_train", [100, 1000])
 def test_every_cold_start_of_the_example_reaches_the_right_basin(n_train):
     problem = example(n_train, tuple(range(100)))

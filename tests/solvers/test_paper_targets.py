@@ -79,6 +79,7 @@ def test_bessel_is_as_good_as_least_squares_and_better_than_pykan():
     ],
 )
 def test_no_grid_is_worse_than_pykans_best(name, grids, bounds):
+    """sine_mean is learned from a hundred variables."""
     found, theirs = ours(name, grids), pykan(name)
     assert len(theirs) == 3
     assert all(found[grid_size] < 1.1 * error for grid_size, error in theirs.items())

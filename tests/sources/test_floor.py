@@ -11,7 +11,7 @@ import pytest
 from scipy.interpolate import make_lsq_spline
 from scipy.special import bernoulli, jvp
 
-from kansweep.data.floor import floor, of_each
+from kansweep.data.floor import FINEST, floor, of_each
 from kansweep.data.targets import TARGETS, Edge, Target
 
 EXP_SIN = TARGETS["exp_sin"]
@@ -218,6 +218,10 @@ def test_a_target_of_unknown_structure_has_none():
 @pytest.mark.parametrize("hidden", [(), (2,), (1, 1)])
 def test_another_width_has_none(hidden):
     assert floor(EXP_SIN, hidden, 3, 5) is None
+
+
+def test_on_a_grid_that_nobody_waits_for_there_is_none():
+    assert floor(EXP_SIN, (1,), 3, FINEST + 1) is None
 
 
 def test_a_floor_is_computed_once():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,6 +96,27 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, path, content, told):
         tables.read(path, None, None)
     assert told in str(refused.value) or content == b"a,y\n"
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("twice.csv", "x"), ("twice_y.csv", "y"), ("t.npz", "x2")]
+)
+def test_a_column_that_is_there_twice_is_named_where_it_is_wanted(path, name):
+    """pandas would read the second one under another name, and one array of NumPy's stands for
+    several columns."""
+    Path("twice.csv").write_text("x,x,a,b\n1,2,3,4\n2,3,5,7\n")
+    Path("twice_y.csv").write_text("a,b,y,y\n1,2,3,4\n2,3,5,7\n")
+    np.savez("t.npz", x=np.arange(6.0).reshape(3, 2), x2=[3.0, 1, 4], a=[1.0, 5, 9], b=[2.0, 6, 5])
+    for read in (lambda: tables.read(path, None, None), lambda: tables.columns(path, [name])):
+        with pytest.raises(ConfigError, match=r"`data\.path` must name a column once; ") as refused:
+            read()
+        assert f"{name!r} is there more often" in str(refused.value)
+    assert tables.read(path, ("a",), ("b",)).inputs == ("a",)
+
+
+def test_names_are_those_of_the_header():
+    Path("t.csv").write_text('x,x.1,"a, b",,y\n1,2,3,0,4\n2,3,5,1,7\n', "utf-8-sig")
+    assert tables.read("t.csv", None, None).inputs == ("x", "x.1", "a, b")
 
 
 def test_pickled_objects_are_not_loaded():

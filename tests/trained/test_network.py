@@ -481,6 +481,15 @@ def test_a_cell_that_is_not_there_is_refused_with_those_that_are(sweep, asked, m
         kansweep.load_model(sweep, **asked)
 
 
+@pytest.mark.parametrize("asked", [{"seed": "2"}, {"seed": True}, {"size": [5]}, {"n_train": 0.5}])
+def test_what_is_no_number_chooses_nothing(sweep, asked):
+    ((name, value),) = asked.items()
+    with pytest.raises(ValueError, match=rf"^`{name}` must be an integer, 0 or more; got ") as told:
+        kansweep.load_model(sweep, **asked)
+    assert str(told.value).endswith(f"got {value!r}.")
+    assert kansweep.load_model(sweep, seed=np.int64(2)).width
+
+
 def test_of_many_options_the_first_are_named(sweep):
     many = weights._results(sweep).iloc[[0] * 30].assign(seed=range(30))
     with pytest.raises(ValueError, match=r"may be 0, 1, .* 11 and 18 more\.$"):
