@@ -30,14 +30,14 @@ _MLP = "mlp"  # the published network that is no KAN
 
 
 def beside(results: DataFrame, published: DataFrame) -> DataFrame:
-    """A row, with ``COLUMNS``, for each function of the table, network and sweep in ``results``, of its
-    most training points and of the size with the least median test RMSE over the seeds: so the
+    """A row, with ``COLUMNS``, for each function of the table, network and sweep in ``results``, of
+    its most training points and of the size with the least median test RMSE over the seeds: so the
     published ones were chosen. Sizes of which a cell failed do not count.
     """
-    sweep = ""
     if "target" in results:  # several sweeps have their own names in ``data``
-        results, sweep = results.assign(data=results["target"]), results["data"]
-    results = results.assign(sweep=sweep)
+        results = results.assign(sweep=results["data"], data=results["target"])
+    else:
+        results = results.assign(sweep="")
     known = results[results["data"].isin(set(published["data"]))]
     if known.empty:
         return DataFrame(columns=COLUMNS)
