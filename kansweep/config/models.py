@@ -113,7 +113,7 @@ class ShapedConfig(ModelConfig):
     enough: Any = key(
         None,
         rules.optional(rules.POSITIVE_OR_TEXT),
-        "of auto: the RMSE that the fewest parameters shall reach, or whose published one it is",
+        "of auto: the RMSE to reach, by fewest parameters; or whose it was",
         role=Role.CONDUCT,  # what comes of it is in `model.hidden`
     )
 
