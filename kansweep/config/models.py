@@ -113,7 +113,7 @@ class ShapedConfig(ModelConfig):
     enough: Any = key(
         None,
         rules.optional(rules.POSITIVE_OR_TEXT),
-        "of auto: the RMSE to reach, by fewest parameters; or whose it was",
+        "of auto: RMSE, or whose published one, by fewest parameters",
         role=Role.CONDUCT,  # what comes of it is in `model.hidden`
     )
 
