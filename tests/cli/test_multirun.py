@@ -88,6 +88,19 @@ def test_a_choice_in_a_folder_and_an_axis_of_an_experiment_name_a_sweep(
     assert [job.name for job in jobs] == names[3:]  # so that what is trained is found
 
 
+@pytest.mark.parametrize("name", ["paper_fig_3_1", "variants", "special"])
+def test_parts_of_an_experiment_by_kind_have_folders_of_their_own(
+    kansweep: Any, jobs: list[RunConfig], name: str
+) -> None:
+    data = "special/jv" if name == "special" else "nested"
+    for model in ("kan", "mlp"):
+        kansweep("run", f"experiment={name}", f"model={model}", f"data={data}")
+    chosen = data.partition("/")[2] or data
+    names = [f"{name},model=kan,data={chosen}", f"{name},model=mlp,data={chosen}"]
+    axes = [set(job.name.split(",")) for job in jobs]  # in the order of the experiment's axes
+    assert axes == [set(each.split(",")) for each in names]
+
+
 def test_a_shape_that_the_data_do_not_have_is_refused(kansweep: Any, tmp_path: Path) -> None:
     status, _, err = kansweep("run", "model=pruned")
     assert status == 2
