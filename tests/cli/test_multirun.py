@@ -21,7 +21,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
 
     def note(job: RunConfig) -> int:
         seen.append(job)
-        return job.model.k - 1
+        return (job.model.order or 1) - 1
 
     monkeypatch.setitem(cli.COMMANDS, "run", note)
     return seen
