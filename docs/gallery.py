@@ -200,8 +200,9 @@ figure does not say.""",
         TABLES["feynman"],
         "published",
         """\
-Each line is an equation: the least error of our networks, the best published KAN's and the
-published MLP's. Ours is the least in all 27, by a factor of 355 in the median.
+Each line is an equation: the least errors of our KANs and of our MLPs, and the published ones.
+Our KANs are below the best published ones in all 27, by a factor of 388 in the median; our MLPs,
+of at most ten nodes a layer, are below the published ones in 25 and below our KANs in 9.
 [The page of the tables](tables.md) has the numbers, the special functions, and which lines are
 not comparable.""",
     ),

@@ -32,6 +32,9 @@ COMMANDS = {
         "feynman/I.37.4,feynman/I.40.1,feynman/II.35.18,feynman/II.38.3",
         "kansweep run experiment=feynman model=auto data=feynman/I.16.6 grid.spacing=adaptive"
         " name=feynman-adaptive",
+        "kansweep run experiment=feynman model=mlp seeds=1 'model.widths=[5,10]'",
+        "kansweep run experiment=feynman model=auto model.enough=pruned seeds=1"
+        " 'grid.sizes=[3,5,10,20]' name=feynman-enough",
         "kansweep plot 'names=feynman*'",
     ),
     "special": (
@@ -40,10 +43,6 @@ COMMANDS = {
         "kansweep run experiment=special model=auto data=special/lpmv0 grid.spacing=adaptive"
         " name=special-adaptive",
         "kansweep plot 'names=special*'",
-    ),
-    "fewest": (
-        "kansweep run experiment=feynman model=auto model.enough=pruned seeds=1"
-        " 'grid.sizes=[3,5,10,20]' name=feynman-enough",
     ),
 }
 PRUNED, FOUND = "feynman,model=pruned", "feynman-enough,model=auto"  # what ``fewest`` compares
@@ -133,7 +132,7 @@ def named(path: Path) -> str:
 def functions() -> str:
     """Every function as `data=` chooses it, with its formula, its domain and its shape."""
     lines = [_row(["data=", "function of x₁, x₂, …", "domain", "KAN"]), _row(["---"] * 4)]
-    for path in sorted(path for name in SHAPES for path in DATA.glob(f"{name}/*.yaml")):
+    for path in sorted(path for name in COMMANDS for path in DATA.glob(f"{name}/*.yaml")):
         data = yaml.safe_load(path.read_text())
         domain = f" {TIMES} ".join(f"[{low:.4g}, {high:.4g}]" for low, high in data["domain"])
         shape = "-".join(map(str, [len(data["domain"]), *data["hidden"], 1]))
@@ -144,15 +143,14 @@ def functions() -> str:
 
 def page() -> str:
     """docs/tables.md with the functions, and with the tables of the sweeps that are there."""
-    slots, made = {"functions": functions()}, {}
-    for name in SHAPES:
+    slots = {"functions": functions()}
+    for name, commands in COMMANDS.items():
         path = ROOT / "outputs" / f"{name}+" / "published.csv"
         if path.exists():
-            made[name] = table(name, pd.read_csv(path))
+            made = table(name, pd.read_csv(path))
+            slots[f"table: {name}"] = "\n".join(["```console", *commands, "```", "", made])
     if any((ROOT / "outputs").glob(f"{FOUND},*")):
-        made["fewest"] = fewest(ROOT / "outputs")
-    for name, text in made.items():
-        slots[f"table: {name}"] = "\n".join(["```console", *COMMANDS[name], "```", "", text])
+        slots["table: fewest"] = fewest(ROOT / "outputs")
     page = PAGE.read_text()
     for slot, text in slots.items():
         page = re.sub(SLOT.format(slot), rf"\1\n{text}\n\n\2", page, flags=re.DOTALL)

@@ -24,6 +24,9 @@ ROUND_OFF = 1e-11  # errors below it differ between machines
 SHAPE = {"feynman": ("kan", "human"), "special": ("smallest", "smallest")}
 
 
+FEWEST = ["III.10.19", "I.13.12", "II.36.38"]  # of the table of fewest parameters
+
+
 def lines(name: str) -> dict[str, list[str]]:
     """The cells of a table of the page behind each function's name."""
     found = re.search(tables.SLOT.format(f"table: {name}"), tables.PAGE.read_text(), re.DOTALL)
@@ -63,3 +66,14 @@ def test_three_rows_of_a_table_come_out_again(name: str, kansweep) -> None:
     for function in ROWS[name]:
         ours = float(made[function][column])
         assert float(lines(name)[function][column]) == pytest.approx(ours, rel=0.3, abs=ROUND_OFF)
+
+
+def test_three_rows_of_the_fewest_parameters_come_out_again(kansweep) -> None:
+    (command,) = (each for each in tables.COMMANDS["feynman"] if "model.enough" in each)
+    chosen = ",".join(f"feynman/{name}" for name in FEWEST)
+    assert kansweep(*shlex.split(command)[1:], f"data={chosen}").status == 0
+    page, made = lines("fewest"), cells(tables.fewest(Path("outputs")))
+    assert len(page) == 27
+    for name in FEWEST:
+        assert page[name][0] == made[name][0]  # published
+        assert page[name][3:] == made[name][3:]  # found
