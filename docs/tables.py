@@ -42,6 +42,7 @@ COMMANDS = {
         "kansweep run experiment=special model=kan data=special/lpmv0 seeds=1",
         "kansweep run experiment=special model=auto data=special/lpmv0 grid.spacing=adaptive"
         " name=special-adaptive",
+        "kansweep run experiment=special model=mlp seeds=1 'model.widths=[5,10]'",
         "kansweep plot 'names=special*'",
     ),
 }
