@@ -13,6 +13,7 @@ from kansweep.config.run import RunConfig
 from kansweep.engines.imports import importing
 
 if TYPE_CHECKING:  # imported where it is needed, so that help and refusals come at once
+    from kansweep.kinds import Kind
     from kansweep.sweep.store import Store
     from kansweep.sweep.tried import Search
 
@@ -21,13 +22,11 @@ def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
     """A resolved job with the hidden widths that are found for it, and how; shapes are told as they
     are tried."""
     from kansweep.sweep import shapes, tried
-    from kansweep.sweep.resolution import enough
 
     def tell(line: str) -> None:
         if not job.run.is_quiet:
             say(line)
 
-    asked_for = enough(job)
     try:
         job, search = shapes.found(job, store, lambda width: tell(f"Trying {width} …"))
     except KeyboardInterrupt:
@@ -36,9 +35,18 @@ def searched(job: RunConfig, store: Store) -> tuple[RunConfig, Search]:
         raise
     width = tried.named(search.chosen or ())
     tell(f"Shape: {width}, the choice out of {len(search.shapes)} in {store.layout.shapes}")
-    if asked_for and search.cheapest(asked_for) is None:
-        tell(f"None came to {asked_for:g} on points held out; this one comes nearest.")
+    if search.enough is not None:
+        tell(_enough(search, job.kind))
     return job, search
+
+
+def _enough(search: Search, kind: Kind) -> str:
+    """What became of the error that was asked for."""
+    found = search.cheapest
+    if found is None:
+        return f"None came to {search.enough:g} on points held out: it is chosen as without it."
+    least = f"{kind.symbol} = {found.size}, {found.n_params} parameters"
+    return f"It comes to {search.enough:g} on points held out at {least}."
 
 
 def shapes(asked: ShapesConfig) -> int:
@@ -47,15 +55,14 @@ def shapes(asked: ShapesConfig) -> int:
         from kansweep.figures import styles
         from kansweep.figures.shapes import draw
         from kansweep.report.shapes import table
-        from kansweep.sweep.resolution import enough, resolved
+        from kansweep.sweep.resolution import resolved
         from kansweep.sweep.store import Store
 
     job, plot = resolved(asked.run_config), asked.plot
     store = Store(Path(job.outputs) / job.name)
-    asked_for = enough(job)
     job, search = searched(job, store)
     say("", table(search, job.kind), "")
     with styles.applied(plot.style, plot.width):
-        drawn = draw(search, sources.label(job.data), asked_for)
+        drawn = draw(search, sources.label(job.data))
         say(*map(str, write_figures(store, {drawn.name: drawn.figure}, plot.formats)))
     return OK

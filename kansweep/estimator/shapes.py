@@ -44,7 +44,6 @@ def found(problem: Problem, k: int, grids: Sequence[int], seed: int) -> tuple[in
         least=search.ROUND_OFF,
         fits=fits,
         tried=lambda width: list(_trials(problem, parts(n, seed), width, k, grids)),
-        n_params=lambda width: settings.n_params(width, grids[0]),
     )
     *_, last = search.searched(ground, Search())
     return (last.chosen or ())[1:-1]

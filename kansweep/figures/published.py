@@ -12,8 +12,8 @@ from kansweep.kinds import KINDS
 
 
 def published_errors(table: DataFrame) -> Drawn:
-    """The least errors of each function in ``laws.published.beside``, those of our KANs and of
-    other networks, and the published ones."""
+    """The least errors of each function in ``laws.published.beside``, those of our KANs of splines
+    and of other networks, and the published ones."""
     by_function = table.groupby("data", sort=False)
     is_kan = table["model"].map(lambda name: KINDS[name].has_theory).astype(bool)
     errors = {
@@ -41,7 +41,7 @@ def published_errors(table: DataFrame) -> Drawn:
         ]
         style.legend_along(figure, handles, len(handles), edge="upper")
     caption = (
-        "Test RMSE of the best of our networks of each function, the median over the seeds, beside"
-        " what was published: further left is better."
+        "Least test RMSE of our KANs of splines and of our other networks of each function, medians"
+        " over the seeds, beside what was published: further left is better."
     )
     return as_written("published", figure, caption)

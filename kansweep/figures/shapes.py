@@ -20,9 +20,8 @@ _FRONT: dict[Any, Any] = {
 }
 
 
-def draw(search: Search, name: str, enough: float = 0.0) -> Drawn:
-    """A curve a shape, over the sizes that were tried of it; ``name`` is what was learned, and
-    ``enough`` the error that was asked for, if any."""
+def draw(search: Search, name: str) -> Drawn:
+    """A curve a shape, over the sizes that were tried of it; ``name`` is what was learned."""
     with style.figure(6.4, 4.6) as figure:
         axes = figure.subplots()
         front = search.front
@@ -37,8 +36,10 @@ def draw(search: Search, name: str, enough: float = 0.0) -> Drawn:
                 linewidth=1.8 if chosen else 0.8,
                 **look,
             )
-        if enough:
-            axes.axhline(enough, color="0.4", linewidth=0.8, linestyle=":", label="asked for")
+        if search.enough is not None:
+            axes.axhline(
+                search.enough, color="0.4", linewidth=0.8, linestyle=":", label="asked for"
+            )
         axes.set(xscale="log", yscale="log", xlabel="parameters", ylabel="held-out RMSE")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:g}"))

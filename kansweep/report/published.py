@@ -84,13 +84,18 @@ def section(table: DataFrame) -> str:
 
 
 def _rows(table: DataFrame, ratio: str = ".2g") -> list[list[str]]:
-    """Name, formula, then the rest of ``_HEADER``."""
-    return [_row(row, ratio) for _, row in table.iterrows()]
+    """Name, formula, then the rest of ``_HEADER``; with the sweep's name where several have such a
+    network."""
+    alike = table.duplicated(["data", "model", "shape"], keep=False)
+    return [
+        _row(row, ratio, several) for (_, row), several in zip(table.iterrows(), alike, strict=True)
+    ]
 
 
-def _row(row: Series, ratio: str) -> list[str]:
+def _row(row: Series, ratio: str, with_sweep: bool) -> list[str]:
     kind = KINDS[row["model"]]
-    network = f"{kind.title} {row['shape']}" + (f" ({row['network']})" if row["network"] else "")
+    notes = [row["network"], row["sweep"] if with_sweep else ""]
+    network = " ".join([kind.title, row["shape"], *(f"({note})" for note in notes if note)])
     errors = ("rmse", "worst", "shape_rmse", "kan_rmse", "mlp_rmse")
     return [
         *(row["data"], row["formula"], network, f"{kind.symbol} = {row['size']}"),

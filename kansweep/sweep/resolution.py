@@ -47,8 +47,8 @@ def with_code(config: RunConfig) -> RunConfig:
     return replace(config, model=replace(settings, **facts))
 
 
-def enough(config: RunConfig) -> float:
-    """The RMSE that ``model.enough`` asks for, 0 where it asks for none.
+def enough(config: RunConfig) -> float | None:
+    """The RMSE that ``model.enough`` asks for, None where it asks for none.
 
     Raises ConfigError where nothing is to be found, or no such network was published.
     """
@@ -58,7 +58,7 @@ def enough(config: RunConfig) -> float:
             f"`model.enough` is for model.hidden={AUTO}; the hidden widths are given."
         )
     if not isinstance(asked, str):
-        return asked or 0.0
+        return None if asked is None else float(asked)
     known = published.errors(published.entry(config.data.name))
     if asked not in known:
         options = f" or one of {', '.join(known)}" if known else ""

@@ -37,37 +37,36 @@ class Ground:
     least: float  # an error that is none
     fits: Callable[[Width], bool]  # whether a shape can be trained on the points
     tried: Callable[[Width], Sequence[Trial]]
-    n_params: Callable[[Width], int]  # at the first size
     read: Collection[tuple[int, ...]] = ()  # hidden widths that are read off a formula
-    enough: float = 0.0  # the error that the fewest parameters shall reach; 0: the least there is
 
 
 def searched(ground: Ground, known: Search) -> Iterator[Search]:
-    """The search as it goes on, after every shape, to its end; what is known is not tried again."""
-    search, waiting, seen = Search(), list(ground.first), set[Width]()
+    """The search as it goes on, after every shape, to its end; what is ``known`` of it is not tried
+    again."""
+    search, waiting, seen = Search(enough=known.enough), list(ground.first), set[Width]()
     while waiting:
         for width in waiting:
             if _is_within(ground, search, width):
                 trials = known.of(width) or ground.tried(width)
-                search = Search((*search.trials, *trials))
+                search = replace(search, trials=(*search.trials, *trials))
                 if width not in known.shapes:
                     yield search
         seen.update(waiting)
         room = max(0, MOST_SHAPES - len(search.shapes))
         waiting = _neighbours(ground, search, seen)[:room]
-    cheapest = search.cheapest(ground.enough)
+    cheapest = search.cheapest
     yield replace(search, chosen=cheapest.width if cheapest else search.simplest(ground.least))
 
 
 def _neighbours(ground: Ground, search: Search, seen: Collection[Width]) -> list[Width]:
     """Those of the best shape that are yet to be tried; where an error is asked for, of the best
     that has any."""
-    best = [search.simplest(ground.least)]
-    if ground.enough:
+    asked, best = search.enough is not None, [search.simplest(ground.least)]
+    if asked:
         best = sorted(search.shapes, key=lambda width: search.best(width).rmse)
     for width in best:
         fresh = (each for each in larger(width) if each not in seen and ground.fits(each))
-        found = [each for each in fresh if not ground.enough or _is_within(ground, search, each)]
+        found = [each for each in fresh if not asked or _is_within(ground, search, each)]
         if found:
             return found
     return []
@@ -76,9 +75,9 @@ def _neighbours(ground: Ground, search: Search, seen: Collection[Width]) -> list
 def _is_within(ground: Ground, search: Search, width: Width) -> bool:
     """Whether a shape can be better than what there is: with fewer parameters come to the error
     that is asked for, or else not much larger than one whose error falls as the theory has it."""
-    if ground.enough:
-        cheapest = search.cheapest(ground.enough)
-        return cheapest is None or ground.n_params(width) < cheapest.n_params
+    if search.enough is not None:
+        cheapest = search.cheapest
+        return cheapest is None or search.n_params(width) < cheapest.n_params
     falling = (each for each in search.shapes if search.falls(each, ground.exponent, ground.least))
     beyond = BEYOND_IF_READ if width[1:-1] in ground.read else BEYOND
     return n_edges(width) <= beyond * min(map(n_edges, falling), default=inf)
@@ -119,15 +118,18 @@ def n_folds(n: int) -> int:
     return min(MOST_FOLDS, max(1, FOLD_POINTS // n))
 
 
-def sizes(given: Sequence[int], n: int) -> list[int]:
+def sizes(given: Sequence[int], n: int, enough: float | None = None) -> list[int]:
     """Those given and, since errors are compared at equal numbers of parameters, doubles of the
-    last, below the number of points."""
+    last, below the number of points; where an error is asked for those given alone, of which one
+    shall come to it."""
+    if enough is not None:
+        return list(given)
     doubles = (given[-1] * 2**i for i in itertools.count(1))
     return [*given, *itertools.takewhile(lambda size: size < n, doubles)]
 
 
 def while_they_help(
-    trials: Iterable[Trial], sizes: Sequence[int], n_fitted: int, enough: float = 0.0
+    trials: Iterable[Trial], sizes: Sequence[int], n_fitted: int, enough: float | None = None
 ) -> Iterator[Trial]:
     """Of the trials of one shape along its sizes the first, and the next as long as they are not
     ``enough``, nor worse, and have no more parameters than the points bear."""
@@ -136,7 +138,7 @@ def while_they_help(
         done.append(trial)
         yield trial
         worse = trial.rmse > WORSE * min(each.rmse for each in done)
-        ends = worse or Search((trial,)).cheapest(enough) is not None
+        ends = worse or Search((trial,), enough=enough).cheapest is not None
         if larger_size is None or ends or _parameters(done, larger_size) > SHARE * n_fitted:
             break
 

@@ -20,6 +20,7 @@ from kansweep.data.folds import PARTS, Folds
 from kansweep.engines.imports import importing
 from kansweep.sweep import tried
 from kansweep.sweep.plan import recorded
+from kansweep.sweep.refusals import StoreError
 from kansweep.sweep.resolution import enough
 from kansweep.sweep.search import LEAST_POINTS, MOST_POINTS, ROUND_OFF, Ground, first, searched
 from kansweep.sweep.store import Store
@@ -36,7 +37,7 @@ def found(config: RunConfig, store: Store, tell: Tell) -> tuple[RunConfig, Searc
     tried."""
     store.check(recorded(config))
     names = _names(config)
-    search = tried.read(store, *names)
+    search = _begun(store, names, enough(config))
     if search.chosen is None:
         for further in searched(_ground(config, tell), search):
             search = further
@@ -45,13 +46,26 @@ def found(config: RunConfig, store: Store, tell: Tell) -> tuple[RunConfig, Searc
     return replace(config, model=config.model.with_hidden(hidden)), search
 
 
+def _begun(store: Store, names: tuple[str, str], asked: float | None) -> Search:
+    """What is in a sweep's folder of a search for this error; refused where a sweep is there whose
+    shape was found for another."""
+    search = tried.read(store, *names)
+    if search.enough == asked or not search.trials:
+        return replace(search, enough=asked)
+    if store.layout.config.exists():
+        before, now = ("null" if each is None else each for each in (search.enough, asked))
+        raise StoreError(
+            f"{store.folder} holds a sweep whose shape was found otherwise; what differs is"
+            f" `model.enough` ({before} → {now}). Give this one a name of its own with name=…"
+        )
+    return Search(enough=asked)
+
+
 def _names(config: RunConfig) -> tuple[str, str]:
     """What tells a search from others, as ``tried.write`` has it."""
     method = config.method
     revisions = {"search": REVISION, method.name: method.revision}
     shared = {**identity(recorded(config)), "revisions": revisions}
-    if enough(config):
-        shared["enough"] = enough(config)
     n_train = min(MOST_POINTS, max(config.data.sizes or (0,)))
     rest = {"n_train": n_train, "seed": config.seeds[0], "sizes": config.sizes}
     texts = (json.dumps(part, sort_keys=True) for part in (shared, rest))
@@ -72,9 +86,7 @@ def _ground(config: RunConfig, tell: Tell) -> Ground:
         least=ROUND_OFF * folds.spread,
         fits=fits,
         tried=lambda width: _tried(config, folds, width, tell),
-        n_params=lambda width: config.model.n_params(width, config.sizes[0]),
         read=read,
-        enough=enough(config),
     )
 
 

@@ -15,11 +15,11 @@ from kansweep.sweep.tried import Trial, Width
 from kansweep.sweep.worker import compile_ahead, make_solver, one_thread, shape
 
 
-def trials(config: RunConfig, folds: Folds, width: Width, enough: float) -> Iterator[Trial]:
+def trials(config: RunConfig, folds: Folds, width: Width, enough: float | None) -> Iterator[Trial]:
     """The errors of the networks of this shape at held-out points, size after size
     (``search.while_they_help``)."""
     config = replace(config, device="cpu", model=config.model.with_hidden(width[1:-1]))
-    sizes, n_folds = search.sizes(config.sizes, folds.n_fitted), search.n_folds(folds.n)
+    sizes, n_folds = search.sizes(config.sizes, folds.n_fitted, enough), search.n_folds(folds.n)
     batch = chain.Batch(
         source=folds,
         n_train=folds.n_fitted,

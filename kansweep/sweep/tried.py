@@ -39,6 +39,7 @@ class Search:
 
     trials: tuple[Trial, ...] = ()
     chosen: Width | None = None
+    enough: float | None = None  # the error that the fewest parameters shall reach; None: the least
 
     @property
     def shapes(self) -> list[Width]:
@@ -73,11 +74,18 @@ class Search:
                 front.append(trial)
         return front
 
-    def cheapest(self, enough: float) -> Trial | None:
-        """Of the trials whose error is ``enough``, a standard error on top, that of the fewest
+    @property
+    def cheapest(self) -> Trial | None:
+        """Of the trials whose error is enough, a standard error on top, that of the fewest
         parameters."""
-        good = (each for each in self.trials if each.rmse + each.standard_error <= enough)
+        most = -1.0 if self.enough is None else self.enough
+        good = (each for each in self.trials if each.rmse + each.standard_error <= most)
         return min(good, key=lambda each: (each.n_params, each.rmse), default=None)
+
+    def n_params(self, width: Width) -> float:
+        """About what a shape has at the first size, by one that was tried."""
+        first = self.trials[0]
+        return first.n_params * n_edges(width) / n_edges(first.width)
 
     def simplest(self, least: float) -> Width:
         """The shape of fewest edges out of those whose error is within a standard error of the best
@@ -93,7 +101,7 @@ class Search:
 # ------------------------------------------------------------------------------ what is stored
 
 _COUNTS, _NUMBERS = ("size", "n_params"), ("rmse", "standard_error", "seconds")
-_COLUMNS = ("search", "width", *_COUNTS, *_NUMBERS, "chosen")
+_COLUMNS = ("search", "width", *_COUNTS, *_NUMBERS, "chosen", "enough")
 
 
 def read(store: Store, of_sweep: str, of_rest: str) -> Search:
@@ -104,12 +112,14 @@ def read(store: Store, of_sweep: str, of_rest: str) -> Search:
         trials = [_trial(row) for row in rows]
         names = {row["search"] for row in rows}
         marked = [row["chosen"] == "True" for row in rows]
+        (enough,) = {row.get("enough") for row in rows}
+        asked = float(enough) if enough else None
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError):
         return Search()
     chosen = next((t.width for t, mark in zip(trials, marked, strict=True) if mark), None)
     same = names == {f"{of_sweep}-{of_rest}"}
     ended = chosen is not None and all(name.startswith(f"{of_sweep}-") for name in names)
-    return Search(tuple(trials), chosen) if same or ended else Search()
+    return Search(tuple(trials), chosen, asked) if same or ended else Search()
 
 
 def _trial(row: Mapping[str, str]) -> Trial:
@@ -132,7 +142,8 @@ def write(store: Store, of_sweep: str, of_rest: str, search: Search) -> None:
     for trial in search.trials:
         numbers = {name: getattr(trial, name) for name in (*_COUNTS, *_NUMBERS)}
         name, chosen = f"{of_sweep}-{of_rest}", trial.width == search.chosen
-        table.writerow(numbers | {"search": name, "width": named(trial.width), "chosen": chosen})
+        texts = {"search": name, "width": named(trial.width), "enough": search.enough}
+        table.writerow(numbers | texts | {"chosen": chosen})
     path = store.layout.shapes
     with naming_the_file(path):
         path.parent.mkdir(parents=True, exist_ok=True)

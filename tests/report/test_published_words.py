@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 import pytest
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from kansweep.laws.notation import DASH
 from kansweep.laws.published import COLUMNS, SUMMARY_COLUMNS
@@ -33,6 +33,7 @@ ROW = {
     "over_kan": 1e-3,
     "over_mlp": np.nan,
     "doubt": "read in two ways",
+    "sweep": "feynman",
 }
 
 
@@ -50,6 +51,15 @@ def test_markdown_has_a_line_a_network(table: DataFrame) -> None:
         f" | 1.50e-03 | {DASH} | 0.0005 | 0.001 | {DASH} |"
     )
     assert "| MLP 2-w-w-1 | w = 20 |" in second
+
+
+def test_networks_that_are_alike_are_told_apart_by_their_sweeps(table: DataFrame) -> None:
+    other = table.iloc[:1].assign(sweep="feynman_adaptive", network="")
+    text = published.markdown(concat([table, other], ignore_index=True))
+    _, _, first, second, third = text.splitlines()
+    assert "| KAN 2-1-1 (human) (feynman) |" in first
+    assert "| MLP 2-w-w-1 |" in second
+    assert "| KAN 2-1-1 (feynman_adaptive) |" in third
 
 
 def test_csv_holds_every_column_to_the_last_digit(table: DataFrame) -> None:

@@ -90,7 +90,7 @@ def test_what_hangs_itself_is_no_help(monkeypatch):
 
 @pytest.mark.parametrize(
     ("width", "n_points"),
-    [((2, 4, 1), POINTS), ((2, 1, 1), POINTS), ((2, 1), POINTS), (DEEP, 48), (DEEP, 24 * 16)],
+    [((2, 4, 1), 200), ((2, 1, 1), POINTS), ((2, 1), POINTS), (DEEP, 48), (DEEP, 24 * 16)],
 )
 def test_what_cannot_hang_or_not_be_told_is_left_alone(monkeypatch, width, n_points):
     found, steps = steadied(monkeypatch, width, n_points, left_out={SEARCHED: [4.0] * 4})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kansweep.config.data import DataConfig
-from kansweep.config.models import GridConfig, KANConfig
+from kansweep.config.models import GridConfig, KANConfig, ModelConfig
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.config.solvers import LMConfig
@@ -24,7 +24,7 @@ from kansweep.sweep.resolution import check, enough
 from kansweep.sweep.search import Ground, larger, while_they_help
 from kansweep.sweep.search import searched as walked
 from kansweep.sweep.store import Store
-from kansweep.sweep.tried import Search, Trial
+from kansweep.sweep.tried import Search, Trial, n_edges
 
 CONFIG = RunConfig(
     data=DataConfig(sizes=(250,), n_test=50),
@@ -193,22 +193,20 @@ def test_shapes_that_the_solver_does_not_take_are_not_tried():
 # ------------------------------------------------------------------- an error that is asked for
 
 
-def asking(enough, errors, widths, n_params):
+def asking(enough, errors, widths):
     """The search for a fictitious target: errors of shapes at sizes 5 and 10, those that are not
     there 1."""
 
     def tried(width):
         each = errors.get(width, (1.0, 1.0))
         trials = [
-            Trial(width, size, n_params(width) * size, rmse, 0.1 * rmse, 0.0)
+            Trial(width, size, n_edges(width) * size, rmse, 0.1 * rmse, 0.0)
             for size, rmse in zip((5, 10), each, strict=True)
         ]
         return list(while_they_help(trials, (5, 10), 10_000, enough))
 
-    ground = Ground(
-        widths, -4.0, 0.0, lambda _: True, tried, lambda w: 5 * n_params(w), enough=enough
-    )
-    *_, search = walked(ground, Search())
+    ground = Ground(widths, -4.0, 0.0, lambda _: True, tried)
+    *_, search = walked(ground, Search(enough=enough))
     return search
 
 
@@ -216,20 +214,20 @@ def test_the_fewest_parameters_that_come_to_an_error_are_found():
     wide, deep = (2, 2, 1), (2, 2, 1, 1)
     errors = {wide: (0.3, 1e-2), deep: (1e-2, 1e-5), (2, 3, 1): (1e-9, 1e-9)}
     first = [(2, 1, 1), wide, deep]
-    found = asking(2e-2, errors, first, tried.n_edges)
+    found = asking(2e-2, errors, first)
     assert found.chosen == deep  # 35 parameters at its first size, 60 and 45 those of others
     assert [trial.size for trial in found.of(deep)] == [5]  # it is enough
     assert (2, 4, 1) not in found.shapes  # it has more at its first size
-    assert asking(1.05e-2, errors, first, tried.n_edges).chosen == (2, 3, 1)  # 1e-2 is uncertain
-    assert asking(0.9, errors, first, tried.n_edges).chosen == wide
-    assert asking(1e-12, errors, first, tried.n_edges).chosen == (2, 3, 1)  # none: the best
+    assert asking(1.05e-2, errors, first).chosen == (2, 3, 1)  # 1e-2 is uncertain
+    assert asking(0.9, errors, first).chosen == wide
+    assert asking(1e-12, errors, first).chosen == (2, 3, 1)  # none: the best
 
 
 def test_where_the_best_has_no_neighbours_left_the_next_best_has():
     errors = {(2, 2, 1): (0.5, 0.4), (2, 2, 2, 1): (0.3, 0.2), (2, 1, 1): (0.9, 0.6)}
     errors[2, 1, 1, 1] = (1e-3, 1e-4)  # a neighbour of none
     errors[2, 2, 1, 1] = (2e-3, 1e-4)  # one of 2-2-1
-    assert asking(1e-2, errors, [(2, 1, 1), (2, 2, 1)], tried.n_edges).chosen == (2, 2, 1, 1)
+    assert asking(1e-2, errors, [(2, 1, 1), (2, 2, 1)]).chosen == (2, 2, 1, 1)
 
 
 def test_an_error_is_asked_for_by_its_number_or_as_published(tmp_path):
@@ -238,7 +236,7 @@ def test_an_error_is_asked_for_by_its_number_or_as_published(tmp_path):
         return enough(replace(CONFIG, data=replace(CONFIG.data, name=name), model=model))
 
     assert (of(1e-3), of("pruned"), of("smallest", "jv(x,y)")) == (1e-3, 1.39e-3, 4.93e-3)
-    assert enough(CONFIG) == 0.0
+    assert enough(CONFIG) is None
     with pytest.raises(ConfigError, match=r"one of human, pruned, .* data=I\.12\.11\); got 'best'"):
         of("best")
     with pytest.raises(ConfigError, match=r"number \(no error was .*=exp_sin\); got 'pruned'"):
@@ -252,12 +250,41 @@ def test_an_error_is_asked_for_by_its_number_or_as_published(tmp_path):
             refused(given)
 
 
-def test_another_error_is_another_search(tmp_path):
+def test_another_error_is_another_search_and_refused_where_a_sweep_is(tmp_path):
     asked = replace(CONFIG, model=KANConfig(hidden="auto", enough=0.05))
-    assert shapes._names(asked) != shapes._names(CONFIG)
     found, search = find(tmp_path / "s", asked)
     assert found.model == KANConfig(hidden=(1,))
     assert [trial.size for trial in search.of((2, 1, 1))] == [5]
+    assert find(tmp_path / "s", asked)[1] == search  # as it is kept
+    assert find(tmp_path / "s")[1].enough is None  # no sweep has been trained by it
+    find(tmp_path / "s", asked)
+    with Store(tmp_path / "s").open(planned(found)):
+        pass
+    table = (tmp_path / "s/shapes.csv").read_text()
+    with pytest.raises(
+        StoreError, match=r"`model\.enough` \(0\.05 → null\)\. Give this one a name"
+    ):
+        find(tmp_path / "s")
+    assert (tmp_path / "s/shapes.csv").read_text() == table
+
+
+def test_a_table_of_before_there_were_errors_to_ask_for_is_read(tmp_path):
+    store, names = Store(tmp_path), shapes._names(CONFIG)
+    tried.write(store, *names, Search((Trial((2, 1), 5, 10, 0.5, 0.1, 1.0),)))
+    lines = store.layout.shapes.read_text().splitlines()
+    store.layout.shapes.write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    assert tried.read(store, *names).trials[0].width == (2, 1)
+
+
+def test_an_error_that_is_asked_for_bounds_other_kinds_of_networks_too(tmp_path):
+    model = ModelConfig.variants["chebyshev"](hidden="auto", sizes=(3, 6), enough=0.9)
+    data = DataConfig(formula="sin(3*x1) + x2", sizes=(100,), n_test=50)
+    search = find(tmp_path / "s", replace(CONFIG, data=data, model=model))[1]
+    assert search.shapes == [(2, 1)]  # which comes to it with the least parameters that there are
+
+
+def test_an_error_of_nothing_is_none_that_is_asked_for():
+    assert Search((Trial((2, 1), 5, 10, 0.0, 0.0, 1.0),)).cheapest is None
 
 
 # --------------------------------------------------------------------------------- the choice

@@ -56,7 +56,8 @@ def steadied(
         weight = Weight.fixed(firm * weights.unit(hanging, None))
         found = found.rivalled(at, train(hanging, problem[at], weight, among(observe, at)))
     if last is not None:
-        # On the way to a race's last grid only, so that a chain pays for one more race or two.
+        # On the way to a race's last grid only, so that a chain pays for one more race or two; also
+        # of what a weight has mended, since another basin can be better still.
         at = at[last.grid_size[at] < race.GRIDS[-1][0]]
         if at.numel():
             fresh = start(race.shape_of(net), problem[at])
