@@ -32,12 +32,15 @@ _MLP = "mlp"  # the published network that is no KAN
 def beside(results: DataFrame, published: DataFrame) -> DataFrame:
     """A row, with ``COLUMNS``, for each function of the table, network and sweep in ``results``, of
     its most training points and of the size with the least median test RMSE over the seeds: so the
-    published ones were chosen. Sizes of which a cell failed do not count.
+    published ones were chosen. Sizes of which a cell failed do not count, and a cell that several
+    sweeps have is the first one's.
     """
     if "target" in results:  # several sweeps have their own names in ``data``
         results = results.assign(sweep=results["data"], data=results["target"])
     else:
         results = results.assign(sweep="")
+    if "key" in results:  # by which a cell is the same, whichever sweep has it
+        results = results.drop_duplicates("key")
     known = results[results["data"].isin(set(published["data"]))]
     if known.empty:
         return DataFrame(columns=COLUMNS)

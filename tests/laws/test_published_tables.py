@@ -82,6 +82,9 @@ def test_sweeps_are_not_each_others_seeds() -> None:
         ["uniform", 1e-4, 1],
         ["adaptive", 1e-6, 1],
     ]
+    again = some.assign(data="again")
+    keys = {"key": ["a"]}
+    assert beside(some.assign(**keys), again.assign(**keys))["sweep"].tolist() == ["uniform"]
     assert beside(some.drop(columns="target").assign(data="I.1"))["sweep"].tolist() == [""]
 
 
