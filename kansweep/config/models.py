@@ -74,7 +74,7 @@ class ModelConfig(Variant):
     @property
     def is_searched(self) -> bool:
         """Whether its hidden widths are to be found (`sweep.shapes`)."""
-        return getattr(self, "hidden", None) == AUTO
+        return False
 
     @property
     def pruning(self) -> float:
@@ -84,12 +84,7 @@ class ModelConfig(Variant):
 
     def with_hidden(self, hidden: tuple[int, ...] | str) -> Self:
         """The model with other hidden widths; refused where it has no key for them."""
-        if not hasattr(self, "hidden"):
-            raise ConfigError(f"`model.hidden` is no key of model={self.name}.")
-        model: Any = self
-        found = {} if hidden == AUTO else {"enough": None}  # which is for auto alone
-        changed: Self = replace(model, hidden=hidden, **found)
-        return changed
+        raise ConfigError(f"`model.hidden` is no key of model={self.name}.")
 
     def footprint(self, width: tuple[int, ...], size: int) -> tuple[int, int]:
         """Of one network in training: the numbers that it keeps of each point, and the parameters
@@ -116,6 +111,14 @@ class ShapedConfig(ModelConfig):
         "of auto: RMSE, or whose published one, by fewest parameters",
         role=Role.CONDUCT,  # what comes of it is in `model.hidden`
     )
+
+    @property
+    def is_searched(self) -> bool:
+        return bool(self.hidden == AUTO)
+
+    def with_hidden(self, hidden: tuple[int, ...] | str) -> Self:
+        asked = self.enough if hidden == AUTO else None  # which is for auto alone
+        return replace(self, hidden=hidden, enough=asked)
 
     def hidden_widths(self, suggested: tuple[int, ...], size: int) -> tuple[int, ...]:
         if self.is_searched:

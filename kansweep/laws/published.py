@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,31 +32,39 @@ _MLP = "mlp"  # the published network that is no KAN
 def beside(results: DataFrame, published: DataFrame) -> DataFrame:
     """A row, with ``COLUMNS``, for each function of the table, network and sweep in ``results``, of
     its most training points and of the size with the least median test RMSE over the seeds: so the
-    published ones were chosen. Sizes of which a cell failed do not count, and a cell that several
-    sweeps have is the first one's.
+    published ones were chosen. Sizes of which a cell failed do not count, nor sweeps of which
+    another has every cell.
     """
     if "target" in results:  # several sweeps have their own names in ``data``
         results = results.assign(sweep=results["data"], data=results["target"])
     else:
         results = results.assign(sweep="")
-    if "key" in results:  # by which a cell is the same, whichever sweep has it
-        results = results.drop_duplicates("key")
     known = results[results["data"].isin(set(published["data"]))]
     if known.empty:
         return DataFrame(columns=COLUMNS)
     known = cells.complete(known)
     by_name = dict(zip(published["data"], published.to_dict("records"), strict=True))
+    alike = known.assign(shape=_shapes(known)).groupby(["data", "model", "shape"], sort=False)
     rows = [
-        _row(part, by_name[name])
-        for (name, *_), part in known.assign(shape=_shapes(known)).groupby(
-            ["data", "model", "shape", "sweep"], sort=False
-        )
+        _row(part, by_name[name]) for (name, *_), networks in alike for part in _sweeps(networks)
     ]
     table = DataFrame([row for row in rows if row], columns=COLUMNS)
     place = {name: number for number, name in enumerate(published["data"])}
     return table.sort_values("data", key=lambda names: names.map(place), kind="stable").reset_index(
         drop=True
     )
+
+
+def _sweeps(networks: DataFrame) -> Iterator[DataFrame]:
+    """The rows of each sweep, the largest first, but of those whose cells others have: by their
+    keys, which are the same in every sweep."""
+    seen: set[str] = set()
+    parts = [part for _, part in networks.groupby("sweep", sort=False)]
+    for part in sorted(parts, key=len, reverse=True):
+        keys = set(part["key"]) if "key" in part else {part["sweep"].iloc[0]}
+        if not keys <= seen:
+            yield part
+        seen |= keys
 
 
 def _shapes(results: DataFrame) -> list[str]:

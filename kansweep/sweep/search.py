@@ -138,7 +138,7 @@ def while_they_help(
         done.append(trial)
         yield trial
         worse = trial.rmse > WORSE * min(each.rmse for each in done)
-        ends = worse or Search((trial,), enough=enough).cheapest is not None
+        ends = worse or trial.comes_to(enough)
         if larger_size is None or ends or _parameters(done, larger_size) > SHARE * n_fitted:
             break
 

@@ -32,6 +32,10 @@ class Trial:
     standard_error: float  # of the RMSE
     seconds: float
 
+    def comes_to(self, enough: float | None) -> bool:
+        """Whether its error is as small, a standard error on top; to None, nothing does."""
+        return enough is not None and self.rmse + self.standard_error <= enough
+
 
 @dataclass(frozen=True)
 class Search:
@@ -76,10 +80,8 @@ class Search:
 
     @property
     def cheapest(self) -> Trial | None:
-        """Of the trials whose error is enough, a standard error on top, that of the fewest
-        parameters."""
-        most = -1.0 if self.enough is None else self.enough
-        good = (each for each in self.trials if each.rmse + each.standard_error <= most)
+        """Of the trials whose error is enough that of the fewest parameters."""
+        good = (each for each in self.trials if each.comes_to(self.enough))
         return min(good, key=lambda each: (each.n_params, each.rmse), default=None)
 
     def n_params(self, width: Width) -> float:

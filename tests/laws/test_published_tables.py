@@ -82,9 +82,13 @@ def test_sweeps_are_not_each_others_seeds() -> None:
         ["uniform", 1e-4, 1],
         ["adaptive", 1e-6, 1],
     ]
-    again = some.assign(data="again")
-    keys = {"key": ["a"]}
-    assert beside(some.assign(**keys), again.assign(**keys))["sweep"].tolist() == ["uniform"]
+    few = rows("few", "2-2-1", {3: [1e-4]}, target="I.1").assign(key=["a"])
+    more = rows("more", "2-2-1", {3: [1e-4, 3e-4, 4e-4]}, target="I.1").assign(key=[*"abc"])
+    for parts in ((few, more), (more, few)):  # of which the one has every cell of the other
+        (row,) = beside(*parts).to_dict("records")
+        assert (row["sweep"], row["n_seeds"], row["rmse"]) == ("more", 3, 3e-4)
+    others = few.assign(key=["d"])
+    assert beside(others, more)["sweep"].tolist() == ["more", "few"]
     assert beside(some.drop(columns="target").assign(data="I.1"))["sweep"].tolist() == [""]
 
 

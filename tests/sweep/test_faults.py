@@ -129,7 +129,7 @@ def assert_same(table: pd.DataFrame, undisturbed: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize(
     ("engine", "sizes", "kills"),
-    [("serial", SIZES, (5, 4)), ("process", SIZES, (5, 4)), ("serial", MODULES, (5,))],
+    [("serial", SIZES, (5, 4, 3)), ("process", SIZES, (5, 4, 3)), ("serial", MODULES, (5,))],
     ids=["serial", "process", "module"],
 )
 def test_killed_with_9_again_and_again_it_finishes_and_writes_no_finished_cell_again(

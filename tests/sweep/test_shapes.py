@@ -224,9 +224,8 @@ def test_the_fewest_parameters_that_come_to_an_error_are_found():
 
 
 def test_where_the_best_has_no_neighbours_left_the_next_best_has():
-    errors = {(2, 2, 1): (0.5, 0.4), (2, 2, 2, 1): (0.3, 0.2), (2, 1, 1): (0.9, 0.6)}
-    errors[2, 1, 1, 1] = (1e-3, 1e-4)  # a neighbour of none
-    errors[2, 2, 1, 1] = (2e-3, 1e-4)  # one of 2-2-1
+    errors = {(2, 1, 1): (0.4, 0.3), (2, 2, 1): (0.6, 0.5)}  # 2-1-1 has 2-2-1 alone
+    errors[2, 2, 1, 1] = (2e-3, 1e-4)
     assert asking(1e-2, errors, [(2, 1, 1), (2, 2, 1)]).chosen == (2, 2, 1, 1)
 
 

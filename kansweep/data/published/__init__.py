@@ -27,7 +27,8 @@ def published() -> DataFrame:
 
 
 def entry(name: str) -> dict[str, str]:
-    """The row of a function by its name in ``data``, empty where there is none."""
+    """The row of a function by its name in ``data``, empty where there is none; read without
+    pandas, which a run does not bring in."""
     for table in TABLES:
         with _path(table).open(newline="") as file:
             rows = csv.DictReader(line for line in file if not line.startswith("#"))
