@@ -16,7 +16,7 @@ from kansweep.data import sources, structure
 from kansweep.data.folds import Folds
 from kansweep.data.sampling import Sampled
 from kansweep.data.targets import TARGETS
-from kansweep.sweep import shapes, tried
+from kansweep.sweep import search, shapes, tried
 from kansweep.sweep.begin import begun
 from kansweep.sweep.plan import planned
 from kansweep.sweep.refusals import StoreError
@@ -265,6 +265,15 @@ def test_another_error_is_another_search_and_refused_where_a_sweep_is(tmp_path):
     ):
         find(tmp_path / "s")
     assert (tmp_path / "s/shapes.csv").read_text() == table
+
+
+def test_an_error_is_asked_of_a_size_that_the_sweep_has(tmp_path, monkeypatch):
+    """A finer grid would come to it, and be trained by nobody."""
+    monkeypatch.setattr(search, "MOST_SHAPES", 0)  # none but the first
+    coarse = replace(CONFIG, grid=GridConfig(sizes=(5,)))
+    assert find(tmp_path / "any", coarse)[1].best((2, 1, 1)).size > 5
+    asked = replace(coarse, model=KANConfig(hidden="auto", enough=1e-3))
+    assert {trial.size for trial in find(tmp_path / "s", asked)[1].trials} == {5}
 
 
 def test_a_table_of_before_there_were_errors_to_ask_for_is_read(tmp_path):
