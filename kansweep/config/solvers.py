@@ -12,10 +12,20 @@ from kansweep.config.rules import ConfigError, one_of
 from kansweep.config.schema import MISSING, Role, Variant, choice, key
 from kansweep.kinds import Kind
 
-# Parameters up to which `lm` forms normal equations and factors them, and from which on it takes
-# conjugate gradients. Both take as long at this many with [2,1,1] and 30,000 points; deep networks
-# converge better with exact steps, so it is not less.
-DIRECT_LIMIT = 1500
+# Parameters up to which `lm` always forms normal equations and factors them, and up to which it may,
+# for the memory's sake. In between it does where that is less work than conjugate gradients are.
+DIRECT_LIMIT, DIRECT_MOST = 1500, 4000
+# P^3 over points and edges^1.5 up to which it is: a product goes through all points and edges, and
+# preconditioned edge by edge, as many overlap, iterations go with the root of the condition number.
+# Both took as long at 4e4 with 3 edges and at 5e4 with 101; deep networks converge better with exact
+# steps, so it is not less.
+DIRECT_WORK = 3e4
+
+
+def is_direct(n_params: int, n_points: float, edges: int) -> bool:
+    """Whether `lm` forms normal equations and factors them, in place of conjugate gradients."""
+    little = n_params**3 <= DIRECT_WORK * n_points * edges**1.5
+    return n_params <= DIRECT_LIMIT or (little and n_params <= DIRECT_MOST)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from typing import Any
 
 from kansweep import __version__
 from kansweep.config.run import RunConfig
-from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.data import sources
 from kansweep.sweep.columns import Status
 from kansweep.sweep.plan import Cell, Plan, layer_widths
@@ -187,7 +186,7 @@ def _largest(chain: PartialChain, config: RunConfig) -> int:
     points = max(n_train, (config.data.n_test or 0) // 4)
     most = BATCH_WORK // (points * per_point)
     if n_params:
-        most = min(most, BATCH_SQUARES // min(n_params, DIRECT_LIMIT) ** 2)
+        most = min(most, BATCH_SQUARES // n_params**2)
     return max(1, most)
 
 

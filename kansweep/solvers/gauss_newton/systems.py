@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from kansweep.config.solvers import DIRECT_LIMIT
+from kansweep.config.solvers import is_direct
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import banded, penalty
 from kansweep.solvers.gauss_newton.linalg import (
@@ -65,8 +65,9 @@ class System(Protocol):
 
 
 def system(lin: Linearised) -> System:
-    """The form that suits the number of parameters."""
-    return Direct(lin) if lin.like.n_theta <= DIRECT_LIMIT else Iterative(lin)
+    """The form that is less work."""
+    edges = sum(layer.n_outputs * layer.n_inputs for layer in lin.like.layers)
+    return Direct(lin) if is_direct(lin.like.n_theta, lin.n_points, edges) else Iterative(lin)
 
 
 class Direct:
