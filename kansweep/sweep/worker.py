@@ -15,7 +15,7 @@ from kansweep import kinds
 from kansweep.config.data import N_TEST
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
-from kansweep.data import floor, sources
+from kansweep.data import floor, functions, sampling, sources
 from kansweep.data.knots import Spacing
 from kansweep.data.targets import Array
 from kansweep.engines.signals import interrupts_later
@@ -62,15 +62,30 @@ def work(task: Task, store: Store, listener: Listener | None = None) -> bool:
 
 def compile_ahead(config: RunConfig, batch: chain.Batch) -> None:
     """Train a few points where loops were not compiled yet, or not loaded by this process, so that
-    no cell's time holds theirs."""
+    no cell's time holds theirs: two inputs and at most two nodes of each layer, whose loops are
+    those of all."""
     solver = make_solver(config)  # which brings in its loops
     with compiling.filling() as empty:
         if empty or compiling.unused():
             points = FEW if empty else min(ENOUGH, batch.n_train)
-            few = replace(batch, n_train=points, n_test=FEW, seeds=batch.seeds[:1])
-            few = replace(few, shapes=tuple(shape(config, size) for size in (2, 3)))
+            widths = (layer_widths(config, size) for size in (2, 3))
+            small = [(*(min(nodes, 2) for nodes in width[:-1]), width[-1]) for width in widths]
+            few = replace(
+                batch,
+                source=_easy(*small[0][:: len(small[0]) - 1]),
+                n_train=points,
+                n_test=FEW,
+                seeds=batch.seeds[:1],
+                shapes=tuple(_shape(config, *sized) for sized in zip(small, (2, 3), strict=True)),
+            )
             for _ in chain.train(few, solver, [None], lambda _: None):
                 pass
+
+
+def _easy(n_inputs: int, n_outputs: int) -> sampling.Source:
+    """Something to learn."""
+    text = " + ".join(f"sin(x{i + 1})" for i in range(n_inputs))
+    return sampling.Sampled(functions.from_formula((("", text),) * n_outputs, "easy", None, None))
 
 
 class _TaskReporter:
@@ -187,8 +202,12 @@ def _batch(task: Task) -> chain.Batch:
 
 def shape(config: RunConfig, size: int) -> Shape:
     """What a configuration's network of one size is to be."""
+    return _shape(config, layer_widths(config, size), size)
+
+
+def _shape(config: RunConfig, width: tuple[int, ...], size: int) -> Shape:
     knots = {"spacing": config.grid.spacing} if config.kind.spaced else {}
-    return network(config.kind).shape_of(config.model, layer_widths(config, size), size, **knots)
+    return network(config.kind).shape_of(config.model, width, size, **knots)
 
 
 def network(kind: Kind) -> type[Network]:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.networks.compiling import loop
+from kansweep.networks.compiling import inner, loop
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.objective import Point
@@ -134,7 +134,7 @@ def _update(
     return new, near
 
 
-@loop
+@inner
 def _bounded(before: float, asked: float, freedom: float, kind: int) -> float:
     """The next of a weight for which the update asks."""
     if before == 0.0:
