@@ -12,13 +12,13 @@ from kansweep.config.rules import ConfigError, one_of
 from kansweep.config.schema import MISSING, Role, Variant, choice, key
 from kansweep.kinds import Kind
 
-# Parameters up to which `lm` always forms normal equations and factors them, and up to which it may,
-# for the memory's sake. In between it does where that is less work than conjugate gradients are.
+# Parameters up to which `lm` always forms normal equations and factors them, and up to which it
+# may, for the memory's sake: in between where that is less work than conjugate gradients are.
 DIRECT_LIMIT, DIRECT_MOST = 1500, 4000
 # P^3 over points and edges^1.5 up to which it is: a product goes through all points and edges, and
 # preconditioned edge by edge, as many overlap, iterations go with the root of the condition number.
-# Both took as long at 4e4 with 3 edges and at 5e4 with 101; deep networks converge better with exact
-# steps, so it is not less.
+# Both took as long at 4e4 with 3 edges and at 5e4 with 101; deep networks converge better with
+# exact steps, so it is not less.
 DIRECT_WORK = 3e4
 
 
