@@ -28,8 +28,19 @@ def test_a_hidden_node_is_found_where_it_is_needed_and_none_where_not() -> None:
     assert auto().fit(x, added).hidden_ == ()
     composed = auto().fit(x, np.exp(added))
     assert composed.hidden_ == (1,)
+    assert composed.network_.grid_size == 20
     assert composed.network_.width == (2, 1, 1)
     assert auto().get_params()["hidden"] == "auto"
+
+
+def test_grids_end_where_finer_ones_are_no_better_on_samples_held_out() -> None:
+    x, grids = torch.from_numpy(points(300)), [5, 10, 20]
+    noise = 0.1 * torch.from_numpy(np.random.default_rng(2).normal(size=(300, 1)))
+    smooth, bump = x[:, :1] + x[:, 1:] ** 2, torch.exp(-50 * (x[:, :1] - 0.3) ** 2)
+    for y, last in ((smooth + noise, 5), (bump + noise, 10), (bump, 20)):
+        problem = Problem(x[None], y[None], (-1.0, 1.0), (0,))
+        held = list(shapes._held_out(problem, parts(300, 0), (2, 1), 3, grids))
+        assert shapes._that_help(held, grids)[-1] == last
 
 
 def test_weights_are_repetitions_in_the_search_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +62,8 @@ def test_weights_are_repetitions_in_the_search_too(monkeypatch: pytest.MonkeyPat
     assert found[0].hidden_ == found[1].hidden_
     np.testing.assert_array_equal(found[0].predict(x), found[1].predict(x))
     half = len(tried) // 2
-    assert [t.rmse for t in tried[:half]] == [t.rmse for t in tried[half:]]
+    errors = [held.trial.rmse for held in tried]
+    assert errors[:half] == errors[half:]
 
 
 def test_a_row_that_is_held_out_counts_by_its_weight() -> None:
@@ -67,7 +79,7 @@ def test_a_row_that_is_held_out_counts_by_its_weight() -> None:
     repeated = Problem(x[None, again], y[None, again], (-1.0, 1.0), (0,))
     plain = Problem(x[None], y[None], (-1.0, 1.0), (0,))
     one, other, third = (
-        next(shapes._trials(problem, of, (2, 1), 3, [3]))
+        next(shapes._held_out(problem, of, (2, 1), 3, [3])).trial
         for problem, of in ((weighed, of_part), (repeated, of_part[again]), (plain, of_part))
     )
     assert one.rmse == pytest.approx(other.rmse, rel=1e-4)
