@@ -4,8 +4,9 @@ grids that help.
 
 from __future__ import annotations
 
+import collections
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +21,9 @@ from kansweep.estimator.beyond import Beyond
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.solvers.gauss_newton.simplest import CERTAIN
+from kansweep.solvers.gauss_newton.simplest import CERTAIN, CLEAN
 from kansweep.sweep import search
-from kansweep.sweep.tried import Search, Trial, Width
+from kansweep.sweep.tried import AS_GOOD, Search, Trial, Width, n_edges
 
 
 def found(
@@ -47,9 +48,11 @@ def found(
     def fits(width: Width) -> bool:
         return settings.footprint(width, grids[0])[1] <= n_fitted
 
+    known: list[HeldOut] = []
+
     def tried(width: Width) -> list[Trial]:
         sizes = search.sizes(grids, n_fitted)
-        trials = (held.trial for held in _held_out(problem, of_part, width, k, sizes))
+        trials = _heard(_held_out(problem, of_part, width, k, sizes), known)
         return list(search.while_they_help(trials, sizes, n_fitted))
 
     ground = search.Ground(
@@ -59,11 +62,12 @@ def found(
         fits=fits,
         tried=tried,
     )
-    *_, last = search.searched(ground, Search())
-    width = last.chosen or last.simplest(ground.least)
+    collections.deque(search.searched(ground, Search()), maxlen=0)
+    width = _simplest(known).width
     if len(grids) == 1 or problem.x.shape[1] > search.MOST_POINTS:
         return width[1:-1], tuple(grids)  # more points than were tried may bear them all
-    return width[1:-1], _that_help(list(_held_out(problem, of_part, width, k, grids)), grids)
+    last = _simplest(list(_held_out(problem, of_part, width, k, grids))).size
+    return width[1:-1], tuple(grid for grid in grids if grid <= last)
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,31 @@ class HeldOut:
     squares: Tensor  # (n,), errors squared
     counts: Tensor  # (n,)
 
+    def is_as_good(self, best: HeldOut) -> bool:
+        """As the best: but for chance, its squares being more by no more than a standard error of
+        the difference, as in ``simplest``; where there is no noise, but for a factor, as in a
+        sweep's search."""
+        least = best.trial.rmse
+        if least**2 < CLEAN:
+            return self.trial.rmse <= max(AS_GOOD * least, search.ROUND_OFF)
+        excess, share = self.squares - best.squares, self.counts / self.counts.sum()
+        mean = (share * excess).sum()
+        error = ((share * (excess - mean).square()).sum() / self.counts.sum()).sqrt()
+        return bool(mean <= CERTAIN * error)
 
-def _that_help(tried: Sequence[HeldOut], grids: Sequence[int]) -> tuple[int, ...]:
-    """The grids up to the first whose squares are more than the best's by no more than one standard
-    error of the difference, as ``simplest`` compares; REML keeps most of the rest, and not all."""
+
+def _simplest(tried: Sequence[HeldOut]) -> Trial:
+    """Of fewest edges, then intervals, out of those that are as good as the best."""
     best = min(tried, key=lambda held: held.trial.rmse)
-    for index, held in enumerate(tried):
-        excess, counts = held.squares - best.squares, held.counts
-        mean = (counts * excess).sum() / counts.sum()
-        variance = (counts * (excess - mean).square()).sum() / counts.sum().square()
-        if bool(mean <= CERTAIN * variance.sqrt()):
-            return tuple(grids[: index + 1])
-    return tuple(grids)
+    good = [held.trial for held in tried if held is best or held.is_as_good(best)]
+    return min(good, key=lambda each: (n_edges(each.width), len(each.width), each.size))
+
+
+def _heard(tried: Iterable[HeldOut], known: list[HeldOut]) -> Iterator[Trial]:
+    """The trials, of which more is kept."""
+    for held in tried:
+        known.append(held)
+        yield held.trial
 
 
 def _held_out(
