@@ -24,8 +24,7 @@ class Known:
     noise: Array  # (M,), its standard deviation, NaN where nothing tells it
     free: float  # observations that tell it, 1 at least
     total: float  # observations
-    refits: Refits | None = None
-    unit: Array | float = 1.0  # of the refits' outputs, (M,)
+    refits: Refits | None = None  # None: the posterior is enough, or all there is
 
     @classmethod
     def of(
@@ -34,7 +33,6 @@ class Known:
         errors: Array,
         counts: Array | None,
         refits: Refits | None = None,
-        unit: Array | float = 1.0,
     ) -> Known:
         """From errors (n, M) at the points that it was fitted to, and how often each counts."""
         counts = np.ones(len(errors)) if counts is None else counts
@@ -42,7 +40,7 @@ class Known:
         free = total - posterior.edf / errors.shape[1]
         told = free > _ROUNDING * total  # else nothing is left over to tell it by
         noise = np.sqrt(counts @ errors**2 / (free if told else np.nan))
-        return cls(posterior, noise, max(free, 1.0), total, refits, unit)
+        return cls(posterior, noise, max(free, 1.0), total, refits)
 
     @cached_property
     def factor(self) -> Array:
@@ -50,7 +48,7 @@ class Known:
         many fits and is computed when it is first asked for."""
         if self.refits is None or not np.isfinite(self.noise).all():
             return np.ones_like(self.noise)
-        noise = torch.from_numpy(self.noise / self.unit)
+        noise = torch.from_numpy(self.noise)
         found: Array = self.refits.factor(self.posterior, noise).numpy()
         return found
 

@@ -18,14 +18,16 @@ from torch import Tensor
 
 from kansweep.data.streams import Stream, generator
 from kansweep.estimator import training
-from kansweep.networks.kan import Shape
+from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Outcome, Problem
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.posterior import Posterior
 from kansweep.solvers.gauss_newton.simplest import CLEAN
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.sweep.worker import one_thread
 
 SETS = 8
+ENOUGH = 10  # points a parameter for which the linearisation is right, and refits say too much
 
 
 @dataclass(frozen=True)
@@ -35,26 +37,33 @@ class Refits:
     shape: Shape
     grids: Sequence[int]
     problem: Problem
+    unit: Tensor  # (M,), of its outputs
 
     @classmethod
     @torch.inference_mode()
     def of(
-        cls, shape: Shape, grids: Sequence[int], problem: Problem, outcome: Outcome
+        cls,
+        shape: Shape,
+        grids: Sequence[int],
+        problem: Problem,
+        outcome: Outcome[KAN],
+        unit: Tensor,
     ) -> Self | None:
         """Of a network and the problem that it was fitted to; None where its linearisation is
         enough: of an additive model, without noise, and where points are many."""
-        net = outcome.net
-        few = problem.n_points < training.POINTS * net.n_params
-        fit = net(problem.x)
-        left = ((fit - problem.y) / problem.spread[:, None]).square().mean(2)
-        noisy = bool(problem.mean(left)[0] > CLEAN)
+        net, fit = outcome.net, outcome.net(problem.x)
+        noisy = bool(training_error(net, problem) > CLEAN)
+        few = problem.n_points < ENOUGH * net.n_params
         kept = len(shape.width) > 2 and not bool(Memory.of(outcome.memory).simple.any())
-        return cls(shape, grids, replace(problem, y=fit)) if few and noisy and kept else None
+        if not (few and noisy and kept):
+            return None
+        return cls(shape, grids, replace(problem, y=fit), unit)
 
     def factor(self, posterior: Posterior, noise: Tensor) -> Tensor:
-        """By what deviations of the posterior are to be multiplied, (M,), 1 or more, where the
-        noise has deviations (M,) in the problem's units."""
+        """By what deviations of the posterior are to be multiplied, (M,), 1 or more, with noise of
+        deviations (M,)."""
         with torch.inference_mode(), one_thread():
+            noise = noise / self.unit
             simulated = self._simulated(noise)
             net = training.trained(self.shape, self.grids, simulated).net
             moved = (net(self.problem.x.expand(SETS, -1, -1)) - self.problem.y).square()
@@ -78,7 +87,5 @@ class Refits:
             y, x = torch.cat([y + apart, y - apart], 1), torch.cat([x, x], 1)
             error = (error / own.sqrt()).repeat(1, 2, 1)
             counts = (counts / 2).repeat(SETS, 2)
-        seeds = tuple(
-            int(one) for one in generator(seed, Stream.START, SETS).integers(2**31, size=SETS)
-        )
+        seeds = tuple(range(seed, seed + SETS))
         return Problem(x.expand(SETS, -1, -1), y + error, self.problem.domain, seeds, counts)

@@ -238,8 +238,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
             posterior(outcome.net, problem, outcome.memory),
             errors,
             data.counts,
-            Refits.of(shape, grids, problem, outcome),
-            scale,
+            Refits.of(shape, grids, problem, outcome, torch.from_numpy(scale)),
         )
         self._known: Known | str = known
         self.noise_ = known.noise
