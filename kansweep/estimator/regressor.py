@@ -66,11 +66,12 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     hidden : list of int or "auto", default None
         Nodes of each hidden layer; an empty list is an additive model. None: one hidden layer with
         a node for each output. "auto": those found by trying, on samples held out, as
-        ``model.hidden=auto`` of a sweep finds them.
+        ``model.hidden=auto`` of a sweep finds them; with less than 20 different ones, none.
     k : int, default 3
         Order of the splines, from 1 to 10; 3 is cubic.
     grid_size : int or list of int, default (5, 10, 20)
-        Intervals of every spline; of several each extends the one before.
+        Intervals of every spline; of several each extends the one before. With "auto" and at most
+        1000 samples they end where finer ones are no better on those held out.
     random_state : int, generator or None
         What cold starts draw from; None: something else each time.
     n_jobs : int or None

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from kansweep.config.models import KANConfig
-from kansweep.config.rules import ConfigError
 from kansweep.config.solvers import LMConfig
 from kansweep.data.folds import PARTS, parts
 from kansweep.estimator.beyond import Beyond
@@ -32,15 +31,12 @@ def found(
     """Hidden widths, and the grids up to the last that helps.
 
     For a problem of one replica whose points are in an order that the seed has drawn, with outputs
-    of unit spread; a point is held out as often as it counts. Raises ConfigError where points are
-    few.
+    of unit spread; a point is held out as often as it counts. Few points, of which none can be
+    spared, get an additive model.
     """
     n = min(problem.x.shape[1], search.MOST_POINTS)
     if n < search.LEAST_POINTS:
-        raise ConfigError(
-            f"`hidden` may be auto with {search.LEAST_POINTS} different samples or more, since some"
-            f" are held out; got {n}."
-        )
+        return (), tuple(grids)
     n -= n % PARTS
     settings, of_part = KANConfig(k=k), parts(n, seed)
     n_fitted, (n_inputs, n_outputs) = n - n // PARTS, (problem.x.shape[2], problem.y.shape[2])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from kansweep import ConfigError, KANRegressor
+from kansweep import KANRegressor
 from kansweep.data.folds import parts
 from kansweep.estimator import shapes
 from kansweep.solvers.contract import Problem
@@ -87,11 +87,12 @@ def test_a_row_that_is_held_out_counts_by_its_weight() -> None:
     assert third.rmse != pytest.approx(one.rmse, rel=1e-3)
 
 
-def test_a_search_needs_samples_and_a_warm_start_none() -> None:
+def test_few_samples_get_an_additive_model_and_a_warm_start_needs_no_search() -> None:
     x = points(40)
     y = x[:, 0] + np.sin(3 * x[:, 1])
-    with pytest.raises(ConfigError, match="`hidden` may be auto with 20 different samples or more"):
-        auto().fit(np.tile(x[:12], (3, 1)), np.tile(y[:12], 3))
+    few = np.tile(x[:12], (3, 1)), np.tile(y[:12], 3)
+    additive = KANRegressor([], grid_size=[5, 10, 20], random_state=0).fit(*few)
+    np.testing.assert_array_equal(auto().fit(*few).predict(x), additive.predict(x))
     model = KANRegressor([2], grid_size=3, random_state=0, warm_start=True).fit(x, y)
     assert model.hidden_ == (2,)
     model.set_params(hidden="auto").fit(x[:12], y[:12])  # goes on with the shape that there is
