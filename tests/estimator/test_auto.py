@@ -12,6 +12,7 @@ from kansweep import KANRegressor
 from kansweep.data.folds import parts
 from kansweep.estimator import shapes
 from kansweep.solvers.contract import Problem
+from kansweep.sweep.tried import Trial
 
 
 def auto(**options: Any) -> KANRegressor:
@@ -41,6 +42,23 @@ def test_grids_end_where_finer_ones_are_no_better_on_samples_held_out() -> None:
         problem = Problem(x[None], y[None], (-1.0, 1.0), (0,))
         held = list(shapes._held_out(problem, parts(300, 0), (2, 1), 3, grids))
         assert shapes._simplest(held).size == last
+
+
+@pytest.mark.parametrize(
+    ("times", "spread", "chosen"), [(1.0, 0.1, (2, 2, 1)), (1.0, 5.0, (2, 1)), (1e-5, 0.1, (2, 1))]
+)
+def test_a_larger_shape_is_better_by_more_than_chance_or_where_nothing_is_noise_by_far(
+    times: float, spread: float, chosen: tuple[int, ...]
+) -> None:
+    noise = torch.from_numpy(np.random.default_rng(0).exponential(size=200))
+    more = torch.linspace(-spread, spread, 200).double() + 0.3  # the smaller shape's, in squares
+    held = []
+    for width, squares in (((2, 2, 1), noise), ((2, 1), noise + more)):
+        squares = times**2 * squares
+        rmse = float(squares.mean()) ** 0.5
+        trial = Trial(width, 5, 10, rmse=rmse, standard_error=0.0, seconds=0.0)
+        held.append(shapes.HeldOut(trial, squares, torch.ones(200).double()))
+    assert shapes._simplest(held).width == chosen
 
 
 def test_weights_are_repetitions_in_the_search_too(monkeypatch: pytest.MonkeyPatch) -> None:
