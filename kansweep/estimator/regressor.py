@@ -25,6 +25,7 @@ from kansweep.estimator.beyond import Beyond
 from kansweep.estimator.checking import Array
 from kansweep.estimator.known import Known
 from kansweep.estimator.observations import Observations
+from kansweep.estimator.refits import Refits
 from kansweep.networks.compiling import in_threads
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem
@@ -65,11 +66,12 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     hidden : list of int or "auto", default None
         Nodes of each hidden layer; an empty list is an additive model. None: one hidden layer with
         a node for each output. "auto": those found by trying, on samples held out, as
-        ``model.hidden=auto`` of a sweep finds them.
+        ``model.hidden=auto`` of a sweep finds them; with less than 20 different ones, none.
     k : int, default 3
         Order of the splines, from 1 to 10; 3 is cubic.
     grid_size : int or list of int, default (5, 10, 20)
-        Intervals of every spline; of several each extends the one before.
+        Intervals of every spline; of several each extends the one before. With "auto" and at most
+        1000 samples they end where finer ones are no better on those held out.
     random_state : int, generator or None
         What cold starts draw from; None: something else each time.
     n_jobs : int or None
@@ -222,7 +224,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         offset, scale = data.units
         n_outputs = data.y.shape[1]
         problem = training.problem_of(data, (data.y - offset) / scale, seed)
-        hidden = self._widths(problem, grids, seed)
+        hidden, grids = self._asked(problem, grids, seed)
         width = (data.x.shape[1], *hidden, n_outputs)
         shape, begun = Shape(width, int(self.k), grids[0], base=False), None
         if self.warm_start and hasattr(self, "_net"):
@@ -233,7 +235,12 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         errors = training.values(net, data.x) - data.y
         if not np.isfinite(errors).all():
             raise FloatingPointError("Training ended in numbers that are not finite.")
-        known = Known.of(posterior(outcome.net, problem, outcome.memory), errors, data.counts)
+        known = Known.of(
+            posterior(outcome.net, problem, outcome.memory),
+            errors,
+            data.counts,
+            Refits.of(shape, grids, problem, outcome, torch.from_numpy(scale)),
+        )
         self._known: Known | str = known
         self.noise_ = known.noise
         self.hidden_, self.n_outputs_ = hidden, n_outputs
@@ -242,15 +249,18 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         self.network_, self._net = cast(TrainedKAN, from_arrays(net.to_arrays())), net
         self._beyond: Beyond | None = Beyond.of(net, training.problem_of(data, data.y, seed))
 
-    def _widths(self, problem: Problem, grids: Sequence[int], seed: int) -> tuple[int, ...]:
-        """Of the hidden layers; those that there are where a warm start leaves them open."""
+    def _asked(
+        self, problem: Problem, grids: Sequence[int], seed: int
+    ) -> tuple[tuple[int, ...], Sequence[int]]:
+        """Hidden widths and grids; those widths that there are where a warm start leaves them
+        open."""
         hidden: Any = plain(self.hidden)
         if hidden is None:
-            return (problem.y.shape[2],)
+            return (problem.y.shape[2],), grids
         if hidden != rules.AUTO:
-            return tuple(hidden)
+            return tuple(hidden), grids
         if self.warm_start and hasattr(self, "_net"):
-            return self._net.width[1:-1]
+            return self._net.width[1:-1], grids
         return shapes.found(problem, int(self.k), grids, seed)
 
     def _continued(self, asked: Shape) -> KAN:
@@ -282,7 +292,8 @@ class KANRegressor(RegressorMixin, BaseEstimator):
 
     def _deviations(self, x: Array) -> Array:
         """Of the function, (n, M)."""
-        return self._shared(self._certain().deviations, x)
+        known = self._certain()
+        return known.factor * self._shared(known.deviations, x)
 
     def _certain(self) -> Known:
         if isinstance(self._known, str):
