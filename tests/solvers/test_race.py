@@ -130,6 +130,14 @@ def test_races_run_until_they_can_tell(monkeypatch, order, races):
     assert seen == [3 + index for index in range(races)]
 
 
+def test_an_error_that_is_not_small_is_to_be_confirmed_however_far_it_fell(monkeypatch):
+    monkeypatch.setattr(race, "_share_of_order", lambda grids, k, before, error: 0 * error + 0.9)
+    for small, order in ((math.inf, 0.9), (0.0, race.LEAST_FALL)):
+        monkeypatch.setattr(race.basins, "small", lambda net, small=small: small)
+        winners = race._race(Shape((2, 1, 1), 3, 3, False), waves(200, (0,)), 1, 1.0, 0)
+        assert winners.order.tolist() == [order]
+
+
 def test_errors_of_few_points_are_not_asked_to_fall():
     winners = race._race(Shape((2, 2, 1), 3, 5, False), waves(200, (0,)), 1, 1.0, 0)
     assert winners.order.tolist() == [math.inf]

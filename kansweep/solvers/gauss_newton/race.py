@@ -19,7 +19,7 @@ from kansweep.data.streams import Stream, generator
 from kansweep.data.targets import Array
 from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import deepening, penalty, start
+from kansweep.solvers.gauss_newton import basins, deepening, penalty, start
 from kansweep.solvers.gauss_newton.deepening import Width
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.objective import training_error
@@ -145,6 +145,9 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, index: in
             asked = net if grid_size <= shape.grid_size else asked
             error = training_error(net, field).sqrt()
     order = _share_of_order(grids, shape.k, before, error)
+    # What is not small may have come down from far above: then another race is to confirm it.
+    small = (error < basins.small(net)) | order.isinf()
+    order = torch.where(small, order, order.clamp(max=LEAST_FALL))
     telling = n >= TELLING * net.n_params
     return Winners(asked, error, order if telling else torch.full_like(order, torch.inf))
 
