@@ -30,7 +30,7 @@ from kansweep.solvers.gauss_newton.replicas import spread_out
 # shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for, to
 # the last one if there its order can be told. What stands on heads (``_with_heads``) can be far off
 # on the first grid and right on the next, so there all of these stay.
-GRIDS = ((3, 6), (5, 4), (10, 3), (20, 1))
+GRIDS = ((3, 5), (5, 4), (10, 2), (20, 1))
 # So many starts are drawn for each that is raced. Those that are best in the end are of the better
 # half as soon as the stiffest penalty has been trained under; not so on heads.
 DRAWN = 2
@@ -90,7 +90,7 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int 
     all their starts. ``scale`` multiplies ``penalty.weight``.
     """
     edges = sum(a * b for a, b in itertools.pairwise(shape.width))
-    at_once = max(1, WORK // (restarts * problem.x.shape[1] * edges))
+    at_once = max(1, WORK // (DRAWN * restarts * problem.x.shape[1] * edges))
     parts = torch.arange(len(problem.seeds), device=problem.x.device).split(at_once)
     return KAN.concatenated([_of_some(shape, problem[p], restarts, scale, first) for p in parts])
 
