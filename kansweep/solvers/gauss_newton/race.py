@@ -174,7 +174,8 @@ def _grids(shape: Shape, n_points: int) -> list[int]:
 def _begun(
     shape: Shape, problem: Problem, restarts: int, scale: float, index: int
 ) -> tuple[KAN, Problem, Tensor, Sequence[float]]:
-    """The starts of a race with their problems and numbers, and what is left of the softening."""
+    """The starts of a race, of those that are drawn the better ones if they can be told; their
+    problems and numbers; and what is left of the softening of their first grid."""
     seeds, narrow = len(problem.seeds), _is_narrow(shape)
     many = restarts if narrow else DRAWN * restarts
     every = torch.arange(seeds, device=problem.x.device).repeat_interleave(many)

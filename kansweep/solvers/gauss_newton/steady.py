@@ -3,7 +3,8 @@
 Where the nodes of a layer make up for each other, a spline can follow the last points before a
 corner at no cost to the rest, and what it does in the corner is multiplied layer by layer: one test
 point of ten thousand was wrong by half of the outputs' range beside a training error of 1e-5. Such
-a training point is followed only because it is there, which shows in its leave-one-out error.
+a training point is followed only because it is there, which shows in its leave-one-out error; where
+the corner is empty, the posterior shows it (``unseen``).
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def steadied(
     observe: Observe | None,
 ) -> Outcome[KAN]:
     """The outcome of a ``search`` from ``net``, of which replicas that hang on single points give
-    way to what firmer weights ``train`` them to, and to what is found from a new ``start``, where
-    that does not hang and its leave-one-out error is less by far."""
+    way to what is found from a new ``start``, and if they hang still to what firmer weights
+    ``train`` them to, where that may be wrong by far less."""
     outcome = search(net, problem, last, observe)
     if not _may_hang(net, problem):
         return outcome
