@@ -83,8 +83,9 @@ class LM:
         if self.settings.penalty is not None:
             outcome = self._searched(net, problem, last, observe)
         else:
-            others = partial(self._race, first=race.RACES)
-            search = partial(steadied, self._searched, self._descended, others)
+            # What a race was right about is found by its own draws again, on a finer grid.
+            again = partial(self._race, first=race.RACES if last is None else 0)
+            search = partial(steadied, self._searched, self._descended, again)
             outcome = simplest.solved(search, self._solved, net, problem, last, observe)
         share = 0.0 if self.model is None else self.model.pruning
         if share:
