@@ -83,7 +83,9 @@ class LM:
         if self.settings.penalty is not None:
             outcome = self._searched(net, problem, last, observe)
         else:
-            search = partial(steadied, self._searched, self._descended, self._race)
+            # What a race was right about is found by its own draws again, on a finer grid.
+            again = partial(self._race, first=race.RACES if last is None else 0)
+            search = partial(steadied, self._searched, self._descended, again)
             outcome = simplest.solved(search, self._solved, net, problem, last, observe)
         share = 0.0 if self.model is None else self.model.pruning
         if share:
@@ -329,9 +331,9 @@ class LM:
     def _raced(self, shape: Shape, problem: Problem) -> KAN:
         return self._train(self._race(shape, problem), problem, start.DAMPING)
 
-    def _race(self, shape: Shape, problem: Problem) -> KAN:
+    def _race(self, shape: Shape, problem: Problem, first: int = 0) -> KAN:
         restarts = max(1, self.settings.restarts)
-        return race.run(shape, problem, restarts, self.settings.penalty or 1.0)
+        return race.run(shape, problem, restarts, self.settings.penalty or 1.0, first)
 
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""

@@ -1,0 +1,46 @@
+"""How far a KAN may be wrong where there are no points, for all that its points say.
+
+Leave-one-out errors ask at the points. Where nodes see mixtures of many inputs, the corners of
+these are empty: a spline ends on a few points, and beyond them, where none can be left out, it says
+what its last interval says. The posterior (``posterior``) knows. It is asked where inputs meet as
+they do in no row: every input is that of another row, so that each keeps its own distribution.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kansweep.networks.kan import KAN
+from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton.objective import training_error
+from kansweep.solvers.gauss_newton.posterior import posterior
+
+PLACES = 4000  # at least, if there are rows enough; corners need many
+
+
+def deviations(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
+    """Root mean squares, over places without points, of the posterior's standard deviation, as
+    shares of the outputs' spread, (R,); ``memory`` is what the training that led there has left."""
+    parts = torch.arange(kan.n_replicas, device=problem.x.device).split(1)
+    return torch.cat([_deviation(kan[r], problem[r], memory[r]) for r in parts])
+
+
+def _deviation(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
+    known, outputs = posterior(kan, problem, memory), problem.y.shape[2]
+    free = max(problem.n_points - known.edf / outputs, 1.0)
+    variance = training_error(kan, problem) * problem.n_points / free
+    found: Tensor = (variance * known.deviations(mixed(problem.x[0])).square().mean()).sqrt()
+    return found
+
+
+def mixed(x: Tensor) -> Tensor:
+    """Points (n, I) -> (m n, I), each input of a row of its own."""
+    n, inputs = x.shape
+    times = max(1, min(-(-PLACES // n), (n - 1) // inputs))
+    step = max(1, n // (times * inputs + 1))  # in turn t input i is i t of these further on
+    turns = [
+        torch.stack([x[:, i].roll(i * t * step) for i in range(inputs)], 1)
+        for t in range(1, times + 1)
+    ]
+    return torch.cat(turns)
