@@ -10,7 +10,7 @@ from nets import example, random_kan
 
 from kansweep.networks.kan import Shape
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import race, start
+from kansweep.solvers.gauss_newton import race
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.objective import training_error
 
@@ -37,24 +37,6 @@ def test_starts_depend_on_their_seed_and_number_alone():
     alone = race._drawn(CHAIN, waves(100, (4,)), 1, 1, 1.0)
     torch.testing.assert_close(together[3:].theta(), alone.theta())
     assert not torch.equal(together[2:3].theta(), together[3:].theta())
-
-
-def test_the_better_half_of_what_is_drawn_is_raced_and_no_race_draws_what_another_did():
-    shape, problem, begun = Shape((2, 2, 1), 3, 3, False), waves(200, (5,)), []
-    for index in range(2):
-        net, field, number, left = race._begun(shape, problem, 3, 1.0, index)
-        assert left == start.STIFFNESS[1:]
-        assert field.seeds == (5,) * net.n_replicas == (5,) * 3
-        begun += number.tolist()
-        errors = []
-        for other in range(6 * index, 6 * index + 6):
-            drawn = race._drawn(shape, problem, other, 1, 1.0)
-            stiff = race._stiffened(drawn, problem, 1.0, start.STIFFNESS[:1])[0]
-            errors.append(training_error(stiff, problem).item())
-        kept = [errors[one - 6 * index] for one in number.tolist()]
-        assert kept == pytest.approx(training_error(net, field).tolist(), rel=1e-6)
-        assert kept == pytest.approx(sorted(errors)[:3], rel=1e-6)
-    assert len(set(begun)) == 6
 
 
 def test_smooth_starts_are_polynomials_and_silu_begins_with_nothing():
@@ -152,7 +134,7 @@ def test_no_head_is_left_at_the_first_grid(monkeypatch):
     """Errors on the first grid that would leave the better starts, were they asked."""
     seen = []
 
-    def trained(net, field, scale, stiffness):
+    def trained(net, field, scale, *, soften):
         seen.append(net.n_replicas)
         return net
 
@@ -161,7 +143,7 @@ def test_no_head_is_left_at_the_first_grid(monkeypatch):
     assert seen[:3] == [6, 12, 12]  # heads, and then the first two grids
     seen.clear()
     race._race(Shape((2, 2, 1), 3, 5, False), waves(200, (0,)), 12, 1.0, 0)
-    assert seen[:2] == [12, 5]
+    assert seen[:2] == [12, 6]
 
 
 def test_a_chain_that_has_lost_its_way_begins_anew_where_a_race_can_tell(monkeypatch):

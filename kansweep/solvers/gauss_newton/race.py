@@ -8,7 +8,6 @@ theory's order. Where it does not, further races run with fresh draws.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,10 +29,7 @@ from kansweep.solvers.gauss_newton.replicas import spread_out
 # shows late: the first grids are too coarse to tell, so it goes on beyond the grid asked for, to
 # the last one if there its order can be told. What stands on heads (``_with_heads``) can be far off
 # on the first grid and right on the next, so there all of these stay.
-GRIDS = ((3, 5), (5, 4), (10, 2), (20, 1))
-# So many starts are drawn for each that is raced. Those that are best in the end are of the better
-# half as soon as the stiffest penalty has been trained under; not so on heads.
-DRAWN = 2
+GRIDS = ((3, 6), (5, 4), (10, 3), (20, 1))
 LIMITS = Limits(max_steps=40, tolerance=1e-4)
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
 # that a start which only wiggles through its points is found out.
@@ -90,7 +86,7 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int 
     all their starts. ``scale`` multiplies ``penalty.weight``.
     """
     edges = sum(a * b for a, b in itertools.pairwise(shape.width))
-    at_once = max(1, WORK // (DRAWN * restarts * problem.x.shape[1] * edges))
+    at_once = max(1, WORK // (restarts * problem.x.shape[1] * edges))
     parts = torch.arange(len(problem.seeds), device=problem.x.device).split(at_once)
     return KAN.concatenated([_of_some(shape, problem[p], restarts, scale, first) for p in parts])
 
@@ -124,13 +120,15 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, index: in
     have the others from the last grid but one on."""
     seeds, n = len(problem.seeds), problem.x.shape[1]
     grids, widths = _grids(shape, n), deepening.widths(shape.width)
+    every = torch.arange(seeds, device=problem.x.device)
+    field = problem[every.repeat_interleave(restarts)]
+    first = index * restarts
+    number = first + torch.arange(restarts).repeat(seeds)
     begun = replace(shape, width=widths[-1], grid_size=grids[0])
-    net, field, number, stiffness = _begun(begun, problem, restarts, scale, index)
+    net = _drawn(begun, field, first, restarts, scale)
     asked, error = net, torch.full_like(net.layers[0].coef[:, 0, 0, 0], torch.nan)
     for grid_size, (_, kept) in zip(grids, GRIDS, strict=False):
-        stiffness = stiffness if net.width == widths[-1] else ()
-        net = _trained(net.refined(grid_size), field, scale, stiffness)
-        stiffness = start.STIFFNESS
+        net = _trained(net.refined(grid_size), field, scale, soften=net.width == widths[-1])
         asked = net if grid_size <= shape.grid_size else asked
         before, error = error, training_error(net, field).sqrt()
         kept = 12 if grid_size == grids[0] and _is_narrow(shape) else kept
@@ -141,7 +139,7 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, index: in
         before, error = before[winners], error[winners]
         if len(widths) > 1 and grid_size == grids[-2:][0]:
             net, asked = (_deepened(one, widths, field, number.tolist()) for one in (net, asked))
-            net = _trained(net, field, scale, ())
+            net = _trained(net, field, scale, soften=False)
             asked = net if grid_size <= shape.grid_size else asked
             error = training_error(net, field).sqrt()
     order = _share_of_order(grids, shape.k, before, error)
@@ -169,24 +167,6 @@ def _grids(shape: Shape, n_points: int) -> list[int]:
     first = min(GRIDS[0][0], shape.grid_size)
     points = dict.fromkeys((g for g, _ in GRIDS[1:-1]), 2) | {GRIDS[-1][0]: TELLING}
     return [first] + [g for g, p in points.items() if p * edges * (g + shape.k) <= n_points]
-
-
-def _begun(
-    shape: Shape, problem: Problem, restarts: int, scale: float, index: int
-) -> tuple[KAN, Problem, Tensor, Sequence[float]]:
-    """The starts of a race, of those that are drawn the better ones if they can be told; their
-    problems and numbers; and what is left of the softening of their first grid."""
-    seeds, narrow = len(problem.seeds), _is_narrow(shape)
-    many = restarts if narrow else DRAWN * restarts
-    every = torch.arange(seeds, device=problem.x.device).repeat_interleave(many)
-    field, first = problem[every], index * many
-    number = first + torch.arange(many).repeat(seeds)
-    net = _drawn(shape, field, first, many, scale)
-    if narrow:
-        return net, field, number, start.STIFFNESS
-    net, _, _ = _stiffened(net, field, scale, start.STIFFNESS[:1])
-    better = _best(training_error(net, field), restarts, seeds)
-    return net[better], field[better], number[better.cpu()], start.STIFFNESS[1:]
 
 
 def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float) -> KAN:
@@ -253,7 +233,7 @@ def _with_heads(net: KAN, field: Problem, mask: Tensor, scale: float) -> KAN:
     part = field[chosen]
     scores = _scores(part.y.mean(2, keepdim=True))
     head = replace(net, layers=tuple(layer[chosen] for layer in net.layers[:-1]))
-    head = _trained(head, replace(part, y=scores), scale, start.STIFFNESS)
+    head = _trained(head, replace(part, y=scores), scale, soften=True)
     last = net.layers[-1][chosen]
     whole = replace(net, layers=(*head.layers, last))
     return where(mask, whole[spread_out(chosen, net.n_replicas)[1]], net)
@@ -266,22 +246,17 @@ def _scores(y: Tensor) -> Tensor:
     return scores
 
 
-def _trained(net: KAN, field: Problem, scale: float, stiffness: Sequence[float]) -> KAN:
+def _trained(net: KAN, field: Problem, scale: float, *, soften: bool) -> KAN:
     """Far enough to be compared, on a part of the points; near an optimum there is no softening."""
-    net, part, w = _stiffened(net, field, scale, stiffness)
-    damping = start.DAMPING if stiffness else NEAR
-    return descend(net, part, LIMITS, Weight.fixed(w), damping).net
-
-
-def _stiffened(
-    net: KAN, field: Problem, scale: float, stiffness: Sequence[float]
-) -> tuple[KAN, Problem, Tensor]:
-    """Trained under these multiples of the weights, and the points and weights of training."""
     most = max(1, int(FRESH * field.x.shape[1]))
-    part = field.at(slice(0, min(POINTS * net.n_params, most)))
+    points = slice(0, min(POINTS * net.n_params, most))
+    part = field.at(points)
     w = penalty.least(net.grid_size, net.k, scale).to(field.x)
     w = w.repeat(net.n_replicas, len(net.layers), 1)
-    return start.annealed(net, part, w, LIMITS, start.DAMPING, stiffness), part, w
+    if soften:
+        net = start.annealed(net, part, w, LIMITS, start.DAMPING)
+    damping = start.DAMPING if soften else NEAR
+    return descend(net, part, LIMITS, Weight.fixed(w), damping).net
 
 
 def _best(score: Tensor, kept: int, seeds: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -57,15 +57,8 @@ def additive(shape: Shape, problem: Problem, fit: Callable[[KAN, Problem], KAN])
     return replace(net, layers=(first.layers[0], replace(last, coef=identity)))
 
 
-def annealed(
-    net: KAN,
-    problem: Problem,
-    w: Tensor,
-    limits: Limits,
-    damping: float,
-    stiffness: Sequence[float] = STIFFNESS,
-) -> KAN:
+def annealed(net: KAN, problem: Problem, w: Tensor, limits: Limits, damping: float) -> KAN:
     """The KAN after descents under penalties from far too stiff down to w (R, L, 3), exclusive."""
-    for times in stiffness:
-        net = descend(net, problem, limits, Weight.fixed(w * times), damping).net
+    for stiffness in STIFFNESS:
+        net = descend(net, problem, limits, Weight.fixed(w * stiffness), damping).net
     return net
