@@ -9,6 +9,7 @@ times as these fits lie further away, on average over the points, deviations are
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -24,6 +25,7 @@ from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.posterior import Posterior
 from kansweep.solvers.gauss_newton.simplest import CLEAN
 from kansweep.solvers.gauss_newton.weights import Memory
+from kansweep.sweep.schedule import BATCH_SQUARES
 from kansweep.sweep.worker import one_thread
 
 SETS = 8
@@ -57,7 +59,9 @@ class Refits:
         kept = len(shape.width) > 2 and not bool(Memory.of(outcome.memory).simple.any())
         if not (few and noisy and kept):
             return None
-        return cls(shape, grids, replace(problem, y=fit), unit)
+        grids = (*(grid for grid in grids if grid < net.grid_size), net.grid_size)
+        begun = replace(shape, grid_size=grids[0])
+        return cls(begun, grids, replace(problem, y=fit), unit)
 
     def factor(self, posterior: Posterior, noise: Tensor) -> Tensor:
         """By what deviations of the posterior are to be multiplied, (M,), 1 or more, with noise of
@@ -65,14 +69,23 @@ class Refits:
         with torch.inference_mode(), one_thread():
             noise = noise / self.unit
             simulated = self._simulated(noise)
-            net = training.trained(self.shape, self.grids, simulated).net
+            net = self._fitted(simulated)
             moved = (net(self.problem.x.expand(SETS, -1, -1)) - self.problem.y).square()
             told = (noise * posterior.deviations(self.problem.x[0])).square()
             weight = torch.ones_like(told[:, :1])
             if self.problem.counts is not None:
                 weight = self.problem.counts[0, :, None]
             ratio = (weight * moved).sum(1) / (weight * told).sum(0)  # (SETS, M)
-            return ratio.mean(0).sqrt().clamp(min=1.0)
+            told_of = ratio.isfinite()  # not of an output that is constant, or a fit that diverged
+            mean = ratio.where(told_of, 0.0).sum(0) / told_of.sum(0).clamp(min=1)
+            return mean.sqrt().clamp(min=1.0)
+
+    def _fitted(self, simulated: Problem) -> KAN:
+        """Trained as many at a time as a sweep's batch holds."""
+        edges = sum(a * b for a, b in itertools.pairwise(self.shape.width))
+        at_once = max(1, BATCH_SQUARES // (edges * (self.grids[-1] + self.shape.k)) ** 2)
+        parts = [simulated[part] for part in torch.arange(SETS).split(at_once)]
+        return KAN.concatenated([training.trained(self.shape, self.grids, p).net for p in parts])
 
     def _simulated(self, noise: Tensor) -> Problem:
         """``SETS`` replicas. A point that counts c > 1 times is two of c / 2, at the mean of c

@@ -66,7 +66,8 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     hidden : list of int or "auto", default None
         Nodes of each hidden layer; an empty list is an additive model. None: one hidden layer with
         a node for each output. "auto": those found by trying, on samples held out, as
-        ``model.hidden=auto`` of a sweep finds them; with less than 20 different ones, none.
+        ``model.hidden=auto`` of a sweep finds them; of fewer than 20 different ones an additive
+        model.
     k : int, default 3
         Order of the splines, from 1 to 10; 3 is cubic.
     grid_size : int or list of int, default (5, 10, 20)
@@ -252,15 +253,15 @@ class KANRegressor(RegressorMixin, BaseEstimator):
     def _asked(
         self, problem: Problem, grids: Sequence[int], seed: int
     ) -> tuple[tuple[int, ...], Sequence[int]]:
-        """Hidden widths and grids; those widths that there are where a warm start leaves them
-        open."""
+        """Hidden widths and grids; where a warm start leaves them to be found, those that there
+        are."""
         hidden: Any = plain(self.hidden)
         if hidden is None:
             return (problem.y.shape[2],), grids
         if hidden != rules.AUTO:
             return tuple(hidden), grids
         if self.warm_start and hasattr(self, "_net"):
-            return self._net.width[1:-1], grids
+            return self._net.width[1:-1], grids if len(grids) == 1 else (self._net.grid_size,)
         return shapes.found(problem, int(self.k), grids, seed)
 
     def _continued(self, asked: Shape) -> KAN:

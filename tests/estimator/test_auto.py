@@ -34,6 +34,16 @@ def test_a_hidden_node_is_found_where_it_is_needed_and_none_where_not() -> None:
     assert auto().get_params()["hidden"] == "auto"
 
 
+def test_a_warm_start_goes_on_with_what_was_found_on_the_grid_that_was() -> None:
+    x = points(100)
+    y = x[:, 0] + x[:, 1] ** 2 + 0.1 * np.random.default_rng(1).normal(size=100)
+    model = auto(warm_start=True).fit(x, y)
+    found = model.network_.grid_size
+    assert found < 20
+    assert model.fit(x, y).network_.grid_size == found
+    assert model.set_params(grid_size=20).fit(x, y).network_.grid_size == 20
+
+
 def test_grids_end_where_finer_ones_are_no_better_on_samples_held_out() -> None:
     x, grids = torch.from_numpy(points(300)), [5, 10, 20]
     noise = 0.1 * torch.from_numpy(np.random.default_rng(2).normal(size=(300, 1)))

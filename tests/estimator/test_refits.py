@@ -35,6 +35,22 @@ def test_few_noisy_rows_behind_hidden_nodes_have_wider_intervals_than_linearised
     assert replace(known, refits=None).factor == 1
 
 
+def test_an_output_that_is_constant_takes_none_of_its_certainty() -> None:
+    x, y = product(60, 0.2)
+    model = KANRegressor([1], grid_size=3, random_state=0).fit(x, np.c_[y, np.zeros(60)])
+    assert model._known.factor[1] == 1
+    assert np.isfinite(model.predict_interval(x)).all()
+
+
+def test_after_a_warm_start_it_is_the_network_of_the_fit_that_is_fitted_again() -> None:
+    x, y = product(60, 0.2)
+    model = KANRegressor([1], grid_size=5, random_state=0, warm_start=True).fit(x, y)
+    model.set_params(grid_size=3).fit(x, y)
+    refits = model._known.refits
+    again = refits._fitted(refits._simulated(torch.tensor([0.2]).double()))
+    assert (again.grid_size, again.n_replicas) == (model.network_.grid_size, SETS) == (5, SETS)
+
+
 @pytest.mark.parametrize(
     ("hidden", "n", "noise"), [([], 120, 0.2), ([1], 60, 0.0), ([1], 500, 0.2)]
 )

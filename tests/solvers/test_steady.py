@@ -92,7 +92,7 @@ def test_no_start_is_looked_for_beyond_the_last_grid_of_a_race(monkeypatch):
     assert steps == [2, 4, 4, 6, 4]
 
 
-def test_what_nothing_says_where_there_are_no_points_hangs_too(monkeypatch):
+def test_a_network_that_may_be_wrong_where_there_are_no_points_hangs_too(monkeypatch):
     told = {**LEFT_OUT, SEARCHED: [0.1] * 5, FRESH: [0.1] * 5}
     unseen = {**NOTHING, SEARCHED: [0.9, 1.1, 0.9, 0.9, 0.9]}
     found, _ = steadied(monkeypatch, left_out=told, unseen=unseen)

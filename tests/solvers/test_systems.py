@@ -136,6 +136,25 @@ def test_traces_by_layer_and_kind_are_those_of_the_dense_inverse_and_estimated_w
     np.testing.assert_allclose(estimate, expected[:1], rtol=0.3)
 
 
+@pytest.mark.parametrize(
+    ("n_params", "n", "edges", "direct"),
+    [
+        (1500, 100, 3, True),
+        (1501, 3000, 3, False),
+        (1827, 3000, 9, False),
+        (1980, 3000, 60, True),
+        (2323, 3000, 101, True),
+        (4001, 10**9, 1000, False),
+    ],
+)
+def test_the_form_that_is_less_work_is_taken(n_params, n, edges, direct, monkeypatch):
+    assert systems.is_direct(n_params, n, edges) == direct
+    lin, *_ = some_system((2, 1, 1), base=False)
+    monkeypatch.setattr(systems, "is_direct", lambda *asked: asked == (21, 30, 3) and direct)
+    assert lin.like.n_theta == 21
+    assert isinstance(systems.system(lin), Direct if direct else Iterative)
+
+
 def test_large_and_small_systems_take_their_forms_and_reach_the_same_end(monkeypatch):
     problem = example(300, (0, 1))
     direct = trained(problem, (5, 10, 20))

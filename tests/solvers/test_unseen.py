@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
-from kansweep.networks.kan import Shape
+from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import start, unseen
 from kansweep.solvers.gauss_newton.lm import LM
@@ -42,6 +45,22 @@ def test_deviations_are_those_of_the_posterior_at_mixed_points():
     expected = sigma * known.deviations(unseen.mixed(problem.x[0])).square().mean().sqrt()
     told = unseen.deviations(outcome.net, problem, outcome.memory)
     assert told.item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_single_precision_is_asked_in_double():
+    problem = sum_of_two(corner=True)
+    single = replace(problem, x=problem.x.float(), y=problem.y.float())
+    outcome = LM().solve(start.blank(Shape((2, 1, 1), 3, 5, None), single), single)
+    told = unseen.deviations(outcome.net, single, outcome.memory)
+    assert told.dtype == torch.float32
+    double = KAN.from_arrays(
+        {
+            name: part.astype(np.float64) if part.dtype == np.float32 else part
+            for name, part in outcome.net.to_arrays().items()
+        }
+    )
+    expected = unseen.deviations(double, problem, outcome.memory.double()).item()
+    assert told.item() == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize(("n", "turns"), [(50, 16), (500, 8), (5000, 1)])

@@ -8,10 +8,13 @@ they do in no row: every input is that of another row, so that each keeps its ow
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
+from kansweep.networks.layer import tensors
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.posterior import posterior
@@ -23,7 +26,20 @@ def deviations(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
     """Root mean squares, over places without points, of the posterior's standard deviation, as
     shares of the outputs' spread, (R,); ``memory`` is what the training that led there has left."""
     parts = torch.arange(kan.n_replicas, device=problem.x.device).split(1)
-    return torch.cat([_deviation(kan[r], problem[r], memory[r]) for r in parts])
+    kan, memory, x, y = _in_float64(kan), memory.double(), problem.x.double(), problem.y.double()
+    counts = None if problem.counts is None else problem.counts.double()
+    exact = replace(problem, x=x, y=y, counts=counts)
+    found = torch.cat([_deviation(kan[r], exact[r], memory[r]) for r in parts])
+    return found.to(problem.x)
+
+
+def _in_float64(kan: KAN) -> KAN:
+    """As the posterior is computed."""
+    layers = []
+    for layer in kan.layers:
+        parts = {name: part for name, part in tensors(layer) if part.is_floating_point()}
+        layers.append(replace(layer, **{name: part.double() for name, part in parts.items()}))
+    return replace(kan, layers=tuple(layers))
 
 
 def _deviation(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
@@ -35,7 +51,8 @@ def _deviation(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
 
 
 def mixed(x: Tensor) -> Tensor:
-    """Points (n, I) -> (m n, I), each input of a row of its own."""
+    """Points (n, I) -> (m n, I), each input of a row of its own if there are more rows than
+    inputs."""
     n, inputs = x.shape
     times = max(1, min(-(-PLACES // n), (n - 1) // inputs))
     step = max(1, n // (times * inputs + 1))  # in turn t input i is i t of these further on
