@@ -9,7 +9,6 @@ times as these fits lie further away, on average over the points, deviations are
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -26,6 +25,7 @@ from kansweep.solvers.gauss_newton.posterior import Posterior
 from kansweep.solvers.gauss_newton.simplest import CLEAN
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.sweep.schedule import BATCH_SQUARES
+from kansweep.sweep.tried import n_edges
 from kansweep.sweep.worker import one_thread
 
 SETS = 8
@@ -76,14 +76,14 @@ class Refits:
             if self.problem.counts is not None:
                 weight = self.problem.counts[0, :, None]
             ratio = (weight * moved).sum(1) / (weight * told).sum(0)  # (SETS, M)
-            told_of = ratio.isfinite()  # not of an output that is constant, or a fit that diverged
-            mean = ratio.where(told_of, 0.0).sum(0) / told_of.sum(0).clamp(min=1)
+            usable = ratio.isfinite()  # not of an output that is constant, or a fit that diverged
+            mean = ratio.where(usable, 0.0).sum(0) / usable.sum(0).clamp(min=1)
             return mean.sqrt().clamp(min=1.0)
 
     def _fitted(self, simulated: Problem) -> KAN:
         """Trained as many at a time as a sweep's batch holds."""
-        edges = sum(a * b for a, b in itertools.pairwise(self.shape.width))
-        at_once = max(1, BATCH_SQUARES // (edges * (self.grids[-1] + self.shape.k)) ** 2)
+        n_params = n_edges(self.shape.width) * (self.grids[-1] + self.shape.k)
+        at_once = max(1, BATCH_SQUARES // n_params**2)
         parts = [simulated[part] for part in torch.arange(SETS).split(at_once)]
         return KAN.concatenated([training.trained(self.shape, self.grids, p).net for p in parts])
 

@@ -72,7 +72,7 @@ def compile_ahead(config: RunConfig, batch: chain.Batch) -> None:
             small = [(*(min(nodes, 2) for nodes in width[:-1]), width[-1]) for width in widths]
             few = replace(
                 batch,
-                source=_easy(*small[0][:: len(small[0]) - 1]),
+                source=_easy(n_inputs=small[0][0], n_outputs=small[0][-1]),
                 n_train=points,
                 n_test=FEW,
                 seeds=batch.seeds[:1],

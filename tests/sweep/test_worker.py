@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from processes import python
 from runs import CELLS, CONFIG, Killed, Watch, place, run, table
 
 from kansweep.config.data import DataConfig
@@ -197,3 +198,29 @@ def test_a_chain_with_knots_of_its_own_goes_on_from_what_is_stored(tmp_path, spa
         state = np.load(tmp_path / "states" / f"{row['key']}.npz")
         assert str(state["spacing"]) == spacing
         assert state["start_grid"] == 4
+
+
+LOADING = """
+import sys
+import kansweep
+from kansweep.networks import compiling
+from kansweep.sweep import worker
+
+def called():
+    return {each.py_func.__qualname__ for each in compiling._loops if each.signatures}
+
+ahead, seen = worker.compile_ahead, []
+def noted(config, batch):
+    ahead(config, batch)
+    seen.append(called())
+
+worker.compile_ahead = noted
+kansweep.run("data.formula=x1*x2+x3", "model.hidden=[3]", "data.sizes=[200]", "data.n_test=50",
+    "grid.sizes=[3,5]", "solver.restarts=2", seeds=1, outputs=sys.argv[1], name="few")
+assert seen[0] and seen[0] == called(), (seen[0], called())
+"""
+
+
+def test_a_small_network_loads_every_loop_that_a_larger_one_calls(tmp_path):
+    pytest.importorskip("numba")
+    assert python(LOADING, str(tmp_path)) == ""
