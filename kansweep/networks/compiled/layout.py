@@ -121,13 +121,6 @@ def last_of(net: Net) -> Floats:
     return np.concatenate([coef, net.theta[:, end:].reshape(replicas, n_out, -1)], 2)
 
 
-def with_last(net: Net, last: Floats) -> Net:
-    """The inverse: with such numbers in the last layer."""
-    first, coefs = net.theta.shape[1] - last[0].size, int(net.width[-2]) * (net.grid_size + net.k)
-    parts = net.theta[:, :first], last[:, :, :coefs], last[:, :, coefs:]
-    return net._replace(theta=np.concatenate([part.reshape(len(last), -1) for part in parts], 1))
-
-
 def padded(k: int) -> int:
     return 4 if k < 4 else 8
 

@@ -13,7 +13,7 @@ import numpy as np
 from kansweep.networks.compiled.basis import add_dots, dots
 from kansweep.networks.compiled.forward import extended
 from kansweep.networks.compiled.layout import Floats, Net
-from kansweep.networks.compiled.rows import add_bands, add_gram, add_pull, block_size
+from kansweep.networks.compiled.rows import add_bands, add_gram, add_pull, block_size, counted
 from kansweep.networks.compiled.slopes import (
     activated,
     backward,
@@ -105,7 +105,7 @@ def _accumulate(
                 for p in range(points):
                     sides[core.shape[1] - 1, p] = residual[r, m, begin + p]
                 if counts.size:
-                    _count(counts[r, begin : begin + points], values, sides, w)
+                    counted(counts[r, begin : begin + points], values, sides, w)
                 if gram.size:
                     add_gram(gram[r], products.shape[2] - 8, values, columns, lengths, w)
                 if band.size:
@@ -146,18 +146,6 @@ def add_scaled(out: Floats, a: float, values: Floats) -> None:
     """out += a * values, as many as there are of these."""
     for j in range(values.size):
         out[j] += a * values[j]
-
-
-@inner
-def _count(counts: Floats, values: Floats, sides: Floats, w: int) -> None:
-    """All of a point times the root of what it counts."""
-    for p in range(counts.size):
-        root = np.sqrt(counts[p])
-        for j in range(values.shape[0]):
-            for s in range(p * w, (p + 1) * w):
-                values[j, s] *= root
-        for c in range(sides.shape[0]):
-            sides[c, p] *= root
 
 
 @inner

@@ -7,6 +7,8 @@ values are (J, points * W) and columns (J, points), the place of each run's firs
 
 from __future__ import annotations
 
+import numpy as np
+
 from kansweep.networks.compiled.basis import add4
 from kansweep.networks.compiled.layout import Floats, Ints
 from kansweep.networks.compiling import inner
@@ -72,3 +74,15 @@ def add_bands(band: Floats, values: Floats, columns: Ints, lengths: Ints, w: int
                 for d in range(lengths[j] - s):
                     at = p * w + s
                     band[columns[j, p] + s, d] += values[j, at] * values[j, at + d]
+
+
+@inner
+def counted(counts: Floats, values: Floats, sides: Floats, w: int) -> None:
+    """All of a point times the root of what it counts."""
+    for p in range(counts.size):
+        root = np.sqrt(counts[p])
+        for j in range(values.shape[0]):
+            for s in range(p * w, (p + 1) * w):
+                values[j, s] *= root
+        for c in range(sides.shape[0]):
+            sides[c, p] *= root

@@ -102,3 +102,29 @@ def residuals(
                     part += out[r, m, p] ** 2 * (counts[r, p] if counts.size else 1.0)
                 total += part
         mse[r] = total / (counts[r].sum() if counts.size else y.shape[2])
+
+
+@loop
+def with_last(net: Net, last: Floats, theta: Floats) -> None:
+    """Into theta (R, P) the network's numbers with such ones in the last layer, (R, M, Q), every
+    output's constant shared equally by its edges (``gauge.balanced``)."""
+    layer, n_coef = net.width.size - 2, net.grid_size + net.k
+    n_in, n_out, first = net.width[layer], net.width[layer + 1], net.start[layer, 0]
+    constant = np.empty(n_in)
+    for r in range(theta.shape[0]):
+        for j in range(first):
+            theta[r, j] = net.theta[r, j]
+        weights = first + n_out * n_in * n_coef
+        for m in range(n_out):
+            own, shared = last[r, m], 0.0
+            for i in range(n_in):
+                constant[i] = 0.0
+                for j in range(n_coef):
+                    constant[i] += own[i * n_coef + j] / n_coef
+                shared += constant[i] / n_in
+            for i in range(n_in):
+                begin = first + (m * n_in + i) * n_coef
+                for j in range(n_coef):
+                    theta[r, begin + j] = own[i * n_coef + j] - constant[i] + shared
+                if net.base:
+                    theta[r, weights + m * n_in + i] = own[n_in * n_coef + i]

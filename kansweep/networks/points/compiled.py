@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kansweep.networks.compiled import normal, ranges, settling
+from kansweep.networks.compiled.last import last_equations
 from kansweep.networks.compiled.layout import (
     Floats,
     Ints,
@@ -21,7 +22,6 @@ from kansweep.networks.compiled.layout import (
     one_output,
     packed,
     unpacked,
-    with_last,
 )
 from kansweep.networks.gauge import margins
 from kansweep.networks.kan import KAN
@@ -214,6 +214,10 @@ class CompiledHidden:
             return self.x
         return np.ascontiguousarray(self.hidden[:, -int(self.net.width[-2]) :])
 
+    @property
+    def n_points(self) -> float:
+        return _observations(self.x, self.counts)
+
     @cached_property
     def _one(self) -> Net:
         return one_output(self.net)
@@ -225,8 +229,18 @@ class CompiledHidden:
         errors = _residuals(net, x, y, self.counts)[0]
         return CompiledData(net, x, none[0], errors, self.counts, none[1])
 
+    def normal(self, last: Tensor) -> tuple[Tensor, Tensor]:
+        replicas, outputs, size = last.shape
+        gram = np.zeros((replicas, size * size + 8))
+        pull = np.zeros((replicas, outputs, size + 8))
+        given = self.net, self._reaching, self.y, self.counts
+        last_equations(*given, last.contiguous().numpy(), gram, pull)
+        square = torch.from_numpy(gram[:, : size * size]).view(replicas, size, size)
+        return square, torch.from_numpy(pull[..., :size])
+
     def settled(self, last: Tensor) -> CompiledSettled:
-        net = with_last(self.net, last.numpy())
+        net = self.net._replace(theta=np.empty_like(self.net.theta))
+        settling.with_last(self.net, last.contiguous().numpy(), net.theta)
         errors = _residuals(net, self._reaching, self.y, self.counts)
         return CompiledSettled(self.like, net, self.x, self.hidden, self.ends, *errors, self.counts)
 

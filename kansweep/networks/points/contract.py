@@ -117,11 +117,22 @@ class Hidden(Protocol):
         """What the last layer's numbers were."""
         ...
 
+    @property
+    def n_points(self) -> float: ...
+
+    def normal(self, last: Tensor) -> tuple[Tensor, Tensor]:
+        """The last layer's normal equations at such numbers: J^T N J in float64, (R, Q, Q), of
+        which the lower triangle is valid and which all outputs share, and J^T N r, (R, M, Q)."""
+        ...
+
     def data(self, output: int, last: Tensor) -> Data:
         """Of one output with such numbers (R, Q); all outputs share one gram."""
         ...
 
-    def settled(self, last: Tensor) -> Settled: ...
+    def settled(self, last: Tensor) -> Settled:
+        """With such numbers, every output's constant shared equally by its edges
+        (``gauge.balanced``)."""
+        ...
 
 
 class Points(Protocol):

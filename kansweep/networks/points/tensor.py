@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.gauge import (
+    balanced,
     margins,
     mid_and_half,
     range_terms,
@@ -155,6 +156,14 @@ class TensorHidden:
     def last(self) -> Tensor:
         return torch.cat([part.flatten(2) for part in trainable(self.like.layers[-1])], 2)
 
+    @property
+    def n_points(self) -> float:
+        return self.x.shape[1] if self.counts is None else float(self.counts[0].sum())
+
+    def normal(self, last: Tensor) -> tuple[Tensor, Tensor]:
+        parts = [self.data(m, own) for m, own in enumerate(last.unbind(1))]
+        return parts[0].gram(), torch.stack([part.pull() for part in parts], 1)
+
     def data(self, output: int, last: Tensor) -> TensorData:
         residual = self._rows.product(last) - self.y[:, None, :, output]
         one = self.like.last_output(output).with_theta(last)
@@ -167,6 +176,7 @@ class TensorHidden:
         )
         coef, *base = last.split(sizes, dim=2)
         layer = replace(layer, coef=coef.reshape(layer.coef.shape), base=base[0] if base else None)
+        layer = balanced(layer)
         activation, f = activate(layer, self.x, self.like.k)
         kan = replace(self.like, layers=(*self.like.layers[:-1], layer))
         return TensorSettled(kan, [*self.activations, activation], f - self.y, self.counts)

@@ -9,39 +9,61 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from kansweep.config.solvers import is_direct
+from kansweep.networks.kan import KAN
 from kansweep.networks.points.contract import Hidden
+from kansweep.solvers.gauss_newton.linalg import Cholesky, cholesky
 from kansweep.solvers.gauss_newton.linearised import Linearised
-from kansweep.solvers.gauss_newton.systems import Factored, system
+from kansweep.solvers.gauss_newton.strain import restrain
+from kansweep.solvers.gauss_newton.systems import ROUNDING, Iterative
 
 # Beside silu the splines are ill-conditioned, and a second solve removes the rounding of the first.
 PASSES, PASSES_WITH_BASE = 1, 2
+# Edges share a constant (B-splines sum to one), hence a ridge of a few roundings.
+RIDGE = 50.0
 
 
 def best_last_layer(hidden: Hidden, w: Tensor) -> Tensor:
     """The last layer that minimises mean squared error + w energy behind given hidden layers, as
-    ``Hidden`` has its numbers: (R, M, Q).
+    ``Hidden`` has its numbers: (R, M, Q), w (R, 1, 3).
 
-    Every output has edges of its own and all share one matrix; w is (R, 1, 3).
+    Every output has edges of its own, and all share one matrix.
     """
-    outputs = list(hidden.last.unbind(1))
-    factored: Factored | None = None
-    for m in range(len(outputs)):
-        one = hidden.like.last_output(m)
-        if one.is_pruned:  # then every output has a matrix of its own
-            factored = None
-        for _ in range(PASSES if one.layers[0].base is None else PASSES_WITH_BASE):
-            lin = Linearised.of(one, hidden.data(m, outputs[m]))
-            if factored is None:
-                # Edges share a constant (B-splines sum to one), hence a ridge of a few roundings.
-                ridge = torch.full_like(w[:, 0, 0], 50 * torch.finfo(w.dtype).eps)
-                factored = system(lin).factored(w, ridge)
-            outputs[m] = outputs[m] + factored.solve(-lin.gradient(w))[0]
-    return _balanced(torch.stack(outputs, 1), one.width[0], one.grid_size + one.k)
-
-
-def _balanced(last: Tensor, n_inputs: int, n_coef: int) -> Tensor:
-    """``gauge.balanced`` of the last layer's numbers, in place."""
-    coef = last[..., : n_inputs * n_coef].unflatten(2, (n_inputs, n_coef))
-    constant = coef.mean(3, keepdim=True)
-    coef.sub_(constant).add_(constant.mean(2, keepdim=True))
+    one = hidden.like.last_output(0)
+    direct = is_direct(one.n_theta, hidden.n_points, one.width[0])
+    last = hidden.last
+    for _ in range(PASSES if one.layers[0].base is None else PASSES_WITH_BASE):
+        last = last + (_factored if direct else _iterated)(hidden, last, one, w)
     return last
+
+
+def _factored(hidden: Hidden, last: Tensor, one: KAN, w: Tensor) -> Tensor:
+    """What the normal equations, formed and factored, add to such numbers: (R, M, Q)."""
+    n, (gram, pull) = hidden.n_points, hidden.normal(last)
+    matrix, pull = gram.contiguous(), pull.contiguous()
+    most = matrix.diagonal(dim1=1, dim2=2).amax(1)
+    restrain(one, n * w, last, matrix, pull)
+    if not one.is_pruned:
+        return -_solved(matrix, pull, most)
+    steps = []
+    for m, of in enumerate(pull.split(1, dim=1)):  # every output has a matrix of its own
+        gone = hidden.like.last_output(m).layers[0].removed  # (R, Q)
+        own = matrix.masked_fill(gone[:, None] | gone[..., None], 0.0)
+        steps.append(-_solved(own, of.masked_fill(gone[:, None], 0.0), most))
+    return torch.cat(steps, 1)
+
+
+def _solved(matrix: Tensor, pull: Tensor, most: Tensor) -> Tensor:
+    eps = torch.finfo(pull.dtype).eps
+    factors: Cholesky = cholesky(matrix, RIDGE * eps, most, ROUNDING * eps)
+    return factors.solve(pull.mT)[0].mT
+
+
+def _iterated(hidden: Hidden, last: Tensor, one: KAN, w: Tensor) -> Tensor:
+    """The same by conjugate gradients."""
+    steps = []
+    for m, own in enumerate(last.unbind(1)):
+        lin = Linearised.of(hidden.like.last_output(m), hidden.data(m, own))
+        ridge = torch.full_like(w[:, 0, 0], RIDGE * torch.finfo(w.dtype).eps)
+        steps.append(Iterative(lin).factored(w, ridge).solve(-lin.gradient(w))[0])
+    return torch.stack(steps, 1)

@@ -7,9 +7,13 @@ from torch import Tensor
 from kansweep.networks.compiling import available
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
-from kansweep.solvers.gauss_newton.strain.compiled import CompiledStrain, compiled_energy
+from kansweep.solvers.gauss_newton.strain.compiled import (
+    CompiledStrain,
+    compiled_energy,
+    compiled_restraint,
+)
 from kansweep.solvers.gauss_newton.strain.contract import Strain
-from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
+from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain, tensor_restraint
 
 
 def strain_of(like: KAN, theta: Tensor, half: Tensor) -> Strain:
@@ -25,3 +29,11 @@ def energy(like: KAN, theta: Tensor) -> Tensor:
     if theta.device.type == "cpu" and available():
         return compiled_energy(like, theta)
     return penalty.energy(like.with_theta(theta))
+
+
+def restrain(one: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
+    """Add C^T W C to the lower triangles of float64 matrices (R, Q, Q) and C^T W C c to pull
+    (R, M, Q), in place, with C the rows of a KAN of one layer and one output, ``one``, weights
+    w (R, 1, 3) and the numbers c of M such, last (R, M, Q)."""
+    form = compiled_restraint if w.device.type == "cpu" and available() else tensor_restraint
+    form(one, w, last, matrix, pull)

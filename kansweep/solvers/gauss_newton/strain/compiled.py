@@ -18,8 +18,10 @@ from kansweep.solvers.gauss_newton.strain.loops import (
     Layout,
     add_square,
     changed,
+    energy_of,
     hold_idle,
     pulled,
+    restrained,
     rows_of,
     traces,
 )
@@ -68,16 +70,14 @@ class CompiledStrain(TensorStrain):
 
 def compiled_energy(like: KAN, theta: Tensor) -> Tensor:
     """Squares of C theta summed by layer and kind, (R, L, 3)."""
-    layout, first, parts = layout_of(like), 0, []
-    rows = torch.from_numpy(rows_of(_array(theta), layout, table_of(like)))
-    squares = rows.square()  # of a trial that went too far it may overflow, without a warning
-    for layer in like.layers:
-        for each in layout.rows.tolist():
-            end = first + layer.n_inputs * layer.n_outputs * each
-            parts.append(squares[:, first:end].sum(1))
-            first = end
-    energy: Tensor = torch.stack(parts, 1).unflatten(1, (-1, 3))
-    return energy
+    layers = len(like.layers)
+    return torch.from_numpy(energy_of(_array(theta), layout_of(like), table_of(like), layers))
+
+
+def compiled_restraint(one: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
+    """``strain.restrain``."""
+    knots = layout_of(one), table_of(one), bands_of(one)
+    restrained(matrix.numpy(), pull.numpy(), _array(w), _array(last), *knots)
 
 
 def table_of(kan: KAN) -> Array:

@@ -120,6 +120,22 @@ def rows_of(theta: Array, layout: Layout, table: Array) -> Array:
     return out
 
 
+@loop
+def energy_of(theta: Array, layout: Layout, table: Array, layers: int) -> Array:
+    """Squares of C theta summed by layer and kind, (R, P) -> (R, L, 3)."""
+    n_coef = layout.free.shape[1]
+    work, own, _ = _spaces(layout)
+    out = np.zeros((theta.shape[0], layers, 3), theta.dtype)
+    for r in range(theta.shape[0]):
+        for edge in range(layout.edge.shape[0]):
+            first = layout.edge[edge]
+            _edge_rows(theta[r, first : first + n_coef], layout, table[r], edge, work, own)
+            for j in range(own.size):
+                own[j] *= own[j]
+            _add_by_kind(own, layout, out[r, layout.layer[edge]])
+    return out
+
+
 @inner
 def _add_by_kind(own: Array, layout: Layout, out: Array) -> None:
     """An edge's rows summed by kind, added to out (3,)."""
@@ -199,20 +215,44 @@ def add_square(
 
 @loop
 def _add_edges(matrix: Array, w: Array, chosen: Index, layout: Layout, band: Array) -> None:
-    n_coef = band.shape[2]
     for r in range(chosen.shape[0]):
         for edge in range(layout.edge.shape[0]):
-            first, weight, to = layout.edge[edge], w[r, layout.layer[edge]], matrix[r]
             own = band[chosen[r] if band.shape[0] > 1 else 0, edge if band.shape[1] > 1 else 0]
+            _add_edge(matrix[r], layout.edge[edge], w[r, layout.layer[edge]], own, layout)
+
+
+@inner
+def _add_edge(matrix: Array, first: int, w: Array, band: Array, layout: Layout) -> None:
+    """An edge's C^T W C, with weights (3,) and the band (K, k + 3) of its rough rows."""
+    n_coef = band.shape[0]
+    for j in range(n_coef):
+        for below in range(min(band.shape[1], n_coef - j)):
+            matrix[first + j + below, first + j] += w[0] * band[j, below]
+    for kind in range(1, 3):
+        if w[kind] != 0.0:
             for j in range(n_coef):
-                for below in range(min(band.shape[3], n_coef - j)):
-                    to[first + j + below, first + j] += weight[0] * own[j, below]
-            for kind in range(1, 3):
-                if weight[kind] != 0.0:
-                    for j in range(n_coef):
-                        for i in range(j + 1):
-                            value = layout.gram[kind - 1, j, i]
-                            to[first + j, first + i] += weight[kind] * value
+                for i in range(j + 1):
+                    matrix[first + j, first + i] += w[kind] * layout.gram[kind - 1, j, i]
+
+
+@loop
+def restrained(
+    matrix: Array, pull: Array, w: Array, last: Array, layout: Layout, table: Array, band: Array
+) -> None:
+    """C^T W C to the lower triangles of matrices (R, Q, Q) and C^T W C c to pull (R, M, Q), of the
+    edges that lead to one output with the numbers c of each, (R, M, Q), and weights (R, 1, 3)."""
+    n_coef = layout.free.shape[1]
+    work, own, _ = _spaces(layout)
+    for r in range(matrix.shape[0]):
+        for edge in range(layout.edge.shape[0]):
+            first, weight = layout.edge[edge], w[r, 0]
+            stiff = band[r if band.shape[0] > 1 else 0, edge if band.shape[1] > 1 else 0]
+            _add_edge(matrix[r], first, weight, stiff, layout)
+            for m in range(last.shape[1]):
+                c, to = last[r, m, first : first + n_coef], pull[r, m, first : first + n_coef]
+                _edge_rows(c, layout, table[r], edge, work, own)
+                _weigh(own, weight, layout.rows)
+                _edge_pull(own, layout, table[r], edge, work, to)
 
 
 @loop

@@ -127,3 +127,13 @@ class TensorStrain:
         nodes = self.half.shape[2]
         out = values.new_zeros(values.shape[0], nodes + 1)
         return out.scatter_add_(1, self._owner.expand_as(values), values)[:, :nodes]
+
+
+def tensor_restraint(one: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
+    """``strain.restrain``."""
+    none, every = last[:, 0, :, None][..., :0], torch.arange(len(last), device=last.device)
+    for m, theta in enumerate(last.unbind(1)):
+        strain = TensorStrain(one, theta, none)
+        if m == 0:
+            strain.add_to(matrix, w.double(), every)
+        pull[:, m] += strain.pull(w, strain.rows)

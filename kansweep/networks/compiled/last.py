@@ -1,0 +1,59 @@
+"""The last layer's normal equations behind given hidden values, in one pass over the points."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kansweep.networks.compiled.basis import act, add_dots, silu
+from kansweep.networks.compiled.layout import Floats, Ints, Net
+from kansweep.networks.compiled.rows import add_gram, add_pull, block_size, counted
+from kansweep.networks.compiling import inner, loop
+
+
+@loop
+def last_equations(
+    net: Net, x: Floats, y: Floats, counts: Floats, last: Floats, gram: Floats, pull: Floats
+) -> None:
+    """Add to gram (R, Q Q + 8) what all outputs share and to pull (R, M, Q + 8) what each one's
+    residual says, with the numbers last (R, M, Q), what reaches the layer, x (R, I, n), and
+    y (R, M, n). Points count as often as ``counts`` (R, n) says, or once where it is empty."""
+    outputs, size, w, n = y.shape[1], last.shape[2], net.w, x.shape[2]
+    runs = x.shape[1] * (1 + int(net.base))
+    lengths, at_once = np.ones(runs, np.int64), block_size(runs, w)
+    for i in range(x.shape[1]):
+        lengths[i] = net.k + 1
+    for r in range(x.shape[0]):
+        theta = np.zeros((outputs, size + 8))
+        theta[:, :size] = last[r]
+        for begin in range(0, n, at_once):
+            points = min(at_once, n - begin)
+            values, columns = np.zeros((runs, points * w)), np.empty((runs, points), np.int32)
+            _rows(net, r, x[r], begin, values, columns)
+            residual = np.empty((outputs, points))
+            for m in range(outputs):
+                for p in range(points):
+                    residual[m, p] = -y[r, m, begin + p]
+                for j in range(runs):
+                    add_dots(residual[m], theta[m], 0, columns[j], values[j], w)
+            if counts.size:
+                counted(counts[r, begin : begin + points], values, residual, w)
+            add_gram(gram[r], size, values, columns, lengths, w)
+            add_pull(pull[r], values, columns, residual, w)
+
+
+@inner
+def _rows(net: Net, r: int, x: Floats, begin: int, values: Floats, columns: Ints) -> None:
+    """The rows of an output at a block of points, as ``rows`` has them; x is (I, n)."""
+    n_in, points, node = x.shape[0], columns.shape[1], net.start[net.width.size - 2, 1]
+    interval, none = np.empty(points, np.int32), np.empty(0)
+    value, slope = np.empty(points), np.empty(points)
+    for i in range(n_in):
+        own, first = x[i, begin : begin + points], i * (net.grid_size + net.k)
+        act(net, r, node + i, own, interval, values[i], none)
+        for p in range(points):
+            columns[i, p] = first + interval[p]
+        if net.base:
+            silu(net, r, node + i, own, value, slope)
+            for p in range(points):
+                columns[n_in + i, p] = n_in * (net.grid_size + net.k) + i
+                values[n_in + i, p * net.w] = value[p]
