@@ -118,6 +118,8 @@ def last_of(net: Net) -> Floats:
     begin = net.theta.shape[1] - n_out * n_in * (n_coef + net.base)
     end = begin + n_out * n_in * n_coef
     coef = net.theta[:, begin:end].reshape(replicas, n_out, -1)
+    if not net.base:
+        return coef
     return np.concatenate([coef, net.theta[:, end:].reshape(replicas, n_out, -1)], 2)
 
 

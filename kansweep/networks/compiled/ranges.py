@@ -35,6 +35,22 @@ def range_terms(net: Net, x: Floats, hidden: Floats, ends: Ints, inner: Floats) 
             earlier += net.width[depth]
 
 
+@loop
+def half_widths(width: Ints, inner: Floats) -> Floats:
+    """Derivatives of hidden grids' half-widths (R, P, H), from those of their ends (R, 2H, P)."""
+    replicas, ends, size = inner.shape
+    out = np.empty((replicas, size, ends // 2))
+    for r in range(replicas):
+        first = 0
+        for nodes in width[1:-1]:
+            for h in range(first, first + nodes):
+                high, low = inner[r, first + h], inner[r, first + h + nodes]
+                for p in range(size):
+                    out[r, p, h] = (high[p] - low[p]) / 2
+            first += nodes
+    return out
+
+
 @inner
 def _beyond(high: Floats, low: Floats, last: float, first: float) -> None:
     """From derivatives of a node's largest and least value, (P,) each, to those of its grid's ends,

@@ -61,12 +61,7 @@ class CompiledData:
 
     @cached_property
     def half(self) -> Tensor:
-        inner, halves, at = self._inner, [], 0
-        for nodes in self.net.width[1:-1].tolist():
-            high, low = inner[:, at : at + nodes], inner[:, at + nodes : at + 2 * nodes]
-            halves.append((high - low) / 2)
-            at += 2 * nodes
-        return torch.from_numpy(np.concatenate(halves, 1) if halves else inner).mT
+        return torch.from_numpy(ranges.half_widths(self.net.width, self._inner))
 
     @cached_property
     def _inner(self) -> Floats:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kansweep.networks.compiling import loop
@@ -50,6 +51,16 @@ from kansweep.solvers.reasons import StopReason
 DAMPING_DOWN, DAMPING_UP, DAMPING_FLOOR = 5.0, 6.0, 1e-12
 MAX_REJECTIONS = 8  # in a row: by then damping has grown by 6^8
 
+# What a step means for a replica: to go on, or why not, by its place here.
+GOING, NON_FINITE, CONVERGED, STALLED, STEP_LIMIT = range(5)
+_REASONS = (
+    None,
+    StopReason.NON_FINITE,
+    StopReason.CONVERGED,
+    StopReason.STALLED,
+    StopReason.STEP_LIMIT,
+)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -73,7 +84,6 @@ class Search:
     rejections: Tensor  # (R,), in a row
     fall: Tensor  # (R,), share of the objective that the last step took, or promised if refused
     grad_norm: Tensor  # (R,), where the last step began
-    converged: Tensor  # (R,)
 
     def kan(self) -> KAN:
         return scaled_output(self.point.kan, self.spread)
@@ -93,7 +103,6 @@ class Search:
             self.rejections[mask],
             self.fall[mask],
             self.grad_norm[mask],
-            self.converged[mask],
         )
 
 
@@ -111,22 +120,15 @@ def descend(
     """
     search, steps, ended = _begin(kan, problem, weight, damping), 0, []
     while True:
-        search, steps = _step(search, limits.tolerance), steps + 1
+        (search, verdict), steps = _step(search, limits.tolerance), steps + 1
         if observe is not None:
             observe(_iteration(search, steps))
-        objective = search.point.objective(search.weight.value)
-        reasons = {
-            StopReason.NON_FINITE: ~torch.isfinite(objective),
-            StopReason.CONVERGED: search.converged,
-            StopReason.STALLED: search.rejections >= MAX_REJECTIONS,
-            StopReason.STEP_LIMIT: torch.full_like(search.converged, steps >= limits.max_steps),
-        }
-        done = torch.stack(list(reasons.values())).any(0)
-        if bool(done.any()):
-            which = done.nonzero()[:, 0].tolist()
-            why = [next(name for name, hit in reasons.items() if hit[r]) for r in which]
-            ended.append((search.keep(done), steps, why))
-            if len(which) == len(done):
+        if steps >= limits.max_steps:
+            verdict[verdict == GOING] = STEP_LIMIT
+        if verdict.any():
+            done = torch.from_numpy(verdict != GOING).to(search.replica.device)
+            ended.append((search.keep(done), steps, [_REASONS[why] for why in verdict if why]))
+            if verdict.all():
                 break
             search = search.keep(~done)
     return _in_order(ended)
@@ -143,12 +145,13 @@ def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) 
     none = torch.zeros_like(one, dtype=torch.long)
     replica = torch.arange(kan.n_replicas, device=one.device)
     return Search(
-        replica, points, spread, weight, margin, point, damping * one, none, one, 0 * one, none > 0
+        replica, points, spread, weight, margin, point, damping * one, none, one, 0 * one
     )
 
 
-def _step(search: Search, tolerance: float) -> Search:
-    """One damped Gauss-Newton step of every replica, taken where it lowers the objective."""
+def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:
+    """One damped Gauss-Newton step of every replica, taken where it lowers the objective, and what
+    it means for each."""
     point = search.point
     lin = point.linearised()
     equations = system(lin)
@@ -159,26 +162,23 @@ def _step(search: Search, tolerance: float) -> Search:
     step, failed = factored.solve(-gradient)
     trial = settle(search.points.moved(point.at, step, search.margin), w)
 
-    objective = point.objective(w)
-    predicted = torch.where(failed, torch.inf, factored.fall(gradient, step))
-    round_off = 100 * torch.finfo(w.dtype).eps ** 2
-    numbers = (objective, trial.objective(w), predicted, search.damping)
-    now, then, promised, damped = (part.cpu().numpy() for part in numbers)
-    refused = search.rejections.cpu().numpy()
-    judged = _judged(now, then, promised, damped, refused, tolerance, round_off)
-    better, damping, rejections, fall, little = (
+    fall = factored.fall(gradient, step)
+    there = (point.mse, point.energy, trial.mse, trial.energy, w, fall, failed, weight.left)
+    numbers = (part.cpu().numpy() for part in (*there, search.damping, search.rejections))
+    *judged, verdict = _judged(*numbers, tolerance, 100 * torch.finfo(w.dtype).eps ** 2)
+    better, objective, damping, rejections, share = (
         torch.from_numpy(part).to(w.device) for part in judged
     )
-    return replace(
+    search = replace(
         search,
         weight=weight,
         point=_chosen(better, trial, point),
         damping=damping,
         rejections=rejections,
-        fall=fall,
+        fall=share,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
-        converged=(weight.is_final & little) | (objective < round_off),
     )
+    return search, verdict
 
 
 def _chosen(mask: Tensor, trial: Point, point: Point) -> Point:
@@ -190,30 +190,44 @@ def _chosen(mask: Tensor, trial: Point, point: Point) -> Point:
 
 @loop
 def _judged(
-    objective: Array, reached: Array, predicted: Array, damping: Array, rejections: Array,
-    tolerance: float, round_off: float,
+    mse: Array, energy: Array, trial_mse: Array, trial_energy: Array, w: Array, promised: Array,
+    failed: Array, updates_left: Array, damping: Array, rejections: Array, tolerance: float,
+    round_off: float,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """Of each replica: whether its step is taken, the damping and the refusals in a row after it,
-    the share of the objective that it took, or promised, and whether that is too little to go on.
-    What a failed solve promises is infinite."""
-    better, little = np.zeros(len(damping), np.bool_), np.zeros(len(damping), np.bool_)
-    damping, rejections, fall = damping.copy(), rejections.copy(), predicted / objective
-    for r in range(len(damping)):
-        decrease, small = objective[r] - reached[r], tolerance * objective[r] + round_off
+    """Of each replica: whether its step is taken, the objective before, the damping and the
+    refusals in a row after it, the share of the objective that it took, or promised, and what that
+    means for the search. ``promised`` is what the model fell by, where the solve did not fail."""
+    many = len(mse)
+    better, verdict = np.zeros(many, np.bool_), np.zeros(many, np.int64)
+    objective, damping, rejections = np.empty_like(mse), damping.copy(), rejections.copy()
+    share = np.empty_like(mse)
+    for r in range(many):
+        now = mse[r] + (w[r] * energy[r]).sum()
+        reached = trial_mse[r] + (w[r] * trial_energy[r]).sum()
+        decrease, small = now - reached, tolerance * now + round_off
+        predicted = np.inf if failed[r] else promised[r]
         # After a refusal it is the damping that promises little.
-        little[r] = predicted[r] < small and rejections[r] == 0
-        better[r] = decrease > 0.0 and predicted[r] != np.inf  # false for a NaN
+        little = predicted < small and rejections[r] == 0
+        better[r] = decrease > 0.0 and not failed[r]  # false for a NaN
         if better[r]:
             # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
-            gain = decrease / predicted[r]
+            gain = decrease / predicted
             damping[r] *= min(max(1.0 - (2.0 * gain - 1.0) ** 3, 1.0 / DAMPING_DOWN), 1.0)
             damping[r] = max(damping[r], DAMPING_FLOOR)
-            rejections[r], fall[r] = 0, decrease / objective[r]
-            little[r] |= decrease < small
+            rejections[r], share[r] = 0, decrease / now
+            little |= decrease < small
         else:
             damping[r] *= DAMPING_UP
             rejections[r] += 1
-    return better, damping, rejections, fall, little
+            share[r] = predicted / now
+        objective[r] = now
+        if not np.isfinite(reached if better[r] else now):
+            verdict[r] = NON_FINITE
+        elif (little and updates_left[r] == 0) or now < round_off:
+            verdict[r] = CONVERGED
+        elif rejections[r] >= MAX_REJECTIONS:
+            verdict[r] = STALLED
+    return better, objective, damping, rejections, share, verdict
 
 
 def _iteration(search: Search, step: int) -> Iteration:

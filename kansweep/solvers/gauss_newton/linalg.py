@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +26,9 @@ class Cholesky:
         """(A + ridge)^-1 b, (R, P, c) -> (R, P, c), and failed (R,), where it is 0."""
         x = torch.cholesky_solve(rhs.double(), self.lower)
         failed = self.failed | ~torch.isfinite(x.sum((1, 2)))
-        return x.masked_fill_(failed[:, None, None], 0.0).to(rhs.dtype), failed
+        if bool(failed.any()):
+            x = x.masked_fill_(failed[:, None, None], 0.0)
+        return x.to(rhs.dtype), failed
 
     def inverse(self) -> Tensor:
         """(A + ridge)^-1, (R, P, P)."""
@@ -40,40 +43,48 @@ def cholesky(
 
     A matrix that is not positive definite even so is marked failed.
     """
-    diagonal = matrix.diagonal(dim1=1, dim2=2)
-    before, raised = diagonal.clone(), ridge(diagonal, damping, most, rounding)
-    diagonal.add_(raised)
+    limit = torch.full_like(matrix[:, 0, 0], torch.inf) if most is None else most
+    shared = torch.as_tensor(damping, dtype=matrix.dtype, device=matrix.device).expand_as(limit)
+    before, raised = _raised(matrix, shared, limit, rounding)
     lower, info = torch.linalg.cholesky_ex(matrix)
     return Cholesky(lower, before, raised, info > 0)
 
 
-def ridge(
-    diagonal: Tensor, damping: Tensor | float, most: Tensor | None = None, rounding: float = 0.0
-) -> Tensor:
-    """What is added to a diagonal (R, P): damping times itself (Marquardt 1963), so that no
+def ridge(diagonal: Tensor, damping: Tensor, most: Tensor, rounding: float) -> Tensor:
+    """What is added to a diagonal (R, P): damping (R,) times itself (Marquardt 1963), so that no
     unknown's units matter, of which no more than ``most`` (R,) counts, and a rounding of it.
 
     An unknown that nothing depends on stays where it is.
     """
-    shared = torch.as_tensor(damping, dtype=diagonal.dtype).to(diagonal.device).reshape(-1)
-    limit = torch.full_like(shared, torch.inf) if most is None else most
-    if diagonal.device.type == "cpu":
-        out = torch.empty(diagonal.shape, dtype=diagonal.dtype)
-        given = shared.numpy(), limit.contiguous().numpy(), diagonal.numpy()
-        _ridge(*given, rounding, out.numpy())
-        return out
-    raised = shared[:, None] * torch.minimum(diagonal, limit[:, None]) + rounding * diagonal
+    raised = damping[:, None] * torch.minimum(diagonal, most[:, None]) + rounding * diagonal
     return torch.where(diagonal > 0, raised, 1.0)
 
 
+def _raised(
+    matrix: Tensor, damping: Tensor, most: Tensor, rounding: float
+) -> tuple[Tensor, Tensor]:
+    """The diagonals of matrices (R, P, P) and their ``ridge``, (R, P) each, which is added."""
+    if matrix.device.type == "cpu":
+        given = damping.contiguous().numpy(), most.contiguous().numpy()
+        before, raised = _raise(matrix.numpy(), *given, rounding)
+        return torch.from_numpy(before), torch.from_numpy(raised)
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    before, raised = diagonal.clone(), ridge(diagonal, damping, most, rounding)
+    diagonal.add_(raised)
+    return before, raised
+
+
 @loop
-def _ridge(damping: Array, most: Array, diagonal: Array, rounding: float, out: Array) -> None:
-    """``ridge`` of diagonals (R, P), with damping (R,) or (1,)."""
-    for r in range(len(diagonal)):
-        share, limit = damping[r % len(damping)], most[r % len(most)]
-        for p in range(diagonal.shape[1]):
-            own = diagonal[r, p]
-            out[r, p] = share * min(own, limit) + rounding * own if own > 0.0 else 1.0
+def _raise(matrix: Array, damping: Array, most: Array, rounding: float) -> tuple[Array, Array]:
+    """``_raised``."""
+    before, raised = np.empty(matrix.shape[:2]), np.empty(matrix.shape[:2])
+    for r in range(len(matrix)):
+        for p in range(matrix.shape[1]):
+            own = before[r, p] = matrix[r, p, p]
+            share = damping[r] * min(own, most[r]) + rounding * own
+            raised[r, p] = share if own > 0.0 else 1.0
+            matrix[r, p, p] = own + raised[r, p]
+    return before, raised
 
 
 def conjugate_gradients(

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from kansweep.config.solvers import is_direct
-from kansweep.networks.kan import KAN
 from kansweep.networks.points.contract import Hidden
 from kansweep.solvers.gauss_newton.linalg import Cholesky, cholesky
 from kansweep.solvers.gauss_newton.linearised import Linearised
@@ -29,21 +28,20 @@ def best_last_layer(hidden: Hidden, w: Tensor) -> Tensor:
 
     Every output has edges of its own, and all share one matrix.
     """
-    one = hidden.like.last_output(0)
-    direct = is_direct(one.n_theta, hidden.n_points, one.width[0])
-    last = hidden.last
-    for _ in range(PASSES if one.layers[0].base is None else PASSES_WITH_BASE):
-        last = last + (_factored if direct else _iterated)(hidden, last, one, w)
+    like, last = hidden.like, hidden.last
+    form = _factored if is_direct(last.shape[2], hidden.n_points, like.width[-2]) else _iterated
+    for _ in range(PASSES if like.layers[0].base is None else PASSES_WITH_BASE):
+        last = last + form(hidden, last, w)
     return last
 
 
-def _factored(hidden: Hidden, last: Tensor, one: KAN, w: Tensor) -> Tensor:
+def _factored(hidden: Hidden, last: Tensor, w: Tensor) -> Tensor:
     """What the normal equations, formed and factored, add to such numbers: (R, M, Q)."""
     n, (gram, pull) = hidden.n_points, hidden.normal(last)
     matrix, pull = gram.contiguous(), pull.contiguous()
     most = matrix.diagonal(dim1=1, dim2=2).amax(1)
-    restrain(one, n * w, last, matrix, pull)
-    if not one.is_pruned:
+    restrain(hidden.like, n * w, last, matrix, pull)
+    if not hidden.like.is_pruned:
         return -_solved(matrix, pull, most)
     steps = []
     for m, of in enumerate(pull.split(1, dim=1)):  # every output has a matrix of its own
@@ -59,7 +57,7 @@ def _solved(matrix: Tensor, pull: Tensor, most: Tensor) -> Tensor:
     return factors.solve(pull.mT)[0].mT
 
 
-def _iterated(hidden: Hidden, last: Tensor, one: KAN, w: Tensor) -> Tensor:
+def _iterated(hidden: Hidden, last: Tensor, w: Tensor) -> Tensor:
     """The same by conjugate gradients."""
     steps = []
     for m, own in enumerate(last.unbind(1)):

@@ -23,7 +23,7 @@ from kansweep.networks.compiling import inner, loop
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.objective import Point
-from kansweep.solvers.gauss_newton.strain.loops import Array
+from kansweep.solvers.gauss_newton.strain.loops import Array, Index
 from kansweep.solvers.gauss_newton.systems import System
 
 READY = 0.3  # re-estimate once a step lowers the objective by less than this share
@@ -81,35 +81,33 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     chosen = (ready & ~weight.is_final).nonzero()[:, 0]
     if chosen.numel() == 0:
         return weight
-    value = weight.value
-    trace = system.trace(value, chosen)  # (r, L, 3)
-    ranks = penalty.freedoms(point.at.like)[chosen].cpu().numpy()
-    numbers = (value[chosen], weight.least[chosen], point.energy[chosen], trace, point.mse[chosen])
-    w, least, energy, trace_of, mse = (part.double().cpu().numpy() for part in numbers)
-    free, given = unpenalised(point.at.like), float(point.observations)
-    new, near = _update(w, least, energy, trace_of, mse, ranks, given, free, weight.most)
-    left = torch.where(torch.from_numpy(near).to(value.device), 0, weight.left[chosen] - 1)
-    return replace(
-        weight,
-        value=value.index_copy(0, chosen, torch.from_numpy(new).to(value)),
-        left=weight.left.index_copy(0, chosen, left),
-    )
+    trace = system.trace(weight.value, chosen)  # (r, L, 3)
+    like, device = point.at.like, trace.device
+    parts = (weight.value, weight.least, point.energy, trace, point.mse)
+    numbers = (part.double().cpu().numpy() for part in parts)
+    counted = (part.cpu().numpy() for part in (penalty.freedoms(like), weight.left, chosen))
+    given, free = float(point.observations), unpenalised(like)
+    value, left = _update(*numbers, *counted, given, free, weight.most)
+    value = torch.from_numpy(value).to(weight.value)
+    return replace(weight, value=value, left=torch.from_numpy(left).to(device))
 
 
 @loop
 def _update(
-    w: Array, least: Array, energy: Array, trace: Array, mse: Array, ranks: Array,
-    observations: float, unpenalised: int, most: float,
-) -> tuple[Array, Array]:  # fmt: skip
-    """Weights, their least values, energies and traces (r, L, 3), mse (r,) and ranks (r, L, 3): the
-    next weights, and whether each replica's are final."""
-    new, near = w.copy(), np.zeros(len(w), np.bool_)
-    for r in range(len(w)):
-        if not np.isfinite(trace[r]).all():  # where A was not factored, nothing is known
+    w: Array, least: Array, energy: Array, trace: Array, mse: Array, ranks: Index, left: Index,
+    chosen: Index, observations: float, unpenalised: int, most: float,
+) -> tuple[Array, Index]:  # fmt: skip
+    """Weights, their least values and energies, (R, L, 3), traces of the chosen replicas (r,),
+    (r, L, 3), mse (R,), ranks (R, L, 3) and updates left (R,): the next weights, and how many
+    updates are left then, none where a replica's weights are final."""
+    new, left = w.copy(), left.copy()
+    for i in range(len(chosen)):
+        r, near = chosen[i], True
+        left[r] -= 1
+        if not np.isfinite(trace[i]).all():  # where A was not factored, nothing is known
             continue
-        freedom = np.maximum(
-            ranks[r] - w[r] * trace[r], TINY
-        )  # an estimate may leave less than none
+        # An estimate may leave less than none.
+        freedom = np.maximum(ranks[r] - w[r] * trace[i], TINY)
         size = np.maximum(energy[r], TINY)
         # What the rough rows leave free counts by its freedom and not by its energy, the same where
         # its weights are right; on a new grid they are not, and would drown what is to be seen.
@@ -118,7 +116,6 @@ def _update(
         variance = max((mse[r] + rough) / max(observations - free, 1.0), TINY)
         edf = unpenalised + freedom.sum()
         trust = min(max(TRUST * (1.0 - edf / observations), 0.0), 1.0)
-        near[r] = True
         for kind in range(3):
             shared = np.log(variance * freedom[:, kind].sum() / size[:, kind].sum())
             for layer in range(ranks.shape[1]):
@@ -130,8 +127,10 @@ def _update(
                 after = min(after, most if kind == 0 else MOST)
                 new[r, layer, kind] = after
                 idle = own < (IDLE if kind == 0 else FAINT) or ranks[r, layer, kind] == 0
-                near[r] &= idle or (before > 0.0 and abs(np.log(after / before)) < NEAR)
-    return new, near
+                near &= idle or (before > 0.0 and abs(np.log(after / before)) < NEAR)
+        if near:
+            left[r] = 0
+    return new, left
 
 
 @inner

@@ -31,9 +31,9 @@ def energy(like: KAN, theta: Tensor) -> Tensor:
     return penalty.energy(like.with_theta(theta))
 
 
-def restrain(one: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
+def restrain(like: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
     """Add C^T W C to the lower triangles of float64 matrices (R, Q, Q) and C^T W C c to pull
-    (R, M, Q), in place, with C the rows of a KAN of one layer and one output, ``one``, weights
-    w (R, 1, 3) and the numbers c of M such, last (R, M, Q)."""
+    (R, M, Q), in place: C are the rows of the last layer's edges to one output, c the numbers
+    ``last`` (R, M, Q) of every output, and w (R, 1, 3) the layer's weights."""
     form = compiled_restraint if w.device.type == "cpu" and available() else tensor_restraint
-    form(one, w, last, matrix, pull)
+    form(like, w, last, matrix, pull)

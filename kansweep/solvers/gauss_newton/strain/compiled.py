@@ -74,10 +74,14 @@ def compiled_energy(like: KAN, theta: Tensor) -> Tensor:
     return torch.from_numpy(energy_of(_array(theta), layout_of(like), table_of(like), layers))
 
 
-def compiled_restraint(one: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
+def compiled_restraint(like: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
     """``strain.restrain``."""
-    knots = layout_of(one), table_of(one), bands_of(one)
-    restrained(matrix.numpy(), pull.numpy(), _array(w), _array(last), *knots)
+    layout = _layout(
+        (like.width[-2], 1), like.grid_size + like.k, like.k, like.layers[0].base is not None
+    )
+    knots = like if penalty.shared(like) else like.last_output(0)
+    given = matrix.numpy(), pull.numpy(), _array(w), _array(last)
+    restrained(*given, layout, table_of(knots), bands_of(knots))
 
 
 def table_of(kan: KAN) -> Array:

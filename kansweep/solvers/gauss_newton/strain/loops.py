@@ -201,6 +201,7 @@ def _weigh(own: Array, w: Array, count: Index) -> None:
         first += count[kind]
 
 
+@loop
 def add_square(
     matrix: Array, w: Array, chosen: Index, strain: Array, half: Array, layout: Layout,
     table: Array, band: Array,
@@ -208,17 +209,12 @@ def add_square(
     """B^T W B = C^T W C - half g^T - g half^T + half s half^T, node by node with g = C^T W e and
     s = e^T W e, of the chosen replicas (r,) to the lower triangles of matrices (r, P, P); ``band``
     (R or 1, E or 1, K, k + 3) are the rough rows' bands."""
-    _add_edges(matrix, w, chosen, layout, band)
-    for i, r in enumerate(chosen):
-        _add_nodes(matrix[i], w[i], strain[r], half[r], layout, table[r])
-
-
-@loop
-def _add_edges(matrix: Array, w: Array, chosen: Index, layout: Layout, band: Array) -> None:
-    for r in range(chosen.shape[0]):
+    for i in range(chosen.shape[0]):
+        r = chosen[i]
         for edge in range(layout.edge.shape[0]):
-            own = band[chosen[r] if band.shape[0] > 1 else 0, edge if band.shape[1] > 1 else 0]
-            _add_edge(matrix[r], layout.edge[edge], w[r, layout.layer[edge]], own, layout)
+            own = band[r if band.shape[0] > 1 else 0, edge if band.shape[1] > 1 else 0]
+            _add_edge(matrix[i], layout.edge[edge], w[i, layout.layer[edge]], own, layout)
+        _add_nodes(matrix[i], w[i], strain[r], half[r], layout, table[r])
 
 
 @inner
@@ -255,7 +251,7 @@ def restrained(
                 _edge_pull(own, layout, table[r], edge, work, to)
 
 
-@loop
+@inner
 def _add_nodes(
     matrix: Array, w: Array, strain: Array, half: Array, layout: Layout, table: Array
 ) -> None:

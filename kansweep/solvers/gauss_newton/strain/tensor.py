@@ -129,8 +129,9 @@ class TensorStrain:
         return out.scatter_add_(1, self._owner.expand_as(values), values)[:, :nodes]
 
 
-def tensor_restraint(one: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
+def tensor_restraint(like: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
     """``strain.restrain``."""
+    one = like.last_output(0)
     none, every = last[:, 0, :, None][..., :0], torch.arange(len(last), device=last.device)
     for m, theta in enumerate(last.unbind(1)):
         strain = TensorStrain(one, theta, none)
