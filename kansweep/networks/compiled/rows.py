@@ -13,7 +13,7 @@ from kansweep.networks.compiled.basis import add4
 from kansweep.networks.compiled.layout import Floats, Ints
 from kansweep.networks.compiling import inner
 
-BLOCK, CACHED = 128, 16_384  # points at most; numbers that a block of rows may hold
+BLOCK, CACHED = 128, 8192  # points at most; numbers that a block of rows may hold
 
 
 @inner
@@ -26,13 +26,23 @@ def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: In
     """Add rows^T rows to the lower triangle of gram (P * P + 8,); what lies beyond a run is zero.
 
     A run's rows of the matrix are few, so runs are the outer loop. Points come next, and the other
-    runs last: what is added in succession never overlaps, so that no sum waits for another.
+    runs last: what is added in succession never overlaps, so that no sum waits for another. The
+    rows of a whole run of four are added side by side, in a third of the time.
     """
     flat, places = values.reshape(values.size), columns.reshape(columns.size)
     points = columns.shape[1]
     for j in range(columns.shape[0]):
         for p in range(points):
             row, own = columns[j, p] * size, (j * points + p) * w
+            if lengths[j] == 4:  # then W is, too
+                a0, a1, a2, a3 = flat[own], flat[own + 1], flat[own + 2], flat[own + 3]
+                for other in range(p, (j + 1) * points, points):
+                    at, four = row + places[other], 4 * other
+                    add4(gram, at, a0, flat, four)
+                    add4(gram, at + size, a1, flat, four)
+                    add4(gram, at + 2 * size, a2, flat, four)
+                    add4(gram, at + 3 * size, a3, flat, four)
+                continue
             for s in range(lengths[j]):
                 a = flat[own + s]
                 if w == 4:
@@ -48,20 +58,17 @@ def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: In
 
 @inner
 def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int) -> None:
-    """Add rows^T sides to pull (C, P + 8); sides are (C, points). Runs are the inner loop, for they
-    do not overlap."""
-    out, points = pull.reshape(pull.size), columns.shape[1]
+    """Add rows^T sides to pull (C, P + 8); sides are (C, points)."""
+    out, points, size = pull.reshape(pull.size), columns.shape[1], pull.shape[1]
     flat, places = values.reshape(values.size), columns.reshape(columns.size)
-    for p in range(points):
-        for c in range(sides.shape[0]):
-            row, a = c * pull.shape[1], sides[c, p]
-            if w == 4:
-                for at in range(p, places.size, points):
-                    add4(out, row + places[at], a, flat, 4 * at)
-            else:
-                for at in range(p, places.size, points):
-                    add4(out, row + places[at], a, flat, 8 * at)
-                    add4(out, row + places[at] + 4, a, flat, 8 * at + 4)
+    for run in range(columns.shape[0]):
+        for p in range(points):
+            at, first = places[run * points + p], (run * points + p) * w
+            for c in range(sides.shape[0]):
+                add4(out, at, sides[c, p], flat, first)
+                if w == 8:
+                    add4(out, at + 4, sides[c, p], flat, first + 4)
+                at += size
 
 
 @inner
