@@ -24,6 +24,14 @@ def add4(out: Floats, at: int, a: float, values: Floats, first: int) -> None:
 
 
 @inlined
+def set4(out: Floats, at: int, a: float, values: Floats) -> None:
+    """out[at:at + 4] = a * values[at:at + 4], likewise."""
+    i = np.uint64(at)
+    v0, v1, v2, v3 = values[i], values[i + _1], values[i + _2], values[i + _3]
+    out[i], out[i + _1], out[i + _2], out[i + _3] = a * v0, a * v1, a * v2, a * v3
+
+
+@inlined
 def dot4(a: Floats, at: int, b: Floats, first: int) -> float:
     i, j = np.uint64(at), np.uint64(first)
     low = a[i] * b[j] + a[i + _1] * b[j + _1]
@@ -81,9 +89,8 @@ def locate(net: Net, r: int, node: int, x: Floats, interval: Ints, t: Floats, ri
         per_x, last = size / span, size - 1.0
         for p in range(x.size):
             u = (x[p] - lower) * per_x
-            # A NaN has no interval; it stays visible through t.
-            held = u if u > 0.0 else 0.0
-            interval[p] = int(held if held < last else last)
+            # A NaN has no interval: the first one is as good, and it stays visible through t.
+            interval[p] = np.int32(min(max(0.0, u), last))
             t[p] = u - interval[p]
             rise[p] = per_x
         return
@@ -135,19 +142,32 @@ def slopes4(
 def act(net: Net, r: int, node: int, x: Floats, interval: Ints, b: Floats, slope: Floats) -> None:
     """The basis functions that act at some values of a node (points,): their interval, their
     values b (points W,) and, unless that is empty, their slopes in x."""
-    k, w = net.k, net.w
-    even = net.breaks.size == 1
-    table, first = net.pieces[0 if even else r], node * net.grid_size * (k + 1) * w
-    t, rise = np.empty(x.size), np.empty(x.size)
+    t, rise, at = np.empty(x.size), np.empty(x.size), np.zeros(x.size, np.int32)
     locate(net, r, node, x, interval, t, rise)
-    for p in range(x.size):
-        at = 0 if even else first + interval[p] * (k + 1) * w
+    even = net.breaks.size == 1
+    if not even:
+        length = (net.k + 1) * net.w
+        for p in range(x.size):
+            at[p] = (node * net.grid_size + interval[p]) * length
+    table = net.pieces[0 if even else r]
+    if net.k == 3:  # loops of known length are unrolled and take a third of the time
+        _evaluate(table, at, 4, 3, t, rise, b, slope)
+    else:
+        _evaluate(table, at, net.w, net.k, t, rise, b, slope)
+
+
+@inlined
+def _evaluate(
+    table: Floats, at: Ints, w: int, k: int, t: Floats, rise: Floats, b: Floats, slope: Floats
+) -> None:
+    """Polynomials of tables that begin ``at`` some places, each at its own t."""
+    for p in range(t.size):
         held = 0.0 if t[p] < 0.0 else (1.0 if t[p] > 1.0 else t[p])
         for four in range(0, w, 4):
-            f, j = values4(table, at + four, w, k, held, t[p] - held), p * w + four
+            f, j = values4(table, at[p] + four, w, k, held, t[p] - held), p * w + four
             b[j], b[j + 1], b[j + 2], b[j + 3] = f
             if slope.size:
-                f = slopes4(table, at + four, w, k, held, rise[p])
+                f = slopes4(table, at[p] + four, w, k, held, rise[p])
                 slope[j], slope[j + 1], slope[j + 2], slope[j + 3] = f
 
 

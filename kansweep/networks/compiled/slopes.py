@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import act, add_dots, silu
+from kansweep.networks.compiled.basis import act, add_dots, set4, silu
 from kansweep.networks.compiled.layout import Floats, Ints, Net
 from kansweep.networks.compiling import inner
 
@@ -121,8 +121,8 @@ def fill(
                 b, at = block.b[node + i], first + (o * n_in + i) * n_coef
                 for p in range(given.size):
                     columns[j, p] = at + block.interval[node + i, p]
-                    for s in range(w):
-                        values[j, p * w + s] = given[p] * b[p * w + s]
+                    for four in range(p * w, (p + 1) * w, 4):
+                        set4(values[j], four, given[p], b)
                 lengths[j] = net.k + 1
                 j += 1
         if net.base:
@@ -141,10 +141,11 @@ def fill(
 def gathered(x: Floats, hidden: Floats, begin: int, end: int) -> Floats:
     """The values of all nodes at some points, (I, n) and (H, n) -> (N, points)."""
     out = np.empty((x.shape[0] + hidden.shape[0], end - begin))
-    for p in range(end - begin):
-        for i in range(x.shape[0]):
+    for i in range(x.shape[0]):
+        for p in range(end - begin):
             out[i, p] = x[i, begin + p]
-        for h in range(hidden.shape[0]):
+    for h in range(hidden.shape[0]):
+        for p in range(end - begin):
             out[x.shape[0] + h, p] = hidden[h, begin + p]
     return out
 
