@@ -23,8 +23,9 @@ DIRECT_WORK = 3e4
 
 def is_direct(n_params: int, n_points: float, edges: int) -> bool:
     """Whether `lm` forms normal equations and factors them, in place of conjugate gradients."""
-    little = n_params**3 <= DIRECT_WORK * n_points * edges**1.5
-    return n_params <= DIRECT_LIMIT or (little and n_params <= DIRECT_MOST)
+    if n_params <= DIRECT_LIMIT:
+        return True
+    return n_params <= DIRECT_MOST and n_params**3 <= DIRECT_WORK * n_points * edges**1.5
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class KAN:
         """The shape that a configuration's section ``model`` describes at one grid size."""
         return Shape(width, settings.k, size, settings.base == "silu", spacing)
 
-    @property
+    @cached_property
     def grid_size(self) -> int:
         return self.layers[0].coef.shape[-1] - self.k
 

@@ -79,9 +79,9 @@ def _onto(net: Net, r: int, layer: int, o: int, mid: float, half: float) -> None
             theta[weights + i] /= half
 
 
-def values(net: Net, x: Floats, out: Floats) -> None:
-    """Outputs of a KAN of one layer, (R, I, n) -> (R, O, n)."""
-    residuals(net, 0, x, np.empty((len(x), 0, 1)), np.empty((0, 0)), out, np.empty(len(x)))
+def values(net: Net, layer: int, x: Floats, out: Floats) -> None:
+    """Outputs of a layer, (R, I, n) -> (R, O, n)."""
+    residuals(net, layer, x, np.empty((len(x), 0, 1)), np.empty((0, 0)), out, np.empty(len(x)))
 
 
 @loop

@@ -25,7 +25,6 @@ from kansweep.networks.compiled.layout import (
 )
 from kansweep.networks.gauge import margins
 from kansweep.networks.kan import KAN
-from kansweep.networks.layer import Layer
 from kansweep.networks.points.contract import Settled
 
 NO_GRAM, NO_BAND, NO_COUNTS = np.zeros((0, 0)), np.zeros((0, 0, 0)), np.zeros((0, 0))
@@ -256,29 +255,33 @@ class CompiledPoints:
         return cls(across, along, own)
 
     def margins(self, kan: KAN) -> tuple[list[Tensor], Tensor]:
-        reached, x = [], self.x
-        for layer in kan.layers[:-1]:
-            x = _values(layer, x, kan.k)
-            reached.append(margins(layer, torch.from_numpy(x).mT, kan.k))
-        mse = _residuals(packed(kan.layers[-1:], kan.k), x, self.y, self.counts)[1]
-        return reached, torch.from_numpy(mse) / self.y.shape[1]
+        net = packed(kan.layers, kan.k)
+        reached = self._reached(net)
+        mse = _residuals(net, reached[-1], self.y, self.counts)[1]
+        pairs = zip(kan.layers, reached[1:], strict=False)
+        found = [margins(layer, torch.from_numpy(s).mT, kan.k) for layer, s in pairs]
+        return found, torch.from_numpy(mse) / self.y.shape[1]
 
     def extremes(self, kan: KAN) -> list[Tensor]:
-        found, x = [], self.x
-        for layer in kan.layers[:-1]:
-            x = _values(layer, x, kan.k)
-            found.append(torch.from_numpy(np.stack([x.min(2), x.max(2)], 2)))
-        return found
+        reached = self._reached(packed(kan.layers, kan.k))[1:]
+        return [torch.from_numpy(np.stack([s.min(2), s.max(2)], 2)) for s in reached]
 
     def settled(self, kan: KAN) -> CompiledSettled:
-        found = [self.x]
-        for layer in kan.layers[:-1]:
-            found.append(_values(layer, found[-1], kan.k))
-        hidden = np.concatenate([self.x[:, :0], *found[1:]], 1)
-        ends = np.stack([hidden.argmax(2), hidden.argmin(2)], 2)
         net = packed(kan.layers, kan.k)
-        errors = _residuals(net, found[-1], self.y, self.counts)
+        reached = self._reached(net)
+        hidden = np.concatenate([self.x[:, :0], *reached[1:]], 1)
+        ends = np.stack([hidden.argmax(2), hidden.argmin(2)], 2)
+        errors = _residuals(net, reached[-1], self.y, self.counts)
         return CompiledSettled(kan, net, self.x, hidden, ends, *errors, self.counts)
+
+    def _reached(self, net: Net) -> list[Floats]:
+        """What reaches each layer, (R, I, n)."""
+        reached = [self.x]
+        for layer, nodes in enumerate(net.width[1:-1].tolist()):
+            out = np.empty((len(self.x), nodes, self.x.shape[2]))
+            settling.values(net, layer, reached[-1], out)
+            reached.append(out)
+        return reached
 
     def hidden(self, kan: KAN, margin: Sequence[Tensor]) -> CompiledHidden:
         return self._normalised(kan, packed(kan.layers, kan.k), margin)
@@ -301,13 +304,6 @@ class CompiledPoints:
     def __getitem__(self, replicas: Tensor) -> CompiledPoints:
         at = replicas.numpy()
         return replace(self, x=self.x[at], y=self.y[at], counts=_of(self.counts, at))
-
-
-def _values(layer: Layer, x: Floats, k: int) -> Floats:
-    """A layer's outputs, (R, I, n) -> (R, O, n)."""
-    out = np.empty((len(x), layer.n_outputs, x.shape[2]))
-    settling.values(packed((layer,), k), x, out)
-    return out
 
 
 def _residuals(net: Net, x: Floats, y: Floats, counts: Floats) -> tuple[Floats, Floats]:
