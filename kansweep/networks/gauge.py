@@ -14,6 +14,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from kansweep.networks.compiled.edges import of_edges
+from kansweep.networks.compiled.layout import loops_serve
 from kansweep.networks.jacobian import jacobian, sensitivities
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Activation, Layer, edges
@@ -33,10 +35,19 @@ def margins(layer: Layer, s: Tensor, k: int) -> Tensor:
     grid_size = layer.coef.shape[3] - k
     places = torch.linspace(0, 1, _PLACES * grid_size + 1, dtype=s.dtype, device=s.device)
     x = layer.lower[:, None] + (layer.upper - layer.lower)[:, None] * places[:, None]
-    values = edges(layer, x, k)  # (R, q, I, O)
-    beyond = torch.stack([low - values.amin(1).sum(1), values.amax(1).sum(1) - high], dim=2)
+    least, most = _edge_extremes(layer, x, k)
+    beyond = torch.stack([low - least, most - high], dim=2)
     span = (high - low)[..., None]
     return (beyond / span).nan_to_num(MARGIN).clamp(0, MARGIN)
+
+
+def _edge_extremes(layer: Layer, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Sums of the least and of the largest value of each edge at x (R, q, I): (R, O) each."""
+    if loops_serve(x, (layer,)):
+        ((_, least, most),) = of_edges((layer,), k, x)
+        return least.sum(2), most.sum(2)
+    values = edges(layer, x, k)  # (R, q, I, O)
+    return values.amin(1).sum(1), values.amax(1).sum(1)
 
 
 def mid_and_half(s: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
