@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from kansweep.networks import uneven
-from kansweep.networks.compiled import derivatives as compiled
+from kansweep.networks.compiled import edges as compiled
 from kansweep.networks.compiled.layout import loops_serve
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
@@ -39,7 +39,7 @@ def derivatives(net: KAN, x: Tensor) -> tuple[Tensor, Tensor | None]:
     Splines of order 1 have no second derivative: None.
     """
     if loops_serve(x, net.layers):
-        first, second = compiled.of_outputs(net.layers, net.k, x)
+        first, second = compiled.derivatives(net.layers, net.k, x)
         return first, second if net.k > 1 else None
     inputs = net.width[0]
     polynomials = [_polynomials(layer, net.k) for layer in net.layers]

@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kansweep.networks.compiled.edges import of_edges
+from kansweep.networks.compiled.edges import figures
 from kansweep.networks.compiled.layout import loops_serve
 from kansweep.networks.jacobian import jacobian, sensitivities
 from kansweep.networks.kan import KAN
@@ -44,8 +44,8 @@ def margins(layer: Layer, s: Tensor, k: int) -> Tensor:
 def _edge_extremes(layer: Layer, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Sums of the least and of the largest value of each edge at x (R, q, I): (R, O) each."""
     if loops_serve(x, (layer,)):
-        ((_, least, most),) = of_edges((layer,), k, x)
-        return least.sum(2), most.sum(2)
+        (found,) = figures((layer,), k, x)
+        return found.least.sum(2), found.most.sum(2)
     values = edges(layer, x, k)  # (R, q, I, O)
     return values.amin(1).sum(1), values.amax(1).sum(1)
 

@@ -131,36 +131,10 @@ def slopes4(
     return b0, b1, b2, b3
 
 
-@inlined
-def bends4(
-    table: Floats, at: int, w: int, k: int, held: float, rise: float
-) -> tuple[float, float, float, float]:
-    """Second derivatives in x of four polynomials of a table (k + 1, w)."""
-    b0 = b1 = b2 = b3 = 0.0
-    power = rise * rise
-    for m in range(2, k + 1):
-        j, factor = np.uint64(at + m * w), m * (m - 1) * power
-        b0 += factor * table[j]
-        b1 += factor * table[j + _1]
-        b2 += factor * table[j + _2]
-        b3 += factor * table[j + _3]
-        power *= held
-    return b0, b1, b2, b3
-
-
 @inner
-def act(
-    net: Net,
-    r: int,
-    node: int,
-    x: Floats,
-    interval: Ints,
-    b: Floats,
-    slope: Floats,
-    bend: Floats,
-) -> None:
+def act(net: Net, r: int, node: int, x: Floats, interval: Ints, b: Floats, slope: Floats) -> None:
     """The basis functions that act at some values of a node (points,): their interval, their
-    values b (points W,) and, unless these are empty, their slopes and second derivatives in x."""
+    values b (points W,) and, unless that is empty, their slopes in x."""
     k, w = net.k, net.w
     even = net.breaks.size == 1
     table, first = net.pieces[0 if even else r], node * net.grid_size * (k + 1) * w
@@ -175,23 +149,14 @@ def act(
             if slope.size:
                 f = slopes4(table, at + four, w, k, held, rise[p])
                 slope[j], slope[j + 1], slope[j + 2], slope[j + 3] = f
-            if bend.size:
-                # Beyond the grid there is a straight line.
-                f = bends4(table, at + four, w, k, held, rise[p] if held == t[p] else 0.0)
-                bend[j], bend[j + 1], bend[j + 2], bend[j + 3] = f
 
 
 @inner
-def silu(
-    net: Net, r: int, node: int, x: Floats, value: Floats, slope: Floats, bend: Floats
-) -> None:
-    """The base function at some values of a node, its slope and, unless that is empty, its second
-    derivative in x, (points,) each."""
+def silu(net: Net, r: int, node: int, x: Floats, value: Floats, slope: Floats) -> None:
+    """The base function at some values of a node and its slope in x, (points,) each."""
     shift, scale = net.grid[r, node, 2], net.grid[r, node, 3]
     for p in range(x.size):
         v = shift + scale * x[p]
         gate = 1.0 / (1.0 + np.exp(-v))
         value[p] = v * gate
         slope[p] = gate * (1.0 + v * (1.0 - gate)) * scale
-        if bend.size:
-            bend[p] = gate * (1.0 - gate) * (2.0 + v * (1.0 - 2.0 * gate)) * scale * scale

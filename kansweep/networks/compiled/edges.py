@@ -1,4 +1,10 @@
-"""What edges are among points: their mean absolute, their least and their largest value."""
+"""One pass over points, edge by edge: derivatives of the outputs by the inputs, in forward mode as
+``networks.derivatives`` has them, and what each edge is among the points.
+
+A node's jet at a point is its value, its D first derivatives by the inputs and the D (D + 1) / 2
+second ones of a triangle, row by row, for Hessians are symmetric; its value alone (D = 0) where no
+derivatives are asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,83 +14,140 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.networks.compiled.basis import act, add_dots, silu
-from kansweep.networks.compiled.forward import BLOCK, extended
+from kansweep.networks.compiled.forward import BLOCK
 from kansweep.networks.compiled.layout import Floats, Net, given_points, packed
+from kansweep.networks.compiled.polynomials import base_weight, evaluate, placed, polynomials
 from kansweep.networks.compiling import inner, loop
 from kansweep.networks.layer import Layer
 
+CACHED = 65_536  # numbers of a layer's jets that a block may hold
 
-class Seen(NamedTuple):
-    """Of every edge (E,), of the points at each place of a block."""
 
-    size: Floats  # (E, BLOCK), sums of absolute values
-    least: Floats  # (E, BLOCK)
-    most: Floats  # (E, BLOCK)
+class Figures(NamedTuple):
+    """Of every edge of a layer at some points, (R, O, I) each."""
+
+    size: Tensor  # mean absolute value
+    least: Tensor
+    most: Tensor
 
 
 @loop
-def figures(net: Net, x: Floats, out: Floats) -> None:
-    """The three of every edge, into (3, R, E), at points (R, n, I) that go on from layer to layer.
-
-    A block's points are counted place by place, so that no sum and no extreme waits for another.
-    """
-    n, edges = x.shape[1], net.start[net.width.size - 1, 2]
+def edgewise(net: Net, x: Floats, block: int, first: Floats, second: Floats, seen: Floats) -> None:
+    """At points (R, n, D), so many at once: derivatives of f into (R, n, M, D) and (R, n, M, D, D),
+    or, where D is 0 in these, the mean absolute, the least and the largest value of each edge into
+    the first places of (3, R, E, block)."""
+    n, inputs = x.shape[1], first.shape[3]
+    size = 1 + inputs + inputs * (inputs + 1) // 2
+    interval, place, edge = np.empty(block, np.int32), np.empty((5, block)), np.empty((3, block))
     for r in range(x.shape[0]):
-        theta = extended(net, r)
-        seen = Seen(
-            np.zeros((edges, BLOCK)),
-            np.full((edges, BLOCK), np.inf),
-            np.full((edges, BLOCK), -np.inf),
-        )
-        for begin in range(0, n, BLOCK):
-            values = x[r, begin : min(begin + BLOCK, n)].T.copy()
+        terms = polynomials(net, r)
+        for begin in range(0, n, block):
+            points = min(block, n - begin)
+            jets = np.zeros((net.width[0], 1, block))
+            for i in range(net.width[0]):
+                for p in range(points):
+                    jets[i, 0, p] = x[r, begin + p, i]
             for layer in range(net.width.size - 1):
-                values = _through(net, r, layer, theta, values, seen)
-        for e in range(edges):
-            total = seen.size[e].sum()
-            out[0, r, e] = total / n
-            # What is no number passes by comparisons.
-            out[1, r, e] = np.nan if np.isnan(total) else seen.least[e].min()
-            out[2, r, e] = np.nan if np.isnan(total) else seen.most[e].max()
+                n_in, n_out = net.width[layer], net.width[layer + 1]
+                out = np.zeros((n_out, size, block))
+                for i in range(n_in):
+                    placed(net, r, net.start[layer, 1] + i, jets[i, 0], interval, place)
+                    for o in range(n_out):
+                        e = net.start[layer, 2] + o * n_in + i
+                        weight = base_weight(net, r, layer, o * n_in + i)
+                        evaluate(terms[e], weight, interval, place, edge)
+                        if inputs == 0:
+                            _see(seen[:, r, e], edge[0], points)
+                        _add(out[o], jets[i], edge, inputs, i if layer == 0 else -1)
+                jets = out
+            _unfold(jets, first[r, begin : begin + points], second[r, begin : begin + points])
+        if inputs == 0:
+            _gather(seen[:, r], n)
 
 
 @inner
-def _through(net: Net, r: int, layer: int, theta: Floats, x: Floats, seen: Seen) -> Floats:
-    """Sums of a layer's edges, (I, points) -> (O, points), and what is seen of each."""
-    n_in, n_out, n_coef = net.width[layer], net.width[layer + 1], net.grid_size + net.k
-    first, points = net.start[layer, 0], x.shape[1]
-    out, own, none = np.zeros((n_out, points)), np.empty(points), np.empty(0)
-    interval, b = np.empty(points, np.int32), np.empty(points * net.w)
-    base, rise = np.empty(points), np.empty(points)
-    for i in range(n_in):
-        node = net.start[layer, 1] + i
-        act(net, r, node, x[i], interval, b, none, none)
-        if net.base:
-            silu(net, r, node, x[i], base, rise, none)
-        for o in range(n_out):
-            e = o * n_in + i
-            weight = theta[first + n_in * n_out * n_coef + e] if net.base else 0.0
-            for p in range(points):
-                own[p] = weight * base[p] if net.base else 0.0
-            add_dots(own, theta, first + e * n_coef, interval, b, net.w)
-            e += net.start[layer, 2]
-            size, least, most = seen.size[e], seen.least[e], seen.most[e]
-            for p in range(points):
-                out[o, p] += own[p]
-                size[p] += abs(own[p])
-                least[p] = min(least[p], own[p])
-                most[p] = max(most[p], own[p])
-    return out
+def _see(seen: Floats, values: Floats, points: int) -> None:
+    """Place by place, so that no sum and no extreme waits for another."""
+    for p in range(points):
+        seen[0, p] += abs(values[p])
+        seen[1, p] = min(seen[1, p], values[p])
+        seen[2, p] = max(seen[2, p], values[p])
 
 
-def of_edges(layers: tuple[Layer, ...], k: int, x: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """The three of each layer's edges, (R, O, I) each, of points (R, n, I)."""
+@inner
+def _gather(seen: Floats, n: int) -> None:
+    """Of all places, into the first."""
+    for e in range(seen.shape[1]):
+        size, least, most = seen[0, e], seen[1, e], seen[2, e]
+        for p in range(1, size.size):
+            size[0] += size[p]
+            least[0] = min(least[0], least[p])
+            most[0] = max(most[0], most[p])
+        size[0] /= n
+        if np.isnan(size[0]):  # what is no number passes by comparisons
+            least[0] = most[0] = size[0]
+
+
+@inner
+def _add(out: Floats, jet: Floats, edge: Floats, inputs: int, i: int) -> None:
+    """Add to a node's jet what an edge (3, points) makes of another's: of input ``i`` of the
+    network, or of a hidden node (-1)."""
+    for p in range(edge.shape[1]):
+        out[0, p] += edge[0, p]
+    if inputs and i >= 0:
+        q = 1 + inputs + i * (i + 3) // 2
+        for p in range(edge.shape[1]):
+            out[1 + i, p] += edge[1, p]
+            out[q, p] += edge[2, p]
+        return
+    for q in range(1, out.shape[0]):
+        for p in range(edge.shape[1]):
+            out[q, p] += edge[1, p] * jet[q, p]
+    q = 1 + inputs
+    for d in range(inputs):
+        for e in range(d + 1):
+            for p in range(edge.shape[1]):
+                out[q, p] += edge[2, p] * jet[1 + d, p] * jet[1 + e, p]
+            q += 1
+
+
+@inner
+def _unfold(jets: Floats, first: Floats, second: Floats) -> None:
+    """Into (points, M, D) and (points, M, D, D)."""
+    inputs = first.shape[2]
+    for m in range(jets.shape[0]):
+        q = 1 + inputs
+        for d in range(inputs):
+            for p in range(first.shape[0]):
+                first[p, m, d] = jets[m, 1 + d, p]
+            for e in range(d + 1):
+                for p in range(first.shape[0]):
+                    second[p, m, d, e] = second[p, m, e, d] = jets[m, q, p]
+                q += 1
+
+
+def derivatives(layers: tuple[Layer, ...], k: int, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient and Hessian of the outputs: (R, n, D) -> (R, n, M, D), (R, n, M, D, D)."""
     net = packed(layers, k)
-    out = np.empty((3, len(net.theta), net.start[-1, 2]))
-    figures(net, given_points(net, x), out)
-    parts, found = torch.from_numpy(out).split([one.coef[0, ..., 0].numel() for one in layers], 2), []
-    for layer, part in zip(layers, parts, strict=True):
-        size, least, most = part.unflatten(2, layer.coef.shape[1:3])
-        found.append((size, least, most))
-    return found
+    given = given_points(net, x)
+    inputs = given.shape[2]
+    first = np.empty((*given.shape[:2], net.width[-1], inputs))
+    second = np.empty((*first.shape, inputs))
+    numbers = int(net.width[1:].max()) * inputs * (inputs + 3) // 2
+    block = max(8, min(BLOCK, CACHED // numbers))
+    edgewise(net, given, block, first, second, np.empty((0, 0, 0, 0)))
+    return torch.from_numpy(first), torch.from_numpy(second)
+
+
+def figures(layers: tuple[Layer, ...], k: int, x: Tensor) -> list[Figures]:
+    """Of each layer's edges at points (R, n, I) that go on from layer to layer."""
+    net = packed(layers, k)
+    given = given_points(net, x)
+    block = min(BLOCK, given.shape[1])
+    seen = np.empty((3, len(net.theta), net.start[-1, 2], block))
+    seen[0], seen[1], seen[2] = 0.0, np.inf, -np.inf
+    shape = *given.shape[:2], 0, 0
+    edgewise(net, given, block, np.empty(shape), np.empty((*shape, 0)), seen)
+    parts = torch.from_numpy(seen[..., 0]).split([one.n_outputs * one.n_inputs for one in layers], 2)
+    pairs = zip(parts, layers, strict=True)
+    return [Figures(*part.unflatten(2, one.coef.shape[1:3])) for part, one in pairs]

@@ -36,9 +36,9 @@ def layer_sums(net: Net, r: int, layer: int, theta: Floats, x: Floats, out: Floa
             for p in range(begin, end):
                 out[o, p] = 0.0
         for i in range(n_in):
-            act(net, r, node + i, x[i, begin:end], interval, b, none, none)
+            act(net, r, node + i, x[i, begin:end], interval, b, none)
             if net.base:
-                silu(net, r, node + i, x[i, begin:end], value, slope, none)
+                silu(net, r, node + i, x[i, begin:end], value, slope)
             for o in range(n_out):
                 at, sums = first + (o * n_in + i) * n_coef, out[o, begin:end]
                 add_dots(sums, theta, at, interval, b, net.w)

@@ -35,14 +35,13 @@ def activated(net: Net, r: int, theta: Floats, x: Floats) -> Block:
         np.empty((edges, points)),
         np.empty((edges, points)),
     )
-    rise, silu_rise, none = np.empty(points * net.w), np.zeros(points), np.empty(0)
+    rise, silu_rise = np.empty(points * net.w), np.zeros(points)
     for layer in range(net.width.size - 1):
         for i in range(net.width[layer]):
             at = net.start[layer, 1] + i
-            own = rise if layer else none
-            act(net, r, at, x[at], block.interval[at], block.b[at], own, none)
+            act(net, r, at, x[at], block.interval[at], block.b[at], rise if layer else rise[:0])
             if net.base:
-                silu(net, r, at, x[at], block.silu[at], silu_rise, none)
+                silu(net, r, at, x[at], block.silu[at], silu_rise)
             if layer:
                 _slopes(net, layer, i, theta, rise, silu_rise, block)
     return block
