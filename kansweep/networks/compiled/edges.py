@@ -146,8 +146,8 @@ def figures(layers: tuple[Layer, ...], k: int, x: Tensor) -> list[Figures]:
     block = min(BLOCK, given.shape[1])
     seen = np.empty((3, len(net.theta), net.start[-1, 2], block))
     seen[0], seen[1], seen[2] = 0.0, np.inf, -np.inf
-    shape = *given.shape[:2], 0, 0
-    edgewise(net, given, block, np.empty(shape), np.empty((*shape, 0)), seen)
-    parts = torch.from_numpy(seen[..., 0]).split([one.n_outputs * one.n_inputs for one in layers], 2)
-    pairs = zip(parts, layers, strict=True)
-    return [Figures(*part.unflatten(2, one.coef.shape[1:3])) for part, one in pairs]
+    none = np.empty((*given.shape[:2], 0, 0))
+    edgewise(net, given, block, none, none[..., None], seen)
+    shapes = [layer.coef.shape[1:3] for layer in layers]
+    parts = torch.from_numpy(seen[..., 0]).split([shape.numel() for shape in shapes], 2)
+    return [Figures(*part.unflatten(2, own)) for part, own in zip(parts, shapes, strict=True)]

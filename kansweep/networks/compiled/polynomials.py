@@ -23,9 +23,10 @@ def polynomials(net: Net, r: int) -> Floats:
         for e in range(n_in * net.width[layer + 1]):
             for g in range(net.grid_size):
                 at = 0 if even else ((node + e % n_in) * net.grid_size + g) * (k + 1) * w
+                acting = first + e * n_coef + g  # the first coefficient that does
                 for m in range(k + 1):
                     for s in range(k + 1):
-                        out[edge + e, g, m] += table[at + m * w + s] * theta[first + e * n_coef + g + s]
+                        out[edge + e, g, m] += table[at + m * w + s] * theta[acting + s]
     return out
 
 
