@@ -14,8 +14,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kansweep.networks.compiled.edges import figures
-from kansweep.networks.compiled.layout import loops_serve
 from kansweep.networks.jacobian import jacobian, sensitivities
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Activation, Layer, edges
@@ -35,19 +33,10 @@ def margins(layer: Layer, s: Tensor, k: int) -> Tensor:
     grid_size = layer.coef.shape[3] - k
     places = torch.linspace(0, 1, _PLACES * grid_size + 1, dtype=s.dtype, device=s.device)
     x = layer.lower[:, None] + (layer.upper - layer.lower)[:, None] * places[:, None]
-    least, most = _edge_extremes(layer, x, k)
-    beyond = torch.stack([low - least, most - high], dim=2)
+    values = edges(layer, x, k)  # (R, q, I, O)
+    beyond = torch.stack([low - values.amin(1).sum(1), values.amax(1).sum(1) - high], dim=2)
     span = (high - low)[..., None]
     return (beyond / span).nan_to_num(MARGIN).clamp(0, MARGIN)
-
-
-def _edge_extremes(layer: Layer, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Sums of the least and of the largest value of each edge at x (R, q, I): (R, O) each."""
-    if loops_serve(x, (layer,)):
-        (found,) = figures((layer,), k, x)
-        return found.least.sum(2), found.most.sum(2)
-    values = edges(layer, x, k)  # (R, q, I, O)
-    return values.amin(1).sum(1), values.amax(1).sum(1)
 
 
 def mid_and_half(s: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from kansweep.data.knots import Spacing, adapted
 from kansweep.networks import uneven
 from kansweep.networks.compiled import forward
-from kansweep.networks.compiled.edges import figures
+from kansweep.networks.compiled.edges import mean_sizes
 from kansweep.networks.compiled.layout import loops_serve
 from kansweep.networks.layer import (
     Activation,
@@ -231,7 +231,7 @@ class KAN:
     def _edge_sizes(self, x: Tensor) -> list[Tensor]:
         """Every edge's mean |output| at points (R, n, I), of each layer (R, O, I)."""
         if loops_serve(x, self.layers):
-            return [each.size for each in figures(self.layers, self.k, x)]
+            return mean_sizes(self.layers, self.k, x)
         sizes = []
         for layer in self.layers:
             out = edges(layer, x, self.k)  # (R, n, I, O)

@@ -77,15 +77,6 @@ def test_margins_reach_as_far_as_values_can_go_on_the_domain_and_no_further(made
     assert (found < MARGIN).any() or n < 1000
 
 
-@pytest.mark.parametrize("base", [False, True])
-def test_margins_by_loops_are_those_by_tensors(monkeypatch, base):
-    net, x = uneven_kan((3, 2, 1), grid_size=6, base=base), points(2, 1000, 3)
-    s = kans.edges(net.layers[0], x, net.k).sum(2)
-    found = margins(net.layers[0], s, net.k)
-    monkeypatch.setattr(gauge, "loops_serve", lambda *_: False)
-    np.testing.assert_allclose(found, margins(net.layers[0], s, net.k), rtol=0, atol=1e-12)
-
-
 def test_fresh_values_stay_within_a_grid_that_was_not_capped():
     net, x, fresh = random_kan((2, 1, 1), seed=4), points(2, 300, 2), points(2, 20_000, 2, seed=2)
     s, new = (kans.edges(net.layers[0], at, net.k).sum(2) for at in (x, fresh))

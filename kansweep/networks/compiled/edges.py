@@ -1,5 +1,5 @@
 """One pass over points, edge by edge: derivatives of the outputs by the inputs, in forward mode as
-``networks.derivatives`` has them, and what each edge is among the points.
+``networks.derivatives`` has them, and how large each edge is among the points.
 
 A node's jet at a point is its value, its D first derivatives by the inputs and the D (D + 1) / 2
 second ones of a triangle, row by row, for Hessians are symmetric; its value alone (D = 0) where no
@@ -7,8 +7,6 @@ derivatives are asked for.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,19 +21,11 @@ from kansweep.networks.layer import Layer
 CACHED = 65_536  # numbers of a layer's jets that a block may hold
 
 
-class Figures(NamedTuple):
-    """Of every edge of a layer at some points, (R, O, I) each."""
-
-    size: Tensor  # mean absolute value
-    least: Tensor
-    most: Tensor
-
-
 @loop
-def edgewise(net: Net, x: Floats, block: int, first: Floats, second: Floats, seen: Floats) -> None:
+def edgewise(net: Net, x: Floats, block: int, first: Floats, second: Floats, sizes: Floats) -> None:
     """At points (R, n, D), so many at once: derivatives of f into (R, n, M, D) and (R, n, M, D, D),
-    or, where D is 0 in these, the mean absolute, the least and the largest value of each edge into
-    the first places of (3, R, E, block)."""
+    or, where D is 0 in these, sums of edges' absolute values into (R, E, block), place by place in
+    a block so that no sum waits for another."""
     n, inputs = x.shape[1], first.shape[3]
     size = 1 + inputs + inputs * (inputs + 1) // 2
     interval, place, edge = np.empty(block, np.int32), np.empty((5, block)), np.empty((3, block))
@@ -57,35 +47,11 @@ def edgewise(net: Net, x: Floats, block: int, first: Floats, second: Floats, see
                         weight = base_weight(net, r, layer, o * n_in + i)
                         evaluate(terms[e], weight, interval, place, edge)
                         if inputs == 0:
-                            _see(seen[:, r, e], edge[0], points)
+                            for p in range(points):
+                                sizes[r, e, p] += abs(edge[0, p])
                         _add(out[o], jets[i], edge, inputs, i if layer == 0 else -1)
                 jets = out
             _unfold(jets, first[r, begin : begin + points], second[r, begin : begin + points])
-        if inputs == 0:
-            _gather(seen[:, r], n)
-
-
-@inner
-def _see(seen: Floats, values: Floats, points: int) -> None:
-    """Place by place, so that no sum and no extreme waits for another."""
-    for p in range(points):
-        seen[0, p] += abs(values[p])
-        seen[1, p] = min(seen[1, p], values[p])
-        seen[2, p] = max(seen[2, p], values[p])
-
-
-@inner
-def _gather(seen: Floats, n: int) -> None:
-    """Of all places, into the first."""
-    for e in range(seen.shape[1]):
-        size, least, most = seen[0, e], seen[1, e], seen[2, e]
-        for p in range(1, size.size):
-            size[0] += size[p]
-            least[0] = min(least[0], least[p])
-            most[0] = max(most[0], most[p])
-        size[0] /= n
-        if np.isnan(size[0]):  # what is no number passes by comparisons
-            least[0] = most[0] = size[0]
 
 
 @inner
@@ -135,19 +101,21 @@ def derivatives(layers: tuple[Layer, ...], k: int, x: Tensor) -> tuple[Tensor, T
     second = np.empty((*first.shape, inputs))
     numbers = int(net.width[1:].max()) * inputs * (inputs + 3) // 2
     block = max(8, min(BLOCK, CACHED // numbers))
-    edgewise(net, given, block, first, second, np.empty((0, 0, 0, 0)))
+    edgewise(net, given, block, first, second, np.empty((0, 0, 0)))
     return torch.from_numpy(first), torch.from_numpy(second)
 
 
-def figures(layers: tuple[Layer, ...], k: int, x: Tensor) -> list[Figures]:
-    """Of each layer's edges at points (R, n, I) that go on from layer to layer."""
+def mean_sizes(layers: tuple[Layer, ...], k: int, x: Tensor) -> list[Tensor]:
+    """Every edge's mean |output| at points (R, n, I), of each layer (R, O, I)."""
     net = packed(layers, k)
     given = given_points(net, x)
     block = min(BLOCK, given.shape[1])
-    seen = np.empty((3, len(net.theta), net.start[-1, 2], block))
-    seen[0], seen[1], seen[2] = 0.0, np.inf, -np.inf
-    none = np.empty((*given.shape[:2], 0, 0))
-    edgewise(net, given, block, none, none[..., None], seen)
+    sizes, none = (
+        np.zeros((len(net.theta), net.start[-1, 2], block)),
+        np.empty((*given.shape[:2], 0, 0)),
+    )
+    edgewise(net, given, block, none, none[..., None], sizes)
     shapes = [layer.coef.shape[1:3] for layer in layers]
-    parts = torch.from_numpy(seen[..., 0]).split([shape.numel() for shape in shapes], 2)
-    return [Figures(*part.unflatten(2, own)) for part, own in zip(parts, shapes, strict=True)]
+    means = torch.from_numpy(sizes.sum(2) / given.shape[1])
+    parts = means.split([shape.numel() for shape in shapes], 1)
+    return [part.unflatten(1, own) for part, own in zip(parts, shapes, strict=True)]
