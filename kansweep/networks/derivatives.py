@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from kansweep.networks import uneven
+from kansweep.networks.compiled import edges as compiled
+from kansweep.networks.compiled.layout import loops_serve
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
 
@@ -36,12 +38,20 @@ def derivatives(net: KAN, x: Tensor) -> tuple[Tensor, Tensor | None]:
 
     Splines of order 1 have no second derivative: None.
     """
-    inputs = net.width[0]
+    if loops_serve(x, net.layers):
+        first, second = compiled.derivatives(net.layers, net.k, x)
+    else:
+        first, second = by_tensors(net, x)
+    return first, second if net.k > 1 else None
+
+
+def by_tensors(net: KAN, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The same in torch, on any device and in any dtype, second derivatives of order 1 too."""
     polynomials = [_polynomials(layer, net.k) for layer in net.layers]
-    at_once = max(1, _AT_ONCE // (net.n_replicas * max(net.width[1:]) * inputs**2))
+    at_once = max(1, _AT_ONCE // (net.n_replicas * max(net.width[1:]) * net.width[0] ** 2))
     parts = [_at(net, polynomials, part) for part in x.split(at_once, dim=1)]
     first, second = (torch.cat(each, dim=1) for each in zip(*parts, strict=True))
-    return first, second if net.k > 1 else None
+    return first, second
 
 
 def _at(net: KAN, polynomials: list[Tensor], x: Tensor) -> tuple[Tensor, Tensor]:

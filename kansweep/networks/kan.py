@@ -22,7 +22,8 @@ from torch import Tensor
 from kansweep.data.knots import Spacing, adapted
 from kansweep.networks import uneven
 from kansweep.networks.compiled import forward
-from kansweep.networks.compiling import available
+from kansweep.networks.compiled.edges import mean_sizes
+from kansweep.networks.compiled.layout import loops_serve
 from kansweep.networks.layer import (
     Activation,
     Layer,
@@ -132,7 +133,7 @@ class KAN:
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, n, I) -> (R, n, M)."""
-        if _loops_serve(x, self.layers):
+        if loops_serve(x, self.layers):
             return forward.values(self.layers, self.k, x)
         for layer in self.layers:
             x = edges(layer, x, self.k).sum(2)
@@ -221,13 +222,22 @@ class KAN:
         sum v - 2 sum p log2(p + 1e-4): pykan's L1 and entropy terms with its default factors.
         """
         total = x.new_zeros(self.n_replicas)
-        for layer in self.layers:
-            out = edges(layer, x, self.k)  # (R, n, I, O)
-            v = (out.abs().mean(1) / (layer.upper - layer.lower)[..., None]).flatten(1)
+        for layer, size in zip(self.layers, self._edge_sizes(x), strict=True):
+            v = (size / (layer.upper - layer.lower)[:, None]).flatten(1)
             p = v / v.sum(1, keepdim=True)
             total = total + v.sum(1) - 2 * (p * torch.log2(p + 1e-4)).sum(1)
-            x = out.sum(2)
         return total
+
+    def _edge_sizes(self, x: Tensor) -> list[Tensor]:
+        """Every edge's mean |output| at points (R, n, I), of each layer (R, O, I)."""
+        if loops_serve(x, self.layers):
+            return mean_sizes(self.layers, self.k, x)
+        sizes = []
+        for layer in self.layers:
+            out = edges(layer, x, self.k)  # (R, n, I, O)
+            sizes.append(out.abs().mean(1).mT)
+            x = out.sum(2)
+        return sizes
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, named ``<layer>.<tensor>``, plus ``k``, ``continuation`` and, where it is
@@ -276,13 +286,6 @@ class KAN:
             joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
             layers.append(replace(parts[0], **joined))
         return replace(nets[0], layers=tuple(layers))
-
-
-def _loops_serve(x: Tensor, layers: tuple[Layer, ...]) -> bool:
-    """Whether compiled loops give the outputs: in float64 on a CPU, where no gradient is wanted."""
-    parts = [x, *(part for layer in layers for part in trainable(layer))]
-    plain = x.device.type == "cpu" and x.dtype == torch.float64 and available()
-    return plain and not any(part.requires_grad for part in parts)
 
 
 def where(mask: Tensor, a: KAN, b: KAN) -> KAN:

@@ -25,7 +25,7 @@ from kansweep.solvers.contract import Checkpoint, Outcome, Problem, Solver
 from kansweep.solvers.reasons import StopReason
 from kansweep.sweep.columns import Status
 from kansweep.sweep.events import Listener
-from kansweep.sweep.recorder import Recorder, TraceRow, rms
+from kansweep.sweep.recorder import Recorder, TraceRow, median_size, rms
 from kansweep.sweep.samples import Data, sample
 from kansweep.sweep.units import Units
 
@@ -256,7 +256,7 @@ def _numbers(outcome: Outcome[Any], data: Data, units: Units) -> dict[str, list[
     columns = {
         "train_rmse": rms(train),
         "test_rmse": rms(test),
-        "test_median_error": test.abs().flatten(1).median(1).values,
+        "test_median_error": median_size(test),
         "grad_norm": outcome.grad_norm,
     }
     if len(units.unit) > 1:

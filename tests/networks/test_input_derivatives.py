@@ -10,7 +10,8 @@ from torch import Tensor
 from trained_nets import as_model
 
 from kansweep.networks import derivatives as module
-from kansweep.networks.derivatives import derivatives
+from kansweep.networks.compiled import edges
+from kansweep.networks.derivatives import by_tensors, derivatives
 from kansweep.networks.kan import KAN
 
 NETS = [
@@ -41,9 +42,10 @@ def by_autograd(net: KAN, x: Tensor) -> tuple[Tensor, Tensor]:
 def test_derivatives_are_those_of_autograd(net: KAN) -> None:
     x = 1.2 * points(net.n_replicas, 40, net.width[0])  # some beyond the grid
     known = by_autograd(net, x)
-    for found, expected in zip(derivatives(net, x), known, strict=True):
-        assert found.shape == expected.shape
-        assert torch.allclose(found, expected, rtol=1e-10, atol=1e-10)
+    for own in (derivatives, by_tensors):
+        for found, expected in zip(own(net, x), known, strict=True):
+            assert found.shape == expected.shape
+            assert torch.allclose(found, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_the_gradient_is_that_of_the_network_read_back() -> None:
@@ -61,10 +63,21 @@ def test_the_gradient_is_that_of_the_network_read_back() -> None:
 
 def test_points_in_parts_are_as_points_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x = random_kan((2, 3, 1)), points(2, 30, 2)
-    whole = derivatives(net, x)
+    whole = [own(net, x) for own in (derivatives, by_tensors)]
     monkeypatch.setattr(module, "_AT_ONCE", 100)
-    for found, expected in zip(derivatives(net, x), whole, strict=True):
-        assert torch.equal(found, expected)
+    monkeypatch.setattr(edges, "CACHED", 100)
+    for own, before in zip((derivatives, by_tensors), whole, strict=True):
+        for found, expected in zip(own(net, x), before, strict=True):
+            assert torch.equal(found, expected)
+
+
+def test_points_of_one_replica_are_those_of_all_and_float32_stays() -> None:
+    net, x = random_kan((2, 3, 1)), points(1, 30, 2)
+    for one, each in zip(derivatives(net, x), derivatives(net, x.expand(2, -1, -1)), strict=True):
+        assert torch.equal(one, each)
+    arrays = {name: a.astype(np.float32) if a.ndim else a for name, a in net.to_arrays().items()}
+    first, _ = derivatives(KAN.from_arrays(arrays), x.expand(2, -1, -1).float())
+    assert first.dtype == torch.float32
 
 
 def test_beyond_its_grid_an_edge_has_no_curvature_and_order_1_none_at_all() -> None:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from kansweep.networks import kan
 from kansweep.networks import points as kansweep_points
-from kansweep.networks.compiled import forward
+from kansweep.networks.compiled import edges, forward
+from kansweep.networks.derivatives import by_tensors
 from kansweep.networks.kan import KAN
 from kansweep.networks.points.compiled import CompiledPoints
 from kansweep.networks.points.contract import Data, Points
@@ -98,6 +99,25 @@ def test_outputs_are_those_of_tensors(problem):
     close(forward.values(net.layers, net.k, x), out, "outputs")
 
 
+@settings(deadline=None, max_examples=40)
+@given(problems())
+def test_sizes_of_edges_are_those_of_tensors(problem):
+    net, x, _ = problem
+    for layer, found in zip(net.layers, edges.mean_sizes(net.layers, net.k, x), strict=True):
+        out = kan.edges(layer, x, net.k)  # (R, n, I, O)
+        close(found, out.abs().mean(1).mT, "sizes")
+        x = out.sum(2)
+
+
+@settings(deadline=None, max_examples=40)
+@given(problems())
+def test_derivatives_by_the_inputs_are_those_of_tensors(problem):
+    net, x, _ = problem
+    found = edges.derivatives(net.layers, net.k, x)
+    for one, other, case in zip(found, by_tensors(net, x), ("first", "second"), strict=True):
+        close(one, other, case)
+
+
 def test_what_is_not_a_number_stays_visible():
     net, x, y = random_kan((2, 2, 1)), points(2, 30, 2), normal(2, 30, 1, seed=1)
     x[1, 3] = torch.nan
@@ -106,6 +126,8 @@ def test_what_is_not_a_number_stays_visible():
     hidden = loops.hidden(net, margin)
     mse = hidden.settled(hidden.last).mse
     assert mse.isnan().tolist() == [False, True]
+    for sizes in edges.mean_sizes(net.layers, net.k, x):
+        assert sizes.isnan().flatten(1).any(1).tolist() == [False, True]
 
 
 def test_replicas_are_chosen_and_mixed():

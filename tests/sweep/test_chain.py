@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from nets import random_kan
+from nets import normal, random_kan
 from scripted import Scripted
 
 from kansweep.config.models import MLPConfig
@@ -228,6 +228,16 @@ def test_progress_is_reported_with_the_replicas_own_data(monkeypatch):
     list(chain.train(BATCH, LM(), [None] * 3, reports.append))
     assert {(p.n_train, p.size) for p in reports} == {(60, 3), (60, 5), (60, 9)}
     assert all(0 < p.train_rmse < 1 and 1 <= p.replicas <= 3 for p in reports)
+
+
+@pytest.mark.parametrize("n", [1, 40, 41])
+def test_the_median_is_the_lower_one_and_shows_what_is_no_number(n):
+    errors = normal(3, n, 2)
+    errors[1, 0, 1] = torch.nan
+    expected = errors.abs().flatten(1).median(1).values
+    torch.testing.assert_close(
+        recorder.median_size(errors), expected, rtol=0, atol=0, equal_nan=True
+    )
 
 
 def test_reg_is_the_examples_figure():

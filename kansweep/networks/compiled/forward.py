@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.compiled.basis import act, add_dots, silu
-from kansweep.networks.compiled.layout import Floats, Net, packed
+from kansweep.networks.compiled.layout import Floats, Net, given_points, packed
 from kansweep.networks.compiling import inner, loop
 from kansweep.networks.layer import Layer
 
@@ -72,7 +72,7 @@ def outputs(net: Net, x: Floats, out: Floats) -> None:
 def values(layers: tuple[Layer, ...], k: int, x: Tensor) -> Tensor:
     """Outputs of layers at points, (R, n, I) -> (R, n, M), in float64."""
     net = packed(layers, k)
-    given = np.ascontiguousarray(x.expand(len(net.theta), *x.shape[1:]).numpy())
+    given = given_points(net, x)
     out = np.empty((*given.shape[:2], net.width[-1]))
     outputs(net, given, out)
     return torch.from_numpy(out)

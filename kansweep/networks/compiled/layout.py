@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kansweep.networks.bspline import piece_table
+from kansweep.networks.compiling import available
 from kansweep.networks.layer import Layer, trainable
 
 Floats = NDArray[np.float64]
@@ -45,6 +46,14 @@ class Net(NamedTuple):
         return net._replace(breaks=self.breaks[replicas], pieces=self.pieces[replicas])
 
 
+def loops_serve(x: Tensor, layers: tuple[Layer, ...]) -> bool:
+    """Whether compiled loops compute what is asked: in float64 on a CPU, where no gradient is
+    wanted."""
+    plain = x.device.type == "cpu" and x.dtype == torch.float64 and available()
+    parts = [x, *(part for layer in layers for part in trainable(layer))]
+    return plain and not any(part.requires_grad for part in parts)
+
+
 def packed(layers: tuple[Layer, ...], k: int) -> Net:
     """The flat arrays of layers, copied."""
     first = layers[0]
@@ -55,6 +64,11 @@ def packed(layers: tuple[Layer, ...], k: int) -> Net:
     grid_size, base = first.coef.shape[3] - k, first.base is not None
     shape = _shape((first.n_inputs, *(one.n_outputs for one in layers)), grid_size + k + base)
     return Net(*shape, k, padded(k), grid_size, base, _array(theta), _array(grid), breaks, pieces)
+
+
+def given_points(net: Net, x: Tensor) -> Floats:
+    """Points (R, n, I), or those of all replicas (1, n, I), of each replica."""
+    return np.ascontiguousarray(x.expand(len(net.theta), *x.shape[1:]).numpy())
 
 
 @lru_cache
