@@ -51,15 +51,14 @@ from kansweep.solvers.reasons import StopReason
 DAMPING_DOWN, DAMPING_UP, DAMPING_FLOOR = 5.0, 6.0, 1e-12
 MAX_REJECTIONS = 8  # in a row: by then damping has grown by 6^8
 
-# What a step means for a replica: to go on, or why not, by its place here.
+# What a step means for a replica: to go on, or why not.
 GOING, NON_FINITE, CONVERGED, STALLED, STEP_LIMIT = range(5)
-_REASONS = (
-    None,
-    StopReason.NON_FINITE,
-    StopReason.CONVERGED,
-    StopReason.STALLED,
-    StopReason.STEP_LIMIT,
-)
+_REASONS = {
+    NON_FINITE: StopReason.NON_FINITE,
+    CONVERGED: StopReason.CONVERGED,
+    STALLED: StopReason.STALLED,
+    STEP_LIMIT: StopReason.STEP_LIMIT,
+}
 
 
 @dataclass(frozen=True)
@@ -125,10 +124,11 @@ def descend(
             observe(_iteration(search, steps))
         if steps >= limits.max_steps:
             verdict[verdict == GOING] = STEP_LIMIT
-        if verdict.any():
+        if (verdict != GOING).any():
             done = torch.from_numpy(verdict != GOING).to(search.replica.device)
-            ended.append((search.keep(done), steps, [_REASONS[why] for why in verdict if why]))
-            if verdict.all():
+            why = [_REASONS[each] for each in verdict.tolist() if each != GOING]
+            ended.append((search.keep(done), steps, why))
+            if (verdict != GOING).all():
                 break
             search = search.keep(~done)
     return _in_order(ended)
@@ -144,9 +144,7 @@ def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) 
     one = torch.ones_like(point.mse)
     none = torch.zeros_like(one, dtype=torch.long)
     replica = torch.arange(kan.n_replicas, device=one.device)
-    return Search(
-        replica, points, spread, weight, margin, point, damping * one, none, one, 0 * one
-    )
+    return Search(replica, points, spread, weight, margin, point, damping * one, none, one, 0 * one)
 
 
 def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:
@@ -164,8 +162,8 @@ def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:
 
     fall = factored.fall(gradient, step)
     there = (point.mse, point.energy, trial.mse, trial.energy, w, fall, failed, weight.left)
-    numbers = (part.cpu().numpy() for part in (*there, search.damping, search.rejections))
-    *judged, verdict = _judged(*numbers, tolerance, 100 * torch.finfo(w.dtype).eps ** 2)
+    numbers = [part.cpu().numpy() for part in (*there, search.damping, search.rejections)]
+    *judged, verdict = _judged(tolerance, 100 * torch.finfo(w.dtype).eps ** 2, *numbers)
     better, objective, damping, rejections, share = (
         torch.from_numpy(part).to(w.device) for part in judged
     )
@@ -190,9 +188,9 @@ def _chosen(mask: Tensor, trial: Point, point: Point) -> Point:
 
 @loop
 def _judged(
-    mse: Array, energy: Array, trial_mse: Array, trial_energy: Array, w: Array, promised: Array,
-    failed: Array, updates_left: Array, damping: Array, rejections: Array, tolerance: float,
-    round_off: float,
+    tolerance: float, round_off: float, mse: Array, energy: Array, trial_mse: Array,
+    trial_energy: Array, w: Array, promised: Array, failed: Array, updates_left: Array,
+    damping: Array, rejections: Array,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Of each replica: whether its step is taken, the objective before, the damping and the
     refusals in a row after it, the share of the objective that it took, or promised, and what that

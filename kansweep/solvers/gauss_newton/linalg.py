@@ -66,8 +66,8 @@ def _raised(
     """The diagonals of matrices (R, P, P) and their ``ridge``, (R, P) each, which is added."""
     if matrix.device.type == "cpu":
         given = damping.contiguous().numpy(), most.contiguous().numpy()
-        before, raised = _raise(matrix.numpy(), *given, rounding)
-        return torch.from_numpy(before), torch.from_numpy(raised)
+        both = _raise(matrix.numpy(), *given, rounding)
+        return torch.from_numpy(both[0]), torch.from_numpy(both[1])
     diagonal = matrix.diagonal(dim1=1, dim2=2)
     before, raised = diagonal.clone(), ridge(diagonal, damping, most, rounding)
     diagonal.add_(raised)

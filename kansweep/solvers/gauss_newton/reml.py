@@ -84,18 +84,18 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     trace = system.trace(weight.value, chosen)  # (r, L, 3)
     like, device = point.at.like, trace.device
     parts = (weight.value, weight.least, point.energy, trace, point.mse)
-    numbers = (part.double().cpu().numpy() for part in parts)
-    counted = (part.cpu().numpy() for part in (penalty.freedoms(like), weight.left, chosen))
-    given, free = float(point.observations), unpenalised(like)
-    value, left = _update(*numbers, *counted, given, free, weight.most)
-    value = torch.from_numpy(value).to(weight.value)
-    return replace(weight, value=value, left=torch.from_numpy(left).to(device))
+    numbers = [part.double().cpu().numpy() for part in parts]
+    numbers += [part.cpu().numpy() for part in (penalty.freedoms(like), weight.left, chosen)]
+    given = float(point.observations), unpenalised(like), weight.most
+    value, left = _update(*given, *numbers)
+    new = torch.from_numpy(value).to(weight.value)
+    return replace(weight, value=new, left=torch.from_numpy(left).to(device))
 
 
 @loop
 def _update(
-    w: Array, least: Array, energy: Array, trace: Array, mse: Array, ranks: Index, left: Index,
-    chosen: Index, observations: float, unpenalised: int, most: float,
+    observations: float, unpenalised: int, most: float, w: Array, least: Array, energy: Array,
+    trace: Array, mse: Array, ranks: Index, left: Index, chosen: Index,
 ) -> tuple[Array, Index]:  # fmt: skip
     """Weights, their least values and energies, (R, L, 3), traces of the chosen replicas (r,),
     (r, L, 3), mse (R,), ranks (R, L, 3) and updates left (R,): the next weights, and how many

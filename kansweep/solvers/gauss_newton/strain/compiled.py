@@ -16,15 +16,12 @@ from kansweep.solvers.gauss_newton.strain.loops import (
     Array,
     Index,
     Layout,
-    add_square,
     changed,
     energy_of,
-    hold_idle,
     pulled,
-    restrained,
     rows_of,
-    traces,
 )
+from kansweep.solvers.gauss_newton.strain.squares import add_square, hold_idle, restrained, traces
 from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
 
 
