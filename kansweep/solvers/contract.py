@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -44,7 +45,7 @@ class Problem:
         """How many observations there are: the sum of counts."""
         return self.x.shape[1] if self.counts is None else float(self.counts[0].sum())
 
-    @property
+    @cached_property
     def spread(self) -> Tensor:
         """``output_spread`` of all that counts, (R, M)."""
         return output_spread(self.y, self.counts)

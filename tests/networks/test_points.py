@@ -77,8 +77,12 @@ def test_loops_and_tensors_agree(problem):
     margin = [0.97 * one for one in margin]
     loops, tensors = (one.hidden(net, margin) for one in both)
     close(loops.last, tensors.last, "last")
+    gram, pull = loops.normal(loops.last)
     for m, own in enumerate(loops.last.unbind(1)):
-        same_data(loops.data(m, own), tensors.data(m, own))
+        data = tensors.data(m, own)
+        same_data(loops.data(m, own), data)
+        close(gram.tril(), data.gram().tril(), "the last layer's gram")
+        close(pull[:, m], data.pull(), "its pull", in_absolute_values(data).pull())
     there, here = (one.settled(one.last) for one in (loops, tensors))
     close(there.kan.theta(), here.kan.theta(), "theta")
     close(there.residual, here.residual, "residual")

@@ -10,8 +10,12 @@ from nets import normal, random_kan, uneven_kan
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.strain import strain_of
-from kansweep.solvers.gauss_newton.strain.compiled import CompiledStrain, compiled_energy
-from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain
+from kansweep.solvers.gauss_newton.strain.compiled import (
+    CompiledStrain,
+    compiled_energy,
+    compiled_restraint,
+)
+from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain, tensor_restraint
 
 SOME = torch.tensor([2, 0])
 
@@ -51,6 +55,26 @@ def test_compiled_loops_and_tensors_agree(make, k, grid_size, width, base):
         one.add_to(matrix, w[SOME], SOME)
         one.hold(matrix, torch.tensor([2.0, 3.0]).double(), SOME)
     close(matrices[1].tril(), matrices[0].tril())
+
+
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize("make", [random_kan, uneven_kan])
+@pytest.mark.parametrize("form", [compiled_restraint, tensor_restraint])
+def test_restraint_of_the_last_layer_is_that_of_each_output(form, make, base):
+    net = make((3, 2, 3), base=base, replicas=3)
+    w, none = normal(3, 1, 3, seed=2).square(), torch.zeros(3, net.last_output(0).n_params, 0)
+    last, pull = normal(3, 3, none.shape[1], seed=7), normal(3, 3, none.shape[1], seed=8)
+    matrix = normal(3, none.shape[1], none.shape[1], seed=9)
+    found = matrix.clone(), pull.clone()
+    form(net, w, last, *found)
+    for m, own in enumerate(last.unbind(1)):
+        one = net.last_output(m).with_theta(own)
+        strain = TensorStrain(one, own, none.double())
+        close(found[1][:, m], pull[:, m] + strain.pull(w, strain.rows))
+    eye = torch.eye(none.shape[1]).double()
+    rows = torch.stack([penalty.strain(one, row.expand(3, -1)) for row in eye], dim=2)
+    square = rows.mT @ (penalty.per_row(one, w)[..., None] * rows)
+    close(found[0].tril(), (matrix + square).tril())
 
 
 @pytest.mark.parametrize("base", [False, True])

@@ -175,7 +175,9 @@ def freedoms(kan: KAN) -> Tensor:
     """The same of edges that were not pruned, replica by replica: (R, L, 3)."""
     device = kan.layers[0].coef.device
     if not kan.is_pruned:
-        return torch.tensor(ranks(kan), device=device).view(-1, KINDS).repeat(kan.n_replicas, 1, 1)
+        return (
+            torch.tensor(ranks(kan), device=device).view(-1, KINDS).expand(kan.n_replicas, -1, -1)
+        )
     rows = torch.tensor(counts(kan.grid_size + kan.k, kan.k), device=device)
     edges = torch.stack([layer.edges_kept.sum((1, 2)) for layer in kan.layers], 1)  # (R, L)
     return edges[..., None] * rows

@@ -85,7 +85,8 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
     like, device = point.at.like, trace.device
     parts = (weight.value, weight.least, point.energy, trace, point.mse)
     numbers = [part.double().cpu().numpy() for part in parts]
-    numbers += [part.cpu().numpy() for part in (penalty.freedoms(like), weight.left, chosen)]
+    counts = penalty.freedoms(like), weight.left, chosen
+    numbers += [part.contiguous().cpu().numpy() for part in counts]
     given = float(point.observations), unpenalised(like), weight.most
     value, left = _update(*given, *numbers)
     new = torch.from_numpy(value).to(weight.value)
