@@ -79,6 +79,7 @@ class KAN:
     layers: tuple[Layer, ...]
     k: int
     spacing: Spacing = "uniform"
+    beyond: int = 2
 
     @classmethod
     def shape_of(

@@ -11,6 +11,8 @@ What no row restrains, constants and all that leads to silu, is free.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -99,14 +101,14 @@ def _deviations(kan: KAN, precision: Tensor) -> Tensor:
     for layer, own, rows in zip(kan.layers, precision.unbind(1), ranks, strict=True):
         edges = layer.n_outputs * layer.n_inputs
         scale = own.clamp(min=LEAST).rsqrt().repeat_interleave(rows // edges, 1)
-        by_edge = _inverse(layer, kan.k) * scale[:, None, None]
+        by_edge = _inverse(layer, kan) * scale[:, None, None]
         blocks += by_edge.repeat(1, edges // by_edge.shape[1], 1, 1).unbind(1)
         if layer.base is not None:
             blocks.append(scale.new_zeros(len(scale), edges, 0))  # silu's weights are free
     return torch.stack([torch.block_diag(*parts) for parts in zip(*blocks, strict=True)])
 
 
-def _inverse(layer: Layer, k: int) -> Tensor:
+def _inverse(layer: Layer, kan: KAN) -> Tensor:
     """An edge's coefficients, of mean 0, by the penalty's rows: (R, I, K, rows), or (1, 1, .) where
     all edges have the same."""
     n_coef, many, breaks = layer.coef.shape[3], 1, layer.breaks
@@ -116,7 +118,7 @@ def _inverse(layer: Layer, k: int) -> Tensor:
     unit = torch.eye(n_coef, dtype=torch.float64, device=layer.coef.device).repeat(many, 1)
     end = torch.ones_like(unit[:, :1])
     edge = Layer(unit[:, None, None], -end, end, None, 0 * end, end, breaks)
-    rows = penalty.strain(KAN((edge,), k), unit).unflatten(0, (many, n_coef)).mT
+    rows = penalty.strain(replace(kan, layers=(edge,)), unit).unflatten(0, (many, n_coef)).mT
     square = torch.cat([rows, torch.ones_like(rows[:, :1])], 1)
     inverse: Tensor = torch.linalg.inv(square)[..., :-1]
     return inverse[None] if layer.breaks is None else inverse.unflatten(0, layer.lower.shape)

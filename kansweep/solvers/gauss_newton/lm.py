@@ -12,7 +12,7 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
+from kansweep.solvers.gauss_newton import basins, placing, race, simplest, smoother, spectral, start, weights
 from kansweep.solvers.gauss_newton.deepening import is_deep
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.ends import straightened
@@ -23,6 +23,7 @@ from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.steady import steadied
 from kansweep.solvers.gauss_newton.weights import Memory
 
+LITTLE = 1e-5
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 # Several nodes leave directions that no coarser grid told apart. Their curvature is of the size of
 # the misfit, and so is the damping with which such networks begin (Fan and Yuan, Computing 74,
@@ -86,7 +87,8 @@ class LM:
             # What a race was right about is found by its own draws again, on a finer grid.
             again = partial(self._race, first=race.RACES if last is None else 0)
             search = partial(steadied, self._searched, self._descended, again)
-            outcome = simplest.solved(search, self._solved, net, problem, last, observe)
+            search = partial(simplest.solved, search, self._solved)
+            outcome = smoother.solved(search, partial(self._descended, damping=LITTLE), net, problem, last, observe)
         share = 0.0 if self.model is None else self.model.pruning
         if share:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
@@ -201,19 +203,22 @@ class LM:
         return self._descended(net, problem, weight, observe)
 
     def _descended(
-        self, net: KAN, problem: Problem, weight: Weight, observe: Observe | None
+        self,
+        net: KAN,
+        problem: Problem,
+        weight: Weight,
+        observe: Observe | None,
+        damping: float | Tensor = WARM_DAMPING,
     ) -> Outcome[KAN]:
         """Trained to the end, with what is to be remembered."""
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
-        damping: Tensor | float = WARM_DAMPING
         if not _one_node(net):
             damping = training_error(net, problem).clamp(max=WARM_DAMPING)
             limits = replace(limits, tolerance=VALLEY * limits.tolerance)
         outcome = descend(net, problem, limits, weight, damping, observe)
         error = training_error(outcome.net, problem).sqrt()
         weight_of_layer = outcome.memory.view(weight.value.shape)
-        left = Memory(weight_of_layer, error, torch.full_like(error, net.grid_size))
-        return replace(outcome, memory=left.numbers)
+        return replace(outcome, memory=Memory.left(weight_of_layer, error, net).numbers)
 
     def _spaced(self, net: KAN, problem: Problem, memory: Memory | None) -> KAN:
         rough = replace(self, settings=replace(self.settings, tolerance=ROUGHLY))

@@ -6,7 +6,7 @@ network that has come to follow noise has no misfit left to tell the noise by.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -29,14 +29,27 @@ class Memory:
     weight: Tensor  # (R, L, 3), infinite behind what is simple (``simplest``)
     error: Tensor  # (R,), training RMSE as a share of the outputs' spread
     grid_size: Tensor  # (R,)
+    beyond: Tensor  # (R,), the order of the network's differences (``smoother``), less its degree
+    left_out: Tensor  # (R,), its mean squared leave-one-out error, if that was looked at
+    kept: Tensor  # (R, L, 3), the network's weights where that order is another, else the same
 
     @classmethod
     def of(cls, numbers: Tensor) -> Memory:
-        """From ``Outcome.memory``, (R, L * 3 + 2)."""
-        return cls(numbers[:, :-2].unflatten(1, (-1, penalty.KINDS)), *numbers[:, -2:].unbind(1))
+        """From ``Outcome.memory``, (R, L * 6 + 4)."""
+        size = (numbers.shape[1] - 4) // 2
+        weight, one, kept = numbers.split((size, 4, size), 1)
+        weight, kept = (part.unflatten(1, (-1, penalty.KINDS)) for part in (weight, kept))
+        return cls(weight, *one.unbind(1), kept)
+
+    @classmethod
+    def left(cls, weight: Tensor, error: Tensor, kan: KAN) -> Memory:
+        """By a network that was trained with weights (R, L, 3) to errors (R,)."""
+        one = torch.ones_like(error)
+        return cls(weight, error, kan.grid_size * one, kan.beyond * one, torch.nan * one, weight)
 
     def __getitem__(self, replicas: Tensor) -> Memory:
-        return Memory(self.weight[replicas], self.error[replicas], self.grid_size[replicas])
+        parts = {each.name: getattr(self, each.name)[replicas] for each in fields(self)}
+        return Memory(**parts)
 
     @property
     def simple(self) -> Tensor:
@@ -52,7 +65,8 @@ class Memory:
     @property
     def numbers(self) -> Tensor:
         """The inverse of ``of``."""
-        return torch.cat([self.weight.flatten(1), self.error[:, None], self.grid_size[:, None]], 1)
+        one = torch.stack([self.error, self.grid_size, self.beyond, self.left_out], 1)
+        return torch.cat([self.weight.flatten(1), one, self.kept.flatten(1)], 1)
 
     @property
     def order(self) -> Tensor:
@@ -67,9 +81,15 @@ class Memory:
         A weight is the ratio of the misfit's variance to that of differences, and the latter falls
         as G^-(2k+3) for any function. Noise stays; what splines cannot follow falls as G^-(2k+2).
         """
-        growth = (grid_size / self.grid_size) ** (2 * k + 3 - 2 * self.order.clamp(max=k + 1))
-        weight = self.weight.clone()
-        weight[..., penalty.ROUGH] *= growth[:, None]
+        return self._grown(self.weight, grid_size, k, 2)
+
+    def kept_on(self, grid_size: int, k: int) -> Tensor:
+        return self._grown(self.kept, grid_size, k, self.beyond)
+
+    def _grown(self, weight, grid_size: int, k: int, beyond) -> Tensor:
+        power = 2 * (k + beyond) - 1 - 2 * self.order.clamp(max=k + 1)
+        weight = weight.clone()
+        weight[..., penalty.ROUGH] *= (grid_size / self.grid_size)[:, None] ** power[:, None]
         return weight
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.networks import uneven
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.strain.loops import (
@@ -86,7 +85,7 @@ def table_of(kan: KAN) -> Array:
         return np.empty((kan.n_replicas, 0, 0, 0))
     parts = []
     for layer in kan.layers:
-        factors = uneven.differences(layer.unit_breaks(kan.k).double(), kan.k)  # (R, I, S, k + 3)
+        factors = penalty.differences(layer, kan.k, penalty.order(kan))  # (R, I, S, order + 1)
         parts.append(factors.repeat(1, layer.n_outputs, 1, 1))
     return _array(torch.cat(parts, dim=1))
 
@@ -94,17 +93,17 @@ def table_of(kan: KAN) -> Array:
 def bands_of(kan: KAN) -> Array:
     """``penalty.bands``."""
     if penalty.shared(kan):
-        return penalty.band(kan.grid_size + kan.k, kan.k + 2)[None, None]
+        return penalty.band(kan.grid_size + kan.k, penalty.order(kan))[None, None]
     return _array(penalty.bands(kan).double())
 
 
 def layout_of(kan: KAN) -> Layout:
-    return _layout(kan.width, kan.grid_size + kan.k, kan.k, kan.layers[0].base is not None)
+    return _layout(kan.width, kan.grid_size + kan.k, penalty.order(kan), kan.layers[0].base is not None)
 
 
 @lru_cache
-def _layout(width: tuple[int, ...], n_coef: int, k: int, base: bool) -> Layout:
-    rows = np.array(penalty.counts(n_coef, k))
+def _layout(width: tuple[int, ...], n_coef: int, order: int, base: bool) -> Layout:
+    rows = np.array(penalty.counts(n_coef, order))
     edge: list[Index] = []
     first, layer, node, own = [], [], [], []
     at, row, hidden = 0, 0, sum(width[1:-1])
@@ -119,7 +118,7 @@ def _layout(width: tuple[int, ...], n_coef: int, k: int, base: bool) -> Layout:
         row += len(edges) * rows.sum()
         layer.append(np.full(len(edges), index))
         node.append(np.minimum(sum(width[1 : index + 1]) + edges // n_in, hidden))
-    free = penalty.free_rows(n_coef, k)
+    free = penalty.free_rows(n_coef, order)
     return Layout(
         np.concatenate(edge),
         np.concatenate(first),
@@ -127,7 +126,7 @@ def _layout(width: tuple[int, ...], n_coef: int, k: int, base: bool) -> Layout:
         np.concatenate(layer),
         np.concatenate(node),
         np.array(own, dtype=np.int64),
-        k + 2,
+        order,
         free,
         np.stack([free[:-1].T @ free[:-1], free[-1:].T @ free[-1:]]),
     )
