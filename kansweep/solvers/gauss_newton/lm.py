@@ -12,7 +12,7 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import basins, placing, race, simplest, smoother, spectral, start, weights
+from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
 from kansweep.solvers.gauss_newton.deepening import is_deep
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.ends import straightened
@@ -20,10 +20,10 @@ from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.pruning import pruned
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, replaced
+from kansweep.solvers.gauss_newton.smoother import smoothed
 from kansweep.solvers.gauss_newton.steady import steadied
 from kansweep.solvers.gauss_newton.weights import Memory
 
-LITTLE = 1e-5
 WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 # Several nodes leave directions that no coarser grid told apart. Their curvature is of the size of
 # the misfit, and so is the damping with which such networks begin (Fan and Yuan, Computing 74,
@@ -88,7 +88,7 @@ class LM:
             again = partial(self._race, first=race.RACES if last is None else 0)
             search = partial(steadied, self._searched, self._descended, again)
             search = partial(simplest.solved, search, self._solved)
-            outcome = smoother.solved(search, partial(self._descended, damping=LITTLE), net, problem, last, observe)
+            outcome = smoothed(search, self._descended, net, problem, last, observe)
         share = 0.0 if self.model is None else self.model.pruning
         if share:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
@@ -217,8 +217,9 @@ class LM:
             limits = replace(limits, tolerance=VALLEY * limits.tolerance)
         outcome = descend(net, problem, limits, weight, damping, observe)
         error = training_error(outcome.net, problem).sqrt()
-        weight_of_layer = outcome.memory.view(weight.value.shape)
-        return replace(outcome, memory=Memory.left(weight_of_layer, error, net).numbers)
+        w = outcome.memory.view(weight.value.shape)
+        left = Memory.left(w, error, net.grid_size, net.beyond)
+        return replace(outcome, memory=left.numbers)
 
     def _spaced(self, net: KAN, problem: Problem, memory: Memory | None) -> KAN:
         rough = replace(self, settings=replace(self.settings, tolerance=ROUGHLY))

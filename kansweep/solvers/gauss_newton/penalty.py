@@ -1,13 +1,14 @@
 """The penalty: what it asks of an edge's coefficients, in rows of three kinds.
 
-``ROUGH``: their (k+2)-th differences. On a uniform grid those are h^(k+2) times the spline's
-derivative of that order; on others divided differences, times local widths, are in their place, or
-what has no data would go on as a polynomial in the index. The penalty at difference order k + 1
-falls as h^(2k+1) G, like the squared error of the best spline times 1/G; one order more makes it
-vanish against that error as the grid is refined, yet it decides what the data leave open.
+``ROUGH``: their m-th differences, m = k + 2 but for ``smoother``. On a uniform grid those are h^m
+times the spline's derivative of that order; on others divided differences, times local widths, are
+in their place, or what has no data would go on as a polynomial in the index. The penalty at
+difference order k + 1 falls as h^(2k+1) G, like the squared error of the best spline times 1/G; one
+order more makes it vanish against that error as the grid is refined, yet it decides what the data
+leave open.
 
-``CURVED`` and ``STRAIGHT``: what those differences leave free, the polynomials in the index up to
-degree k + 1: the ones from degree 2 on, without which an edge is a straight line, and the slope,
+``CURVED`` and ``STRAIGHT``: what those differences leave free, the polynomials in the index below
+degree m: the ones from degree 2 on, without which an edge is a straight line, and the slope,
 without which it vanishes (the second penalty of Marra and Wood, Computational Statistics and Data
 Analysis 55, 2011, in two parts). They count as mean squares over the coefficients, so that their
 weights mean the same on every grid. Only noise gives them a weight worth the name.
@@ -66,7 +67,8 @@ def order(kan: KAN) -> int:
 
 @lru_cache
 def _polynomials(n_coef: int, order: int) -> Array:
-    """Orthonormal polynomials in the index of degrees 1 to below an order, over sqrt(K): (rows, K)."""
+    """Orthonormal polynomials in the index of degrees from 1 to below an order, over sqrt(K):
+    (rows, K)."""
     degrees = min(order, n_coef) - 1
     place = np.linspace(-1.0, 1.0, n_coef)
     q, _ = np.linalg.qr(np.vander(place, degrees + 1, increasing=True))

@@ -122,5 +122,5 @@ def _fitted(
         line, error = where(bent, found.net, line), torch.where(bent[:, None], theirs, error)
         weight[:, :1] = torch.where(bent[:, None, None], own.to(weight), weight[:, :1])
     whole = contained.within(line, net, problem)
-    left = Memory.left(weight, training_error(whole, problem).sqrt(), whole)
+    left = Memory.left(weight, training_error(whole, problem).sqrt(), net.grid_size)
     return replace(found, net=whole, memory=left.numbers), error

@@ -22,9 +22,10 @@ from kansweep.solvers.gauss_newton.posterior import posterior
 PLACES = 4000  # at least, if there are rows enough; corners need many
 
 
-def deviations(kan: KAN, problem: Problem, memory: Tensor, places: int = PLACES) -> Tensor:
+def deviations(kan: KAN, problem: Problem, memory: Tensor, places: int | None = None) -> Tensor:
     """Root mean squares, over places without points, of the posterior's standard deviation, as
-    shares of the outputs' spread, (R,); ``memory`` is what the training that led there has left."""
+    shares of the outputs' spread, (R,); ``memory`` is what the training that led there has left.
+    A few hundred ``places``, made of as many rows, do where no node mixes what others made."""
     parts = torch.arange(kan.n_replicas, device=problem.x.device).split(1)
     kan, memory, x, y = _in_float64(kan), memory.double(), problem.x.double(), problem.y.double()
     counts = None if problem.counts is None else problem.counts.double()
@@ -42,11 +43,13 @@ def _in_float64(kan: KAN) -> KAN:
     return replace(kan, layers=tuple(layers))
 
 
-def _deviation(kan: KAN, problem: Problem, memory: Tensor, places: int) -> Tensor:
+def _deviation(kan: KAN, problem: Problem, memory: Tensor, places: int | None) -> Tensor:
     known, outputs = posterior(kan, problem, memory), problem.y.shape[2]
     free = max(problem.n_points - known.edf / outputs, 1.0)
     variance = training_error(kan, problem) * problem.n_points / free
-    found: Tensor = (variance * known.deviations(mixed(problem.x[0], places)).square().mean()).sqrt()
+    step = 1 if places is None else max(1, problem.x.shape[1] // places)
+    elsewhere = mixed(problem.x[0, ::step], places or PLACES)
+    found: Tensor = (variance * known.deviations(elsewhere).square().mean()).sqrt()
     return found
 
 
@@ -60,4 +63,4 @@ def mixed(x: Tensor, places: int = PLACES) -> Tensor:
         torch.stack([x[:, i].roll(i * t * step) for i in range(inputs)], 1)
         for t in range(1, times + 1)
     ]
-    return torch.cat(turns)[:max(places, n)]
+    return torch.cat(turns)

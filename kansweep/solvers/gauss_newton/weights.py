@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from kansweep.networks.kan import KAN
+from kansweep.networks.kan import KAN, USUAL
 from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton import penalty, strain
 from kansweep.solvers.gauss_newton.basins import BY_FAR
@@ -35,17 +35,23 @@ class Memory:
 
     @classmethod
     def of(cls, numbers: Tensor) -> Memory:
-        """From ``Outcome.memory``, (R, L * 6 + 4)."""
+        """From ``Outcome.memory``, (R, L * 6 + 4); (R, L * 3 + 2) before there was ``smoother``."""
+        if numbers.shape[1] % penalty.KINDS == 2:
+            weight = numbers[:, :-2].unflatten(1, (-1, penalty.KINDS))
+            return cls.left(weight, numbers[:, -2], numbers[:, -1])
         size = (numbers.shape[1] - 4) // 2
         weight, one, kept = numbers.split((size, 4, size), 1)
         weight, kept = (part.unflatten(1, (-1, penalty.KINDS)) for part in (weight, kept))
-        return cls(weight, *one.unbind(1), kept)
+        error, grid_size, beyond, left_out = one.unbind(1)
+        return cls(weight, error, grid_size, beyond, left_out, kept)
 
     @classmethod
-    def left(cls, weight: Tensor, error: Tensor, kan: KAN) -> Memory:
-        """By a network that was trained with weights (R, L, 3) to errors (R,)."""
-        one = torch.ones_like(error)
-        return cls(weight, error, kan.grid_size * one, kan.beyond * one, torch.nan * one, weight)
+    def left(
+        cls, weight: Tensor, error: Tensor, grid_size: Tensor | int, beyond: int = USUAL
+    ) -> Memory:
+        """By a network that was trained with these weights."""
+        order, none = torch.full_like(error, beyond), torch.full_like(error, torch.nan)
+        return cls(weight, error, torch.ones_like(error) * grid_size, order, none, weight)
 
     def __getitem__(self, replicas: Tensor) -> Memory:
         parts = {each.name: getattr(self, each.name)[replicas] for each in fields(self)}
@@ -79,17 +85,19 @@ class Memory:
         """The weights for the next grid, (R, L, 3).
 
         A weight is the ratio of the misfit's variance to that of differences, and the latter falls
-        as G^-(2k+3) for any function. Noise stays; what splines cannot follow falls as G^-(2k+2).
+        as G^-(2m-1) for any function, m their order. Noise stays; what splines cannot follow falls
+        as G^-(2k+2).
         """
-        return self._grown(self.weight, grid_size, k, 2)
+        return self._grown(self.weight, grid_size, k, torch.full_like(self.beyond, USUAL))
 
     def kept_on(self, grid_size: int, k: int) -> Tensor:
+        """``carried`` of those that led to the network."""
         return self._grown(self.kept, grid_size, k, self.beyond)
 
-    def _grown(self, weight, grid_size: int, k: int, beyond) -> Tensor:
+    def _grown(self, weight: Tensor, grid_size: int, k: int, beyond: Tensor) -> Tensor:
         power = 2 * (k + beyond) - 1 - 2 * self.order.clamp(max=k + 1)
         weight = weight.clone()
-        weight[..., penalty.ROUGH] *= (grid_size / self.grid_size)[:, None] ** power[:, None]
+        weight[..., penalty.ROUGH] *= ((grid_size / self.grid_size) ** power)[:, None]
         return weight
 
 

@@ -80,7 +80,7 @@ def compiled_energy(like: KAN, theta: Tensor) -> Tensor:
 
 
 def table_of(kan: KAN) -> Array:
-    """Factors of rough rows on knots of replicas' own, (R, E, S, k + 3), else (R, 0, 0, 0)."""
+    """Factors of rough rows on knots of replicas' own, (R, E, S, order + 1), else (R, 0, 0, 0)."""
     if penalty.shared(kan):
         return np.empty((kan.n_replicas, 0, 0, 0))
     parts = []
@@ -98,7 +98,9 @@ def bands_of(kan: KAN) -> Array:
 
 
 def layout_of(kan: KAN) -> Layout:
-    return _layout(kan.width, kan.grid_size + kan.k, penalty.order(kan), kan.layers[0].base is not None)
+    return _layout(
+        kan.width, kan.grid_size + kan.k, penalty.order(kan), kan.layers[0].base is not None
+    )
 
 
 @lru_cache
