@@ -107,9 +107,8 @@ class LM:
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
     ) -> Outcome[KAN]:
         """The network trained, on trial of other starts and judged where points are enough."""
-        net = self._spaced(net, problem, last)
+        net = self._spaced(net, problem, last)  # what is linear, or too large, no points judge
         if len(net.layers) == 1 or 2 * net.n_params >= problem.n_points:
-            # linear, or not for the points to judge
             return self._kept(net, problem, last, observe)
         # Weights of data without noise are tried before those of REML.
         light = last is not None and not _one_node(net) and self.settings.penalty is None
@@ -217,8 +216,7 @@ class LM:
             limits = replace(limits, tolerance=VALLEY * limits.tolerance)
         outcome = descend(net, problem, limits, weight, damping, observe)
         error = training_error(outcome.net, problem).sqrt()
-        w = outcome.memory.view(weight.value.shape)
-        left = Memory.left(w, error, net.grid_size, net.beyond)
+        left = Memory.left(outcome.memory.view_as(weight.value), error, net.grid_size, net.beyond)
         return replace(outcome, memory=left.numbers)
 
     def _spaced(self, net: KAN, problem: Problem, memory: Memory | None) -> KAN:
