@@ -30,7 +30,7 @@ class Memory:
     error: Tensor  # (R,), training RMSE as a share of the outputs' spread
     grid_size: Tensor  # (R,)
     beyond: Tensor  # (R,), the order of the network's differences (``smoother``), less its degree
-    left_out: Tensor  # (R,), its mean squared leave-one-out error, if that was looked at
+    left_out: Tensor  # (R,), its mean squared leave-one-out error, or infinite
     kept: Tensor  # (R, L, 3), the network's weights where that order is another, else the same
 
     @classmethod
@@ -50,7 +50,7 @@ class Memory:
         cls, weight: Tensor, error: Tensor, grid_size: Tensor | int, beyond: int = USUAL
     ) -> Memory:
         """By a network that was trained with these weights."""
-        order, none = torch.full_like(error, beyond), torch.full_like(error, torch.nan)
+        order, none = torch.full_like(error, beyond), torch.full_like(error, torch.inf)
         return cls(weight, error, torch.ones_like(error) * grid_size, order, none, weight)
 
     def __getitem__(self, replicas: Tensor) -> Memory:
