@@ -40,6 +40,7 @@ __all__ = ["KAN", "Activation", "Layer", "Shape", "activate", "edges", "silu_of"
 
 # How splines go on beyond their grids; stored weights without this word are of another function.
 CONTINUATION = "linear"
+USUAL = 2  # the order of the differences that are to be small, less the splines' own
 
 
 class Settings(Protocol):
@@ -74,12 +75,15 @@ class KAN:
     """R Kolmogorov-Arnold networks of one shape, all of order ``k`` and one grid size.
 
     ``spacing`` says where training is to put the knots: at equal steps, where ``respaced`` has them
-    or ``on_quantiles``. Finer grids have theirs at equal steps of the breaks there are.
+    or ``on_quantiles``. Finer grids have theirs at equal steps of the breaks there are. ``beyond``
+    tells training which differences of coefficients are to be small, those of order k + ``beyond``;
+    it is not stored.
     """
 
     layers: tuple[Layer, ...]
     k: int
     spacing: Spacing = "uniform"
+    beyond: int = USUAL
 
     @classmethod
     def shape_of(

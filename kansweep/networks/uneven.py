@@ -61,25 +61,28 @@ def pieces(breaks: Tensor, k: int) -> Tensor:
     return rows.mT.contiguous().to(breaks)
 
 
-def differences(breaks: Tensor, k: int) -> Tensor:
-    """Rows that ask for little (k + 2)-th derivative, (R, I, G + 1) -> (R, I, G - 2, k + 3).
+def differences(breaks: Tensor, k: int, order: int) -> Tensor:
+    """Rows that ask for little derivative of an order m > k, (R, I, G + 1) -> (R, I, S, m + 1), of
+    which there are S = G + k - m.
 
-    A row holds the factors of k + 3 coefficients in succession: (k + 2)-th differences where
-    intervals are equal, else divided ones times that power of the width of the intervals around.
+    A row holds the factors of m + 1 coefficients in succession: m-th differences where intervals
+    are equal, else divided ones times that power of the width of the intervals around.
     """
     t, width = knots(breaks, k), breaks.diff(dim=-1)
     n_coef = breaks.shape[-1] - 1 + k
     middle = (width[..., 1:] + width[..., :-1]) / 2
     rows = torch.ones_like(t[..., :n_coef, None])
-    for order in range(1, k + 3):
-        if order <= k:
-            gap = (t[..., k + 1 : k + 1 + n_coef - order] - t[..., order:n_coef]) / (k + 1 - order)
-        else:
-            gap = middle if order == k + 1 else width[..., 1:-1]
+    for m in range(1, order + 1):
+        if m <= k:
+            gap = (t[..., k + 1 : k + 1 + n_coef - m] - t[..., m:n_coef]) / (k + 1 - m)
+        else:  # between intervals, then between knots, in turns
+            gap = width if (m - k) % 2 == 0 else middle
+            inside = (m - k) // 2
+            gap = gap[..., inside : gap.shape[-1] - inside]
         ahead = torch.nn.functional.pad(rows[..., 1:, :], (1, 0))
         rows = (ahead - torch.nn.functional.pad(rows[..., :-1, :], (0, 1))) / gap[..., None]
-    around = width.unfold(-1, 3, 1).amin(-1)
-    return rows * around.pow(k + 2)[..., None]
+    around = width.unfold(-1, order - k + 1, 1).amin(-1)
+    return rows * around.pow(order)[..., None]
 
 
 def locate(x: Tensor, lower: Tensor, upper: Tensor, breaks: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,7 +39,8 @@ class Recorder:
     def observe(self, now: Iteration) -> None:
         if self._trace:
             for r, row in zip(now.replicas.tolist(), _trace_rows(now), strict=True):
-                self._rows[r].append(row)
+                # Counted through: a replica's rivals begin at one again.
+                self._rows[r].append({**row, "step": len(self._rows[r]) + 1})
         began = time.perf_counter()
         if began - self._reported >= self._pause:
             self.listener(self._progress(now))

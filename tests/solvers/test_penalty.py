@@ -69,7 +69,7 @@ def test_ranks_count_the_directions_of_every_kind():
 
 def test_every_row_belongs_to_the_node_that_its_edge_leads_to():
     net = random_kan((2, 3, 1), grid_size=9)
-    owner = penalty.owners(net.width, 12, 3, torch.device("cpu"))
+    owner = penalty.owners(net.width, 12, 5, torch.device("cpu"))
     for o in range(3):
         layer = net.layers[0]
         coef = torch.zeros_like(layer.coef)

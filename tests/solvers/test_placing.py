@@ -73,16 +73,18 @@ def test_quantile_puts_knots_at_quantiles():
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
-def test_rough_rows_are_differences_and_leave_polynomials_free(k):
+@pytest.mark.parametrize("beyond", [2, 3, 5])
+def test_rough_rows_are_differences_and_leave_polynomials_free(k, beyond):
+    order = k + beyond
     even = torch.linspace(0, 1, 11, dtype=torch.float64)[None, None]
-    expected = np.diff(np.eye(10 + k), k + 2, axis=0)
-    rows = uneven.differences(even, k)[0, 0].numpy()
+    expected = np.diff(np.eye(10 + k), order, axis=0)
+    rows = uneven.differences(even, k, order)[0, 0].numpy()
     for row, (factors, full) in enumerate(zip(rows, expected, strict=True)):
-        np.testing.assert_allclose(factors, full[row : row + k + 3], atol=1e-9)
+        np.testing.assert_allclose(factors, full[row : row + order + 1], atol=1e-9)
     given = breaks(1, 1, 10)
     greville = uneven.knots(given, k)[..., 1:-1].unfold(-1, k, 1).mean(-1)
     for coef in (torch.ones_like(greville), greville):
-        left = (coef.unfold(-1, k + 3, 1) * uneven.differences(given, k)).sum(-1)
+        left = (coef.unfold(-1, order + 1, 1) * uneven.differences(given, k, order)).sum(-1)
         assert left.abs().max() < 1e-9
 
 

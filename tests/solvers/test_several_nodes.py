@@ -60,7 +60,7 @@ def test_light_weights_must_be_better_by_far_than_their_parameters_make_them(sha
     problem, one = two_waves(), torch.ones(1)
     problem = replace(problem, x=problem.x[:, :n], y=problem.y[:, :n])
     net = near(problem)
-    light, other = (Memory(torch.ones(1, 2, 3), error * one, one) for error in (share, 1.0))
+    light, other = (Memory.left(torch.ones(1, 2, 3), error * one, one) for error in (share, 1.0))
     outcome = Outcome(net, (1,), (StopReason.CONVERGED,), one, light.numbers)
     assert weights.is_by_far(outcome, other.numbers, problem).tolist() == [by_far]
 

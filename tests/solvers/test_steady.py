@@ -38,7 +38,7 @@ def outcome(net: KAN, steps: int) -> Outcome[KAN]:
     one = torch.ones(net.n_replicas).double()
     weight = one[:, None, None].expand(-1, len(net.layers), 3)
     why = (StopReason.CONVERGED,) * net.n_replicas
-    left = Memory(weight, ERROR * one, net.grid_size * one)
+    left = Memory.left(weight, ERROR * one, net.grid_size * one)
     return Outcome(net, (steps,) * net.n_replicas, why, one, left.numbers)
 
 

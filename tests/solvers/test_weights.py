@@ -16,11 +16,11 @@ def memory(errors: list[float], grid_size: int = 10) -> Memory:
     """Of networks of two layers whose weights are all 2."""
     error = torch.tensor(errors, dtype=torch.float64)
     value = torch.full((len(errors), 2, 3), 2.0, dtype=torch.float64)
-    return Memory(value, error, torch.full_like(error, grid_size))
+    return Memory.left(value, error, torch.full_like(error, grid_size))
 
 
 def test_a_memory_is_its_numbers():
-    numbers = normal(3, 8)
+    numbers = normal(3, 16)
     np.testing.assert_array_equal(Memory.of(numbers).numbers, numbers)
     assert Memory.of(numbers).weight.shape == (3, 2, 3)
 
@@ -67,7 +67,7 @@ def test_weights_that_are_not_remembered_are_fresh():
 def test_no_weight_is_below_the_least_and_that_follows_the_points():
     last = memory([1e-4, 1e-4])
     for n in (100, 1000, 10_000):
-        weight = begun(n, Memory(0 * last.weight, last.error, last.grid_size))
+        weight = begun(n, Memory.left(0 * last.weight, last.error, last.grid_size))
         assert (weight.value == weight.least).all()
         expected = penalty.least(20, 3) * min(1, 69 / n)
         np.testing.assert_allclose(weight.least, expected.expand(2, 2, 3))

@@ -2,8 +2,8 @@
 
 A band of half-width d is block tridiagonal in blocks of b >= d, so it is factored block by block,
 all matrices in step: K / b small batched operations in place of K, on any device. The splines of
-an edge couple only with their k neighbours, and with k + 2 by the penalty; LAPACK's pbtrf does the
-same for one matrix on a CPU.
+an edge couple only with their k neighbours, and by the penalty with some more; LAPACK's pbtrf does
+the same for one matrix on a CPU.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ What no row restrains, constants and all that leads to silu, is free.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -70,17 +73,16 @@ def _effects(lin: TensorData, w: Tensor) -> tuple[Tensor, Tensor]:
     """How the penalty's rows in their deviations, and what is free, move the N = M n values of
     the outputs: (R, N, S) and (R, N, .)."""
     rows, (n_outputs, n_points) = _dense(lin), lin.residual.shape[1:]
-    to_theta = _deviations(lin.kan, w * lin.n_points)
+    random, along = _random(lin, rows, w * lin.n_points)
     if lin.half.shape[2]:  # the strain is C c - e half^T c: it does not see a node's scale
-        along = torch.nn.functional.normalize(to_theta.mT @ lin.half.double(), dim=1)
-        q = torch.linalg.qr(along)[0]
-        to_theta = to_theta - (to_theta @ q) @ q.mT
+        q = torch.linalg.qr(torch.nn.functional.normalize(along, dim=1))[0]
+        random = random - (random @ q) @ q.mT
     constants = torch.eye(n_outputs).to(rows).repeat_interleave(n_points, 0)
     constants = constants.expand(len(rows), -1, -1)
     if lin.counts is not None:
         constants = constants * lin.counts.to(rows).sqrt().repeat(1, n_outputs)[..., None]
     free = [constants, rows @ _free(lin.kan).double()]
-    return rows @ to_theta, torch.cat(free, 2)
+    return random, torch.cat(free, 2)
 
 
 def _dense(lin: TensorData) -> Tensor:
@@ -92,34 +94,56 @@ def _dense(lin: TensorData) -> Tensor:
     return (rows.mT + moved).flatten(1, 2)
 
 
-def _deviations(kan: KAN, precision: Tensor) -> Tensor:
-    """theta by rows of unit deviation at precisions (R, L, 3), constants left out: (R, P, S)."""
-    ranks = torch.tensor(penalty.ranks(kan), device=precision.device).view(-1, penalty.KINDS)
-    blocks: list[Tensor] = []
-    for layer, own, rows in zip(kan.layers, precision.unbind(1), ranks, strict=True):
-        edges = layer.n_outputs * layer.n_inputs
-        scale = own.clamp(min=LEAST).rsqrt().repeat_interleave(rows // edges, 1)
-        by_edge = _inverse(layer, kan.k) * scale[:, None, None]
-        blocks += by_edge.repeat(1, edges // by_edge.shape[1], 1, 1).unbind(1)
-        if layer.base is not None:
-            blocks.append(scale.new_zeros(len(scale), edges, 0))  # silu's weights are free
-    return torch.stack([torch.block_diag(*parts) for parts in zip(*blocks, strict=True)])
+def _random(lin: TensorData, rows: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
+    """By the penalty's rows in their deviations, at precisions (R, L, 3), constants left out: J,
+    (R, N, S), and the derivatives of the hidden grids' half-widths, (R, S, H)."""
+    kan, first, effects, along = lin.kan, 0, [], []
+    ranks = torch.tensor(penalty.ranks(kan), device=rows.device).view(-1, penalty.KINDS)
+    for layer, own, of_kind in zip(kan.layers, precision.unbind(1), ranks, strict=True):
+        edges, n_coef = layer.n_outputs * layer.n_inputs, layer.coef.shape[3]
+        scale = own.clamp(min=LEAST).rsqrt().repeat_interleave(of_kind // edges, 1)
+        by_edge = _inverse(layer, kan) * scale[:, None, None]  # (R, I or 1, K, rows)
+        by_edge = by_edge.repeat(1, edges // by_edge.shape[1], 1, 1)
+        here = slice(first, first + edges * n_coef)
+        j = rows[..., here].unflatten(2, (edges, n_coef)).transpose(1, 2)  # (R, E, N, K)
+        half = lin.half[:, here].double().unflatten(1, (edges, n_coef))
+        effects.append((j @ by_edge).transpose(1, 2).flatten(2))
+        along.append((by_edge.mT @ half).flatten(1, 2))
+        first += edges * n_coef + (0 if layer.base is None else edges)  # silu's weights are free
+    return torch.cat(effects, 2), torch.cat(along, 1)
 
 
-def _inverse(layer: Layer, k: int) -> Tensor:
+def _inverse(layer: Layer, kan: KAN) -> Tensor:
     """An edge's coefficients, of mean 0, by the penalty's rows: (R, I, K, rows), or (1, 1, .) where
     all edges have the same."""
-    n_coef, many, breaks = layer.coef.shape[3], 1, layer.breaks
-    if breaks is not None:
-        many = breaks.shape[:2].numel()
-        breaks = breaks.double().flatten(0, 1).repeat_interleave(n_coef, 0)[:, None]
-    unit = torch.eye(n_coef, dtype=torch.float64, device=layer.coef.device).repeat(many, 1)
+    n_coef, breaks = layer.coef.shape[3], layer.breaks
+    if breaks is None:
+        return _even(n_coef, kan.k, kan.beyond, layer.coef.device)
+    many = breaks.shape[:2].numel()
+    breaks = breaks.double().flatten(0, 1).repeat_interleave(n_coef, 0)[:, None]
+    inverse: Tensor = _solved(n_coef, many, breaks, kan).unflatten(0, layer.lower.shape)
+    return inverse
+
+
+@lru_cache
+def _even(n_coef: int, k: int, beyond: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        like = KAN((), k, beyond=beyond)
+        return _solved(n_coef, 1, None, like, device)[None]
+
+
+def _solved(
+    n_coef: int, many: int, breaks: Tensor | None, like: KAN, device: torch.device | None = None
+) -> Tensor:
+    """``_inverse`` for so many edges, (many, K, rows)."""
+    device = device if breaks is None else breaks.device
+    unit = torch.eye(n_coef, dtype=torch.float64, device=device).repeat(many, 1)
     end = torch.ones_like(unit[:, :1])
     edge = Layer(unit[:, None, None], -end, end, None, 0 * end, end, breaks)
-    rows = penalty.strain(KAN((edge,), k), unit).unflatten(0, (many, n_coef)).mT
+    rows = penalty.strain(replace(like, layers=(edge,)), unit).unflatten(0, (many, n_coef)).mT
     square = torch.cat([rows, torch.ones_like(rows[:, :1])], 1)
     inverse: Tensor = torch.linalg.inv(square)[..., :-1]
-    return inverse[None] if layer.breaks is None else inverse.unflatten(0, layer.lower.shape)
+    return inverse
 
 
 def _free(kan: KAN) -> Tensor:

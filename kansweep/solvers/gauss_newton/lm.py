@@ -20,6 +20,7 @@ from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.pruning import pruned
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, replaced
+from kansweep.solvers.gauss_newton.smoother import smoothed
 from kansweep.solvers.gauss_newton.steady import steadied
 from kansweep.solvers.gauss_newton.weights import Memory
 
@@ -86,7 +87,8 @@ class LM:
             # What a race was right about is found by its own draws again, on a finer grid.
             again = partial(self._race, first=race.RACES if last is None else 0)
             search = partial(steadied, self._searched, self._descended, again)
-            outcome = simplest.solved(search, self._solved, net, problem, last, observe)
+            search = partial(simplest.solved, search, self._solved)
+            outcome = smoothed(search, self._descended, net, problem, last, observe)
         share = 0.0 if self.model is None else self.model.pruning
         if share:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
@@ -105,9 +107,8 @@ class LM:
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
     ) -> Outcome[KAN]:
         """The network trained, on trial of other starts and judged where points are enough."""
-        net = self._spaced(net, problem, last)
+        net = self._spaced(net, problem, last)  # what is linear, or too large, no points judge
         if len(net.layers) == 1 or 2 * net.n_params >= problem.n_points:
-            # linear, or not for the points to judge
             return self._kept(net, problem, last, observe)
         # Weights of data without noise are tried before those of REML.
         light = last is not None and not _one_node(net) and self.settings.penalty is None
@@ -201,18 +202,21 @@ class LM:
         return self._descended(net, problem, weight, observe)
 
     def _descended(
-        self, net: KAN, problem: Problem, weight: Weight, observe: Observe | None
+        self,
+        net: KAN,
+        problem: Problem,
+        weight: Weight,
+        observe: Observe | None,
+        damping: float | Tensor = WARM_DAMPING,
     ) -> Outcome[KAN]:
         """Trained to the end, with what is to be remembered."""
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
-        damping: Tensor | float = WARM_DAMPING
         if not _one_node(net):
             damping = training_error(net, problem).clamp(max=WARM_DAMPING)
             limits = replace(limits, tolerance=VALLEY * limits.tolerance)
         outcome = descend(net, problem, limits, weight, damping, observe)
         error = training_error(outcome.net, problem).sqrt()
-        weight_of_layer = outcome.memory.view(weight.value.shape)
-        left = Memory(weight_of_layer, error, torch.full_like(error, net.grid_size))
+        left = Memory.left(outcome.memory.view_as(weight.value), error, net.grid_size, net.beyond)
         return replace(outcome, memory=left.numbers)
 
     def _spaced(self, net: KAN, problem: Problem, memory: Memory | None) -> KAN:

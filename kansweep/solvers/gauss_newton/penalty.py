@@ -1,13 +1,14 @@
 """The penalty: what it asks of an edge's coefficients, in rows of three kinds.
 
-``ROUGH``: their (k+2)-th differences. On a uniform grid those are h^(k+2) times the spline's
-derivative of that order; on others divided differences, times local widths, are in their place, or
-what has no data would go on as a polynomial in the index. The penalty at difference order k + 1
-falls as h^(2k+1) G, like the squared error of the best spline times 1/G; one order more makes it
-vanish against that error as the grid is refined, yet it decides what the data leave open.
+``ROUGH``: their m-th differences, m = k + 2 but for ``smoother``. On a uniform grid those are h^m
+times the spline's derivative of that order; on others divided differences, times local widths, are
+in their place, or what has no data would go on as a polynomial in the index. The penalty at
+difference order k + 1 falls as h^(2k+1) G, like the squared error of the best spline times 1/G; one
+order more makes it vanish against that error as the grid is refined, yet it decides what the data
+leave open.
 
-``CURVED`` and ``STRAIGHT``: what those differences leave free, the polynomials in the index up to
-degree k + 1: the ones from degree 2 on, without which an edge is a straight line, and the slope,
+``CURVED`` and ``STRAIGHT``: what those differences leave free, the polynomials in the index below
+degree m: the ones from degree 2 on, without which an edge is a straight line, and the slope,
 without which it vanishes (the second penalty of Marra and Wood, Computational Statistics and Data
 Analysis 55, 2011, in two parts). They count as mean squares over the coefficients, so that their
 weights mean the same on every grid. Only noise gives them a weight worth the name.
@@ -59,70 +60,81 @@ def band(n_coef: int, order: int) -> NDArray[np.float64]:
     return out
 
 
+def order(kan: KAN) -> int:
+    """Of the differences that are to be small."""
+    return kan.k + kan.beyond
+
+
 @lru_cache
-def _polynomials(n_coef: int, k: int) -> Array:
-    """Orthonormal polynomials in the index of degree 1 ... k + 1, over sqrt(K): (rows, K)."""
-    degrees = min(k + 1, n_coef - 1)
+def _polynomials(n_coef: int, order: int) -> Array:
+    """Orthonormal polynomials in the index of degrees from 1 to below an order, over sqrt(K):
+    (rows, K)."""
+    degrees = min(order, n_coef) - 1
     place = np.linspace(-1.0, 1.0, n_coef)
     q, _ = np.linalg.qr(np.vander(place, degrees + 1, increasing=True))
     rows: Array = np.ascontiguousarray(q[:, 1:].T) / np.sqrt(n_coef)
     return rows
 
 
-def counts(n_coef: int, k: int) -> tuple[int, int, int]:
+def counts(n_coef: int, order: int) -> tuple[int, int, int]:
     """How many rows an edge has of each kind."""
-    free = min(k + 1, n_coef - 1)
-    return max(n_coef - k - 2, 0), free - 1, 1
+    free = min(order, n_coef) - 1
+    return max(n_coef - order, 0), free - 1, 1
 
 
-def free_rows(n_coef: int, k: int) -> Array:
+def free_rows(n_coef: int, order: int) -> Array:
     """``_polynomials`` in the order of the rows: curved ones, then the straight one."""
-    rows = _polynomials(n_coef, k)
+    rows = _polynomials(n_coef, order)
     return np.concatenate([rows[1:], rows[:1]])
 
 
 @lru_cache
-def _free(n_coef: int, k: int, like: tuple[torch.dtype, torch.device]) -> Tensor:
+def _free(n_coef: int, order: int, like: tuple[torch.dtype, torch.device]) -> Tensor:
     with torch.inference_mode(False):
-        return torch.from_numpy(free_rows(n_coef, k)).to(like[1], like[0])
+        return torch.from_numpy(free_rows(n_coef, order)).to(like[1], like[0])
 
 
 def shared(kan: KAN) -> bool:
     """Whether all edges have the same rough rows, or none."""
     even = all(layer.breaks is None for layer in kan.layers)
-    return even or kan.grid_size <= 2
+    return even or kan.grid_size <= kan.beyond
+
+
+def differences(layer: Layer, k: int, order: int) -> Tensor:
+    """The rough rows of a layer's unequal intervals, (R, I, S, order + 1)."""
+    return uneven.differences(layer.unit_breaks(k).double(), k, order)
 
 
 def bands(kan: KAN) -> Tensor:
-    """``band`` of the rough rows, (R, E, K, k + 3); or one for all edges, (1, 1, K, k + 3)."""
-    order, n_coef = kan.k + 2, kan.grid_size + kan.k
+    """``band`` of the rough rows, (R, E, K, order + 1); or one for all edges, (1, 1, K, .)."""
+    m, n_coef = order(kan), kan.grid_size + kan.k
     like = kan.layers[0].coef
     if shared(kan):
-        return torch.from_numpy(band(n_coef, order)).to(like.device)[None, None]
+        return torch.from_numpy(band(n_coef, m)).to(like.device)[None, None]
     parts = []
     for layer in kan.layers:
-        rows = uneven.differences(layer.unit_breaks(kan.k).double(), kan.k)  # (R, I, S, k + 3)
-        out = rows.new_zeros(*rows.shape[:2], n_coef, order + 1)
-        for a in range(order + 1):
-            out[..., a : a + rows.shape[2], : order + 1 - a] += rows[..., a, None] * rows[..., a:]
+        rows = differences(layer, kan.k, m)
+        out = rows.new_zeros(*rows.shape[:2], n_coef, m + 1)
+        for a in range(m + 1):
+            out[..., a : a + rows.shape[2], : m + 1 - a] += rows[..., a, None] * rows[..., a:]
         parts.append(out.repeat(1, layer.n_outputs, 1, 1))
     return torch.cat(parts, dim=1)
 
 
-def _rough(layer: Layer, k: int) -> Tensor:
+def _rough(layer: Layer, k: int, order: int) -> Tensor:
     """The rough rows of a layer, (R, O, I, S)."""
-    if layer.breaks is None or layer.coef.shape[3] < k + 3:
-        return bspline.difference(layer.coef, k + 2)
-    rows = uneven.differences(layer.breaks, k)
-    return torch.einsum("roijs,rijs->roij", layer.coef.unfold(-1, k + 3, 1), rows)
+    if layer.breaks is None or layer.coef.shape[3] <= order:
+        return bspline.difference(layer.coef, order)
+    rows = uneven.differences(layer.breaks, k, order)
+    return torch.einsum("roijs,rijs->roij", layer.coef.unfold(-1, order + 1, 1), rows)
 
 
-def _rough_transposed(layer: Layer, e: Tensor, k: int) -> Tensor:
+def _rough_transposed(layer: Layer, e: Tensor, k: int, order: int) -> Tensor:
     """The coefficients (R, O, I, K) that rough rows (R, O, I, S) pull at."""
     if layer.breaks is None:
-        return bspline.difference_transposed(e, k + 2)
-    out, rows = torch.zeros_like(layer.coef), uneven.differences(layer.breaks, k)
-    for a in range(k + 3):
+        return bspline.difference_transposed(e, order)
+    out, rows = torch.zeros_like(layer.coef), uneven.differences(layer.breaks, k, order)
+    for a in range(order + 1):
         out[..., a : a + e.shape[3]] += e * rows[:, None, ..., a]
     return out
 
@@ -132,9 +144,9 @@ def strain(kan: KAN, theta: Tensor) -> Tensor:
     curved ones, then the straight ones."""
     parts = []
     for layer in kan.with_theta(theta).layers:
-        free = _free(layer.coef.shape[3], kan.k, (theta.dtype, theta.device))
+        free = _free(layer.coef.shape[3], order(kan), (theta.dtype, theta.device))
         left = layer.coef @ free.mT
-        parts += [_rough(layer, kan.k), left[..., :-1], left[..., -1:]]
+        parts += [_rough(layer, kan.k, order(kan)), left[..., :-1], left[..., -1:]]
     return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
@@ -145,12 +157,12 @@ def transposed(kan: KAN, e: Tensor) -> Tensor:
     for layer in kan.layers:
         edges, n_coef = layer.coef.shape[:3], layer.coef.shape[3]
         rough, curved, straight = (
-            next(pieces).reshape(*edges, rows) for rows in counts(n_coef, kan.k)
+            next(pieces).reshape(*edges, rows) for rows in counts(n_coef, order(kan))
         )
-        free = _free(n_coef, kan.k, (e.dtype, e.device))
+        free = _free(n_coef, order(kan), (e.dtype, e.device))
         pull = torch.cat([curved, straight], dim=3) @ free
         if rough.shape[3]:
-            pull = pull + _rough_transposed(layer, rough, kan.k)
+            pull = pull + _rough_transposed(layer, rough, kan.k, order(kan))
         parts.append(pull.flatten(1))
         if layer.base is not None:
             parts.append(torch.zeros_like(layer.base).flatten(1))
@@ -167,7 +179,7 @@ def energy(kan: KAN) -> Tensor:
 
 def ranks(kan: KAN) -> list[int]:
     """Rows by layer and kind: how many directions each restrains."""
-    rows = counts(kan.grid_size + kan.k, kan.k)
+    rows = counts(kan.grid_size + kan.k, order(kan))
     return [layer.n_outputs * layer.n_inputs * n for layer in kan.layers for n in rows]
 
 
@@ -178,7 +190,7 @@ def freedoms(kan: KAN) -> Tensor:
         return (
             torch.tensor(ranks(kan), device=device).view(-1, KINDS).expand(kan.n_replicas, -1, -1)
         )
-    rows = torch.tensor(counts(kan.grid_size + kan.k, kan.k), device=device)
+    rows = torch.tensor(counts(kan.grid_size + kan.k, order(kan)), device=device)
     edges = torch.stack([layer.edges_kept.sum((1, 2)) for layer in kan.layers], 1)  # (R, L)
     return edges[..., None] * rows
 
@@ -191,12 +203,12 @@ def per_row(kan: KAN, w: Tensor) -> Tensor:
 
 
 @lru_cache
-def owners(width: tuple[int, ...], n_coef: int, k: int, device: torch.device) -> Tensor:
+def owners(width: tuple[int, ...], n_coef: int, order: int, device: torch.device) -> Tensor:
     """The hidden node that each row leads to, (S,); for the last layer their number, H."""
     parts, first = [], 0
     for n_in, n_out in itertools.pairwise(width):
         nodes = torch.arange(first, first + n_out, device=device)
-        parts += [nodes.repeat_interleave(n_in * rows) for rows in counts(n_coef, k)]
+        parts += [nodes.repeat_interleave(n_in * rows) for rows in counts(n_coef, order)]
         first += n_out
     return torch.cat(parts).clamp(max=sum(width[1:-1]))
 
@@ -207,10 +219,10 @@ def entries(kan: KAN) -> tuple[Tensor, Tensor, Tensor]:
     flattened weights, that each belongs to."""
     base, device = kan.layers[0].base is not None, kan.layers[0].coef.device
     n_coef = kan.grid_size + kan.k
-    place, value, group = _entries(kan.width, n_coef, kan.k, base, device)
+    place, value, group = _entries(kan.width, n_coef, order(kan), base, device)
     if not shared(kan):
         own = bands(kan)
-        column, depth = (torch.from_numpy(at) for at in np.nonzero(band(n_coef, kan.k + 2)))
+        column, depth = (torch.from_numpy(at) for at in np.nonzero(band(n_coef, order(kan))))
         value = value.expand(own.shape[0], -1).clone()
         value[:, group % KINDS == ROUGH] = own[:, :, column, depth].flatten(1)
     return place, value, group
@@ -218,9 +230,9 @@ def entries(kan: KAN) -> tuple[Tensor, Tensor, Tensor]:
 
 @lru_cache
 def _entries(
-    width: tuple[int, ...], n_coef: int, k: int, base: bool, device: torch.device
+    width: tuple[int, ...], n_coef: int, order: int, base: bool, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    lower = _lower_entries(n_coef, k)
+    lower = _lower_entries(n_coef, order)
     first, layer, offset = [], [], 0
     for index, (n_in, n_out) in enumerate(itertools.pairwise(width)):
         first.append(offset + n_coef * np.arange(n_in * n_out))
@@ -238,13 +250,13 @@ def _entries(
     return place, value_of[None], group
 
 
-def _lower_entries(n_coef: int, k: int) -> list[tuple[NDArray[Any], NDArray[Any], Array]]:
+def _lower_entries(n_coef: int, order: int) -> list[tuple[NDArray[Any], NDArray[Any], Array]]:
     """Of one edge and each kind: row, column and value of the lower triangle of C^T C."""
-    stiff = band(n_coef, k + 2)
+    stiff = band(n_coef, order)
     column, depth = np.nonzero(stiff)
     found = [(column + depth, column, stiff[column, depth])]
     row, column = np.tril_indices(n_coef)
-    polynomials = _polynomials(n_coef, k)
+    polynomials = _polynomials(n_coef, order)
     for part in (polynomials[1:], polynomials[:1]):
         found.append((row, column, (part.T @ part)[row, column]))
     return found
@@ -253,7 +265,7 @@ def _lower_entries(n_coef: int, k: int) -> list[tuple[NDArray[Any], NDArray[Any]
 def diagonal(kan: KAN, w: Tensor) -> Tensor:
     """The diagonal of C^T W C, weights (R, L, 3) -> (R, P)."""
     n_coef = kan.grid_size + kan.k
-    squares = _polynomials(n_coef, kan.k) ** 2
+    squares = _polynomials(n_coef, order(kan)) ** 2
     free = torch.from_numpy(np.stack([squares[1:].sum(0), squares[0]])).to(w)  # (2, K)
     own, parts, first = bands(kan)[..., 0].to(w), [], 0
     for layer, weight in zip(kan.layers, w.unbind(1), strict=True):

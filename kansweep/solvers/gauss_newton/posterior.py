@@ -16,7 +16,7 @@ model, or of a linear regression.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -69,12 +69,14 @@ class Posterior:
 @torch.inference_mode()
 def posterior(net: KAN, problem: Problem, memory: Tensor) -> Posterior:
     """Of a network of one replica, trained on a problem, with what its method remembers."""
-    left, flat, values = Memory.of(memory), contained.blank(net), net(problem.x)
+    left = Memory.of(memory)
+    net = replace(net, beyond=int(left.beyond))
+    flat, values = contained.blank(net), net(problem.x)
     span = (values.amax(1) - values.amin(1)).amax()
     if bool(span < STILL * problem.spread.amin()):
         return _of_line(flat, problem, slopes=False)
     if not bool(left.simple.all()):
-        return _of_weights(net, problem, left.weight)
+        return _of_weights(net, problem, left.kept)
     if bool(left.weight[:, 0].isfinite().all()):
         return _of_weights(flat, problem, left.weight[:, :1])
     return _of_line(flat, problem, slopes=True)

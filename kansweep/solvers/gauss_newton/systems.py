@@ -206,7 +206,7 @@ class _Preconditioned:
         rounding = ROUNDING * torch.finfo(w.dtype).eps
         self.ridge = ridge(self.diagonal, damping, parts.data_diagonal.amax(1), rounding)
         self.n_coef = kan.grid_size + kan.k
-        band = torch.nn.functional.pad(parts.data_band, (0, 2))
+        band = torch.nn.functional.pad(parts.data_band, (0, kan.beyond))
         edges = torch.tensor([a.n_outputs * a.n_inputs for a in kan.layers], device=w.device)
         rough = w[:, :, penalty.ROUGH].repeat_interleave(edges, dim=1)
         band = band + rough[:, :, None, None] * penalty.bands(kan).to(w)

@@ -22,14 +22,15 @@ from kansweep.solvers.gauss_newton.posterior import posterior
 PLACES = 4000  # at least, if there are rows enough; corners need many
 
 
-def deviations(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
+def deviations(kan: KAN, problem: Problem, memory: Tensor, places: int | None = None) -> Tensor:
     """Root mean squares, over places without points, of the posterior's standard deviation, as
-    shares of the outputs' spread, (R,); ``memory`` is what the training that led there has left."""
+    shares of the outputs' spread, (R,); ``memory`` is what the training that led there has left.
+    A few hundred ``places``, made of as many rows, do where no node mixes what others made."""
     parts = torch.arange(kan.n_replicas, device=problem.x.device).split(1)
     kan, memory, x, y = _in_float64(kan), memory.double(), problem.x.double(), problem.y.double()
     counts = None if problem.counts is None else problem.counts.double()
     exact = replace(problem, x=x, y=y, counts=counts)
-    found = torch.cat([_deviation(kan[r], exact[r], memory[r]) for r in parts])
+    found = torch.cat([_deviation(kan[r], exact[r], memory[r], places) for r in parts])
     return found.to(problem.x)
 
 
@@ -42,19 +43,21 @@ def _in_float64(kan: KAN) -> KAN:
     return replace(kan, layers=tuple(layers))
 
 
-def _deviation(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
+def _deviation(kan: KAN, problem: Problem, memory: Tensor, places: int | None) -> Tensor:
     known, outputs = posterior(kan, problem, memory), problem.y.shape[2]
     free = max(problem.n_points - known.edf / outputs, 1.0)
     variance = training_error(kan, problem) * problem.n_points / free
-    found: Tensor = (variance * known.deviations(mixed(problem.x[0])).square().mean()).sqrt()
+    step = 1 if places is None else max(1, problem.x.shape[1] // places)
+    elsewhere = mixed(problem.x[0, ::step], places or PLACES)
+    found: Tensor = (variance * known.deviations(elsewhere).square().mean()).sqrt()
     return found
 
 
-def mixed(x: Tensor) -> Tensor:
+def mixed(x: Tensor, places: int = PLACES) -> Tensor:
     """Points (n, I) -> (m n, I), each input of a row of its own if there are more rows than
     inputs."""
     n, inputs = x.shape
-    times = max(1, min(-(-PLACES // n), (n - 1) // inputs))
+    times = max(1, min(-(-places // n), (n - 1) // inputs))
     step = max(1, n // (times * inputs + 1))  # in turn t input i is i t of these further on
     turns = [
         torch.stack([x[:, i].roll(i * t * step) for i in range(inputs)], 1)

@@ -6,12 +6,12 @@ network that has come to follow noise has no misfit left to tell the noise by.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from kansweep.networks.kan import KAN
+from kansweep.networks.kan import KAN, USUAL
 from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton import penalty, strain
 from kansweep.solvers.gauss_newton.basins import BY_FAR
@@ -29,14 +29,33 @@ class Memory:
     weight: Tensor  # (R, L, 3), infinite behind what is simple (``simplest``)
     error: Tensor  # (R,), training RMSE as a share of the outputs' spread
     grid_size: Tensor  # (R,)
+    beyond: Tensor  # (R,), the order of the network's differences (``smoother``), less its degree
+    left_out: Tensor  # (R,), its mean squared leave-one-out error, or infinite
+    kept: Tensor  # (R, L, 3), the network's weights where that order is another, else the same
 
     @classmethod
     def of(cls, numbers: Tensor) -> Memory:
-        """From ``Outcome.memory``, (R, L * 3 + 2)."""
-        return cls(numbers[:, :-2].unflatten(1, (-1, penalty.KINDS)), *numbers[:, -2:].unbind(1))
+        """From ``Outcome.memory``, (R, L * 6 + 4); (R, L * 3 + 2) before there was ``smoother``."""
+        if numbers.shape[1] % penalty.KINDS == 2:
+            weight = numbers[:, :-2].unflatten(1, (-1, penalty.KINDS))
+            return cls.left(weight, numbers[:, -2], numbers[:, -1])
+        size = (numbers.shape[1] - 4) // 2
+        weight, one, kept = numbers.split((size, 4, size), 1)
+        weight, kept = (part.unflatten(1, (-1, penalty.KINDS)) for part in (weight, kept))
+        error, grid_size, beyond, left_out = one.unbind(1)
+        return cls(weight, error, grid_size, beyond, left_out, kept)
+
+    @classmethod
+    def left(
+        cls, weight: Tensor, error: Tensor, grid_size: Tensor | int, beyond: int = USUAL
+    ) -> Memory:
+        """By a network that was trained with these weights."""
+        order, none = torch.full_like(error, beyond), torch.full_like(error, torch.inf)
+        return cls(weight, error, torch.ones_like(error) * grid_size, order, none, weight)
 
     def __getitem__(self, replicas: Tensor) -> Memory:
-        return Memory(self.weight[replicas], self.error[replicas], self.grid_size[replicas])
+        parts = {each.name: getattr(self, each.name)[replicas] for each in fields(self)}
+        return Memory(**parts)
 
     @property
     def simple(self) -> Tensor:
@@ -52,7 +71,8 @@ class Memory:
     @property
     def numbers(self) -> Tensor:
         """The inverse of ``of``."""
-        return torch.cat([self.weight.flatten(1), self.error[:, None], self.grid_size[:, None]], 1)
+        one = torch.stack([self.error, self.grid_size, self.beyond, self.left_out], 1)
+        return torch.cat([self.weight.flatten(1), one, self.kept.flatten(1)], 1)
 
     @property
     def order(self) -> Tensor:
@@ -65,11 +85,19 @@ class Memory:
         """The weights for the next grid, (R, L, 3).
 
         A weight is the ratio of the misfit's variance to that of differences, and the latter falls
-        as G^-(2k+3) for any function. Noise stays; what splines cannot follow falls as G^-(2k+2).
+        as G^-(2m-1) for any function, m their order. Noise stays; what splines cannot follow falls
+        as G^-(2k+2).
         """
-        growth = (grid_size / self.grid_size) ** (2 * k + 3 - 2 * self.order.clamp(max=k + 1))
-        weight = self.weight.clone()
-        weight[..., penalty.ROUGH] *= growth[:, None]
+        return self._grown(self.weight, grid_size, k, torch.full_like(self.beyond, USUAL))
+
+    def kept_on(self, grid_size: int, k: int) -> Tensor:
+        """``carried`` of those that led to the network."""
+        return self._grown(self.kept, grid_size, k, self.beyond)
+
+    def _grown(self, weight: Tensor, grid_size: int, k: int, beyond: Tensor) -> Tensor:
+        power = 2 * (k + beyond) - 1 - 2 * self.order.clamp(max=k + 1)
+        weight = weight.clone()
+        weight[..., penalty.ROUGH] *= ((grid_size / self.grid_size) ** power)[:, None]
         return weight
 
 

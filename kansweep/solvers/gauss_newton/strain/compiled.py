@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kansweep.networks import uneven
 from kansweep.networks.kan import KAN
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.strain.loops import (
@@ -73,21 +72,19 @@ def compiled_energy(like: KAN, theta: Tensor) -> Tensor:
 
 def compiled_restraint(like: KAN, w: Tensor, last: Tensor, matrix: Tensor, pull: Tensor) -> None:
     """``strain.restrain``."""
-    layout = _layout(
-        (like.width[-2], 1), like.grid_size + like.k, like.k, like.layers[0].base is not None
-    )
+    layout = layout_of(like, (like.width[-2], 1))
     knots = like if penalty.shared(like) else like.last_output(0)
     given = matrix.numpy(), pull.numpy(), _array(w), _array(last)
     restrained(*given, layout, table_of(knots), bands_of(knots))
 
 
 def table_of(kan: KAN) -> Array:
-    """Factors of rough rows on knots of replicas' own, (R, E, S, k + 3), else (R, 0, 0, 0)."""
+    """Factors of rough rows on knots of replicas' own, (R, E, S, order + 1), else (R, 0, 0, 0)."""
     if penalty.shared(kan):
         return np.empty((kan.n_replicas, 0, 0, 0))
     parts = []
     for layer in kan.layers:
-        factors = uneven.differences(layer.unit_breaks(kan.k).double(), kan.k)  # (R, I, S, k + 3)
+        factors = penalty.differences(layer, kan.k, penalty.order(kan))  # (R, I, S, order + 1)
         parts.append(factors.repeat(1, layer.n_outputs, 1, 1))
     return _array(torch.cat(parts, dim=1))
 
@@ -95,17 +92,19 @@ def table_of(kan: KAN) -> Array:
 def bands_of(kan: KAN) -> Array:
     """``penalty.bands``."""
     if penalty.shared(kan):
-        return penalty.band(kan.grid_size + kan.k, kan.k + 2)[None, None]
+        return penalty.band(kan.grid_size + kan.k, penalty.order(kan))[None, None]
     return _array(penalty.bands(kan).double())
 
 
-def layout_of(kan: KAN) -> Layout:
-    return _layout(kan.width, kan.grid_size + kan.k, kan.k, kan.layers[0].base is not None)
+def layout_of(kan: KAN, width: tuple[int, ...] | None = None) -> Layout:
+    """Of a KAN, or of one like it of another width."""
+    base = kan.layers[0].base is not None
+    return _layout(width or kan.width, kan.grid_size + kan.k, penalty.order(kan), base)
 
 
 @lru_cache
-def _layout(width: tuple[int, ...], n_coef: int, k: int, base: bool) -> Layout:
-    rows = np.array(penalty.counts(n_coef, k))
+def _layout(width: tuple[int, ...], n_coef: int, order: int, base: bool) -> Layout:
+    rows = np.array(penalty.counts(n_coef, order))
     edge: list[Index] = []
     first, layer, node, own = [], [], [], []
     at, row, hidden = 0, 0, sum(width[1:-1])
@@ -120,7 +119,7 @@ def _layout(width: tuple[int, ...], n_coef: int, k: int, base: bool) -> Layout:
         row += len(edges) * rows.sum()
         layer.append(np.full(len(edges), index))
         node.append(np.minimum(sum(width[1 : index + 1]) + edges // n_in, hidden))
-    free = penalty.free_rows(n_coef, k)
+    free = penalty.free_rows(n_coef, order)
     return Layout(
         np.concatenate(edge),
         np.concatenate(first),
@@ -128,7 +127,7 @@ def _layout(width: tuple[int, ...], n_coef: int, k: int, base: bool) -> Layout:
         np.concatenate(layer),
         np.concatenate(node),
         np.array(own, dtype=np.int64),
-        k + 2,
+        order,
         free,
         np.stack([free[:-1].T @ free[:-1], free[-1:].T @ free[-1:]]),
     )

@@ -1,7 +1,7 @@
 """Loops over the rows of the penalty, one replica after another.
 
 ``layout`` says where rows and coefficients stand. ``table`` are the factors of each edge's rough
-rows where replicas have knots of their own, (R, E, S, k + 3); it is empty where rows are plain
+rows where replicas have knots of their own, (R, E, S, order + 1); it is empty where rows are plain
 differences. Sums are in float64 whatever comes in.
 """
 
@@ -27,7 +27,7 @@ class Layout(NamedTuple):
     layer: Index  # (E,)
     node: Index  # (E,), the hidden node that it leads to, H for those of the last layer
     own: Index  # (every node, 3): its first edge, how many it has, and 1 if its range follows
-    order: int  # of differences, k + 2
+    order: int  # of differences
     free: Array  # (F, K), curved rows and then the straight one
     gram: Array  # (2, K, K), their squares C^T C by kind
 

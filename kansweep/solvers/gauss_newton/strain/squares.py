@@ -28,7 +28,7 @@ def add_square(
 ) -> None:  # fmt: skip
     """B^T W B = C^T W C - half g^T - g half^T + half s half^T, node by node with g = C^T W e and
     s = e^T W e, of the chosen replicas (r,) to the lower triangles of matrices (r, P, P); ``band``
-    (R or 1, E or 1, K, k + 3) are the rough rows' bands."""
+    (R or 1, E or 1, K, order + 1) are the rough rows' bands."""
     for i in range(chosen.shape[0]):
         r = chosen[i]
         for edge in range(layout.edge.shape[0]):
@@ -39,7 +39,7 @@ def add_square(
 
 @inner
 def _add_edge(matrix: Array, first: int, w: Array, band: Array, layout: Layout) -> None:
-    """An edge's C^T W C, with weights (3,) and the band (K, k + 3) of its rough rows."""
+    """An edge's C^T W C, with weights (3,) and the band (K, order + 1) of its rough rows."""
     n_coef = band.shape[0]
     for j in range(n_coef):
         for below in range(min(band.shape[1], n_coef - j)):

@@ -26,7 +26,9 @@ class TensorStrain:
     def _owner(self) -> Tensor:
         """The hidden node that each row leads to, (S,), H for the last layer."""
         kan = self.kan
-        return penalty.owners(kan.width, kan.grid_size + kan.k, kan.k, self.half.device)
+        return penalty.owners(
+            kan.width, kan.grid_size + kan.k, penalty.order(kan), self.half.device
+        )
 
     def change(self, d: Tensor) -> Tensor:
         moved = (d[:, None] @ self.half)[:, 0]  # (R, H)
