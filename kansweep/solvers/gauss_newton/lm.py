@@ -16,6 +16,7 @@ from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spect
 from kansweep.solvers.gauss_newton.deepening import is_deep
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.ends import straightened
+from kansweep.solvers.gauss_newton.leaner import followed, thinned
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.pruning import pruned
 from kansweep.solvers.gauss_newton.reml import Weight
@@ -80,18 +81,20 @@ class LM:
     ) -> Outcome[KAN]:
         """Train from ``net``. What is remembered is a ``Memory``."""
         last = None if memory is None else Memory.of(memory)
+        retrain = partial(self._train, damping=WARM_DAMPING)
         if self.settings.penalty is not None:
             outcome = self._searched(net, problem, last, observe)
         else:
             # What a race was right about is found by its own draws again, on a finer grid.
             again = partial(self._race, first=race.RACES if last is None else 0)
-            search = partial(steadied, self._searched, self._descended, again)
+            thin = partial(thinned, self._searched, retrain)
+            search = partial(steadied, self._searched, self._descended, again, thin)
+            search = partial(followed, search, self._searched)
             outcome = simplest.solved(search, self._solved, net, problem, last, observe)
         share = 0.0 if self.model is None else self.model.pruning
         if share:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
             begun = begun if last is None else last.grid_size.isnan()
-            retrain = partial(self._train, damping=WARM_DAMPING)
             outcome = pruned(outcome, begun, problem, share, retrain, self._searched, observe)
         return replace(outcome, net=straightened(outcome.net, problem))
 
@@ -99,7 +102,7 @@ class LM:
     def polished(self, net: KAN, problem: Problem, memory: Tensor) -> Outcome[KAN]:
         """Trained on, with more points of what a part of them has found and left ``memory``: no
         other start is tried."""
-        return self._kept(net, problem, Memory.of(memory), None)
+        return followed(self._kept, self._kept, net, problem, Memory.of(memory), None)
 
     def _searched(
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None

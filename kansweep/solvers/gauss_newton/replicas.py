@@ -47,3 +47,30 @@ def replaced(
         torch.where(mask, other.grad_norm[place], outcome.grad_norm),
         torch.where(mask[:, None], other.memory[place], outcome.memory),
     )
+
+
+def of(outcome: Outcome[KAN], at: Tensor) -> Outcome[KAN]:
+    """The outcome of the replicas ``at``."""
+    which = at.tolist()
+    return Outcome(
+        outcome.net[at],
+        tuple(outcome.steps[r] for r in which),
+        tuple(outcome.stop_reason[r] for r in which),
+        outcome.grad_norm[at],
+        outcome.memory[at],
+    )
+
+
+def joined(parts: list[tuple[Tensor, Outcome[KAN]]]) -> Outcome[KAN]:
+    """The outcomes of replicas (r,) each, which make up all, in order."""
+    outcomes = [outcome for at, outcome in parts if at.numel()]
+    if len(outcomes) == 1:
+        return outcomes[0]
+    whole = Outcome(
+        KAN.concatenated([one.net for one in outcomes]),
+        tuple(steps for one in outcomes for steps in one.steps),
+        tuple(reason for one in outcomes for reason in one.stop_reason),
+        torch.cat([one.grad_norm for one in outcomes]),
+        torch.cat([one.memory for one in outcomes]),
+    )
+    return of(whole, torch.cat([at for at, _ in parts]).argsort())

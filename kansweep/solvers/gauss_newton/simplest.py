@@ -21,7 +21,7 @@ from kansweep.networks.kan import KAN, where
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import contained, leave_one_out, penalty
 from kansweep.solvers.gauss_newton.objective import training_error
-from kansweep.solvers.gauss_newton.replicas import among
+from kansweep.solvers.gauss_newton.replicas import among, joined, of
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
 
@@ -52,12 +52,12 @@ def solved(
         found = search(net[rest], problem[rest], known, among(observe, rest))
         lost, instead = _lost(found, few[rest].nonzero()[:, 0], fit, problem[rest])
         kept = torch.ones_like(rest, dtype=torch.bool).index_fill(0, lost, False).nonzero()[:, 0]
-        parts += [(rest[kept], _of(found, kept)), (rest[lost], instead)]
+        parts += [(rest[kept], of(found, kept)), (rest[lost], instead)]
     if settled.numel():
         known = None if memory is None else memory[settled]
         found, _ = _fitted(fit, net[settled], problem[settled], known, among(observe, settled))
         parts.append((settled, found))
-    return _joined(parts)
+    return joined(parts)
 
 
 def _few(net: KAN, problem: Problem, memory: Memory | None) -> Tensor:
@@ -81,12 +81,12 @@ def _lost(
     if at.numel():
         at = at[~_clean(outcome.net[at], problem[at])]
     if at.numel() == 0:
-        return at, _of(outcome, at)
-    own, part = _of(outcome, at), problem[at]
+        return at, of(outcome, at)
+    own, part = of(outcome, at), problem[at]
     found, error = _fitted(fit, own.net, part, None, None)
     theirs = leave_one_out.errors(own.net, part, Memory.of(own.memory).weight)
     lost = (~_better(theirs, error, part)).nonzero()[:, 0]
-    return at[lost], _of(replace(found, steps=own.steps), lost)
+    return at[lost], of(replace(found, steps=own.steps), lost)
 
 
 def _clean(net: KAN, problem: Problem) -> Tensor:
@@ -124,30 +124,3 @@ def _fitted(
     whole = contained.within(line, net, problem)
     left = Memory(weight, training_error(whole, problem).sqrt(), one + net.grid_size)
     return replace(found, net=whole, memory=left.numbers), error
-
-
-def _of(outcome: Outcome[KAN], at: Tensor) -> Outcome[KAN]:
-    """The outcome of the replicas ``at``."""
-    which = at.tolist()
-    return Outcome(
-        outcome.net[at],
-        tuple(outcome.steps[r] for r in which),
-        tuple(outcome.stop_reason[r] for r in which),
-        outcome.grad_norm[at],
-        outcome.memory[at],
-    )
-
-
-def _joined(parts: list[tuple[Tensor, Outcome[KAN]]]) -> Outcome[KAN]:
-    """The outcomes of replicas (r,) each, which make up all, in order."""
-    outcomes = [outcome for at, outcome in parts if at.numel()]
-    if len(outcomes) == 1:
-        return outcomes[0]
-    whole = Outcome(
-        KAN.concatenated([one.net for one in outcomes]),
-        tuple(steps for one in outcomes for steps in one.steps),
-        tuple(reason for one in outcomes for reason in one.stop_reason),
-        torch.cat([one.grad_norm for one in outcomes]),
-        torch.cat([one.memory for one in outcomes]),
-    )
-    return _of(whole, torch.cat([at for at, _ in parts]).argsort())

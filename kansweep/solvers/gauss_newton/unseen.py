@@ -19,18 +19,23 @@ from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.posterior import posterior
 
-PLACES = 4000  # at least, if there are rows enough; corners need many
+# Corners need many places: so many are looked at, if there are rows enough. The posterior is asked
+# where some hidden value is beyond those of the points, and at some of the other places; at most.
+PLACES = 40_000
+BEYOND, AMONG = 2000, 2000
 
 
-def deviations(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
-    """Root mean squares, over places without points, of the posterior's standard deviation, as
-    shares of the outputs' spread, (R,); ``memory`` is what the training that led there has left."""
+def deviations(kan: KAN, problem: Problem, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """Root mean squares, over places without points, of the posterior's standard deviation, and the
+    deviation of what splines cannot follow, (R,) each, as shares of the outputs' spread; ``memory``
+    is what the training that led there has left."""
     parts = torch.arange(kan.n_replicas, device=problem.x.device).split(1)
     kan, memory, x, y = _in_float64(kan), memory.double(), problem.x.double(), problem.y.double()
     counts = None if problem.counts is None else problem.counts.double()
     exact = replace(problem, x=x, y=y, counts=counts)
     found = torch.cat([_deviation(kan[r], exact[r], memory[r]) for r in parts])
-    return found.to(problem.x)
+    deviation, misfit = found.to(problem.x).unbind(1)
+    return deviation, misfit
 
 
 def _in_float64(kan: KAN) -> KAN:
@@ -45,9 +50,25 @@ def _in_float64(kan: KAN) -> KAN:
 def _deviation(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
     known, outputs = posterior(kan, problem, memory), problem.y.shape[2]
     free = max(problem.n_points - known.edf / outputs, 1.0)
-    variance = training_error(kan, problem) * problem.n_points / free
-    found: Tensor = (variance * known.deviations(mixed(problem.x[0])).square().mean()).sqrt()
-    return found
+    misfit = (training_error(kan, problem) * problem.n_points / free).sqrt()
+    squares = problem.x.new_zeros(1)
+    for places, share in _places(kan, problem.x):
+        if len(places):
+            squares = squares + share * known.deviations(places).square().mean()
+    return torch.stack([misfit * squares.sqrt(), misfit], 1)
+
+
+def _places(kan: KAN, x: Tensor) -> list[tuple[Tensor, float]]:
+    """Places (m, I) where some hidden value is beyond those at points x (1, n, I), and others, with
+    how many of all places each stand for."""
+    every = mixed(x[0])
+    beyond = torch.zeros(len(every), dtype=torch.bool, device=x.device)
+    for depth in range(1, len(kan.layers)):
+        head = replace(kan, layers=kan.layers[:depth])
+        known, values = head(x)[0], head(every[None])[0]
+        beyond |= ((values < known.amin(0)) | (values > known.amax(0))).any(1)
+    share = float(beyond.double().mean())
+    return [(every[beyond][:BEYOND], share), (every[~beyond][:AMONG], 1 - share)]
 
 
 def mixed(x: Tensor) -> Tensor:
