@@ -71,7 +71,7 @@ def _thinned(found: _Judged, thin: Thin, observe: Observe | None) -> _Judged:
     """With networks of fewer edges where these are expected to be wrong by less: of those that a
     grid as fine as a race's last one is at work in, and that are wrong beside their points."""
     outcome, error = found.outcome, Memory.of(found.outcome.memory).error
-    if outcome.net.grid_size < race.GRIDS[-1][0]:
+    if not _is_fine(outcome.net):
         return found
     asked = (error < basins.small(outcome.net)) & (found.expected > APART * error)
     for r in asked.nonzero():
@@ -80,14 +80,18 @@ def _thinned(found: _Judged, thin: Thin, observe: Observe | None) -> _Judged:
     return found
 
 
+def _is_fine(net: KAN) -> bool:
+    return net.grid_size >= race.GRIDS[-1][0]
+
+
 def _can_tell(net: KAN, problem: Problem) -> bool:
     """Whether networks of several nodes may be wrong beside their points, and telling it is not
     too dear."""
     few = problem.n_points < ENOUGH * net.n_params
     rows = problem.y[0].numel()
     small = rows * net.n_params * min(rows, net.n_params) <= MOST and net.n_params <= DIRECT_LIMIT
-    several = len(net.layers) > 1 and net.width[1:-1] != (1,)
-    return several and not net.is_pruned and few and small
+    several = len(net.layers) == 2 and net.width[1] > 1 and _is_fine(net)
+    return (len(net.layers) > 2 or several) and not net.is_pruned and few and small
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from kansweep.networks.layer import tensors
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.posterior import posterior
+from kansweep.solvers.gauss_newton.spare import trained
 
 # Corners need many places: so many are looked at, if there are rows enough. The posterior is asked
 # where some hidden value is beyond those of the points, and at some of the other places; at most.
@@ -52,7 +53,7 @@ def _deviation(kan: KAN, problem: Problem, memory: Tensor) -> Tensor:
     free = max(problem.n_points - known.edf / outputs, 1.0)
     misfit = (training_error(kan, problem) * problem.n_points / free).sqrt()
     squares = problem.x.new_zeros(1)
-    for places, share in _places(kan, problem.x):
+    for places, share in _places(trained(kan), problem.x):
         if len(places):
             squares = squares + share * known.deviations(places).square().mean()
     return torch.stack([misfit * squares.sqrt(), misfit], 1)
