@@ -52,6 +52,10 @@ def test_the_network_of_some_edges_is_the_same_function_and_comes_back(make, bas
     again = spare.trained(back.refined(7))
     assert again.width == lean.width
     torch.testing.assert_close(again(x), lean.refined(7)(x), rtol=0, atol=1e-13)
+    many = back
+    for size in (7, 20, 33, 100):
+        many = many.refined(size)
+    assert spare.trained(many).width == lean.width
 
 
 def test_nothing_is_marked_where_all_edges_of_the_nodes_left_are_there():

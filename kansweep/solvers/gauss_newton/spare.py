@@ -19,7 +19,7 @@ from kansweep.networks.layer import Layer, alike
 
 Edges = tuple[Tensor, ...]
 """Some edges of all layers, (O, I) of bool each."""
-CONSTANT = 1e-12  # of a layer's largest coefficient: an edge that varies by less is constant
+CONSTANT = 200.0  # roundings of a layer's largest coefficient: what varies by less is constant
 
 
 def serving(edges: Sequence[Tensor]) -> Edges:
@@ -69,7 +69,8 @@ def within(lean: KAN, net: KAN, edges: Edges) -> KAN:
 
 def _varies(layer: Layer) -> Tensor:
     coef = layer.coef[0]
-    varies = coef.amax(2) - coef.amin(2) > CONSTANT * coef.abs().amax()
+    rounding = CONSTANT * torch.finfo(coef.dtype).eps * coef.abs().amax()
+    varies = coef.amax(2) - coef.amin(2) > rounding
     return varies if layer.base is None else varies | (layer.base[0] != 0)
 
 
