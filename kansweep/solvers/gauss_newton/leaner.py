@@ -11,14 +11,15 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
 
 from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import basins, pruning, race, spare
+from kansweep.solvers.gauss_newton import basins, interleaved, pruning, race, spare, weights
+from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, joined
 from kansweep.solvers.gauss_newton.weights import Memory
 
@@ -28,27 +29,33 @@ PATIENCE = 3  # refusals in a row after which what is left is needed, too
 # behind, as on other points of the same grid.
 ORDER, SLACK = 0.75, 1.5
 Solve = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
+Train = Callable[[KAN, Problem, Weight, Observe | None], Outcome[KAN]]
 
 
-def thinned(
+def rivals(
     solve: Solve,
+    train: Train,
     retrain: pruning.Retrain,
     net: KAN,
     problem: Problem,
     observe: Observe | None,
-) -> Outcome[KAN] | None:
-    """What ``solve`` makes of the leaner network in a trained one of one replica; None where all of
-    its edges are needed."""
+) -> Iterator[Outcome[KAN]]:
+    """Of a trained network of one replica what ``solve`` makes of the leaner one in it, and what
+    ``train`` makes of that with copies in place of the nodes that it does not need; nothing where
+    all edges are needed."""
     coarse = retrain(net.refined(COARSE), problem)
     pruned = pruning.lesser(coarse, problem, basins.small(coarse), retrain, PATIENCE)
     edges = tuple(layer.edges_kept[0] for layer in pruned.layers)
     if all(bool(part.all()) for part in edges):
-        return None
+        return
     begun = solve(spare.narrowed(pruned, edges), problem, None, observe)
     finer = begun.net.refined(net.grid_size)
     lean = solve(finer, problem, Memory.of(begun.memory), observe)
-    steps = (begun.steps[0] + lean.steps[0],)
-    return replace(lean, net=spare.within(lean.net, net, edges), steps=steps)
+    whole = spare.within(lean.net, net, edges)
+    yield replace(lean, net=whole, steps=(begun.steps[0] + lean.steps[0],))
+    double = interleaved.doubled(whole, edges)
+    if lean.net.width != net.width:
+        yield train(double, problem, Weight.fixed(weights.unit(double, None)), observe)
 
 
 def followed(

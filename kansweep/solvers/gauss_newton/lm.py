@@ -16,7 +16,7 @@ from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spect
 from kansweep.solvers.gauss_newton.deepening import is_deep
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.ends import straightened
-from kansweep.solvers.gauss_newton.leaner import followed, thinned
+from kansweep.solvers.gauss_newton.leaner import followed, rivals
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.pruning import pruned
 from kansweep.solvers.gauss_newton.reml import Weight
@@ -87,7 +87,7 @@ class LM:
         else:
             # What a race was right about is found by its own draws again, on a finer grid.
             again = partial(self._race, first=race.RACES if last is None else 0)
-            thin = partial(thinned, self._searched, retrain)
+            thin = partial(rivals, self._searched, self._descended, retrain)
             search = partial(steadied, self._searched, self._descended, again, thin)
             search = partial(followed, search, self._searched)
             outcome = simplest.solved(search, self._solved, net, problem, last, observe)

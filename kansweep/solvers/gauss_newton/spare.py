@@ -51,8 +51,8 @@ def trained(net: KAN) -> KAN:
 def narrowed(net: KAN, edges: Edges) -> KAN:
     """The network of one replica with those edges alone, others being constants, and without the
     nodes that have none."""
-    nodes = _nodes(edges)
-    parts = zip(net.layers, edges, nodes, nodes[1:], strict=False)
+    there = nodes(edges)
+    parts = zip(net.layers, edges, there, there[1:], strict=False)
     layers = tuple(_part(*each) for each in parts)
     if all(bool(layer.edges_kept.all()) for layer in layers):
         layers = tuple(replace(layer, kept=None) for layer in layers)
@@ -62,8 +62,8 @@ def narrowed(net: KAN, edges: Edges) -> KAN:
 def within(lean: KAN, net: KAN, edges: Edges) -> KAN:
     """The inverse: a network that ``narrowed`` has made of those edges, in the shape of ``net``,
     whose nodes that it does not need lead nowhere."""
-    nodes = _nodes(edges)
-    parts = zip(net.layers, lean.layers, nodes, nodes[1:], strict=False)
+    there = nodes(edges)
+    parts = zip(net.layers, lean.layers, there, there[1:], strict=False)
     return replace(net, layers=tuple(_placed(*each, net.k) for each in parts))
 
 
@@ -74,7 +74,7 @@ def _varies(layer: Layer) -> Tensor:
     return varies if layer.base is None else varies | (layer.base[0] != 0)
 
 
-def _nodes(edges: Edges) -> list[Tensor]:
+def nodes(edges: Edges) -> list[Tensor]:
     """Which inputs, hidden nodes layer by layer, and outputs there are: all of the first and the
     last, of the others those with edges."""
     first, last = torch.ones_like(edges[0][0]), torch.ones_like(edges[-1][:, 0])

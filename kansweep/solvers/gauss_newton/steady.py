@@ -9,7 +9,7 @@ the corner is empty, the posterior shows it (``unseen``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +25,7 @@ from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
 
 HANGS = 10.0  # times the training error; where test errors are small, up to 7 have been seen
+FINE = race.GRIDS[-1][0]  # a grid on which what is not needed is told
 FIRM = 30.0, 1e3  # times the unit: weights that hold corners
 APART = 1.25  # times the training error: what is wrong by less beside its points has enough of them
 ENOUGH = 16  # points a parameter: where there are more nothing has been seen to hang
@@ -32,7 +33,7 @@ MOST = 10_000_000_000  # points times parameters squared: some seconds
 Search = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
 Train = Callable[[KAN, Problem, Weight, Observe | None], Outcome[KAN]]
 Start = Callable[[Shape, Problem], KAN]
-Thin = Callable[[KAN, Problem, Observe | None], Outcome[KAN] | None]
+Thin = Callable[[KAN, Problem, Observe | None], Iterable[Outcome[KAN]]]
 
 
 def steadied(
@@ -52,7 +53,7 @@ def steadied(
     outcome = search(net, problem, last, observe)
     if not _can_tell(net, problem):
         return outcome
-    found = _thinned(_Judged.of(outcome, problem), thin, observe)
+    found = _thinned(_Judged.of(outcome, problem), thin, last, observe)
     at = found.hanging.nonzero()[:, 0]
     # On the way to a race's last grid only, so that a chain pays for one more race or two.
     early = at if last is None else at[~(last.grid_size[at] >= race.GRIDS[-1][0])]
@@ -67,21 +68,19 @@ def steadied(
     return found.outcome
 
 
-def _thinned(found: _Judged, thin: Thin, observe: Observe | None) -> _Judged:
-    """With networks of fewer edges where these are expected to be wrong by less: of those that a
-    grid as fine as a race's last one is at work in, and that are wrong beside their points."""
+def _thinned(found: _Judged, thin: Thin, last: Memory | None, observe: Observe | None) -> _Judged:
+    """With networks of fewer edges, or of these with copies, where they are expected to be wrong by
+    less: of those in which a fine grid is at work, on the first of these and wherever networks are
+    wrong beside their points."""
     outcome, error = found.outcome, Memory.of(found.outcome.memory).error
-    if not _is_fine(outcome.net):
+    if outcome.net.grid_size < FINE:
         return found
-    asked = (error < basins.small(outcome.net)) & (found.expected > APART * error)
+    first = torch.ones_like(error).bool() if last is None else ~(last.grid_size >= FINE)
+    asked = (error < basins.small(outcome.net)) & (first | (found.expected > APART * error))
     for r in asked.nonzero():
-        lean = thin(outcome.net[r], found.problem[r], among(observe, r))
-        found = found if lean is None else found.thinner(r, lean)
+        for lean in thin(outcome.net[r], found.problem[r], among(observe, r)):
+            found = found.thinner(r, lean)
     return found
-
-
-def _is_fine(net: KAN) -> bool:
-    return net.grid_size >= race.GRIDS[-1][0]
 
 
 def _can_tell(net: KAN, problem: Problem) -> bool:
@@ -90,7 +89,7 @@ def _can_tell(net: KAN, problem: Problem) -> bool:
     few = problem.n_points < ENOUGH * net.n_params
     rows = problem.y[0].numel()
     small = rows * net.n_params * min(rows, net.n_params) <= MOST and net.n_params <= DIRECT_LIMIT
-    several = len(net.layers) == 2 and net.width[1] > 1 and _is_fine(net)
+    several = len(net.layers) == 2 and net.width[1] > 1 and net.grid_size >= FINE
     return (len(net.layers) > 2 or several) and not net.is_pruned and few and small
 
 
