@@ -19,7 +19,7 @@ from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
 from kansweep.solvers.gauss_newton.spare import Edges, nodes
 
-ALIKE = 1e-5  # what nodes' squared correlation may want of 1
+ALIKE = 1e-3  # what nodes' squared correlation may want of 1
 
 
 def doubled(net: KAN, edges: Edges) -> KAN:

@@ -35,14 +35,15 @@ Train = Callable[[KAN, Problem, Weight, Observe | None], Outcome[KAN]]
 def rivals(
     solve: Solve,
     train: Train,
+    weigh: Solve,
     retrain: pruning.Retrain,
     net: KAN,
     problem: Problem,
     observe: Observe | None,
 ) -> Iterator[Outcome[KAN]]:
-    """Of a trained network of one replica what ``solve`` makes of the leaner one in it, and what
-    ``train`` makes of that with copies in place of the nodes that it does not need; nothing where
-    all edges are needed."""
+    """Of a trained network of one replica what ``solve`` makes of the leaner one in it; and that
+    with copies in place of the nodes that it does not need, ``train`` at the weights of data
+    without noise, and from there at those of REML, ``weigh``; nothing if all edges are needed."""
     coarse = retrain(net.refined(COARSE), problem)
     pruned = pruning.lesser(coarse, problem, basins.small(coarse), retrain, PATIENCE)
     edges = tuple(layer.edges_kept[0] for layer in pruned.layers)
@@ -53,9 +54,12 @@ def rivals(
     lean = solve(finer, problem, Memory.of(begun.memory), observe)
     whole = spare.within(lean.net, net, edges)
     yield replace(lean, net=whole, steps=(begun.steps[0] + lean.steps[0],))
+    if lean.net.width == net.width:
+        return
     double = interleaved.doubled(whole, edges)
-    if lean.net.width != net.width:
-        yield train(double, problem, Weight.fixed(weights.unit(double, None)), observe)
+    light = train(double, problem, Weight.fixed(weights.unit(double, None)), observe)
+    yield light
+    yield weigh(light.net, problem, Memory.of(lean.memory), observe)
 
 
 def followed(

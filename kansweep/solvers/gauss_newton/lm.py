@@ -87,7 +87,8 @@ class LM:
         else:
             # What a race was right about is found by its own draws again, on a finer grid.
             again = partial(self._race, first=race.RACES if last is None else 0)
-            thin = partial(rivals, self._searched, self._descended, retrain)
+            weigh = partial(self._solved, soften=False)
+            thin = partial(rivals, self._searched, self._descended, weigh, retrain)
             search = partial(steadied, self._searched, self._descended, again, thin)
             search = partial(followed, search, self._searched)
             outcome = simplest.solved(search, self._solved, net, problem, last, observe)
