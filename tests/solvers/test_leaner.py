@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
-from nets import normal, random_kan
+from nets import normal, points, random_kan
 
-from kansweep.data.sampling import Sampled
-from kansweep.data.targets import TARGETS
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton import leaner, spare
@@ -26,11 +23,10 @@ NEEDED = (
 
 
 def problem(seeds=(0, 1)) -> Problem:
-    source = Sampled(TARGETS["exp_sin"])
-    x, y = zip(*(source.train(1000, seed) for seed in seeds), strict=True)
-    lower, upper = (torch.from_numpy(end) for end in source.bounds)
-    data = (torch.from_numpy(np.stack(part)) for part in (x, y))
-    return Problem(*data, (lower, upper), seeds)
+    """Of an outer function alone: a square and a line are splines."""
+    x = points(2, 1000, 2)[list(seeds)]
+    y = (2 * (x[..., :1].square() + x[..., 1:])).sin()
+    return Problem(x, y, (-1.0, 1.0), seeds)
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +42,11 @@ def wide() -> Outcome[KAN]:
     return lm._searched(net, of, None, None)
 
 
-def thinned(net: KAN, of: Problem) -> Outcome[KAN] | None:
+def rivals(net: KAN, of: Problem) -> list[Outcome[KAN]]:
     lm = LM()
-    return leaner.thinned(lm._searched, partial(lm._train, damping=WARM_DAMPING), net, of, None)
+    retrain = partial(lm._train, damping=WARM_DAMPING)
+    weigh = partial(lm._solved, soften=False)
+    return list(leaner.rivals(lm._searched, lm._descended, weigh, retrain, net, of, None))
 
 
 def error(net: KAN, of: Problem) -> float:
@@ -59,19 +57,21 @@ def test_nodes_that_are_not_needed_are_found(wide):
     at = torch.tensor([0])
     net, of = wide.net[at], problem((0,))
     assert spare.trained(net) is net
-    lean = thinned(net, of)
-    assert lean is not None
+    lean, *copies = rivals(net, of)
     assert lean.net.width == WIDE
     assert not lean.net.is_pruned
     assert spare.trained(lean.net).width == (2, 1, 1)
     assert lean.net.grid_size == Memory.of(lean.memory).grid_size == GRID
     assert error(lean.net, of) < 1e-4
-    assert thinned(spare.trained(lean.net), of) is None  # the first is needed, and so are all
+    # Three copies, whose grids interleave, are as good as a grid three times as fine.
+    assert [spare.trained(copy.net).width for copy in copies] == [WIDE, WIDE]
+    assert all(error(copy.net, of) < 0.05 * error(lean.net, of) for copy in copies)
+    assert rivals(spare.trained(lean.net), of) == []  # the first is needed, and so are all
 
 
 def test_finer_grids_go_on_with_what_is_needed(wide):
     of, lm = problem(), LM()
-    parts = [thinned(wide.net[r], of[r]) for r in torch.arange(2).split(1)]
+    parts = [rivals(wide.net[r], of[r])[0] for r in torch.arange(2).split(1)]
     net = KAN.concatenated([parts[0].net, wide.net[torch.tensor([1])]]).refined(FINER)
     last = Memory.of(torch.cat([parts[0].memory, wide.memory[1:]]))
     searched: list[tuple[int, ...]] = []

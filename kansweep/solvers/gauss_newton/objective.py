@@ -90,9 +90,12 @@ def hidden_margins(
     smooth = w[:, -1, penalty.ROUGH] > SMOOTH * penalty.weight(kan.grid_size, kan.k)
     most = (intervals / kan.grid_size).clamp(min=0).nan_to_num(0.0)
     most = torch.where(smooth, torch.inf, most)[:, None, None]
-    share = 1 / max(kan.grid_size - 1, 1)  # that an interval is of the rest
-    pairs = zip(reached, between, strict=True)
-    return tuple(torch.minimum(reach, most) + share * more for reach, more in pairs)
+    share = 1 / max(kan.grid_size - 1, 1)  # that an interval more is of the others
+    found = []
+    for reach, more in zip(reached, between, strict=True):
+        margin = torch.minimum(reach, most)
+        found.append(margin + share * more * (1 + margin.sum(2, keepdim=True)))
+    return tuple(found)
 
 
 def on_margins(
