@@ -27,7 +27,7 @@ from kansweep.solvers.gauss_newton.weights import Memory
 HANGS = 10.0  # times the training error; where test errors are small, up to 7 have been seen
 FINE = race.GRIDS[-2][0]  # a grid on which what is not needed is told
 FIRM = 30.0, 1e3  # times the unit: weights that hold corners
-APART = 1.25  # times the training error: what is wrong by less beside its points has enough of them
+APART = 1.5  # times the training error: what is wrong by less beside its points has enough of them
 ENOUGH = 16  # points a parameter: where there are more nothing has been seen to hang
 MOST = 10_000_000_000  # points times parameters squared: some seconds
 Search = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
