@@ -76,10 +76,13 @@ def _thinned(found: _Judged, thin: Thin, last: Memory | None, observe: Observe |
     if outcome.net.grid_size < FINE:
         return found
     first = torch.ones_like(error).bool() if last is None else ~(last.grid_size >= FINE)
-    asked = (error < basins.small(outcome.net)) & (first | (found.expected > APART * error))
+    apart = found.expected > APART * error
+    asked = (error < basins.small(outcome.net)) & (first | apart)
     for r in asked.nonzero():
-        for lean in thin(outcome.net[r], found.problem[r], among(observe, r)):
-            found = found.thinner(r, lean)
+        # What has points enough is left for what is better by far: it may gain on finer grids.
+        share = 1.0 if bool(apart[r]) else BY_FAR
+        for rival in thin(outcome.net[r], found.problem[r], among(observe, r)):
+            found = found.thinner(r, rival, share)
     return found
 
 
@@ -124,10 +127,11 @@ class _Judged:
         theirs = _Judged.of(rival, self.problem[at])
         return self._with(at, theirs, theirs.error < BY_FAR * self.error[at])
 
-    def thinner(self, at: Tensor, rival: Outcome[KAN]) -> _Judged:
-        """With a rival's of the replicas ``at`` (r,) that is expected to be better."""
+    def thinner(self, at: Tensor, rival: Outcome[KAN], share: float) -> _Judged:
+        """With a rival's of the replicas ``at`` (r,) that is expected to have less than a share of
+        the error."""
         theirs = _Judged.of(rival, self.problem[at])
-        return self._with(at, theirs, theirs.expected < self.expected[at])
+        return self._with(at, theirs, theirs.expected < share * self.expected[at])
 
     def _with(self, at: Tensor, other: _Judged, better: Tensor) -> _Judged:
         chosen = at[better]
