@@ -157,3 +157,14 @@ def test_what_hangs_is_not_found_anew_where_a_leaner_network_does_not_hang(monke
     told = {**CALM, SEARCHED: [0.1, 4.0, 0.1, 0.1, 0.1]}
     found, steps = steadied(monkeypatch, n_points=300, grid=FINE, left_out=told, unseen=APART)
     assert (found[1], steps[1]) == (LEAN, 5)
+
+
+def test_on_the_first_fine_grid_rivals_are_asked_for_in_any_case(monkeypatch):
+    """By what is expected, 0.144 and 0.1, they have 0.69."""
+    monkeypatch.setattr(steady.basins, "small", lambda net: 2 * ERROR)
+    last = [FINE - 1.0, FINE, torch.nan, FINE, FINE]
+    calm = {SEARCHED: [0.104] * 5, LEAN: [0.0] * 5}
+    many = {"n_points": 300, "grid": 2 * FINE, "left_out": CALM, "unseen": calm, "last": last}
+    assert steadied(monkeypatch, **many)[0] == [LEAN, SEARCHED, LEAN, SEARCHED, SEARCHED]
+    monkeypatch.setattr(steady, "BY_FAR", 0.6)
+    assert steadied(monkeypatch, **many)[0] == [SEARCHED] * 5

@@ -80,9 +80,9 @@ def _thinned(found: _Judged, thin: Thin, last: Memory | None, observe: Observe |
     asked = (error < basins.small(outcome.net)) & (first | apart)
     for r in asked.nonzero():
         # What has points enough is left for what is better by far: it may gain on finer grids.
-        share = 1.0 if bool(apart[r]) else BY_FAR
+        most = found.expected[r] * (1.0 if bool(apart[r]) else BY_FAR)
         for rival in thin(outcome.net[r], found.problem[r], among(observe, r)):
-            found = found.thinner(r, rival, share)
+            found = found.thinner(r, rival, most)
     return found
 
 
@@ -127,11 +127,11 @@ class _Judged:
         theirs = _Judged.of(rival, self.problem[at])
         return self._with(at, theirs, theirs.error < BY_FAR * self.error[at])
 
-    def thinner(self, at: Tensor, rival: Outcome[KAN], share: float) -> _Judged:
-        """With a rival's of the replicas ``at`` (r,) that is expected to have less than a share of
-        the error."""
+    def thinner(self, at: Tensor, rival: Outcome[KAN], most: Tensor) -> _Judged:
+        """With a rival's of the replicas ``at`` (r,) that is expected to be better, and wrong by
+        less than ``most`` (r,)."""
         theirs = _Judged.of(rival, self.problem[at])
-        return self._with(at, theirs, theirs.expected < share * self.expected[at])
+        return self._with(at, theirs, theirs.expected < torch.minimum(most, self.expected[at]))
 
     def _with(self, at: Tensor, other: _Judged, better: Tensor) -> _Judged:
         chosen = at[better]
