@@ -22,7 +22,6 @@ from torch import Tensor
 from kansweep.data.knots import Spacing, adapted
 from kansweep.networks import uneven
 from kansweep.networks.compiled import forward
-from kansweep.networks.compiled.edges import mean_sizes
 from kansweep.networks.compiled.layout import loops_serve
 from kansweep.networks.layer import (
     Activation,
@@ -34,6 +33,7 @@ from kansweep.networks.layer import (
     tensors,
     trainable,
 )
+from kansweep.networks.regularity import regularity
 
 __all__ = ["KAN", "Activation", "Layer", "Shape", "activate", "edges", "silu_of", "where", "zeros"]
 
@@ -220,28 +220,8 @@ class KAN:
         return replace(self, layers=(*self.layers[:-1], replace(layer, coef=coef, base=base)))
 
     def regularity(self, x: Tensor) -> Tensor:
-        """The example's figure of regularity, recorded and not optimised: (R, n, I) -> (R,).
-
-        With v the edges' mean |output| over their grid's width and p = v / sum v, each layer adds
-        sum v - 2 sum p log2(p + 1e-4): pykan's L1 and entropy terms with its default factors.
-        """
-        total = x.new_zeros(self.n_replicas)
-        for layer, size in zip(self.layers, self._edge_sizes(x), strict=True):
-            v = (size / (layer.upper - layer.lower)[:, None]).flatten(1)
-            p = v / v.sum(1, keepdim=True)
-            total = total + v.sum(1) - 2 * (p * torch.log2(p + 1e-4)).sum(1)
-        return total
-
-    def _edge_sizes(self, x: Tensor) -> list[Tensor]:
-        """Every edge's mean |output| at points (R, n, I), of each layer (R, O, I)."""
-        if loops_serve(x, self.layers):
-            return mean_sizes(self.layers, self.k, x)
-        sizes = []
-        for layer in self.layers:
-            out = edges(layer, x, self.k)  # (R, n, I, O)
-            sizes.append(out.abs().mean(1).mT)
-            x = out.sum(2)
-        return sizes
+        """``regularity`` of its layers, recorded and not optimised: (R, n, I) -> (R,)."""
+        return regularity(self.layers, self.k, x)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, named ``<layer>.<tensor>``, plus ``k``, ``continuation`` and, where it is

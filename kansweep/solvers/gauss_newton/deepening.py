@@ -21,6 +21,11 @@ Width = tuple[int, ...]
 MOST, LAYERS = 4, 3
 
 
+def has_one_node(width: Width) -> bool:
+    """Whether there is one hidden node: where its values lead the data themselves can say."""
+    return width[1:-1] == (1,)
+
+
 def is_deep(width: Width) -> bool:
     """Whether there are more hidden layers than random starts bear."""
     return len(width) - 2 > MOST

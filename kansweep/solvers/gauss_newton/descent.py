@@ -33,6 +33,7 @@ from kansweep.solvers.contract import (
     relative_gradient,
 )
 from kansweep.solvers.gauss_newton import penalty, reml
+from kansweep.solvers.gauss_newton.interleaved import apart
 from kansweep.solvers.gauss_newton.objective import (
     Point,
     hidden_margins,
@@ -138,8 +139,9 @@ def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) 
     spread = problem.spread
     points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
     kan = scaled_output(kan, 1 / spread)
-    margin = hidden_margins(kan, points, weight.value)
-    kan = on_margins(kan, points, margin)
+    between = apart(kan, problem.x)
+    margin = hidden_margins(kan, points, weight.value, between)
+    kan = on_margins(kan, points, margin, between)
     point = settle(points.hidden(kan, margin), weight.value)
     one = torch.ones_like(point.mse)
     none = torch.zeros_like(one, dtype=torch.long)

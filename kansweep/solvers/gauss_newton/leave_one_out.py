@@ -22,6 +22,7 @@ from kansweep.networks.points.tensor import TensorData, TensorPoints
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import penalty
 from kansweep.solvers.gauss_newton.objective import scaled_output
+from kansweep.solvers.gauss_newton.spare import trained
 
 LEAST = 1e-14  # a weight that is as good as none
 DEPENDENT = 1e-10  # share of the largest direction below which there is none
@@ -32,7 +33,7 @@ def errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
     outputs of unit variance."""
     # One by one: their dense Jacobians are large.
     parts = torch.arange(kan.n_replicas, device=problem.x.device).split(1)
-    return torch.cat([_errors(kan[r], problem[r], w[r]) for r in parts])
+    return torch.cat([_errors(trained(kan[r]), problem[r], w[r]) for r in parts])
 
 
 def _errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
@@ -86,12 +87,13 @@ def _effects(lin: TensorData, w: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _dense(lin: TensorData) -> Tensor:
-    """J in float64, (R, M n, P)."""
+    """J in float64, (R, M n, P), nothing in the columns of edges that were pruned."""
     values, columns = lin.rows.values.double(), lin.rows.columns
     rows = values.new_zeros(*values.shape[:2], lin.kan.n_theta, values.shape[3])
     rows.scatter_(2, columns[:, None].expand_as(values), values)
     moved = lin.outer.double() @ lin.inner.double().mT[:, None]  # (R, M, n, P)
-    return (rows.mT + moved).flatten(1, 2)
+    dense = (rows.mT + moved).flatten(1, 2)
+    return dense if lin.kan.removed is None else dense.masked_fill(lin.kan.removed[:, None], 0.0)
 
 
 def _random(lin: TensorData, rows: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:

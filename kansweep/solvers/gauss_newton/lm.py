@@ -13,9 +13,10 @@ from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
-from kansweep.solvers.gauss_newton.deepening import is_deep
+from kansweep.solvers.gauss_newton.deepening import has_one_node, is_deep
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.ends import straightened
+from kansweep.solvers.gauss_newton.leaner import followed, rivals
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.pruning import pruned
 from kansweep.solvers.gauss_newton.reml import Weight
@@ -58,7 +59,7 @@ class LM:
             return start.blank(shape, problem)
         if self.settings.start == "additive":
             return self._additive(shape, problem)
-        if self.settings.start == "random" or not _one_node(shape):
+        if self.settings.start == "random" or not has_one_node(shape.width):
             return self._race(shape, problem)
         part = basins.part(problem)
         net = self._train(self._additive(shape, part), part, start.DAMPING)
@@ -81,19 +82,22 @@ class LM:
     ) -> Outcome[KAN]:
         """Train from ``net``. What is remembered is a ``Memory``."""
         last = None if memory is None else Memory.of(memory)
+        retrain = partial(self._train, damping=WARM_DAMPING)
         if self.settings.penalty is not None:
             outcome = self._searched(net, problem, last, observe)
         else:
             # What a race was right about is found by its own draws again, on a finer grid.
             again = partial(self._race, first=race.RACES if last is None else 0)
-            search = partial(steadied, self._searched, self._descended, again)
+            weigh = partial(self._solved, soften=False)
+            thin = partial(rivals, self._searched, self._descended, weigh, retrain)
+            search = partial(steadied, self._searched, self._descended, again, thin)
+            search = partial(followed, search, self._searched)
             search = partial(simplest.solved, search, self._solved)
             outcome = smoothed(search, self._descended, net, problem, last, observe)
         share = 0.0 if self.model is None else self.model.pruning
         if share:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
             begun = begun if last is None else last.grid_size.isnan()
-            retrain = partial(self._train, damping=WARM_DAMPING)
             outcome = pruned(outcome, begun, problem, share, retrain, self._searched, observe)
         return replace(outcome, net=straightened(outcome.net, problem))
 
@@ -101,7 +105,7 @@ class LM:
     def polished(self, net: KAN, problem: Problem, memory: Tensor) -> Outcome[KAN]:
         """Trained on, with more points of what a part of them has found and left ``memory``: no
         other start is tried."""
-        return self._kept(net, problem, Memory.of(memory), None)
+        return followed(self._kept, self._kept, net, problem, Memory.of(memory), None)
 
     def _searched(
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
@@ -111,13 +115,13 @@ class LM:
         if len(net.layers) == 1 or 2 * net.n_params >= problem.n_points:
             return self._kept(net, problem, last, observe)
         # Weights of data without noise are tried before those of REML.
-        light = last is not None and not _one_node(net) and self.settings.penalty is None
+        light = last is not None and not has_one_node(net.width) and self.settings.penalty is None
         outcome = self._kept(net, problem, last, observe, light=light)
         doubtful = ~self._falls(outcome, problem, last, ORDER)
         if net.spacing != "uniform":  # placing knots lowers the error in a wrong basin too
             doubtful |= Memory.of(outcome.memory).error > basins.small(net)
         lost, others = (mask.nonzero()[:, 0] for mask in (doubtful, ~doubtful))
-        if _one_node(net):
+        if has_one_node(net.width):
             if last is not None and self.settings.start == "auto" and not net.is_pruned:
                 outcome = self._rescued(outcome, lost, problem, observe)
         elif self.settings.penalty is None and last is None:
@@ -211,7 +215,7 @@ class LM:
     ) -> Outcome[KAN]:
         """Trained to the end, with what is to be remembered."""
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
-        if not _one_node(net):
+        if not has_one_node(net.width):
             damping = training_error(net, problem).clamp(max=WARM_DAMPING)
             limits = replace(limits, tolerance=VALLEY * limits.tolerance)
         outcome = descend(net, problem, limits, weight, damping, observe)
@@ -344,7 +348,3 @@ class LM:
         weight = weights.first(kan, problem, self.settings.penalty)
         limits = Limits(most or self.settings.max_steps, ROUGHLY)
         return descend(kan, problem, limits, weight, damping).net
-
-
-def _one_node(shape: Shape | KAN) -> bool:
-    return len(shape.width) == 3 and shape.width[1] == 1

@@ -78,26 +78,40 @@ WILD, SMOOTH = 0.3, 1e3
 OFF, WIDEST = 0.01, 1.5
 
 
-def hidden_margins(kan: KAN, points: Points, w: Tensor) -> tuple[Tensor, ...]:
+def hidden_margins(
+    kan: KAN, points: Points, w: Tensor, between: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
     """The margins of every hidden layer's grids, (R, O, 2) each, for outputs of unit variance and
-    at weights w (R, L, 3); the gauge does not matter."""
+    at weights w (R, L, 3); the gauge does not matter. Grids reach further by the intervals of
+    ``interleaved.apart``."""
     reached, mse = points.margins(kan)
     error = mse.sqrt()
     intervals = (WILD / error.clamp(min=torch.finfo(error.dtype).tiny)) ** (1 / (kan.k + 1)) - 1
     smooth = w[:, -1, penalty.ROUGH] > SMOOTH * penalty.weight(kan.grid_size, kan.k)
     most = (intervals / kan.grid_size).clamp(min=0).nan_to_num(0.0)
     most = torch.where(smooth, torch.inf, most)[:, None, None]
-    return tuple(torch.minimum(reach, most) for reach in reached)
+    share = 1 / max(kan.grid_size - 1, 1)  # that an interval more is of the others
+    found = []
+    for reach, more in zip(reached, between, strict=True):
+        margin = torch.minimum(reach, most)
+        found.append(margin + share * more * (1 + margin.sum(2, keepdim=True)))
+    return tuple(found)
 
 
-def on_margins(kan: KAN, points: Points, margins: Sequence[Tensor]) -> KAN:
-    """A deep KAN with its hidden splines fitted to grids of other margins (R, O, 2), so that what
-    it says changes no more than a fit changes it; others as they are.
+def on_margins(
+    kan: KAN, points: Points, margins: Sequence[Tensor], between: Sequence[Tensor]
+) -> KAN:
+    """A KAN that is deep or has grids to be interleaved, with its hidden splines fitted to grids of
+    other margins (R, O, 2), so that what it says changes no more than a fit changes it; others as
+    they are.
 
     Put on such grids as they are, splines stretch: a step makes that good behind one layer, nothing
     does behind five. Values that are off their grids are those of starts, which are to stretch.
     """
-    if not is_deep(kan.width):
+    fitted = torch.full_like(kan.layers[0].coef[:, 0, 0, 0], is_deep(kan.width)).bool()
+    for more in between:
+        fitted |= (more > 0).any(2).any(1)
+    if not bool(fitted.any()):
         return kan
     layers = [kan.layers[0]]
     pairs = zip(kan.layers[1:], points.extremes(kan), margins, strict=True)
@@ -105,7 +119,7 @@ def on_margins(kan: KAN, points: Points, margins: Sequence[Tensor]) -> KAN:
         least, most = ends.unbind(2)
         width, span = layer.upper - layer.lower, most - least
         off = torch.maximum(layer.lower - least, most - layer.upper)
-        fits = (off < OFF * width) & (span * WIDEST > width)
+        fits = (off < OFF * width) & (span * WIDEST > width) & fitted[:, None]
         below, above = (margin * span[..., None]).unbind(2)
         lower = torch.where(fits, least - below, layer.lower)
         upper = torch.where(fits, most + above, layer.upper)

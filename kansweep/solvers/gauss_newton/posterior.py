@@ -29,6 +29,7 @@ from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import contained, penalty
 from kansweep.solvers.gauss_newton.linearised import Linearised
 from kansweep.solvers.gauss_newton.objective import Point, scaled_output
+from kansweep.solvers.gauss_newton.spare import trained
 from kansweep.solvers.gauss_newton.systems import Direct
 from kansweep.solvers.gauss_newton.weights import Memory
 
@@ -76,7 +77,7 @@ def posterior(net: KAN, problem: Problem, memory: Tensor) -> Posterior:
     if bool(span < STILL * problem.spread.amin()):
         return _of_line(flat, problem, slopes=False)
     if not bool(left.simple.all()):
-        return _of_weights(net, problem, left.kept)
+        return _of_weights(trained(net), problem, left.kept)
     if bool(left.weight[:, 0].isfinite().all()):
         return _of_weights(flat, problem, left.weight[:, :1])
     return _of_line(flat, problem, slopes=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -24,10 +23,9 @@ from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.simplest import Solve
+from kansweep.solvers.gauss_newton.spare import Edges, serving
 from kansweep.solvers.gauss_newton.weights import Memory
 
-Edges = tuple[Tensor, ...]
-"""Some edges of all layers, (O, I) of bool each."""
 Retrain = Callable[[KAN, Problem], KAN]
 
 
@@ -48,14 +46,17 @@ def pruned(
     return outcome
 
 
-def lesser(net: KAN, problem: Problem, share: float, retrain: Retrain) -> KAN:
+def lesser(
+    net: KAN, problem: Problem, share: float, retrain: Retrain, patience: int | None = None
+) -> KAN:
     """A KAN of one replica without the edges that it can do without, all of which are kept so far;
-    ``retrain`` trains what is left far enough to be judged."""
+    ``retrain`` trains what is left far enough to be judged. After so many refusals in a row,
+    ``patience``, no other nodes or edges are tried."""
     every = tuple(torch.ones_like(layer.coef[0, ..., 0]).bool() for layer in net.layers)
     net, most = _with_kept(net, every), _rmse(net, problem) + share
     for groups in (_nodes(every), _single(every)):
-        waiting = list(groups)
-        while waiting:
+        waiting, refused = list(groups), 0
+        while waiting and refused != patience:
             each = [(_without(net, group), group) for group in waiting]
             trials = [(one, group) for one, group in each if one is not None]
             if not trials:
@@ -63,8 +64,9 @@ def lesser(net: KAN, problem: Problem, share: float, retrain: Retrain) -> KAN:
             least = min(trials, key=lambda trial: _rmse(trial[0], problem))
             waiting = [group for _, group in trials if group is not least[1]]
             trial = retrain(least[0], problem)
+            refused += 1
             if _rmse(trial, problem) <= most:
-                net = trial
+                net, refused = trial, 0
     return net
 
 
@@ -95,14 +97,9 @@ def _without(net: KAN, group: Edges) -> KAN | None:
     """The KAN without some edges and those that serve no other; None where these are gone already,
     or nothing would lead to an output."""
     before = tuple(layer.edges_kept[0] for layer in net.layers)
-    kept = [part & ~gone for part, gone in zip(before, group, strict=True)]
-    for _ in net.layers:  # what serves nothing more, from layer to layer
-        for into, out in pairwise(kept):
-            alive = into.any(1) & out.any(0)
-            into &= alive[:, None]
-            out &= alive
+    kept = serving([part & ~gone for part, gone in zip(before, group, strict=True)])
     same = all(torch.equal(one, other) for one, other in zip(before, kept, strict=True))
-    return None if same or not bool(kept[-1].any(1).all()) else _with_kept(net, tuple(kept))
+    return None if same or not bool(kept[-1].any(1).all()) else _with_kept(net, kept)
 
 
 def _with_kept(net: KAN, kept: Edges) -> KAN:

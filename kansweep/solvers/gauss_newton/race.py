@@ -95,7 +95,7 @@ def _of_some(shape: Shape, problem: Problem, restarts: int, scale: float, first:
     found = _race(shape, problem, restarts, scale, first)
     doubtful = (found.order < FALL).nonzero()[:, 0]
     # One hidden node has other starts beside a race (``LM.start``), and all of them are verified.
-    races = RACES if shape.width[1:-1] != (1,) else 1
+    races = 1 if deepening.has_one_node(shape.width) else RACES
     for index in range(first + 1, first + races):
         if doubtful.numel() == 0:
             break

@@ -90,7 +90,7 @@ def _rivalled(
     which = better.nonzero()[:, 0]
     if which.numel():
         doubt, less = (
-            unseen.deviations(one[which], part[which], left[which].numbers, PLACES)
+            unseen.deviations(one[which], part[which], left[which].numbers, PLACES)[0]
             for one, left in ((net, before), (found.net, after))
         )
         better[which] = less < SURER * doubt

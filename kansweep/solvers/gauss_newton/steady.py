@@ -9,8 +9,8 @@ the corner is empty, the posterior shows it (``unseen``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,25 +18,29 @@ from torch import Tensor
 from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import leave_one_out, race, unseen, weights
+from kansweep.solvers.gauss_newton import basins, leave_one_out, race, unseen, weights
 from kansweep.solvers.gauss_newton.basins import BY_FAR
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
 
 HANGS = 10.0  # times the training error; where test errors are small, up to 7 have been seen
+FINE = race.GRIDS[-2][0]  # a grid on which what is not needed is told
 FIRM = 30.0, 1e3  # times the unit: weights that hold corners
+APART = 1.5  # times the training error: what is wrong by less beside its points has enough of them
 ENOUGH = 16  # points a parameter: where there are more nothing has been seen to hang
 MOST = 10_000_000_000  # points times parameters squared: some seconds
 Search = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
 Train = Callable[[KAN, Problem, Weight, Observe | None], Outcome[KAN]]
 Start = Callable[[Shape, Problem], KAN]
+Thin = Callable[[KAN, Problem, Observe | None], Iterable[Outcome[KAN]]]
 
 
 def steadied(
     search: Search,
     train: Train,
     start: Start,
+    thin: Thin,
     net: KAN,
     problem: Problem,
     last: Memory | None,
@@ -44,11 +48,12 @@ def steadied(
 ) -> Outcome[KAN]:
     """The outcome of a ``search`` from ``net``, of which replicas that hang on single points give
     way to what is found from a new ``start``, and if they hang still to what firmer weights
-    ``train`` them to, where that may be wrong by far less."""
+    ``train`` them to, where that may be wrong by far less; and any to a network of fewer edges,
+    ``thin``, where that may be wrong by less."""
     outcome = search(net, problem, last, observe)
-    if not _may_hang(net, problem):
+    if not _can_tell(net, problem):
         return outcome
-    found = _Judged(outcome, _elsewhere(outcome, problem), problem)
+    found = _thinned(_Judged.of(outcome, problem), thin, last, observe)
     at = found.hanging.nonzero()[:, 0]
     # On the way to a race's last grid only, so that a chain pays for one more race or two.
     early = at if last is None else at[~(last.grid_size[at] >= race.GRIDS[-1][0])]
@@ -63,38 +68,76 @@ def steadied(
     return found.outcome
 
 
-def _may_hang(net: KAN, problem: Problem) -> bool:
-    """Whether several hidden layers may hang on single points, and telling it is not too dear."""
+def _thinned(found: _Judged, thin: Thin, last: Memory | None, observe: Observe | None) -> _Judged:
+    """With networks of fewer edges, or of these with copies, where they are expected to be wrong by
+    less: of those in which a fine grid is at work, on the first of these and wherever networks are
+    wrong beside their points."""
+    outcome, error = found.outcome, Memory.of(found.outcome.memory).error
+    if outcome.net.grid_size < FINE:
+        return found
+    first = torch.ones_like(error).bool() if last is None else ~(last.grid_size >= FINE)
+    apart = found.expected > APART * error
+    asked = (error < basins.small(outcome.net)) & (first | apart)
+    for r in asked.nonzero():
+        # What has points enough is left for what is better by far: it may gain on finer grids.
+        most = found.expected[r] * (1.0 if bool(apart[r]) else BY_FAR)
+        for rival in thin(outcome.net[r], found.problem[r], among(observe, r)):
+            found = found.thinner(r, rival, most)
+    return found
+
+
+def _can_tell(net: KAN, problem: Problem) -> bool:
+    """Whether networks of several nodes may be wrong beside their points, and telling it is not
+    too dear."""
     few = problem.n_points < ENOUGH * net.n_params
     rows = problem.y[0].numel()
     small = rows * net.n_params * min(rows, net.n_params) <= MOST and net.n_params <= DIRECT_LIMIT
-    return len(net.layers) > 2 and not net.is_pruned and few and small
+    several = len(net.layers) == 2 and net.width[1] > 1 and net.grid_size >= FINE
+    return (len(net.layers) > 2 or several) and not net.is_pruned and few and small
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """An outcome with what it may be wrong by beside its points, (R,)."""
+    """An outcome, and what it may be wrong by beside its points in shares of the spread."""
 
     outcome: Outcome[KAN]
-    error: Tensor
     problem: Problem
+    error: Tensor  # (R,), the larger of leave-one-out RMSE and deviation where there are no points
+    expected: Tensor  # (R,), RMSE on fresh points by that deviation and the misfit's
+
+    @classmethod
+    def of(cls, outcome: Outcome[KAN], problem: Problem) -> _Judged:
+        """Without leave-one-out errors where one layer is hidden: there nothing hangs."""
+        net, memory = outcome.net, outcome.memory
+        error, misfit = unseen.deviations(net, problem, memory)
+        expected = (error.square() + misfit.square()).sqrt()
+        if len(net.layers) > 2:
+            squares = leave_one_out.errors(net, problem, Memory.of(memory).weight)
+            left_out = (problem.mean(squares)[0] / problem.y.shape[2]).sqrt()
+            error = torch.maximum(left_out, error)
+        return cls(outcome, problem, error, expected)
 
     @property
     def hanging(self) -> Tensor:
-        return self.error > HANGS * Memory.of(self.outcome.memory).error
+        deep = len(self.outcome.net.layers) > 2
+        return deep & (self.error > HANGS * Memory.of(self.outcome.memory).error)
 
     def rivalled(self, at: Tensor, rival: Outcome[KAN]) -> _Judged:
         """With a rival's of the replicas ``at`` (r,) that is better by far."""
-        theirs = _Judged(rival, _elsewhere(rival, self.problem[at]), self.problem[at])
-        better = theirs.error < BY_FAR * self.error[at]
-        error = self.error.index_copy(0, at, torch.where(better, theirs.error, self.error[at]))
-        return _Judged(replaced(self.outcome, at, rival, better), error, self.problem)
+        theirs = _Judged.of(rival, self.problem[at])
+        return self._with(at, theirs, theirs.error < BY_FAR * self.error[at])
 
+    def thinner(self, at: Tensor, rival: Outcome[KAN], most: Tensor) -> _Judged:
+        """With a rival's of the replicas ``at`` (r,) that is expected to be better, and wrong by
+        less than ``most`` (r,)."""
+        theirs = _Judged.of(rival, self.problem[at])
+        return self._with(at, theirs, theirs.expected < torch.minimum(most, self.expected[at]))
 
-def _elsewhere(outcome: Outcome[KAN], problem: Problem) -> Tensor:
-    """What networks may be wrong by beside their points: the larger of leave-one-out RMSEs and of
-    deviations where there are none, as shares of the outputs' spread, (R,)."""
-    net, memory = outcome.net, outcome.memory
-    squares = leave_one_out.errors(net, problem, Memory.of(memory).weight)
-    left_out = (problem.mean(squares)[0] / problem.y.shape[2]).sqrt()
-    return torch.maximum(left_out, unseen.deviations(net, problem, memory))
+    def _with(self, at: Tensor, other: _Judged, better: Tensor) -> _Judged:
+        chosen = at[better]
+        return replace(
+            self,
+            outcome=replaced(self.outcome, at, other.outcome, better),
+            error=self.error.index_copy(0, chosen, other.error[better]),
+            expected=self.expected.index_copy(0, chosen, other.expected[better]),
+        )
