@@ -79,11 +79,11 @@ OFF, WIDEST = 0.01, 1.5
 
 
 def hidden_margins(
-    kan: KAN, points: Points, w: Tensor, between: Sequence[Tensor]
+    kan: KAN, points: Points, w: Tensor, between: Sequence[Tensor] | None = None
 ) -> tuple[Tensor, ...]:
     """The margins of every hidden layer's grids, (R, O, 2) each, for outputs of unit variance and
     at weights w (R, L, 3); the gauge does not matter. Grids reach further by the intervals of
-    ``interleaved.apart``."""
+    ``interleaved.apart``, if these are given."""
     reached, mse = points.margins(kan)
     error = mse.sqrt()
     intervals = (WILD / error.clamp(min=torch.finfo(error.dtype).tiny)) ** (1 / (kan.k + 1)) - 1
@@ -92,8 +92,9 @@ def hidden_margins(
     most = torch.where(smooth, torch.inf, most)[:, None, None]
     share = 1 / max(kan.grid_size - 1, 1)  # that an interval more is of the others
     found = []
-    for reach, more in zip(reached, between, strict=True):
+    for depth, reach in enumerate(reached):
         margin = torch.minimum(reach, most)
+        more = 0.0 if between is None else between[depth]
         found.append(margin + share * more * (1 + margin.sum(2, keepdim=True)))
     return tuple(found)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from kansweep.networks.kan import KAN, where
-from kansweep.solvers.contract import Observe, Outcome
+from kansweep.solvers.contract import Iteration, Observe, Outcome
 
 
 def spread_out(at: Tensor, many: int) -> tuple[Tensor, Tensor]:
@@ -25,6 +26,41 @@ def among(observe: Observe | None, at: Tensor) -> Observe | None:
     if observe is None:
         return None
     return lambda now: observe(replace(now, replicas=at[now.replicas]))
+
+
+class Held:
+    """What is observed of a rival, to be told only of replicas that it is kept in."""
+
+    def __init__(self, observe: Observe | None) -> None:
+        self._tell, self._seen = observe, list[Iteration]()
+
+    @property
+    def observe(self) -> Observe | None:
+        return None if self._tell is None else self._seen.append
+
+    def tell(self, kept: Tensor) -> None:
+        """Of those that a mask (R,) selects."""
+        for now in self._seen:
+            chosen = kept[now.replicas]
+            if self._tell is not None and bool(chosen.any()):
+                self._tell(_part(now, chosen))
+
+
+def _part(now: Iteration, chosen: Tensor) -> Iteration:
+    """The iteration of those that a mask (r,) selects."""
+    damping, penalty = (
+        None if part is None else part[chosen] for part in (now.damping, now.penalty)
+    )
+    return Iteration(
+        now.step,
+        now.replicas[chosen],
+        lambda: cast(KAN, now.net())[chosen],
+        now.rmse[chosen],
+        now.grad_norm[chosen],
+        now.accepted[chosen],
+        damping,
+        penalty,
+    )
 
 
 def replaced(

@@ -22,7 +22,7 @@ from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import leave_one_out, penalty, simplest, strain, unseen, weights
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import MOST, Weight
-from kansweep.solvers.gauss_newton.replicas import among, joined, of, replaced
+from kansweep.solvers.gauss_newton.replicas import Held, among, joined, of, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
 
 BEYOND = 5  # the degree: the order of higher differences
@@ -51,9 +51,11 @@ def smoothed(
     if last is not None and _few(net, problem):
         at = (last.beyond > net.beyond).nonzero()[:, 0]
         if at.numel():
-            known, seen = last[at], among(observe, at)
-            found = _gone_on(train, net[at], known, problem[at], seen)
-            holds = (Memory.of(found.memory).left_out < known.left_out).nonzero()[:, 0]
+            known, seen = last[at], Held(among(observe, at))
+            found = _gone_on(train, net[at], known, problem[at], seen.observe)
+            better = Memory.of(found.memory).left_out < known.left_out
+            seen.tell(better)
+            holds = better.nonzero()[:, 0]
             parts.append((at[holds], of(found, holds)))
             rest = rest[~torch.isin(rest, at[holds])]
     if rest.numel():
@@ -84,7 +86,8 @@ def _rivalled(
     if at.numel() == 0:
         return outcome
     net, part, before = net[at], problem[at], before[at]
-    found = _trained(train, net, _firm(net, before.weight), part, among(observe, at))
+    seen = Held(among(observe, at))
+    found = _trained(train, net, _firm(net, before.weight), part, seen.observe)
     after = Memory.of(found.memory)
     better = after.left_out < (1.0 if _few(net, part) else FOLLOWS**2) * error
     which = better.nonzero()[:, 0]
@@ -94,8 +97,10 @@ def _rivalled(
             for one, left in ((net, before), (found.net, after))
         )
         better[which] = less < SURER * doubt
+    seen.tell(better)
     found = replace(found, memory=replace(after, weight=before.weight).numbers)
-    return replaced(outcome, at, found, better)
+    kept = better.nonzero()[:, 0]
+    return replaced(outcome, at[kept], of(found, kept)) if kept.numel() else outcome
 
 
 # ---------------------------------------------------------------------------- where, and how
