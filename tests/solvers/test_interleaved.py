@@ -75,3 +75,21 @@ def test_grids_of_copies_interleave_and_the_function_stays():
     own, others = knots[0], (knots[1] - copy.min()) / slope + value.min()
     shift = (others - own) / (own[1] - own[0])
     torch.testing.assert_close(shift, torch.full_like(shift, -0.5))
+
+
+def test_a_constant_node_is_alike_to_none():
+    x = torch.linspace(-1, 1, 50).double()
+    values = torch.stack([x, 0 * x + 1, x**3, 0 * x, x], 1)
+    expected = torch.tensor([[0, 1], [0, 0], [0, 0], [0, 0], [0.5, 0.5]]).double()
+    assert torch.equal(interleaved._apart(values), expected)
+
+
+def test_pruned_networks_stay_as_they_are():
+    net, x = random_kan((2, 2, 1), replicas=1), points(1, 50, 2)
+    first = net.layers[0]
+    coef = first.coef.clone()
+    coef[:, 1] = coef[:, 0]
+    alike = replace(net, layers=(replace(first, coef=coef), net.layers[1]))
+    assert interleaved.apart(alike, x)[0].any()
+    kept = replace(net.layers[1], kept=torch.tensor([[[True, False]]]))
+    assert not interleaved.apart(replace(alike, layers=(alike.layers[0], kept)), x)[0].any()

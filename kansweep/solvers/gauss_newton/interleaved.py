@@ -41,8 +41,9 @@ def apart(kan: KAN, x: Tensor) -> list[Tensor]:
     above, so that those of nodes that are alike at points (R, n, I) interleave: (R, O, 2) each."""
     found = []
     for depth in range(1, len(kan.layers)):
-        if kan.layers[depth].n_inputs == 1:
-            found.append(kan.layers[depth].lower.new_zeros(kan.n_replicas, 1, 2))
+        nodes = kan.layers[depth].n_inputs
+        if nodes == 1 or kan.is_pruned:  # what pruning left of a node alike may lead nowhere
+            found.append(kan.layers[depth].lower.new_zeros(kan.n_replicas, nodes, 2))
         else:
             values = replace(kan, layers=kan.layers[:depth])(x)
             found.append(torch.stack([_apart(each) for each in values]))
@@ -52,9 +53,9 @@ def apart(kan: KAN, x: Tensor) -> list[Tensor]:
 def _apart(values: Tensor) -> Tensor:
     """Of one layer's nodes (n, O) in one replica, (O, 2)."""
     centred = values - values.mean(0)
-    unit = centred / centred.norm(dim=0)
+    unit = centred / centred.norm(dim=0).clamp(min=torch.finfo(values.dtype).tiny)
     product = unit.mT @ unit
-    alike = product.square() > 1 - ALIKE
+    alike = (product.square() > 1 - ALIKE).fill_diagonal_(True)  # a constant only to itself
     first = alike.to(torch.uint8).argmax(0)  # the first of each group
     found = torch.zeros_like(values[:2].mT)
     for leader in first.unique().tolist():

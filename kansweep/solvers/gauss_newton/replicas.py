@@ -36,7 +36,11 @@ class Held:
 
     @property
     def observe(self) -> Observe | None:
-        return None if self._tell is None else self._seen.append
+        return None if self._tell is None else self._keep
+
+    def _keep(self, now: Iteration) -> None:
+        net = now.net()  # without the points that led there
+        self._seen.append(replace(now, net=lambda: net))
 
     def tell(self, kept: Tensor) -> None:
         """Of those that a mask (R,) selects."""
