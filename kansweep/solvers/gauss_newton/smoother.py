@@ -25,7 +25,7 @@ from kansweep.solvers.gauss_newton.reml import MOST, Weight
 from kansweep.solvers.gauss_newton.replicas import Held, among, joined, of, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
 
-BEYOND = 5  # the degree: the order of higher differences
+BEYOND = 4  # the degree: the order of higher differences
 FEW = 2  # points a parameter, at most
 SURER = 0.9  # of the deviation where there are no points: how much less in doubt
 PLACES = 400  # without points that are looked at
