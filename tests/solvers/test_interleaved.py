@@ -35,6 +35,8 @@ def test_copies_change_nothing_and_are_alike(make, base):
     apart = torch.tensor([[0.0, 1.0], [0.5, 0.5]]).double()
     assert torch.equal(first[0], apart[[0, 1, 0, 1]])
     assert torch.equal(second[0], apart)
+    assert interleaved.copies(double, x).tolist() == [True]
+    assert interleaved.copies(net, x).tolist() == [False]
 
 
 def test_only_nodes_that_are_alike_are_moved_apart_and_a_mirrored_one_the_other_way():

@@ -50,6 +50,12 @@ def apart(kan: KAN, x: Tensor) -> list[Tensor]:
     return found
 
 
+def copies(kan: KAN, x: Tensor) -> Tensor:
+    """Whether some nodes are alike at points (R, n, I), (R,) of bool."""
+    moved = [more.flatten(1).any(1) for more in apart(kan, x)]
+    return torch.stack(moved).any(0)
+
+
 def _apart(values: Tensor) -> Tensor:
     """Of one layer's nodes (n, O) in one replica, (O, 2)."""
     centred = values - values.mean(0)

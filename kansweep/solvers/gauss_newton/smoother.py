@@ -27,6 +27,7 @@ from kansweep.solvers.gauss_newton.weights import Memory
 
 BEYOND = 4  # the degree: the order of higher differences
 FEW = 2  # points a parameter, at most
+MOST_WORK = 4_000_000_000  # points times parameters, times the fewer of both: some seconds
 SURER = 0.9  # of the deviation where there are no points: how much less in doubt
 PLACES = 400  # without points that are looked at
 FOLLOWS = 1.05  # of the training RMSE, at most, where points are too many to leave them out
@@ -106,20 +107,23 @@ def _rivalled(
 # ---------------------------------------------------------------------------- where, and how
 
 
-def _serves(net: KAN) -> bool:
-    """Whether there is but one node behind the inputs; several make up for each other."""
-    return net.width[1:] in ((1,), (1, 1)) and not net.is_pruned
+def _serves(net: KAN, problem: Problem) -> bool:
+    """Whether there is but one node behind the inputs, for several make up for each other, and
+    what is left out, or not known, is not too dear to tell."""
+    n, parameters = problem.x.shape[1], net.n_params
+    cheap = n * parameters * min(n, parameters) <= MOST_WORK
+    return net.width[1:] in ((1,), (1, 1)) and not net.is_pruned and cheap
 
 
 def _few(net: KAN, problem: Problem) -> bool:
-    return _serves(net) and problem.n_points <= FEW * net.n_params
+    return _serves(net, problem) and problem.n_points <= FEW * net.n_params
 
 
 def _undetermined(net: KAN, problem: Problem) -> Tensor:
     """Whether points are few or an outermost interval of hidden values has less than k + 1 of them,
     which do not tell the polynomial there, (R,) of bool."""
     found = torch.full_like(problem.x[:, 0, 0], _few(net, problem)).bool()
-    if _serves(net) and len(net.layers) == 2 and problem.x.shape[1] > net.k:
+    if _serves(net, problem) and len(net.layers) == 2 and problem.x.shape[1] > net.k:
         values = replace(net, layers=net.layers[:1])(problem.x)[..., 0]
         high, low = (sign * (sign * values).topk(net.k + 1)[0] for sign in (1, -1))
         reach = torch.maximum(high[:, 0] - high[:, -1], low[:, -1] - low[:, 0])

@@ -18,7 +18,7 @@ from torch import Tensor
 from kansweep.config.solvers import DIRECT_LIMIT
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import basins, leave_one_out, race, unseen, weights
+from kansweep.solvers.gauss_newton import basins, interleaved, leave_one_out, race, unseen, weights
 from kansweep.solvers.gauss_newton.basins import BY_FAR
 from kansweep.solvers.gauss_newton.reml import Weight
 from kansweep.solvers.gauss_newton.replicas import among, replaced
@@ -55,8 +55,11 @@ def steadied(
         return outcome
     found = _thinned(_Judged.of(outcome, problem), thin, last, observe)
     at = found.hanging.nonzero()[:, 0]
-    # On the way to a race's last grid only, so that a chain pays for one more race or two.
+    # On the way to a race's last grid only, so that a chain pays for one more race or two; with
+    # copies a training error is less than the grid's, and a race would not come to it.
     early = at if last is None else at[~(last.grid_size[at] >= race.GRIDS[-1][0])]
+    if early.numel():
+        early = early[~interleaved.copies(found.outcome.net[early], problem.x[early])]
     if early.numel():
         fresh = start(race.shape_of(net), problem[early])
         found = found.rivalled(early, search(fresh, problem[early], None, among(observe, early)))
