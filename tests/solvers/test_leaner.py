@@ -10,7 +10,7 @@ import torch
 from nets import normal, points, random_kan
 
 from kansweep.networks.kan import KAN, Shape
-from kansweep.solvers.contract import Outcome, Problem
+from kansweep.solvers.contract import Iteration, Outcome, Problem
 from kansweep.solvers.gauss_newton import leaner, spare
 from kansweep.solvers.gauss_newton.lm import LM, WARM_DAMPING
 from kansweep.solvers.gauss_newton.weights import Memory
@@ -75,21 +75,28 @@ def test_finer_grids_go_on_with_what_is_needed(wide):
     net = KAN.concatenated([parts[0].net, wide.net[torch.tensor([1])]]).refined(FINER)
     last = Memory.of(torch.cat([parts[0].memory, wide.memory[1:]]))
     searched: list[tuple[int, ...]] = []
+    told: list[int] = []
+
+    def observe(now: Iteration) -> None:
+        told.extend(now.replicas.tolist())
 
     def search(kan, part, before, observe):
         searched.append(part.seeds)
         return lm._searched(kan, part, before, observe)
 
-    found = leaner.followed(search, lm._searched, net, of, last, None)
+    found = leaner.followed(search, lm._searched, net, of, last, observe)
     assert searched == [(1,)]
+    assert [told.count(r) for r in (0, 1)] == list(found.steps)
     widths = [spare.trained(found.net[r]).width for r in torch.arange(2).split(1)]
     assert widths == [(2, 1, 1), WIDE]
     assert (Memory.of(found.memory).error < 5e-6).all()
     assert Memory.of(found.memory).grid_size.tolist() == [FINER, FINER]
     # Where errors do not fall, all edges are trained.
     small = replace(last, error=1e-3 * last.error)
-    leaner.followed(search, lm._searched, net, of, small, None)
+    told.clear()
+    found = leaner.followed(search, lm._searched, net, of, small, observe)
     assert searched[1:] == [(0, 1)]
+    assert [told.count(r) for r in (0, 1)] == list(found.steps)  # of what is kept alone
     # Without what a grid has left there is nothing to go on with.
     leaner.followed(search, lm._searched, net, of, None, None)
     assert searched[2:] == [(0, 1)]

@@ -20,7 +20,7 @@ from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import basins, interleaved, pruning, race, spare, weights
 from kansweep.solvers.gauss_newton.reml import Weight
-from kansweep.solvers.gauss_newton.replicas import among, joined
+from kansweep.solvers.gauss_newton.replicas import Held, among, joined
 from kansweep.solvers.gauss_newton.weights import Memory
 
 COARSE = race.GRIDS[-2][0]  # fine enough to tell what is needed
@@ -96,10 +96,12 @@ def _lean(
     lean = spare.trained(net)
     if lean is net:
         return None
-    found = solve(lean, problem, last, observe)
+    seen = Held(observe)
+    found = solve(lean, problem, last, seen.observe)
     finer = last.grid_size / net.grid_size
     most = SLACK * last.error * finer ** (ORDER * (net.k + 1))
     error = Memory.of(found.memory).error
     if not bool((error < most) | (error < basins.round_off(error))):
         return None
+    seen.tell(torch.ones_like(error).bool())
     return replace(found, net=spare.within(found.net, net, spare.varying(net)))

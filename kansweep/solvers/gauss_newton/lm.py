@@ -111,9 +111,9 @@ class LM:
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None
     ) -> Outcome[KAN]:
         """The network trained, on trial of other starts and judged where points are enough."""
-        net = self._spaced(net, problem, last)  # what is linear, or too large, no points judge
+        net = self._spaced(net, problem, last)
         if len(net.layers) == 1 or 2 * net.n_params >= problem.n_points:
-            return self._kept(net, problem, last, observe)
+            return self._kept(net, problem, last, observe)  # linear, or not for points to judge
         # Weights of data without noise are tried before those of REML.
         light = last is not None and not has_one_node(net.width) and self.settings.penalty is None
         outcome = self._kept(net, problem, last, observe, light=light)
