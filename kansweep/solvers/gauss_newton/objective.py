@@ -54,6 +54,10 @@ class Point:
         """Numbers to be learned, as often as they count."""
         return self.at.n_points * self.residual.shape[2]
 
+    def objective(self, w: Tensor) -> Tensor:
+        """What weights w (R, L, 3) make of this point, (R,): what a solver of one's own lowers."""
+        return self.mse + (w * self.energy).sum((1, 2))
+
     def linearised(self) -> Linearised:
         return Linearised.of(self.at.like, self.at.data())
 
