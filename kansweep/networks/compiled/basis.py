@@ -24,10 +24,10 @@ def add4(out: Floats, at: int, a: float, values: Floats, first: int) -> None:
 
 
 @inlined
-def set4(out: Floats, at: int, a: float, values: Floats) -> None:
-    """out[at:at + 4] = a * values[at:at + 4], likewise."""
-    i = np.uint64(at)
-    v0, v1, v2, v3 = values[i], values[i + _1], values[i + _2], values[i + _3]
+def set4(out: Floats, at: int, a: float, values: Floats, first: int) -> None:
+    """out[at:at + 4] = a * values[first:first + 4], likewise."""
+    i, j = np.uint64(at), np.uint64(first)
+    v0, v1, v2, v3 = values[j], values[j + _1], values[j + _2], values[j + _3]
     out[i], out[i + _1], out[i + _2], out[i + _3] = a * v0, a * v1, a * v2, a * v3
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import act, add_dots, silu
+from kansweep.networks.compiled.basis import act, set4, silu
 from kansweep.networks.compiled.layout import Floats, Ints, Net
-from kansweep.networks.compiled.rows import add_gram, add_pull, block_size, counted
+from kansweep.networks.compiled.rows import add_gram, add_products, add_pull, block_size, counted
 from kansweep.networks.compiling import inner, loop
 
 
@@ -27,16 +27,15 @@ def last_equations(
         theta[:, :size] = last[r]
         for begin in range(0, n, at_once):
             points = min(at_once, n - begin)
-            values, columns = np.zeros((runs, points * w)), np.empty((runs, points), np.int32)
+            values, columns = np.zeros((points, runs * w)), np.empty((points, runs), np.int32)
             _rows(net, r, x[r], begin, values, columns)
             residual = np.empty((outputs, points))
             for m in range(outputs):
                 for p in range(points):
                     residual[m, p] = -y[r, m, begin + p]
-                for j in range(runs):
-                    add_dots(residual[m], theta[m], 0, columns[j], values[j], w)
+                add_products(residual[m], theta[m], values, columns, w)
             if counts.size:
-                counted(counts[r, begin : begin + points], values, residual, w)
+                counted(counts[r, begin : begin + points], values, residual)
             add_gram(gram[r], size, values, columns, lengths, w)
             add_pull(pull[r], values, columns, residual, w)
 
@@ -44,16 +43,18 @@ def last_equations(
 @inner
 def _rows(net: Net, r: int, x: Floats, begin: int, values: Floats, columns: Ints) -> None:
     """The rows of an output at a block of points, as ``rows`` has them; x is (I, n)."""
-    n_in, points, node = x.shape[0], columns.shape[1], net.start[net.width.size - 2, 1]
+    n_in, points, node = x.shape[0], columns.shape[0], net.start[net.width.size - 2, 1]
     interval, none = np.empty(points, np.int32), np.empty(0)
-    value, slope = np.empty(points), np.empty(points)
+    b, value, slope = np.empty(points * net.w), np.empty(points), np.empty(points)
     for i in range(n_in):
         own, first = x[i, begin : begin + points], i * (net.grid_size + net.k)
-        act(net, r, node + i, own, interval, values[i], none)
+        act(net, r, node + i, own, interval, b, none)
         for p in range(points):
-            columns[i, p] = first + interval[p]
+            columns[p, i] = first + interval[p]
+            for four in range(0, net.w, 4):
+                set4(values[p], i * net.w + four, 1.0, b, p * net.w + four)
         if net.base:
             silu(net, r, node + i, own, value, slope)
             for p in range(points):
-                columns[n_in + i, p] = n_in * (net.grid_size + net.k) + i
-                values[n_in + i, p * net.w] = value[p]
+                columns[p, n_in + i] = n_in * (net.grid_size + net.k) + i
+                values[p, (n_in + i) * net.w] = value[p]

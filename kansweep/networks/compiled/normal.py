@@ -10,10 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import add_dots, dots
+from kansweep.networks.compiled.basis import dots
 from kansweep.networks.compiled.forward import extended
 from kansweep.networks.compiled.layout import Floats, Net
-from kansweep.networks.compiled.rows import add_bands, add_gram, add_pull, block_size, counted
+from kansweep.networks.compiled.rows import (
+    add_bands,
+    add_gram,
+    add_products,
+    add_pull,
+    block_size,
+    counted,
+)
 from kansweep.networks.compiled.slopes import (
     activated,
     backward,
@@ -96,7 +103,7 @@ def _accumulate(
             points = min(size, last - begin)
             block = activated(net, r, theta, gathered(x[r], hidden[r], begin, begin + points))
             back, moved = np.empty((nodes, points)), np.empty((nodes, points))
-            values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
+            values, columns = np.zeros((points, count * w)), np.empty((points, count), np.int32)
             sides = np.empty((core.shape[1], points))
             for m in range(residual.shape[1]):
                 backward(net, depth, m, block, back, moved)
@@ -105,7 +112,7 @@ def _accumulate(
                 for p in range(points):
                     sides[core.shape[1] - 1, p] = residual[r, m, begin + p]
                 if counts.size:
-                    counted(counts[r, begin : begin + points], values, sides, w)
+                    counted(counts[r, begin : begin + points], values, sides)
                 if gram.size:
                     add_gram(gram[r], products.shape[2] - 8, values, columns, lengths, w)
                 if band.size:
@@ -185,7 +192,7 @@ def product(
             points = min(at_once, x.shape[2] - begin)
             block = activated(net, r, theta, gathered(x[r], hidden[r], begin, begin + points))
             back, moved = np.empty((nodes, points)), np.empty((nodes, points))
-            values, columns = np.zeros((count, points * w)), np.empty((count, points), np.int32)
+            values, columns = np.zeros((points, count * w)), np.empty((points, count), np.int32)
             sides, change = np.empty((ends, points)), np.empty((1, points))
             for m in range(net.width[depth]):
                 backward(net, depth, m, block, back, moved)
@@ -193,8 +200,7 @@ def product(
                 range_sides(net, block.x, moved, sides)
                 for p in range(points):
                     change[0, p] = 0.0
-                for j in range(count):
-                    add_dots(change[0], step, 0, columns[j], values[j], w)
+                add_products(change[0], step, values, columns, w)
                 for c in range(ends):
                     add_scaled(change[0], moves[c], sides[c])
                 if counts.size:

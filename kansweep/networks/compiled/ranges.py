@@ -78,7 +78,7 @@ def _row(
 ) -> None:
     """d s / d theta (P,) of a node at one point, the ends of earlier grids, (2H, P), included."""
     w, count = net.w, runs(net, depth)
-    values, columns = np.zeros((count, w)), np.empty((count, 1), np.int32)
+    values, columns = np.zeros((1, count * w)), np.empty((1, count), np.int32)
     lengths = np.empty(count, np.int64)
     block = activated(net, r, theta, gathered(x, hidden, point, point + 1))
     nodes = x.shape[0] + hidden.shape[0]
@@ -89,7 +89,7 @@ def _row(
         row[j] = 0.0
     for j in range(count):
         for s in range(lengths[j]):
-            row[columns[j, 0] + s] += values[j, s]
+            row[columns[0, j] + s] += values[0, j * w + s]
     sides = np.empty((2 * hidden.shape[0], 1))
     range_sides(net, block.x, moved, sides)
     for end in range(2 * (net.start[depth, 1] - net.width[0])):

@@ -2,18 +2,20 @@
 
 A row consists of J short runs, each of k + 1 numbers (a spline at its interval) or one (a base
 weight), padded by zeros to W; runs stand in the order of their columns. Of a block of points,
-values are (J, points * W) and columns (J, points), the place of each run's first number.
+values are (points, J * W) and columns (points, J), the place of each run's first number.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from kansweep.networks.compiled.basis import add4
+from kansweep.networks.compiled.basis import add4, dot4
 from kansweep.networks.compiled.layout import Floats, Ints
 from kansweep.networks.compiling import inner
 
-BLOCK, CACHED = 128, 8192  # points at most; numbers that a block of rows may hold
+# Points at most, and numbers that a block of rows may hold: half of a core's second cache. The
+# matrix is gone through once a block, which of large ones takes longer than all sums.
+BLOCK, CACHED = 256, 65_536
 
 
 @inner
@@ -30,13 +32,13 @@ def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: In
     rows of a whole run of four are added side by side, in a third of the time.
     """
     flat, places = values.reshape(values.size), columns.reshape(columns.size)
-    points = columns.shape[1]
-    for j in range(columns.shape[0]):
-        for p in range(points):
-            row, own = columns[j, p] * size, (j * points + p) * w
+    points, runs = columns.shape
+    for j in range(runs):
+        for first in range(0, points * runs, runs):
+            row, own = places[first + j] * size, (first + j) * w
             if lengths[j] == 4:  # then W is, too
                 a0, a1, a2, a3 = flat[own], flat[own + 1], flat[own + 2], flat[own + 3]
-                for other in range(p, (j + 1) * points, points):
+                for other in range(first, first + j + 1):
                     at, four = row + places[other], 4 * other
                     add4(gram, at, a0, flat, four)
                     add4(gram, at + size, a1, flat, four)
@@ -46,10 +48,10 @@ def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: In
             for s in range(lengths[j]):
                 a = flat[own + s]
                 if w == 4:
-                    for other in range(p, (j + 1) * points, points):
+                    for other in range(first, first + j + 1):
                         add4(gram, row + places[other], a, flat, 4 * other)
                 else:
-                    for other in range(p, (j + 1) * points, points):
+                    for other in range(first, first + j + 1):
                         at = row + places[other]
                         add4(gram, at, a, flat, 8 * other)
                         add4(gram, at + 4, a, flat, 8 * other + 4)
@@ -59,11 +61,11 @@ def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: In
 @inner
 def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int) -> None:
     """Add rows^T sides to pull (C, P + 8); sides are (C, points)."""
-    out, points, size = pull.reshape(pull.size), columns.shape[1], pull.shape[1]
-    flat, places = values.reshape(values.size), columns.reshape(columns.size)
-    for run in range(columns.shape[0]):
-        for p in range(points):
-            at, first = places[run * points + p], (run * points + p) * w
+    out, size = pull.reshape(pull.size), pull.shape[1]
+    flat, (points, runs) = values.reshape(values.size), columns.shape
+    for p in range(points):
+        for run in range(runs):
+            at, first = columns[p, run], (p * runs + run) * w
             for c in range(sides.shape[0]):
                 add4(out, at, sides[c, p], flat, first)
                 if w == 8:
@@ -72,24 +74,37 @@ def add_pull(pull: Floats, values: Floats, columns: Ints, sides: Floats, w: int)
 
 
 @inner
-def add_bands(band: Floats, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
-    """Add each run's own products to the bands (P, k + 1): entry [j, d] stands at row j + d,
-    column j."""
-    for j in range(columns.shape[0]):
-        for p in range(columns.shape[1]):
-            for s in range(lengths[j]):
-                for d in range(lengths[j] - s):
-                    at = p * w + s
-                    band[columns[j, p] + s, d] += values[j, at] * values[j, at + d]
+def add_products(total: Floats, a: Floats, values: Floats, columns: Ints, w: int) -> None:
+    """Add rows a to total (points,), with a (P + 8,)."""
+    flat, (points, runs) = values.reshape(values.size), columns.shape
+    for p in range(points):
+        sum_of_runs = total[p]
+        for run in range(runs):
+            at, first = columns[p, run], (p * runs + run) * w
+            sum_of_runs += dot4(a, at, flat, first)
+            if w == 8:
+                sum_of_runs += dot4(a, at + 4, flat, first + 4)
+        total[p] = sum_of_runs
 
 
 @inner
-def counted(counts: Floats, values: Floats, sides: Floats, w: int) -> None:
+def add_bands(band: Floats, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
+    """Add each run's own products to the bands (P, k + 1): entry [j, d] stands at row j + d,
+    column j."""
+    for p in range(columns.shape[0]):
+        for j in range(columns.shape[1]):
+            for s in range(lengths[j]):
+                for d in range(lengths[j] - s):
+                    at = j * w + s
+                    band[columns[p, j] + s, d] += values[p, at] * values[p, at + d]
+
+
+@inner
+def counted(counts: Floats, values: Floats, sides: Floats) -> None:
     """All of a point times the root of what it counts."""
     for p in range(counts.size):
         root = np.sqrt(counts[p])
-        for j in range(values.shape[0]):
-            for s in range(p * w, (p + 1) * w):
-                values[j, s] *= root
+        for s in range(values.shape[1]):
+            values[p, s] *= root
         for c in range(sides.shape[0]):
             sides[c, p] *= root

@@ -108,8 +108,8 @@ def fill(
     columns: Ints,
     lengths: Ints,
 ) -> None:
-    """Rows of an output of the first ``depth`` layers, as ``rows`` has them: values (J, points W),
-    zero where they are not set here, columns (J, points), lengths (J,)."""
+    """Rows of an output of the first ``depth`` layers, as ``rows`` has them: values (points, J W),
+    zero where they are not set here, columns (points, J), lengths (J,)."""
     w, n_coef, j = net.w, net.grid_size + net.k, 0
     for layer in range(depth):
         n_in, n_out = net.width[layer], net.width[layer + 1]
@@ -120,19 +120,19 @@ def fill(
             for i in range(n_in):
                 b, at = block.b[node + i], first + (o * n_in + i) * n_coef
                 for p in range(given.size):
-                    columns[j, p] = at + block.interval[node + i, p]
-                    for four in range(p * w, (p + 1) * w, 4):
-                        set4(values[j], four, given[p], b)
+                    columns[p, j] = at + block.interval[node + i, p]
+                    for four in range(0, w, 4):
+                        set4(values[p], j * w + four, given[p], b, p * w + four)
                 lengths[j] = net.k + 1
                 j += 1
         if net.base:
             weights = first + n_in * n_out * n_coef
             for o in range(output if only else 0, output + 1 if only else n_out):
                 for i in range(n_in):
-                    for p in range(columns.shape[1]):
-                        columns[j, p] = weights + o * n_in + i
+                    for p in range(columns.shape[0]):
+                        columns[p, j] = weights + o * n_in + i
                         given_p = back[node + n_in + o, p]
-                        values[j, p * w] = given_p * block.silu[node + i, p]
+                        values[p, j * w] = given_p * block.silu[node + i, p]
                     lengths[j] = 1
                     j += 1
 
