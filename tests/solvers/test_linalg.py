@@ -36,6 +36,16 @@ def test_only_the_lower_triangle_is_read_and_an_idle_unknown_stays():
     assert not failed.any()
 
 
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 300])
+def test_the_root_of_an_inverse_is_that_of_lapack(size):
+    root = normal(2, size, size)
+    matrix = root @ root.mT + size * torch.eye(size)
+    found = cholesky(matrix.clone(), 0.0).root()
+    expected = torch.linalg.inv(torch.linalg.cholesky(matrix))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * expected.abs().max())
+    assert not found.triu(1).any()
+
+
 @pytest.mark.parametrize(("size", "width"), [(3, 6), (16, 3), (17, 6), (50, 6), (200, 4), (90, 31)])
 def test_band_matrices_are_solved_as_scipy_does(size, width):
     band = normal(3, size, width)

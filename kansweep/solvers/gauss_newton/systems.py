@@ -96,9 +96,7 @@ class Direct:
         for part, matrix in self._matrices(w, replicas):
             which = replicas[part]
             factors = self._held(matrix, which)
-            inverse = factors.inverse()
-            self._clear(inverse, which)
-            trace = self.n * self.strain.trace(inverse, which)
+            trace = self.n * self.strain.trace(self._root(factors, which), which)
             traces.append(trace.masked_fill_(factors.failed[:, None, None], torch.nan))
         return _joined(traces)
 
@@ -106,11 +104,7 @@ class Direct:
         """A root of (n A)^-1 of one replica, (1, P, P), where what changes nothing is held, and the
         effective degrees of freedom, tr (n A)^-1 J^T J."""
         ((_, matrix),) = self._matrices(w, self.every)
-        factors = self._held(matrix, self.every)
-        one = torch.eye(matrix.shape[1]).to(matrix)[None]
-        root = torch.linalg.solve_triangular(factors.lower, one, upper=False).mT
-        if self.removed is not None:
-            root.masked_fill_(self.removed[..., None], 0.0)
+        root = self._root(self._held(matrix, self.every), self.every).mT
         data = self.data.tril() + self.data.tril(-1).mT
         return root, float((root * (data @ root)).sum())
 
@@ -119,6 +113,11 @@ class Direct:
         self.strain.hold(matrix, most, replicas)
         self._clear(matrix, replicas)
         return cholesky(matrix, TRACE_RIDGE, most, self.rounding)
+
+    def _root(self, factors: Cholesky, replicas: Tensor) -> Tensor:
+        """Of the inverse, without edges that were pruned: they stay where they are."""
+        root = factors.root()
+        return root if self.removed is None else root.masked_fill_(self.removed[replicas, None], 0.0)
 
     def _matrices(self, w: Tensor, replicas: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """n A of some replicas, as many at a time as a processor's cache can hold; of a GPU all."""

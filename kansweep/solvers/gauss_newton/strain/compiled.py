@@ -47,12 +47,22 @@ class CompiledStrain(TensorStrain):
         theta = _array(self.theta[replicas])
         hold_idle(matrix.numpy(), _array(scale), theta, self._here[2])
 
-    def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
-        solved = _array(inverse @ self.half[replicas].double())
-        found = traces(
-            _array(inverse), solved, _array(replicas), *self._here, self._band, len(self.kan.layers)
-        )
-        return torch.from_numpy(found)
+    def trace(self, root: Tensor, replicas: Tensor) -> Tensor:
+        solved = root.mT @ (root @ self.half[replicas].double())
+        given = _array(self._squares(root)), _array(solved), _array(replicas)
+        return torch.from_numpy(traces(*given, *self._here, self._band, len(self.kan.layers)))
+
+    def _squares(self, root: Tensor) -> Tensor:
+        """The blocks of M^T M that belong to each edge's coefficients, (r, E, K, K)."""
+        n_coef, parts, first = self.kan.grid_size + self.kan.k, [], 0
+        for layer in self.kan.layers:
+            edges = layer.n_outputs * layer.n_inputs
+            # Above its first column's row a lower triangle has nothing.
+            own = root[:, first:, first : first + edges * n_coef].unflatten(2, (edges, n_coef))
+            own = own.transpose(1, 2)  # (r, E, P, K)
+            parts.append(own.mT @ own)
+            first += edges * (n_coef + (layer.base is not None))
+        return torch.cat(parts, 1)
 
     @cached_property
     def _here(self) -> tuple[Array, Array, Layout, Array]:

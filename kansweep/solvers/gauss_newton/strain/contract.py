@@ -49,6 +49,7 @@ class Strain(Protocol):
         """
         ...
 
-    def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
-        """tr M B^T B by layer and kind, (r, L, 3), of symmetric float64 matrices M (r, P, P)."""
+    def trace(self, root: Tensor, replicas: Tensor) -> Tensor:
+        """tr M^T M B^T B by layer and kind, (r, L, 3), of lower triangular float64 matrices M
+        (r, P, P)."""
         ...

@@ -127,11 +127,11 @@ def hold_idle(matrix: Array, scale: Array, theta: Array, layout: Layout) -> None
 
 @loop
 def traces(
-    inverse: Array, solved: Array, chosen: Index, strain: Array, half: Array, layout: Layout,
+    blocks: Array, solved: Array, chosen: Index, strain: Array, half: Array, layout: Layout,
     table: Array, band: Array, layers: int,
 ) -> Array:  # fmt: skip
-    """tr M B^T B by layer and kind, (r, L, 3), of symmetric M (r, P, P), whose lower triangle is
-    read, with solved = M half (r, P, H)."""
+    """tr M B^T B by layer and kind, (r, L, 3), of symmetric M (r, P, P), of which the blocks
+    (r, E, K, K) of edges are given and solved = M half (r, P, H)."""
     out = np.zeros((chosen.shape[0], layers, 3))
     n_coef, nodes = layout.free.shape[1], half.shape[2]
     (work, own, e), z = spaces(layout), np.empty(n_coef)
@@ -140,7 +140,7 @@ def traces(
         stiff = band[r if band.shape[0] > 1 else 0]
         for edge in range(layout.edge.shape[0]):
             first, h, to = layout.edge[edge], layout.node[edge], out[i, layout.layer[edge]]
-            block = inverse[i, first : first + n_coef, first : first + n_coef]
+            block = blocks[i, edge]
             to[0] += _band_trace(block, stiff[edge if stiff.shape[0] > 1 else 0])
             for kind in range(1, 3):
                 to[kind] += _block_trace(block, layout.gram[kind - 1])

@@ -58,7 +58,8 @@ class TensorStrain:
         idle = self.idle_directions()[replicas].to(matrix)
         matrix.baddbmm_(idle * scale[:, None, None], idle.mT)
 
-    def trace(self, inverse: Tensor, replicas: Tensor) -> Tensor:
+    def trace(self, root: Tensor, replicas: Tensor) -> Tensor:
+        inverse = root.mT @ root
         index, stiff, group = penalty.entries(self.kan)
         stiff = stiff.expand(self.kan.n_replicas, -1)[replicas]
         # Entries below the diagonal stand for two.
