@@ -8,7 +8,7 @@ import torch
 from nets import normal
 from scipy.linalg import solveh_banded
 
-from kansweep.solvers.gauss_newton import banded
+from kansweep.solvers.gauss_newton import banded, linalg
 from kansweep.solvers.gauss_newton.linalg import cholesky, conjugate_gradients
 
 
@@ -34,6 +34,21 @@ def test_only_the_lower_triangle_is_read_and_an_idle_unknown_stays():
     np.testing.assert_allclose(x[0, :2, 0], expected)
     assert x[0, 2, 0] == 0
     assert not failed.any()
+
+
+def test_large_matrices_are_factored_in_place_as_lapack_does(monkeypatch):
+    root = normal(3, 250, 250)
+    matrix = root @ root.mT + torch.eye(250)
+    matrix[1, 200, 200] = -1.0
+    given, rhs = matrix.tril() + 7.0 * torch.ones(250, 250).triu(1), normal(3, 250, 2)
+    expected, of_lapack = cholesky(given.clone(), 0.1), cholesky(given.clone(), 0.1).solve(rhs)
+    monkeypatch.setattr(linalg, "LARGE", 100)
+    found = cholesky(given.clone(), 0.1)
+    assert found.failed.tolist() == expected.failed.tolist() == [False, True, False]
+    close = {"rtol": 0, "atol": 1e-12}
+    np.testing.assert_allclose(found.lower[::2].tril(), expected.lower[::2], **close)
+    np.testing.assert_allclose(found.root()[::2], expected.root()[::2], **close)
+    np.testing.assert_allclose(found.solve(rhs)[0], of_lapack[0], **close)
 
 
 @pytest.mark.parametrize("size", [1, 63, 64, 65, 300])

@@ -15,13 +15,16 @@ from kansweep.solvers.gauss_newton.strain.loops import Array
 
 # Rows and columns of a factor's inverse that are made at a time, by products of matrices.
 BLOCK, WIDE = 64, 256
+# Factors beyond this size are made in place, so many columns at a time: LAPACK's is a copy, of
+# tens of megabytes that no cache holds.
+LARGE, PANEL = 1000, 96
 
 
 @dataclass(frozen=True)
 class Cholesky:
     """Factors of A + ridge for R systems, with diag A."""
 
-    lower: Tensor  # (R, P, P), float64
+    lower: Tensor  # (R, P, P), float64; only the lower triangle counts
     diagonal: Tensor  # (R, P)
     ridge: Tensor  # (R, P)
     failed: Tensor  # (R,), not positive definite
@@ -44,13 +47,15 @@ def cholesky(
     matrix: Tensor, damping: Tensor | float, most: Tensor | None = None, rounding: float = 0.0
 ) -> Cholesky:
     """Factor R matrices (R, P, P), float64, of which only the lower triangle is read; their
-    diagonals are raised in place, as ``ridge`` says.
+    diagonals are raised in place, as ``ridge`` says, and large ones become their factors.
 
     A matrix that is not positive definite even so is marked failed.
     """
     limit = torch.full_like(matrix[:, 0, 0], torch.inf) if most is None else most
     shared = torch.as_tensor(damping, dtype=matrix.dtype, device=matrix.device).expand_as(limit)
     before, raised = _raised(matrix, shared, limit, rounding)
+    if matrix.shape[1] > LARGE:
+        return Cholesky(matrix, before, raised, _factor(matrix))
     lower, info = torch.linalg.cholesky_ex(matrix)
     return Cholesky(lower, before, raised, info > 0)
 
@@ -90,6 +95,22 @@ def _raise(matrix: Array, damping: Array, most: Array, rounding: float) -> tuple
             raised[r, p] = share if own > 0.0 else 1.0
             matrix[r, p, p] = own + raised[r, p]
     return before, raised
+
+
+def _factor(matrix: Tensor) -> Tensor:
+    """Lower triangles of (R, P, P) become those of their factors, panel by panel of columns from
+    left to right; whether that failed, (R,). What is above them is left."""
+    failed = torch.zeros_like(matrix[:, 0, 0], dtype=torch.bool)
+    for first in range(0, matrix.shape[1], PANEL):
+        panel = matrix[:, first:, first : first + PANEL]
+        own, below = panel[:, :PANEL], panel[:, PANEL:]
+        before = matrix[:, first:, :first]
+        panel.baddbmm_(before, before[:, :PANEL].mT, alpha=-1)
+        root, info = torch.linalg.cholesky_ex(own)
+        own.copy_(root)
+        below.copy_(below @ _inverse(root).mT)
+        failed |= info > 0
+    return failed
 
 
 def _inverse(lower: Tensor) -> Tensor:
