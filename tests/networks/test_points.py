@@ -15,6 +15,7 @@ from torch import Tensor
 from kansweep.networks import kan
 from kansweep.networks import points as kansweep_points
 from kansweep.networks.compiled import edges, forward
+from kansweep.networks.compiled import normal as loops_of
 from kansweep.networks.derivatives import by_tensors
 from kansweep.networks.kan import KAN
 from kansweep.networks.points.compiled import CompiledPoints
@@ -144,6 +145,30 @@ def test_replicas_are_chosen_and_mixed():
         close(mixed.kan.theta(), kan.where(mask, net, other).theta(), "theta")
         close(mixed.residual, mixed.kan(x) - y, "residual")
         close(mixed[mask].data().pull(), one[mask].settled(net[mask]).data().pull(), "pull")
+
+
+@pytest.mark.parametrize("base", [False, True])
+def test_replicas_that_stay_where_they_are_are_not_gone_through_again(base, monkeypatch):
+    net, x, y = random_kan((2, 2, 1), base=base, replicas=4), points(4, 30, 2), normal(4, 30, 1)
+    moved, loops = net.with_theta(2 * net.theta()), CompiledPoints.of(x, y)
+    before, mask = loops.settled(net), torch.tensor([False, True, False, True])
+    before.data().gram()
+    mixed, kept = loops.settled(moved).where(mask, before), torch.tensor([True, True, False, False])
+    expected = loops.settled(kan.where(mask, moved, net)).data()
+    seen, whole = [], loops_of.normal_equations
+
+    def counted(net, *args):
+        seen.append(len(net.theta))
+        whole(net, *args)
+
+    monkeypatch.setattr(loops_of, "normal_equations", counted)
+    for found, chosen in ((mixed, slice(None)), (mixed[kept], kept)):
+        data = found.data()
+        assert torch.equal(data.inner, expected.inner[chosen])
+        assert torch.equal(data.gram().tril(), expected.gram()[chosen].tril())
+        assert torch.equal(data.pull(), expected.pull()[chosen])
+        assert torch.equal(data.diagonal(), expected.diagonal()[chosen])
+    assert seen == [2, 4, 1]  # of both that moved, of all whom to compare with, of the one kept
 
 
 def test_tensors_serve_where_numba_is_not_there(monkeypatch):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kansweep.networks.compiled import normal, ranges, settling
+from kansweep.networks.compiled import settling
 from kansweep.networks.compiled.last import last_equations
 from kansweep.networks.compiled.layout import (
     Floats,
@@ -26,91 +26,9 @@ from kansweep.networks.compiled.layout import (
 from kansweep.networks.gauge import margins
 from kansweep.networks.kan import KAN
 from kansweep.networks.points.contract import Settled
+from kansweep.networks.points.equations import CompiledData, Known, observations
 
-NO_GRAM, NO_BAND, NO_COUNTS = np.zeros((0, 0)), np.zeros((0, 0, 0)), np.zeros((0, 0))
-
-
-class Equations(NamedTuple):
-    """What one pass over the points gives; gram or band is empty."""
-
-    gram: Floats  # (R, P P + 8)
-    band: Floats  # (R, P, k + 1)
-    pull: Floats  # (R, P)
-    diagonal: Floats  # (R, P)
-
-
-class CompiledData:
-    """The contract's ``Data``: one pass over the points for all but products."""
-
-    def __init__(
-        self, net: Net, x: Floats, hidden: Floats, residual: Floats, counts: Floats, ends: Ints
-    ) -> None:
-        self.net, self.x, self.hidden = net, x, hidden
-        self.residual, self.counts, self.ends = residual, counts, ends
-        self.n_points = _observations(x, counts)
-        self.theta: Tensor = torch.from_numpy(net.theta)
-        self._last: Equations | None = None
-
-    def pull(self) -> Tensor:
-        return torch.from_numpy(self._equations().pull)
-
-    @property
-    def inner(self) -> Tensor:
-        return torch.from_numpy(self._inner).mT
-
-    @cached_property
-    def half(self) -> Tensor:
-        return torch.from_numpy(ranges.half_widths(self.net.width, self._inner))
-
-    @cached_property
-    def _inner(self) -> Floats:
-        """Derivatives of the ends of hidden grids, (R, 2H, P)."""
-        replicas, nodes, _ = self.hidden.shape
-        inner = np.empty((replicas, 2 * nodes, self.net.theta.shape[1]))
-        if nodes:
-            ranges.range_terms(self.net, self.x, self.hidden, self.ends, inner)
-        return inner
-
-    def gram(self) -> Tensor:
-        replicas, size = self.net.theta.shape
-        found = self._equations(gram=True).gram[:, : size * size]
-        return torch.from_numpy(found).view(replicas, size, size)
-
-    def diagonal(self) -> Tensor:
-        return torch.from_numpy(self._equations().diagonal)
-
-    def bands(self) -> Tensor:
-        band, net = torch.from_numpy(self._equations(band=True).band), self.net
-        n_coef, parts, first = net.grid_size + net.k, [], 0
-        for edges in (net.width[:-1] * net.width[1:]).tolist():
-            parts.append(band[:, first : first + edges * n_coef].unflatten(1, (edges, n_coef)))
-            first += edges * (n_coef + net.base)
-        return torch.cat(parts, dim=1)
-
-    def product(self, d: Tensor) -> Tensor:
-        out = np.empty_like(self.net.theta)
-        given = self.net, self.x, self.hidden, self.counts, self._inner
-        normal.product(*given, d.contiguous().numpy(), out)
-        return torch.from_numpy(out)
-
-    def _equations(self, *, gram: bool = False, band: bool = False) -> Equations:
-        """Of the last pass, where that is enough."""
-        last = self._last
-        if last is None or (gram and not last.gram.size) or (band and not last.band.size):
-            last = self._last = self._pass(gram)
-        return last
-
-    def _pass(self, gram: bool) -> Equations:
-        replicas, size = self.net.theta.shape
-        found = Equations(
-            np.zeros((replicas, size * size + 8)) if gram else NO_GRAM,
-            NO_BAND if gram else np.zeros((replicas, size, self.net.k + 1)),
-            np.zeros((replicas, size)),
-            np.zeros((replicas, size)),
-        )
-        given = self.net, self.x, self.hidden, self.residual, self.counts, self._inner
-        normal.normal_equations(*given, *found)
-        return found
+NO_COUNTS = np.zeros((0, 0))
 
 
 @dataclass(frozen=True)
@@ -125,6 +43,7 @@ class CompiledSettled:
     errors: Floats  # (R, M, n)
     squares: Floats  # (R,)
     counts: Floats  # (R, n), or (0, 0)
+    known: Known | None = None  # of its equations
 
     @cached_property
     def kan(self) -> KAN:
@@ -144,18 +63,19 @@ class CompiledSettled:
 
     @property
     def n_points(self) -> float:
-        return _observations(self.x, self.counts)
+        return observations(self.x, self.counts)
 
     @cached_property
     def _data(self) -> CompiledData:
         given = self.x, self.hidden, self.errors, self.counts
-        return CompiledData(self.net, *given, self.ends)
+        return CompiledData(self.net, *given, self.ends, self.known)
 
     def data(self) -> CompiledData:
         return self._data
 
     def __getitem__(self, replicas: Tensor) -> CompiledSettled:
         at = replicas.numpy()
+        known = self._data.known()
         return CompiledSettled(
             self.like[replicas],
             self.net.of(at),
@@ -165,10 +85,12 @@ class CompiledSettled:
             self.errors[at],
             self.squares[at],
             _of(self.counts, at),
+            known and known.some(at),
         )
 
     def where(self, mask: Tensor, other: CompiledSettled) -> CompiledSettled:
         at = mask.numpy()
+        known = other._data.known()
         net = self.net._replace(
             theta=_where(at, self.net.theta, other.net.theta),
             grid=_where(at, self.net.grid, other.net.grid),
@@ -182,6 +104,7 @@ class CompiledSettled:
             _where(at, self.errors, other.errors),
             _where(at, self.squares, other.squares),
             self.counts,
+            known and known._replace(of=known.of & ~at),
         )
 
 
@@ -210,7 +133,7 @@ class CompiledHidden:
 
     @property
     def n_points(self) -> float:
-        return _observations(self.x, self.counts)
+        return observations(self.x, self.counts)
 
     @cached_property
     def _one(self) -> Net:
@@ -311,10 +234,6 @@ def _residuals(net: Net, x: Floats, y: Floats, counts: Floats) -> tuple[Floats, 
     errors, squares = np.empty_like(y), np.empty(len(y))
     settling.residuals(net, len(net.width) - 2, x, y, counts, errors, squares)
     return errors, squares
-
-
-def _observations(x: Floats, counts: Floats) -> float:
-    return float(counts[0].sum()) if counts.size else x.shape[2]
 
 
 def _of(counts: Floats, replicas: NDArray[Any]) -> Floats:

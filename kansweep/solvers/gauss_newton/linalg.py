@@ -12,7 +12,6 @@ from torch import Tensor
 from kansweep.networks.compiling import loop
 from kansweep.solvers.gauss_newton.strain.loops import Array
 
-
 # Rows and columns of a factor's inverse that are made at a time, by products of matrices.
 BLOCK, WIDE = 64, 256
 # Factors beyond this size are made in place, so many columns at a time: LAPACK's is a copy, of
@@ -120,12 +119,13 @@ def _inverse(lower: Tensor) -> Tensor:
     replicas, size, _ = lower.shape
     eye = torch.eye(min(size, BLOCK)).to(lower).expand(replicas, -1, -1)
     if size <= BLOCK:
-        return torch.linalg.solve_triangular(lower, eye, upper=False)
+        inverse: Tensor = torch.linalg.solve_triangular(lower, eye, upper=False)
+        return inverse
     out = torch.zeros_like(lower)
     for first in range(0, size, BLOCK):
         rows, many = slice(first, first + BLOCK), min(BLOCK, size - first)
-        own = out[:, rows, rows]
-        own += torch.linalg.solve_triangular(lower[:, rows, rows], eye[:, :many, :many], upper=False)
+        one, own = eye[:, :many, :many], out[:, rows, rows]
+        own += torch.linalg.solve_triangular(lower[:, rows, rows], one, upper=False)
         before = own @ lower[:, rows, :first]
         for at in range(0, first, WIDE):  # of columns from ``at`` on, nothing stands above that row
             columns = slice(at, min(first, at + WIDE))

@@ -117,7 +117,9 @@ class Direct:
     def _root(self, factors: Cholesky, replicas: Tensor) -> Tensor:
         """Of the inverse, without edges that were pruned: they stay where they are."""
         root = factors.root()
-        return root if self.removed is None else root.masked_fill_(self.removed[replicas, None], 0.0)
+        if self.removed is not None:
+            root.masked_fill_(self.removed[replicas, None], 0.0)
+        return root
 
     def _matrices(self, w: Tensor, replicas: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """n A of some replicas, as many at a time as a processor's cache can hold; of a GPU all."""

@@ -49,8 +49,9 @@ class CompiledStrain(TensorStrain):
 
     def trace(self, root: Tensor, replicas: Tensor) -> Tensor:
         solved = root.mT @ (root @ self.half[replicas].double())
-        given = _array(self._squares(root)), _array(solved), _array(replicas)
-        return torch.from_numpy(traces(*given, *self._here, self._band, len(self.kan.layers)))
+        blocks, layers = _array(self._squares(root)), len(self.kan.layers)
+        given = *self._here, self._band, layers
+        return torch.from_numpy(traces(blocks, _array(solved), _array(replicas), *given))
 
     def _squares(self, root: Tensor) -> Tensor:
         """The blocks of M^T M that belong to each edge's coefficients, (r, E, K, K)."""
