@@ -13,6 +13,7 @@ from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
+from kansweep.solvers.gauss_newton.continued import continued
 from kansweep.solvers.gauss_newton.deepening import has_one_node, is_deep
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.ends import straightened
@@ -99,7 +100,7 @@ class LM:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
             begun = begun if last is None else last.grid_size.isnan()
             outcome = pruned(outcome, begun, problem, share, retrain, self._searched, observe)
-        return replace(outcome, net=straightened(outcome.net, problem))
+        return replace(outcome, net=straightened(continued(outcome.net, problem), problem))
 
     @torch.inference_mode()
     def polished(self, net: KAN, problem: Problem, memory: Tensor) -> Outcome[KAN]:
