@@ -85,8 +85,13 @@ class _End:
         while True:
             weight = (size - self.before).clamp(min=0).minimum(self.weight)
             rows = slice(0, int((weight > 0).sum(1).max()))
-            parts = (self.t, self.y, weight, self.before)
-            yield _End(*(part[:, rows] for part in parts), self.limit)
+            yield _End(
+                self.t[:, rows],
+                self.y[:, rows],
+                weight[:, rows],
+                self.before[:, rows],
+                self.limit,
+            )
             if size >= every:
                 return
             size *= 2
