@@ -31,7 +31,7 @@ UNSURE = 100.0  # times the training error: what may be wrong by more is not sai
 def continued(net: KAN, problem: Problem) -> KAN:
     """The network with the ends of its last splines as the points next to them have them."""
     serves = len(net.layers) > 1 and net.width[-2] == 1 and not net.is_pruned
-    if not serves or problem.x.shape[1] < SHORTEST:
+    if not serves or min(problem.x.shape[1], problem.n_points) < SHORTEST:
         return net
     clean = simplest.clean(net, problem)
     if not bool(clean.any()):
@@ -39,7 +39,9 @@ def continued(net: KAN, problem: Problem) -> KAN:
     last, h = net.layers[-1], replace(net, layers=net.layers[:-1])(problem.x)  # (R, n, 1)
     own = splines(last, h, net.k)
     y = (problem.y - (edges(last, h, net.k) - own)[:, :, 0]).double()  # (R, n, O), without silu
-    most = UNSURE**2 * (y - own[:, :, 0]).square().mean(1) * clean[:, None]
+    squares = (y - own[:, :, 0]).square()
+    most = torch.stack([problem.mean(each)[0] for each in squares.unbind(2)], 1)
+    most = UNSURE**2 * most * clean[:, None]
     lower, width = last.lower[:, None], (last.upper - last.lower)[:, None]
     breaks = last.unit_breaks(net.k)
     places = gauss_points(breaks, net.k)  # (R, q, 1)
@@ -84,7 +86,8 @@ class _End:
         size, every = SHORTEST, float((self.before + self.weight).amax())
         while True:
             weight = (size - self.before).clamp(min=0).minimum(self.weight)
-            rows = slice(0, int((weight > 0).sum(1).max()))
+            # Rows without weight stand for what is missing to an overdetermined system.
+            rows = slice(0, max(SHORTEST, int((weight > 0).sum(1).max())))
             yield _End(
                 self.t[:, rows],
                 self.y[:, rows],
