@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from nets import normal, points, random_kan, uneven_kan
+from nets import generator, normal, points, random_kan, uneven_kan
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import continued
-from kansweep.solvers.gauss_newton.continued import continued as mended
+from kansweep.solvers.gauss_newton import continued, smoother
+from kansweep.solvers.gauss_newton.weights import Memory
 
 G = 24
 
@@ -46,6 +46,12 @@ def given(make=random_kan, base: bool = False, outputs: int = 1, n: int = 400) -
     return net, Problem(x, waves(h)[..., :outputs], (-1.0, 1.0), (0, 1))
 
 
+def mended(net: KAN, problem: Problem, beyond: int = 2) -> KAN:
+    one = torch.ones(2).double()
+    left = Memory.left(one[:, None, None].repeat(1, 2, 3), one, G, beyond)
+    return continued.continued(net, problem, left.numbers)
+
+
 def error(net: KAN, x: Tensor) -> Tensor:
     h = replace(net, layers=net.layers[:1])(x)
     return (net(x) - waves(h)[..., : net.width[-1]]).abs().amax(1)
@@ -74,6 +80,8 @@ def test_noise_several_nodes_and_ends_with_many_points_change_nothing() -> None:
     ).abs()
     assert change[0].max() < 1e-10
     assert change[1].max() > 0.1
+    smooth = mended(net, problem, smoother.BEYOND)  # as higher differences have it
+    assert smooth is net
     pair = random_kan((2, 2, 1), grid_size=G)
     assert mended(pair, problem) is pair
     values = torch.linspace(-1, 1, 1000).double()[None, :, None].repeat(2, 1, 2)
@@ -83,6 +91,19 @@ def test_noise_several_nodes_and_ends_with_many_points_change_nothing() -> None:
     net = replace(net, layers=(net.layers[0], replace(net.layers[1], coef=coef)))
     many = Problem(values, waves(values.sum(2, keepdim=True))[..., :1], (-1.0, 1.0), (0, 1))
     np.testing.assert_allclose(mended(net, many)(many.x), net(many.x), atol=1e-10)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_ends_are_looked_at_up_to_where_points_determine_a_spline(flipped: bool) -> None:
+    """Unless four are in the outermost interval, up to the break behind the fourth."""
+    breaks = torch.linspace(0, 1, 21).double().repeat(2, 1)
+    t = torch.rand(2, 120, generator=generator(3)).double() ** 3
+    t = 1 - t.flip(0) if flipped else t
+    limit = continued._End.of(t, t[..., None], None, breaks, 4).limit[:, 0]
+    for row, found in zip(t.numpy(), limit.tolist(), strict=True):
+        counts = np.histogram(row, bins=20, range=(0, 1))[0]
+        interval = int((counts.cumsum() < 4).sum())
+        assert found == (pytest.approx((interval + 1) / 20) if interval else -np.inf)
 
 
 def test_the_polynomial_is_that_of_least_variance_and_bias() -> None:

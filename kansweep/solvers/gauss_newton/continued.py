@@ -21,19 +21,20 @@ from kansweep.networks.layer import edges, splines
 from kansweep.networks.uneven import gauss_points
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import simplest
+from kansweep.solvers.gauss_newton.weights import Memory
 
 SHORTEST, LONGEST = 16, 4096  # points of a stretch; each has twice as many as the one before
 LOWEST, HIGHEST = 3, 12  # degrees
-SURE = 4  # times k + 1: so many points determine what a spline is between them and its end
 UNSURE = 100.0  # times the training error: what may be wrong by more is not said
 
 
-def continued(net: KAN, problem: Problem) -> KAN:
-    """The network with the ends of its last splines as the points next to them have them."""
+def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
+    """The network with the ends of its last splines as the points next to them have them, unless
+    higher differences have made these (``smoother``), as training that left ``memory`` says."""
     serves = len(net.layers) > 1 and net.width[-2] == 1 and not net.is_pruned
     if not serves or min(problem.x.shape[1], problem.n_points) < SHORTEST:
         return net
-    clean = simplest.clean(net, problem)
+    clean = simplest.clean(net, problem) & (Memory.of(memory).beyond == net.beyond)
     if not bool(clean.any()):
         return net
     last, h = net.layers[-1], replace(net, layers=net.layers[:-1])(problem.x)  # (R, n, 1)
@@ -49,7 +50,7 @@ def continued(net: KAN, problem: Problem) -> KAN:
     parts = [part[..., 0].double() for part in ((h - lower) / width, places, breaks.mT)]
     for flipped in (False, True):
         t, z, b = (1 - part if flipped else part for part in parts)
-        end = _End.of(t, y, problem.counts, b.flip(1) if flipped else b, SURE * (net.k + 1))
+        end = _End.of(t, y, problem.counts, b.flip(1) if flipped else b, net.k + 1)
         near = z < end.limit
         if bool(near.any()):
             error, said = _told(end, z, near)
@@ -69,8 +70,8 @@ class _End:
 
     @classmethod
     def of(cls, t: Tensor, y: Tensor, counts: Tensor | None, breaks: Tensor, sure: int) -> _End:
-        """Of points t (R, n); the limit is the break behind so many of them, and nothing is behind
-        it where these are in the first interval."""
+        """Of points t (R, n); the limit is the break behind the outermost so many, before
+        everything where these are in the first interval."""
         t, index = t.topk(min(t.shape[1], LONGEST), largest=False)
         weight = torch.ones_like(t) if counts is None else counts.gather(1, index).to(t)
         before = weight.cumsum(1) - weight

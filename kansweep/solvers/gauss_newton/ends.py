@@ -21,10 +21,10 @@ from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.continued import continued
 
 
-def mended(net: KAN, problem: Problem) -> KAN:
+def mended(net: KAN, problem: Problem, memory: Tensor) -> KAN:
     """The network with the ends of its last splines continued (``continued``) and those that still
     run wild straight."""
-    return straightened(continued(net, problem), problem)
+    return straightened(continued(net, problem, memory), problem)
 
 
 def straightened(net: KAN, problem: Problem) -> KAN:

@@ -99,7 +99,7 @@ class LM:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
             begun = begun if last is None else last.grid_size.isnan()
             outcome = pruned(outcome, begun, problem, share, retrain, self._searched, observe)
-        return replace(outcome, net=mended(outcome.net, problem))
+        return replace(outcome, net=mended(outcome.net, problem, outcome.memory))
 
     @torch.inference_mode()
     def polished(self, net: KAN, problem: Problem, memory: Tensor) -> Outcome[KAN]:
