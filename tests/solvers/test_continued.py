@@ -78,7 +78,7 @@ def test_noise_several_nodes_and_ends_with_many_points_change_nothing() -> None:
     change = (
         mended(net, replace(problem, y=problem.y + noise))(problem.x * 2) - net(problem.x * 2)
     ).abs()
-    assert change[0].max() < 1e-10
+    assert change[0].max() == 0.0
     assert change[1].max() > 0.1
     smooth = mended(net, problem, smoother.BEYOND)  # as higher differences have it
     assert smooth is net
@@ -90,7 +90,7 @@ def test_noise_several_nodes_and_ends_with_many_points_change_nothing() -> None:
     coef[..., -2:] += 0.3
     net = replace(net, layers=(net.layers[0], replace(net.layers[1], coef=coef)))
     many = Problem(values, waves(values.sum(2, keepdim=True))[..., :1], (-1.0, 1.0), (0, 1))
-    np.testing.assert_allclose(mended(net, many)(many.x), net(many.x), atol=1e-10)
+    assert mended(net, many) is net
 
 
 @pytest.mark.parametrize("flipped", [False, True])

@@ -48,14 +48,21 @@ def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
     places = gauss_points(breaks, net.k)  # (R, q, 1)
     values = splines(last, lower + width * places, net.k)[:, :, 0]
     parts = [part[..., 0].double() for part in ((h - lower) / width, places, breaks.mT)]
+    changed = torch.zeros_like(most).bool()
     for flipped in (False, True):
         t, z, b = (1 - part if flipped else part for part in parts)
         end = _End.of(t, y, problem.counts, b.flip(1) if flipped else b, net.k + 1)
         near = z < end.limit
         if bool(near.any()):
             error, said = _told(end, z, near)
-            values = torch.where(near[..., None] & (error < most)[:, None], said.to(values), values)
-    return replace(net, layers=(*net.layers[:-1], last.fitted(values[:, :, None], net.k)))
+            sure = error < most  # (R, O)
+            values = torch.where(near[..., None] & sure[:, None], said.to(values), values)
+            changed |= sure & near.any(1, keepdim=True)
+    if not bool(changed.any()):
+        return net
+    coef = last.fitted(values[:, :, None], net.k).coef
+    coef = torch.where(changed[..., None, None], coef, last.coef)
+    return replace(net, layers=(*net.layers[:-1], replace(last, coef=coef)))
 
 
 @dataclass(frozen=True)
