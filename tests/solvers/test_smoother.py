@@ -101,14 +101,18 @@ def test_layers_and_noise_keep_the_usual_order():
         assert orders(outcomes[-1]) == [2.0] * 3
 
 
-def test_only_what_points_leave_open_is_looked_at() -> None:
-    """Few points a parameter, behind one node."""
+def test_only_what_points_leave_open_is_looked_at():
+    """Few points a parameter, or fewer than four in an outermost interval of the hidden values."""
     outcomes, problem = chain(example, 2000, (20,))
     net = outcomes[0].net
-    assert not smoother._few(net, problem)
-    assert smoother._few(net, problem.at(slice(0, 100)))
+    looked = smoother._undetermined(net, problem)
+    values = replace(net, layers=net.layers[:1])(problem.x)[..., 0].numpy()
+    for row, found in zip(values, looked.tolist(), strict=True):
+        counts = np.histogram(row, bins=20)[0]
+        assert found == (min(counts[0], counts[-1]) < 4)
+    assert smoother._undetermined(net, problem.at(slice(0, 100))).all()
     pair = random_kan((2, 2, 1), 20, replicas=3)
-    assert not smoother._few(pair, problem.at(slice(0, 100)))
+    assert not smoother._undetermined(pair, problem.at(slice(0, 100))).any()
 
 
 def test_the_posterior_is_that_of_the_differences_that_were_kept():

@@ -20,7 +20,7 @@ from kansweep.networks.kan import KAN
 from kansweep.networks.layer import edges, splines
 from kansweep.networks.uneven import gauss_points
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import simplest
+from kansweep.solvers.gauss_newton import simplest, smoother
 from kansweep.solvers.gauss_newton.weights import Memory
 
 SHORTEST, LONGEST = 16, 4096  # points of a stretch; each has twice as many as the one before
@@ -30,11 +30,13 @@ UNSURE = 100.0  # times the training error: what may be wrong by more is not sai
 
 def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
     """The network with the ends of its last splines as the points next to them have them, unless
-    higher differences have made these (``smoother``), as training that left ``memory`` says."""
+    points are few and higher differences, as ``memory`` says, have made these (``smoother``)."""
     serves = len(net.layers) > 1 and net.width[-2] == 1 and not net.is_pruned
     if not serves or min(problem.x.shape[1], problem.n_points) < SHORTEST:
         return net
-    clean = simplest.clean(net, problem) & (Memory.of(memory).beyond == net.beyond)
+    clean = simplest.clean(net, problem)
+    if problem.n_points <= smoother.FEW * net.n_params:
+        clean &= Memory.of(memory).beyond == net.beyond
     if not bool(clean.any()):
         return net
     last, h = net.layers[-1], replace(net, layers=net.layers[:-1])(problem.x)  # (R, n, 1)

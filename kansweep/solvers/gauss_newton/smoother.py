@@ -3,10 +3,10 @@
 The differences that the penalty is on say how a spline goes through gaps and to its ends: as a
 polynomial of one degree less. Of smooth functions higher orders know more; of layers and kinks what
 they know is wrong. The data tell, as Craven and Wahba (*Numerische Mathematik* 31, 1979) had it for
-the order of smoothing splines. So where points are few, a network is trained on with higher
-differences. What that leads to is kept where it is better by leave-one-out errors and by less in
-doubt where there are no points (``unseen``). Finer grids go on with it at once, as long as
-leave-one-out errors fall. Where they are many, ends are left to ``continued``.
+the order of smoothing splines. So where points are few, or too few at an end of a hidden grid, a
+network is trained on with higher differences. What that leads to is kept where it is better by
+leave-one-out errors and by less in doubt where there are no points (``unseen``). Finer grids go on
+with it at once, as long as leave-one-out errors fall.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import leave_one_out, penalty, simplest, strain, unseen, weights
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.reml import MOST, Weight
 from kansweep.solvers.gauss_newton.replicas import Held, among, joined, of, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
@@ -29,6 +30,7 @@ FEW = 2  # points a parameter, at most
 MOST_WORK = 4_000_000_000  # points times parameters, times the fewer of both: some seconds
 SURER = 0.9  # of the deviation where there are no points: how much less in doubt
 PLACES = 400  # without points that are looked at
+FOLLOWS = 1.05  # of the training RMSE, at most, where points are too many to leave them out
 
 FIRM = 1e4  # times the weights at which their energy is what it was: REML comes down more safely
 UPDATES = 2  # of weights, which then are about right and change little
@@ -78,9 +80,7 @@ def _rivalled(
 ) -> Outcome[KAN]:
     """The outcome with those replicas trained on by higher differences that are better for it."""
     net, before = outcome.net, Memory.of(outcome.memory)
-    if not _few(net, problem):
-        return outcome
-    at = (~before.simple).nonzero()[:, 0]
+    at = (~before.simple & _undetermined(net, problem)).nonzero()[:, 0]
     if at.numel():
         error = _error(net[at], problem[at], before[at].weight)
         at, error = at[error < simplest.CLEAN], error[error < simplest.CLEAN]
@@ -90,7 +90,7 @@ def _rivalled(
     seen = Held(among(observe, at))
     found = _trained(train, net, _firm(net, before.weight), part, seen.observe)
     after = Memory.of(found.memory)
-    better = after.left_out < error
+    better = after.left_out < (1.0 if _few(net, part) else FOLLOWS**2) * error
     which = better.nonzero()[:, 0]
     if which.numel():
         doubt, less = (
@@ -107,13 +107,28 @@ def _rivalled(
 # ---------------------------------------------------------------------------- where, and how
 
 
-def _few(net: KAN, problem: Problem) -> bool:
-    """Whether points are few behind but one node behind the inputs, for several make up for each
-    other, and what is left out, or not known, is not too dear to tell."""
+def _serves(net: KAN, problem: Problem) -> bool:
+    """Whether there is but one node behind the inputs, for several make up for each other, and
+    what is left out, or not known, is not too dear to tell."""
     n, parameters = problem.x.shape[1], net.n_params
     cheap = n * parameters * min(n, parameters) <= MOST_WORK
-    serves = net.width[1:] in ((1,), (1, 1)) and not net.is_pruned
-    return serves and cheap and problem.n_points <= FEW * parameters
+    return net.width[1:] in ((1,), (1, 1)) and not net.is_pruned and cheap
+
+
+def _few(net: KAN, problem: Problem) -> bool:
+    return _serves(net, problem) and problem.n_points <= FEW * net.n_params
+
+
+def _undetermined(net: KAN, problem: Problem) -> Tensor:
+    """Whether points are few or an outermost interval of hidden values has less than k + 1 of them,
+    which do not tell the polynomial there, (R,) of bool."""
+    found = torch.full_like(problem.x[:, 0, 0], _few(net, problem)).bool()
+    if _serves(net, problem) and len(net.layers) == 2 and problem.x.shape[1] > net.k:
+        values = replace(net, layers=net.layers[:1])(problem.x)[..., 0]
+        high, low = (sign * (sign * values).topk(net.k + 1)[0] for sign in (1, -1))
+        reach = torch.maximum(high[:, 0] - high[:, -1], low[:, -1] - low[:, 0])
+        found |= reach > (high[:, 0] - low[:, 0]) / net.grid_size
+    return found
 
 
 def _trained(
@@ -142,5 +157,7 @@ def _firm(net: KAN, w: Tensor) -> Tensor:
 
 
 def _error(net: KAN, problem: Problem, w: Tensor) -> Tensor:
-    """Mean squared leave-one-out errors, (R,)."""
+    """Mean squared leave-one-out errors, of many points their training errors, (R,)."""
+    if not _few(net, problem):
+        return training_error(net, problem)
     return problem.mean(leave_one_out.errors(net, problem, w))[0] / problem.y.shape[2]
