@@ -154,7 +154,13 @@ def regrid(coef: Tensor, old: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor],
     lower, upper = new
     x = lower[:, None] + (upper - lower)[:, None] * unit[:, None]  # (R, q, I)
     values = evaluate(x, coef, *old, k)  # (R, q, I, O)
-    fit = torch.from_numpy(_fit_matrix(grid_size, k)).to(coef)  # (G+k, q)
+    return fitted(values, grid_size, k)
+
+
+def fitted(values: Tensor, grid_size: int, k: int) -> Tensor:
+    """Coefficients of the splines nearest to values at ``gauss`` points: (R, q, I, O) ->
+    (R, O, I, K)."""
+    fit = torch.from_numpy(_fit_matrix(grid_size, k)).to(values)  # (G+k, q)
     return torch.einsum("jq,rqio->roij", fit, values)
 
 

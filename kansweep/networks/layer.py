@@ -109,6 +109,14 @@ class Layer:
             coef = uneven.fitted(splines(self, x, k), self.breaks, k)
         return replace(self, coef=coef, lower=lower, upper=upper)
 
+    def fitted(self, values: Tensor, k: int) -> Layer:
+        """The layer of splines nearest to values (R, q, I, O) at its ``uneven.gauss_points``."""
+        if self.breaks is None:
+            coef = bspline.fitted(values, self.coef.shape[-1] - k, k)
+        else:
+            coef = uneven.fitted(values, self.breaks, k)
+        return replace(self, coef=coef)
+
     def __getitem__(self, replicas: Tensor | slice) -> Layer:
         return replace(self, **{name: value[replicas] for name, value in tensors(self)})
 

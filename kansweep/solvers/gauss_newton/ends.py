@@ -18,6 +18,13 @@ from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
 from kansweep.networks.points import points_of
 from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton.continued import continued
+
+
+def mended(net: KAN, problem: Problem, memory: Tensor) -> KAN:
+    """The network with the ends of its last splines continued (``continued``) and those that still
+    run wild straight."""
+    return straightened(continued(net, problem, memory), problem)
 
 
 def straightened(net: KAN, problem: Problem) -> KAN:

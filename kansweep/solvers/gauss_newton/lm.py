@@ -15,7 +15,7 @@ from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
 from kansweep.solvers.gauss_newton.deepening import has_one_node, is_deep
 from kansweep.solvers.gauss_newton.descent import Limits, descend
-from kansweep.solvers.gauss_newton.ends import straightened
+from kansweep.solvers.gauss_newton.ends import mended
 from kansweep.solvers.gauss_newton.leaner import followed, rivals
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.pruning import pruned
@@ -99,7 +99,7 @@ class LM:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
             begun = begun if last is None else last.grid_size.isnan()
             outcome = pruned(outcome, begun, problem, share, retrain, self._searched, observe)
-        return replace(outcome, net=straightened(outcome.net, problem))
+        return replace(outcome, net=mended(outcome.net, problem, outcome.memory))
 
     @torch.inference_mode()
     def polished(self, net: KAN, problem: Problem, memory: Tensor) -> Outcome[KAN]:

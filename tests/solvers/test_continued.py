@@ -1,0 +1,155 @@
+"""Ends of the last splines where points are few."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from nets import generator, normal, points, random_kan, uneven_kan
+from torch import Tensor
+
+from kansweep.networks.kan import KAN
+from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton import continued, smoother
+from kansweep.solvers.gauss_newton.weights import Memory
+
+G = 24
+
+
+def waves(h: Tensor) -> Tensor:
+    """One or two outputs of hidden values (R, n, 1)."""
+    return torch.cat([torch.exp(h), torch.sin(3 * h)], 2)
+
+
+def given(make=random_kan, base: bool = False, outputs: int = 1, n: int = 400) -> tuple:
+    """A [2, 1, M] network that knows the sum of its inputs, fitted to ``waves`` of it, at points
+    that do not reach its corners, where it is wrong, and the problem."""
+    net = make((2, 1, outputs), grid_size=G, base=base)
+    first, last = net.layers
+    identity = first.greville(net.k)[:, None].clone()
+    first = replace(first, coef=identity, base=None if base is False else 0 * first.base)
+    last = replace(last, lower=last.lower * 2, upper=last.upper * 2)
+    x = points(2, n, 2) * torch.tensor([1.0, 0.6]).double()
+    net = replace(net, layers=(first, last))
+    h = replace(net, layers=(first,))(x)
+    fit = continued.gauss_points(last.unit_breaks(net.k), net.k)
+    at = last.lower[:, None] + (last.upper - last.lower)[:, None] * fit
+    silu = torch.nn.functional.silu(last.shift[:, None] + last.scale[:, None] * at)
+    silu = 0 if last.base is None else silu * last.base[:, :, 0][:, None]
+    last = last.fitted((waves(at)[..., :outputs] - silu)[:, :, None], net.k)
+    coef = last.coef.clone()
+    coef[..., :2] += 0.3
+    coef[..., -2:] -= 0.3
+    net = replace(net, layers=(first, replace(last, coef=coef)))
+    return net, Problem(x, waves(h)[..., :outputs], (-1.0, 1.0), (0, 1))
+
+
+def mended(net: KAN, problem: Problem, beyond: int = 2) -> KAN:
+    one = torch.ones(2).double()
+    left = Memory.left(one[:, None, None].repeat(1, 2, 3), one, G, beyond)
+    return continued.continued(net, problem, left.numbers)
+
+
+def error(net: KAN, x: Tensor) -> Tensor:
+    h = replace(net, layers=net.layers[:1])(x)
+    return (net(x) - waves(h)[..., : net.width[-1]]).abs().amax(1)
+
+
+@pytest.mark.parametrize(
+    ("make", "base", "outputs"),
+    [(random_kan, False, 1), (uneven_kan, False, 1), (random_kan, True, 2)],
+)
+def test_corners_without_points_are_what_the_points_next_to_them_say(make, base, outputs) -> None:
+    net, problem = given(make, base, outputs)
+    corners = torch.tensor([[1.0, 1.0], [-1.0, -1.0], [0.95, 0.9]]).double().repeat(2, 1, 1)
+    better = mended(net, problem)
+    assert (error(net, corners) > 0.05).all()
+    assert (error(better, corners) < 1e-3).all()
+    assert better.layers[0] is net.layers[0]
+    middle = problem.x * 0.25
+    np.testing.assert_allclose(better(middle), net(middle), atol=1e-6)
+
+
+def test_noise_several_nodes_and_ends_with_many_points_change_nothing() -> None:
+    net, problem = given()
+    noise = 0.1 * normal(*problem.y.shape) * torch.tensor([1.0, 0.0])[:, None, None]
+    change = (
+        mended(net, replace(problem, y=problem.y + noise))(problem.x * 2) - net(problem.x * 2)
+    ).abs()
+    assert change[0].max() == 0.0
+    assert change[1].max() > 0.1
+    few = problem.at(slice(0, 100))  # of which higher differences have made the ends
+    assert mended(net, few, smoother.BEYOND) is net
+    assert mended(net, problem, smoother.BEYOND) is not net
+    pair = random_kan((2, 2, 1), grid_size=G)
+    assert mended(pair, problem) is pair
+    values = torch.linspace(-1, 1, 1000).double()[None, :, None].repeat(2, 1, 2)
+    coef = net.layers[-1].coef.clone()
+    coef[..., :2] -= 0.299  # to where it is nearly right
+    coef[..., -2:] += 0.3
+    net = replace(net, layers=(net.layers[0], replace(net.layers[1], coef=coef)))
+    many = Problem(values, waves(values.sum(2, keepdim=True))[..., :1], (-1.0, 1.0), (0, 1))
+    assert mended(net, many) is net
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_ends_are_looked_at_up_to_where_points_determine_a_spline(flipped: bool) -> None:
+    """Unless four are in the outermost interval, up to the break behind the fourth."""
+    breaks = torch.linspace(0, 1, 21).double().repeat(2, 1)
+    t = torch.rand(2, 120, generator=generator(3)).double() ** 3
+    t = 1 - t.flip(0) if flipped else t
+    limit = continued._End.of(t, t[..., None], None, breaks, 4).limit[:, 0]
+    for row, found in zip(t.numpy(), limit.tolist(), strict=True):
+        counts = np.histogram(row, bins=20, range=(0, 1))[0]
+        interval = int((counts.cumsum() < 4).sum())
+        assert found == (pytest.approx((interval + 1) / 20) if interval else -np.inf)
+
+
+def test_the_polynomial_is_that_of_least_variance_and_bias() -> None:
+    t, z = points(1, 100, 1)[..., 0].abs(), torch.linspace(0, 0.1, 7).double()[None]
+    y = torch.exp(3 * t) + 1e-4 * normal(1, 100)
+    end = continued._End.of(t, y[..., None], None, torch.linspace(0, 1, 5).double()[None], 16)
+    error, values = continued._told(end, z, torch.ones_like(z).bool())
+    t, order = t[0].sort()
+    y, rivals = y[0][order].numpy(), []
+    for n in (16, 32, 64, 100):
+        own, of = t[:n].numpy(), np.polynomial.Chebyshev
+        fits = [of.fit(own, y[:n], degree) for degree in range(min(12, n // 2 - 1) + 1)]
+        for degree in range(3, len(fits) - 1):
+            fit, finer = fits[degree], fits[degree + 1]
+            at, to = (
+                np.polynomial.chebyshev.chebvander(
+                    fit.mapparms()[0] + fit.mapparms()[1] * v, degree
+                )
+                for v in (own, z[0].numpy())
+            )
+            noise = ((y[:n] - fit(own)) ** 2).sum() / (n - degree - 1)
+            variance = noise * (to @ np.linalg.pinv(at.T @ at) * to).sum(1).mean()
+            bias = (fit(z[0].numpy()) - finer(z[0].numpy())) ** 2
+            rivals.append((variance + bias.mean(), fit(z[0].numpy())))
+    least, best = min(rivals, key=lambda rival: rival[0])
+    assert error.item() == pytest.approx(least, rel=1e-4)
+    np.testing.assert_allclose(values[0, :, 0], best, rtol=1e-7)
+
+
+def test_zigzags_of_which_no_polynomial_is_sure_stay() -> None:
+    net, problem = given()
+    coef = net.layers[-1].coef.clone()
+    coef[..., ::2] += 0.01
+    net = replace(net, layers=(net.layers[0], replace(net.layers[1], coef=coef)))
+    followed = replace(problem, y=net(problem.x) + 1e-7 * normal(*problem.y.shape))
+    np.testing.assert_allclose(mended(net, followed)(problem.x), net(problem.x), atol=1e-10)
+
+
+def test_a_count_is_so_many_points() -> None:
+    net, problem = given(n=60)
+    times = torch.arange(60) % 3 + 1
+    at = torch.arange(60).repeat_interleave(times)
+    counted = replace(problem, counts=times.double().repeat(2, 1))
+    repeated = replace(problem, x=problem.x[:, at], y=problem.y[:, at])
+    fresh = points(2, 500, 2, seed=9)
+    one, other = (mended(net, each)(fresh) for each in (counted, repeated))
+    np.testing.assert_allclose(one, other, atol=1e-9)
+    assert not torch.allclose(one, net(fresh), atol=1e-2)
