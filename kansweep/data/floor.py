@@ -202,8 +202,10 @@ class _Law:
         moments[0] = 1.0 / u.size
         return cls(lower, upper, np.sort(u), moments)
 
-    def errors(self) -> tuple[Array, Array]:
-        """Two equally likely errors at each point that have the moments of e."""
+    def errors(self) -> tuple[Array, ...]:
+        """Equally likely errors at each point that have the moments of e: two, or none at all."""
+        if not self.moments[1:].any():
+            return (self.moments[1],)
         mean, square = self.moments[1:] / self.moments[0]
         spread = np.sqrt(np.maximum(square - mean**2, 0.0))
         return mean - spread, mean + spread

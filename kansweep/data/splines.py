@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.interpolate import BSpline, make_lsq_spline
@@ -43,13 +44,16 @@ class Grid:
         """Points and weights, adding up to one, of k + 5 a piece of each interval: (q,)."""
         grid_size = self.breaks.size - 1
         pieces = grid_size * -(-_PIECES // grid_size)
-        node, weight = np.polynomial.legendre.leggauss(k + 5)
+        node, weight = _legendre(k + 5)
         unit = ((np.arange(pieces)[:, None] + (node + 1.0) / 2.0) / pieces).ravel()
         weights = np.tile(weight / 2.0 / pieces, pieces)
         if not self.equal:
             unit = np.interp(unit, np.linspace(0.0, 1.0, grid_size + 1), self.breaks)
             weights *= np.repeat(grid_size * np.diff(self.breaks), unit.size // grid_size)
         return self.lower + (self.upper - self.lower) * unit, weights
+
+
+_legendre = cache(np.polynomial.legendre.leggauss)
 
 
 def equal_grid(lower: float, upper: float, grid_size: int) -> Grid:
@@ -64,11 +68,10 @@ def best_spline(function: Univariate, grid: Grid, k: int) -> BSpline:
     """
     x, weight = grid.gauss(k)
     knots = np.concatenate([np.full(k, grid.lower), grid.places, np.full(k, grid.upper)])
-    root, values = np.sqrt(weight), function(x)
-    first = make_lsq_spline(x, values, knots, k, w=root)
-    # Once more for what round-off left: much, where SciPy (before 1.15) squares the condition.
-    rest = make_lsq_spline(x, values - first(x), knots, k, w=root)
-    return BSpline(knots, first.c + rest.c, k)
+    values = function(x)
+    middle = values.min() / 2 + values.max() / 2  # basis functions sum to one: it is left to none
+    spline = make_lsq_spline(x, values - middle, knots, k, w=np.sqrt(weight))
+    return BSpline(knots, spline.c + middle, k)
 
 
 def adapted_grid(function: Univariate, lower: float, upper: float, k: int, grid_size: int) -> Grid:

@@ -9,7 +9,6 @@ does so, those beside it wait: numba itself would let two write one file for dif
 from __future__ import annotations
 
 import fcntl
-import gc
 import hashlib
 import itertools
 import logging
@@ -115,13 +114,7 @@ def filling() -> Iterator[bool]:
         if mark.exists():
             yield False
             return
-        collecting = gc.isenabled()
-        gc.disable()  # a compiler's many objects would have all of torch's looked at, often
-        try:
-            yield True
-        finally:
-            if collecting:
-                gc.enable()
+        yield True
         mark.touch()
 
 

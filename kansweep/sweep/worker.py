@@ -18,6 +18,7 @@ from kansweep.config.run import RunConfig
 from kansweep.data import floor, functions, sampling, sources
 from kansweep.data.knots import Spacing
 from kansweep.data.targets import Array
+from kansweep.engines.imports import importing
 from kansweep.engines.signals import interrupts_later
 from kansweep.kinds import Kind
 from kansweep.networks import compiling
@@ -65,7 +66,7 @@ def compile_ahead(config: RunConfig, batch: chain.Batch) -> None:
     no cell's time holds theirs: two inputs and at most two nodes of each layer, whose loops are
     those of all."""
     solver = make_solver(config)  # which brings in its loops
-    with compiling.filling() as empty:
+    with importing(), compiling.filling() as empty:  # a compiler imports, and makes much to stay
         if empty or compiling.unused():
             points = FEW if empty else min(ENOUGH, batch.n_train)
             widths = (layer_widths(config, size) for size in (2, 3))
