@@ -20,7 +20,7 @@ from kansweep.estimator.beyond import Beyond
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.solvers.gauss_newton.simplest import CERTAIN, CLEAN
+from kansweep.solvers.gauss_newton.simplest import CLEAN
 from kansweep.sweep import search
 from kansweep.sweep.tried import AS_GOOD, Search, Trial, Width, n_edges
 
@@ -76,7 +76,7 @@ class HeldOut:
 
     def is_as_good(self, best: HeldOut) -> bool:
         """As the best: but for chance, its squares being more by no more than a standard error of
-        the difference, as in ``simplest``; where there is no noise, but for a factor, as in a
+        the difference (see ``simplest``); where there is no noise, but for a factor, as in a
         sweep's search."""
         least = best.trial.rmse
         if least**2 < CLEAN:
@@ -84,7 +84,7 @@ class HeldOut:
         excess, share = self.squares - best.squares, self.counts / self.counts.sum()
         mean = (share * excess).sum()
         error = ((share * (excess - mean).square()).sum() / self.counts.sum()).sqrt()
-        return bool(mean <= CERTAIN * error)
+        return bool(mean <= error)
 
 
 def _simplest(tried: Sequence[HeldOut]) -> Trial:

@@ -3,9 +3,9 @@
 Its first edges can carry an additive model, and that a linear one, with straight lines behind. A
 network with hidden nodes follows noise more freely than either, and its weights cannot always tell
 (``weights``). So where points are few it must be the better one by leave-one-out errors, by more
-than a standard error of their difference (Breiman, Friedman, Olshen and Stone, *Classification and
-Regression Trees*, 1984, section 3.4.3); and so must the additive model beside the linear one. The
-first grid on which points are few decides: finer ones of the same data tell no more.
+than two standard errors of their difference (Breiman, Friedman, Olshen and Stone, *Classification
+and Regression Trees*, 1984, section 3.4.3, take one); and so must the additive model beside the
+linear one. The first grid on which points are few decides: finer ones of the same data tell no more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
 
 FEW = 4  # points a parameter; more of them tell signal from noise without this
-CERTAIN = 1.0  # standard errors
+CERTAIN = 2.0  # standard errors
 CLEAN = 1e-4  # of the variance: where no more is left, all parameters counted, nothing is noise
 
 # How a network is trained, with what the last grid remembers, if anything, and who looks on.
