@@ -12,7 +12,7 @@ from torch import Tensor
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Iteration, Problem, output_spread
-from kansweep.solvers.gauss_newton import contained, leave_one_out
+from kansweep.solvers.gauss_newton import contained, leave_one_out, simplest
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.reml import Weight
@@ -164,6 +164,17 @@ def test_what_is_composed_and_has_no_noise_is_left_to_the_network() -> None:
     for net, memory in solved(problem_of("composed", n=60)):
         assert not bool(memory.simple.any())
         assert bool(torch.isfinite(net.theta()).all())
+
+
+def test_errors_are_less_where_that_is_sure_or_where_they_are_less_by_far() -> None:
+    problem = problem_of("linear", n=100)
+    rare = torch.zeros(2, 100, dtype=torch.float64)
+    rare[0, :2], rare[1, :7] = 1.0, 1.0  # of 1.4 and 2.7 standard errors
+    little = torch.full_like(rare, 1e-2)
+    assert simplest._better(0.9 * rare, rare, problem).tolist() == [False, True]
+    assert simplest._better(rare + little, little, problem).tolist() == [False, False]
+    assert simplest._better(0.2 * rare, rare, problem).tolist() == [False, True]
+    assert simplest._better(0.05 * rare, rare, problem).tolist() == [True, True]
 
 
 def test_where_nothing_is_noise_no_leave_one_out_error_is_computed(
