@@ -68,10 +68,11 @@ def best_spline(function: Univariate, grid: Grid, k: int) -> BSpline:
     """
     x, weight = grid.gauss(k)
     knots = np.concatenate([np.full(k, grid.lower), grid.places, np.full(k, grid.upper)])
-    values = function(x)
-    middle = values.min() / 2 + values.max() / 2  # basis functions sum to one: it is left to none
-    spline = make_lsq_spline(x, values - middle, knots, k, w=np.sqrt(weight))
-    return BSpline(knots, spline.c + middle, k)
+    root, values = np.sqrt(weight), function(x)
+    first = make_lsq_spline(x, values, knots, k, w=root)
+    # Once more for what round-off left: much, where SciPy (before 1.15) squares the condition.
+    rest = make_lsq_spline(x, values - first(x), knots, k, w=root)
+    return BSpline(knots, first.c + rest.c, k)
 
 
 def adapted_grid(function: Univariate, lower: float, upper: float, k: int, grid_size: int) -> Grid:

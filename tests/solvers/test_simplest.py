@@ -166,15 +166,19 @@ def test_what_is_composed_and_has_no_noise_is_left_to_the_network() -> None:
         assert bool(torch.isfinite(net.theta()).all())
 
 
-def test_errors_are_less_where_that_is_sure_or_where_they_are_less_by_far() -> None:
+def test_errors_are_less_where_two_standard_errors_say_so_or_one_and_most_points() -> None:
     problem = problem_of("linear", n=100)
     rare = torch.zeros(2, 100, dtype=torch.float64)
     rare[0, :2], rare[1, :7] = 1.0, 1.0  # of 1.4 and 2.7 standard errors
-    little = torch.full_like(rare, 1e-2)
+    little = torch.full_like(rare, 1e-3)
     assert simplest._better(0.9 * rare, rare, problem).tolist() == [False, True]
     assert simplest._better(rare + little, little, problem).tolist() == [False, False]
-    assert simplest._better(0.2 * rare, rare, problem).tolist() == [False, True]
-    assert simplest._better(0.05 * rare, rare, problem).tolist() == [True, True]
+    for many, better in ((60, False), (75, True)):
+        less = torch.where(torch.arange(100) < many, 0.5 * little, 1.5 * little)
+        assert simplest._better(less, rare + little, problem).tolist() == [better, True]
+    assert simplest._better(0.9 * little, 0.01 * rare + little, problem).tolist() == [True, True]
+    once = torch.where(torch.arange(100) == 99, 1.0, rare[:1])  # less at all but one, and no gain
+    assert simplest._better(once.expand(2, -1), rare + little, problem).tolist() == [False, True]
 
 
 def test_where_nothing_is_noise_no_leave_one_out_error_is_computed(

@@ -4,8 +4,8 @@ Where its last intervals hold few points or none, a spline says what the nearest
 two cubics. A polynomial of higher degree through a longer stretch of points says far more where
 nothing is noise, as long as one hidden node leads to the outputs: they are then functions of one
 variable. The regressions tell which degree and which stretch. What is to be expected of a squared
-error is the polynomial's variance, and what the next degree would change, which is its bias. Where
-no polynomial is sure, splines stay as they are.
+error is the polynomial's variance, and what the next degrees would change, which is its bias. Where
+no polynomial is sure, and where points are not followed as well, splines stay as they are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
-from kansweep.networks.layer import edges, splines
+from kansweep.networks.layer import Layer, edges, splines
 from kansweep.networks.uneven import gauss_points
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import simplest, smoother
@@ -25,7 +25,9 @@ from kansweep.solvers.gauss_newton.weights import Memory
 
 SHORTEST, LONGEST = 16, 4096  # points of a stretch; each has twice as many as the one before
 LOWEST, HIGHEST = 3, 12  # degrees
-UNSURE = 100.0  # times the training error: what may be wrong by more is not said
+# What may be wrong by more than so many training errors, or more of the outputs' spread, is not
+# said, nor what follows the points less well by more than the last factor.
+UNSURE, WRONG, FOLLOWS = 100.0, 0.1, 1.5
 
 
 def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
@@ -40,31 +42,46 @@ def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
     if not bool(clean.any()):
         return net
     last, h = net.layers[-1], replace(net, layers=net.layers[:-1])(problem.x)  # (R, n, 1)
-    own = splines(last, h, net.k)
-    y = (problem.y - (edges(last, h, net.k) - own)[:, :, 0]).double()  # (R, n, O), without silu
-    squares = (y - own[:, :, 0]).square()
-    most = torch.stack([problem.mean(each)[0] for each in squares.unbind(2)], 1)
-    most = UNSURE**2 * most * clean[:, None]
-    lower, width = last.lower[:, None], (last.upper - last.lower)[:, None]
-    breaks = last.unit_breaks(net.k)
-    places = gauss_points(breaks, net.k)  # (R, q, 1)
-    values = splines(last, lower + width * places, net.k)[:, :, 0]
-    parts = [part[..., 0].double() for part in ((h - lower) / width, places, breaks.mT)]
-    changed = torch.zeros_like(most).bool()
-    for flipped in (False, True):
-        t, z, b = (1 - part if flipped else part for part in parts)
-        end = _End.of(t, y, problem.counts, b.flip(1) if flipped else b, net.k + 1)
-        near = z < end.limit
-        if bool(near.any()):
-            error, said = _told(end, z, near)
-            sure = error < most  # (R, O)
-            values = torch.where(near[..., None] & sure[:, None], said.to(values), values)
-            changed |= sure & near.any(1, keepdim=True)
-    if not bool(changed.any()):
+    silu = edges(last, h, net.k) - splines(last, h, net.k)
+    y = problem.y - silu[:, :, 0]  # (R, n, O)
+    for high in (False, True):
+        last = _with_end(last, h, replace(problem, y=y), net.k, clean, high=high)
+    if last is net.layers[-1]:
         return net
-    coef = last.fitted(values[:, :, None], net.k).coef
-    coef = torch.where(changed[..., None, None], coef, last.coef)
-    return replace(net, layers=(*net.layers[:-1], replace(last, coef=coef)))
+    return replace(net, layers=(*net.layers[:-1], last))
+
+
+def _with_end(
+    last: Layer, h: Tensor, problem: Problem, k: int, clean: Tensor, *, high: bool
+) -> Layer:
+    """The layer with its low or high end continued, of the replicas that are ``clean`` (R,), for
+    hidden values h (R, n, 1) and what its splines are to be there."""
+    lower, width = last.lower[:, None], (last.upper - last.lower)[:, None]
+    breaks = last.unit_breaks(k)
+    places = gauss_points(breaks, k)  # (R, q, 1)
+    parts = [part[..., 0].double() for part in ((h - lower) / width, places, breaks.mT)]
+    t, z, b = (1 - part for part in parts) if high else parts
+    end = _End.of(t, problem.y.double(), problem.counts, b.flip(1) if high else b, k + 1)
+    near = z < end.limit
+    if not bool(near.any()):
+        return last
+    squares = _squares(last, h, problem, k)
+    error, said = _told(end, z, near)
+    sure = error < torch.minimum(UNSURE**2 * squares, (WRONG * problem.spread) ** 2)  # (R, O)
+    sure &= near.any(1, keepdim=True) & clean[:, None]
+    if not bool(sure.any()):
+        return last
+    values = splines(last, lower + width * places, k)[:, :, 0]
+    values = torch.where(near[..., None] & sure[:, None], said.to(values), values)
+    continued = last.fitted(values[:, :, None], k)
+    sure &= _squares(continued, h, problem, k) < FOLLOWS**2 * squares
+    return replace(last, coef=torch.where(sure[..., None, None], continued.coef, last.coef))
+
+
+def _squares(last: Layer, h: Tensor, problem: Problem, k: int) -> Tensor:
+    """Mean squares over points of what splines miss, (R, O)."""
+    missed = (splines(last, h, k)[:, :, 0] - problem.y).square()
+    return torch.stack([problem.mean(each)[0] for each in missed.unbind(2)], 1)
 
 
 @dataclass(frozen=True)
@@ -133,15 +150,19 @@ def _fitted(end: _End, z: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
     q, r = torch.linalg.qr(root * at)
     u = torch.linalg.solve_triangular(r, to, upper=True, left=False)  # (R, q, D)
     a = (root * end.y).mT @ q  # (R, O, D)
-    left = (root * end.y)[..., None] - (q[:, :, None] * a[:, None]).cumsum(3)  # (R, m, O, D)
-    noise = left.square().sum(1) / (n[:, None] - degree - 1).clamp(min=1)[:, None]
+    left, sums = root * end.y, []
+    for rows, of in zip(q.unbind(2), a.unbind(2), strict=True):
+        left = left - rows[..., None] * of[:, None]  # and not as a difference of sums of squares
+        sums.append(left.square().sum(1))
+    noise = torch.stack(sums, 2) / (n[:, None] - degree - 1).clamp(min=1)[:, None]  # (R, O, D)
     squares = torch.where(near[..., None], u, 0).square().sum(1) / near.sum(1, keepdim=True)
     variance = noise * squares.cumsum(1)[:, None]
-    error = variance[..., :-1] + (a.square() * squares[:, None])[..., 1:]
-    least, best = error[..., LOWEST:].nan_to_num(torch.inf, torch.inf).min(2)  # (R, O)
-    values = (u[:, :, None] * a[:, None]).cumsum(3)  # (R, q, O, D)
-    index = (best + LOWEST)[:, None, :, None].expand(-1, z.shape[1], -1, 1)
-    return least, values.gather(3, index)[..., 0]
+    # Of two, for of even and odd functions every other coefficient is none.
+    bias = (a.square() * squares[:, None]).unfold(2, 2, 1).amax(3)[..., 1:]
+    error = (variance[..., :-2] + bias)[..., LOWEST:]
+    least, best = error.nan_to_num(torch.inf, torch.inf).min(2)  # (R, O)
+    chosen = torch.where(degree <= best[..., None] + LOWEST, a, 0.0)
+    return least, u @ chosen.mT
 
 
 def _chebyshev(t: Tensor, many: int) -> Tensor:

@@ -1,15 +1,18 @@
-"""Ends of hidden grids on which there are no points, made straight where splines run wild there.
+"""Ends of hidden grids, mended when training has ended.
 
 A hidden grid reaches beyond the training values (``gauge.MARGIN``). There a spline goes on as the
-polynomial that it is among the outermost points, and where these are few, as behind a logarithm
-near 0, that may be anything: 50 times the range of the outputs has been seen. An edge that departs
-from a straight line there by more than it varies among the points is made straight. Only the
-coefficients that act on no point are changed, so that nothing changes at the points.
+polynomial that it is among the outermost points. Those of the last layer are continued by what more
+points say (``continued``), which is told as one step more, since it changes what the network is at
+a few of them. Elsewhere, where these are few, as behind a logarithm near 0, an end may be anything:
+50 times the range of the outputs has been seen. An edge that departs from a straight line there by
+more than it varies among the points is made straight. Only the coefficients that act on no point
+are changed, so that nothing changes at the points.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,14 +20,39 @@ from torch import Tensor
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
 from kansweep.networks.points import points_of
-from kansweep.solvers.contract import Problem
+from kansweep.solvers.contract import Iteration, Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton.continued import continued
 
 
-def mended(net: KAN, problem: Problem, memory: Tensor) -> KAN:
-    """The network with the ends of its last splines continued (``continued``) and those that still
-    run wild straight."""
-    return straightened(continued(net, problem, memory), problem)
+def mended(outcome: Outcome[KAN], problem: Problem, observe: Observe | None) -> Outcome[KAN]:
+    """The outcome with the ends of its last splines continued, one step further where they were,
+    and those that still run wild straight."""
+    net = continued(outcome.net, problem, outcome.memory)
+    if net is not outcome.net:
+        outcome = _told(replace(outcome, net=net), outcome.net, problem, observe)
+    return replace(outcome, net=straightened(outcome.net, problem))
+
+
+def _told(
+    outcome: Outcome[KAN], before: KAN, problem: Problem, observe: Observe | None
+) -> Outcome[KAN]:
+    """The outcome after a step more of those replicas that are not as they were."""
+    net, changed = outcome.net, (outcome.net.theta() != before.theta()).any(1).cpu()
+    steps = torch.tensor(outcome.steps) + changed
+    for step in steps[changed].unique().tolist():
+        at = (changed & (steps == step)).nonzero()[:, 0].to(problem.x.device)
+        missed = net[at](problem.x[at]) - problem.y[at]
+        now = Iteration(
+            step=step,
+            replicas=at,
+            net=partial(net.__getitem__, at),
+            rmse=missed.square().mean((1, 2)).sqrt(),
+            grad_norm=outcome.grad_norm[at],
+            accepted=torch.ones_like(at).bool(),
+        )
+        if observe is not None:
+            observe(now)
+    return replace(outcome, steps=tuple(steps.tolist()))
 
 
 def straightened(net: KAN, problem: Problem) -> KAN:

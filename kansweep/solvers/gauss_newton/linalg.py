@@ -107,7 +107,8 @@ def _factor(matrix: Tensor) -> Tensor:
         panel.baddbmm_(before, before[:, :PANEL].mT, alpha=-1)
         root, info = torch.linalg.cholesky_ex(own)
         own.copy_(root)
-        below.copy_(below @ _inverse(root).mT)
+        # Not times its inverse, by whose condition rounding would grow.
+        below.copy_(torch.linalg.solve_triangular(root.mT, below, upper=True, left=False))
         failed |= info > 0
     return failed
 

@@ -99,13 +99,13 @@ class LM:
             begun = torch.ones_like(problem.x[:, 0, 0]).bool()
             begun = begun if last is None else last.grid_size.isnan()
             outcome = pruned(outcome, begun, problem, share, retrain, self._searched, observe)
-        return replace(outcome, net=mended(outcome.net, problem, outcome.memory))
+        return mended(outcome, problem, observe)
 
     @torch.inference_mode()
     def polished(self, net: KAN, problem: Problem, memory: Tensor) -> Outcome[KAN]:
-        """Trained on, with more points of what a part of them has found and left ``memory``: no
-        other start is tried."""
-        return followed(self._kept, self._kept, net, problem, Memory.of(memory), None)
+        """Trained on, with more points than those that left ``memory``; no other start is tried."""
+        found = followed(self._kept, self._kept, net, problem, Memory.of(memory), None)
+        return mended(found, problem, None)
 
     def _searched(
         self, net: KAN, problem: Problem, last: Memory | None, observe: Observe | None

@@ -4,9 +4,9 @@ Its first edges can carry an additive model, and that a linear one, with straigh
 network with hidden nodes follows noise more freely than either, and its weights cannot always tell
 (``weights``). So where points are few it must be the better one by leave-one-out errors, by more
 than two standard errors of their difference (Breiman, Friedman, Olshen and Stone, *Classification
-and Regression Trees*, 1984, section 3.4.3, take one) or by far; and so must the additive model
-beside the linear one. The first grid on which points are few decides: finer ones of the same data
-tell no more.
+and Regression Trees*, 1984, section 3.4.3, take one), or by one and at most of the points; and so
+must the additive model beside the linear one. The first grid on which points are few decides: finer
+ones of the same data tell no more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from kansweep.solvers.reasons import StopReason
 
 FEW = 4  # points a parameter; more of them tell signal from noise without this
 CERTAIN = 2.0  # standard errors
-FAR = 0.1  # of the other's squared errors: no chance, even where a few of these make up their mean
+# Or one, where a few points make up the mean and so many standard errors of their share have less.
+LIKELY, MOST = 1.0, 4.0
 CLEAN = 1e-4  # of the variance: where no more is left, all parameters counted, nothing is noise
 
 # How a network is trained, with what the last grid remembers, if anything, and who looks on.
@@ -103,8 +104,9 @@ def clean(net: KAN, problem: Problem) -> Tensor:
 def _better(error: Tensor, other: Tensor, problem: Problem) -> Tensor:
     """Whether squared errors (R, n) are less than others, and not by chance, (R,) of bool."""
     gain, deviation = problem.mean(other - error)
-    by_far = problem.mean(error)[0] < FAR * problem.mean(other)[0]
-    better: Tensor = by_far | (gain > CERTAIN * deviation)
+    share = problem.mean((error < other).to(error))[0]
+    most = (2 * share - 1) * problem.n_points**0.5 > MOST
+    better: Tensor = (gain > CERTAIN * deviation) | (most & (gain > LIKELY * deviation))
     return better
 
 
