@@ -10,9 +10,10 @@ import torch
 from nets import generator, normal, points, random_kan, uneven_kan
 from torch import Tensor
 
-from kansweep.networks.kan import KAN
-from kansweep.solvers.contract import Problem
+from kansweep.networks.kan import KAN, Shape
+from kansweep.solvers.contract import Iteration, Problem
 from kansweep.solvers.gauss_newton import continued, smoother
+from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.weights import Memory
 
 G = 24
@@ -117,8 +118,8 @@ def test_the_polynomial_is_that_of_least_variance_and_bias() -> None:
     for n in (16, 32, 64, 100):
         own, of = t[:n].numpy(), np.polynomial.Chebyshev
         fits = [of.fit(own, y[:n], degree) for degree in range(min(12, n // 2 - 1) + 1)]
-        for degree in range(3, len(fits) - 1):
-            fit, finer = fits[degree], fits[degree + 1]
+        for degree in range(3, len(fits) - 2):
+            fit, *finer = fits[degree : degree + 3]
             at, to = (
                 np.polynomial.chebyshev.chebvander(
                     fit.mapparms()[0] + fit.mapparms()[1] * v, degree
@@ -127,11 +128,45 @@ def test_the_polynomial_is_that_of_least_variance_and_bias() -> None:
             )
             noise = ((y[:n] - fit(own)) ** 2).sum() / (n - degree - 1)
             variance = noise * (to @ np.linalg.pinv(at.T @ at) * to).sum(1).mean()
-            bias = (fit(z[0].numpy()) - finer(z[0].numpy())) ** 2
-            rivals.append((variance + bias.mean(), fit(z[0].numpy())))
+            there = [each(z[0].numpy()) for each in (fit, *finer)]
+            bias = max((np.diff(there, axis=0) ** 2).mean(1))
+            rivals.append((variance + bias, there[0]))
     least, best = min(rivals, key=lambda rival: rival[0])
     assert error.item() == pytest.approx(least, rel=1e-4)
     np.testing.assert_allclose(values[0, :, 0], best, rtol=1e-7)
+
+
+@pytest.mark.parametrize("speed", [5, 8, 12])
+def test_of_even_functions_no_more_is_said_than_is_known(speed: float) -> None:
+    """Every other coefficient is none there, and says nothing of the bias."""
+    t = torch.linspace(0.02, 0.98, 200).double()[None]
+    z = torch.linspace(0, 0.02, 9).double()[None]
+    end = continued._End.of(t, torch.cos(speed * (t - 0.5))[..., None], None, t[:, ::20], 4)
+    error, values = continued._told(end, z, torch.ones_like(z).bool())
+    true = (values[..., 0] - torch.cos(speed * (z - 0.5))).square().mean()
+    assert error.item() > true / 10
+
+
+@pytest.mark.parametrize("name", ["kink", "steep"])
+def test_points_are_followed_as_well_and_a_step_more_is_told(name: str) -> None:
+    function = {
+        "kink": lambda s: (s - 2.3).clamp(min=0) + 0.1 * s,
+        "steep": lambda s: torch.exp(4 * s),
+    }[name]
+    x, told = points(2, 600, 3, seed=1), {}
+    problem = Problem(x, function(x.sum(2, keepdim=True)), (-1.0, 1.0), (0, 1))
+
+    def observe(now: Iteration) -> None:
+        told.update({r: (now.step, now.rmse[i]) for i, r in enumerate(now.replicas.tolist())})
+
+    solver = LM()
+    net = solver.start(Shape((3, 1, 1), 3, 24, False), problem)
+    descended = solver._searched(net, problem, None, None)
+    outcome = solver.solve(net, problem, None, observe)
+    for r in range(2):
+        own = (outcome.net(x) - problem.y)[r].square().mean().sqrt()
+        assert told[r] == (outcome.steps[r], pytest.approx(own.item(), rel=1e-9))
+        assert own < 1.5 * (descended.net(x) - problem.y)[r].square().mean().sqrt()
 
 
 def test_zigzags_of_which_no_polynomial_is_sure_stay() -> None:

@@ -51,6 +51,19 @@ def test_large_matrices_are_factored_in_place_as_lapack_does(monkeypatch):
     np.testing.assert_allclose(found.solve(rhs)[0], of_lapack[0], **close)
 
 
+def test_large_matrices_of_any_condition_are_factored_to_rounding(monkeypatch):
+    """Bumps that overlap, whose Gram matrix has a condition of 1e16 before it is raised."""
+    x, centres = torch.linspace(-1, 1, 3000).double(), torch.linspace(-1, 1, 300).double()
+    bumps = torch.exp(-(((x[:, None] - centres) * 40) ** 2))
+    given = (bumps.mT @ bumps)[None]
+    monkeypatch.setattr(linalg, "LARGE", 100)
+    found = cholesky(given.clone(), 1e-12)
+    lower = found.lower.tril()
+    raised = given + torch.diag_embed(found.ridge)
+    assert not found.failed.any()
+    assert (lower @ lower.mT - raised).abs().max() < 1e-14 * given.abs().max()
+
+
 @pytest.mark.parametrize("size", [1, 63, 64, 65, 300])
 def test_the_root_of_an_inverse_is_that_of_lapack(size):
     root = normal(2, size, size)
