@@ -101,7 +101,7 @@ def test_ends_are_looked_at_up_to_where_points_determine_a_spline(flipped: bool)
     breaks = torch.linspace(0, 1, 21).double().repeat(2, 1)
     t = torch.rand(2, 120, generator=generator(3)).double() ** 3
     t = 1 - t.flip(0) if flipped else t
-    limit = continued._End.of(t, t[..., None], None, breaks, 4).limit[:, 0]
+    limit = continued._limit(t, None, breaks, 4)[:, 0]
     for row, found in zip(t.numpy(), limit.tolist(), strict=True):
         counts = np.histogram(row, bins=20, range=(0, 1))[0]
         interval = int((counts.cumsum() < 4).sum())
@@ -111,7 +111,7 @@ def test_ends_are_looked_at_up_to_where_points_determine_a_spline(flipped: bool)
 def test_the_polynomial_is_that_of_least_variance_and_bias() -> None:
     t, z = points(1, 100, 1)[..., 0].abs(), torch.linspace(0, 0.1, 7).double()[None]
     y = torch.exp(3 * t) + 1e-4 * normal(1, 100)
-    end = continued._End.of(t, y[..., None], None, torch.linspace(0, 1, 5).double()[None], 16)
+    end = continued._End.of(t, y[..., None], None)
     error, values = continued._told(end, z, torch.ones_like(z).bool())
     t, order = t[0].sort()
     y, rivals = y[0][order].numpy(), []
@@ -141,7 +141,7 @@ def test_of_even_functions_no_more_is_said_than_is_known(speed: float) -> None:
     """Every other coefficient is none there, and says nothing of the bias."""
     t = torch.linspace(0.02, 0.98, 200).double()[None]
     z = torch.linspace(0, 0.02, 9).double()[None]
-    end = continued._End.of(t, torch.cos(speed * (t - 0.5))[..., None], None, t[:, ::20], 4)
+    end = continued._End.of(t, torch.cos(speed * (t - 0.5))[..., None], None)
     error, values = continued._fitted(end, z, torch.ones_like(z).bool())
     true = (values[..., 0] - torch.cos(speed * (z - 0.5))).square().mean()
     assert true < error.item() < 2 * true

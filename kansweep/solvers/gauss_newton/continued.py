@@ -42,10 +42,11 @@ def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
     if not bool(clean.any()):
         return net
     last, h = net.layers[-1], replace(net, layers=net.layers[:-1])(problem.x)  # (R, n, 1)
-    silu = edges(last, h, net.k) - splines(last, h, net.k)
-    y = problem.y - silu[:, :, 0]  # (R, n, O)
+    if last.base is not None:
+        silu = edges(last, h, net.k) - splines(last, h, net.k)
+        problem = replace(problem, y=problem.y - silu[:, :, 0])
     for high in (False, True):
-        last = _with_end(last, h, replace(problem, y=y), net.k, clean, high=high)
+        last = _with_end(last, h, problem, net.k, clean, high=high)
     if last is net.layers[-1]:
         return net
     return replace(net, layers=(*net.layers[:-1], last))
@@ -57,14 +58,15 @@ def _with_end(
     """The layer with its low or high end continued, of the replicas that are ``clean`` (R,), for
     hidden values h (R, n, 1) and what its splines are to be there."""
     lower, width = last.lower[:, None], (last.upper - last.lower)[:, None]
-    breaks = last.unit_breaks(k)
-    places = gauss_points(breaks, k)  # (R, q, 1)
-    parts = [part[..., 0].double() for part in ((h - lower) / width, places, breaks.mT)]
-    t, z, b = (1 - part for part in parts) if high else parts
-    end = _End.of(t, problem.y.double(), problem.counts, b.flip(1) if high else b, k + 1)
-    near = z < end.limit
-    if not bool(near.any()):
+    breaks, t = last.unit_breaks(k), ((h - lower) / width)[..., 0].double()
+    t, b = (1 - t, 1 - breaks.mT[..., 0].flip(1)) if high else (t, breaks.mT[..., 0])
+    limit = _limit(t, problem.counts, b.double(), k + 1)
+    if not bool(((limit > 0) & clean[:, None]).any()):
         return last
+    places = gauss_points(breaks, k)  # (R, q, 1)
+    z = places[..., 0].double()
+    z = 1 - z if high else z
+    near, end = z < limit, _End.of(t, problem.y.double(), problem.counts)
     squares = _squares(last, h, problem, k)
     error, said = _told(end, z, near)
     sure = error < torch.minimum(UNSURE**2 * squares, (WRONG * problem.spread) ** 2)  # (R, O)
@@ -84,6 +86,18 @@ def _squares(last: Layer, h: Tensor, problem: Problem, k: int) -> Tensor:
     return torch.stack([problem.mean(each)[0] for each in missed.unbind(2)], 1)
 
 
+def _limit(t: Tensor, counts: Tensor | None, breaks: Tensor, sure: int) -> Tensor:
+    """Up to where points t (R, n) do not determine a spline, from 0 on, (R, 1): the break behind
+    the outermost so many, or before everything where these are in the first interval."""
+    many = min(t.shape[1], sure if counts is None else LONGEST)
+    t, index = t.topk(many, largest=False)
+    weight = torch.ones_like(t) if counts is None else counts.gather(1, index).to(t)
+    last = t.gather(1, (weight.cumsum(1) - weight < sure).sum(1, keepdim=True) - 1)
+    interval = torch.searchsorted(breaks.contiguous(), last, right=True)
+    limit = breaks.gather(1, interval.clamp(max=breaks.shape[1] - 2))
+    return torch.where(interval > 1, limit, -torch.inf)
+
+
 @dataclass(frozen=True)
 class _End:
     """The outermost points at one end of a grid, that is at t = 0, from it on."""
@@ -92,21 +106,15 @@ class _End:
     y: Tensor  # (R, m, O)
     weight: Tensor  # (R, m), how often each counts
     before: Tensor  # (R, m), how many there are before it
-    limit: Tensor  # (R, 1), up to where they do not determine a spline
 
     @classmethod
-    def of(cls, t: Tensor, y: Tensor, counts: Tensor | None, breaks: Tensor, sure: int) -> _End:
-        """Of points t (R, n); the limit is the break behind the outermost so many, before
-        everything where these are in the first interval."""
+    def of(cls, t: Tensor, y: Tensor, counts: Tensor | None) -> _End:
+        """Of points t (R, n)."""
         t, index = t.topk(min(t.shape[1], LONGEST), largest=False)
         weight = torch.ones_like(t) if counts is None else counts.gather(1, index).to(t)
         before = weight.cumsum(1) - weight
-        last = t.gather(1, (before < sure).sum(1, keepdim=True) - 1)
-        interval = torch.searchsorted(breaks.contiguous(), last, right=True)
-        limit = breaks.gather(1, interval.clamp(max=breaks.shape[1] - 2))
-        limit = torch.where(interval > 1, limit, -torch.inf)
         y = y.gather(1, index[..., None].expand(-1, -1, y.shape[2]))
-        return cls(t, y, weight, before, limit)
+        return cls(t, y, weight, before)
 
     def stretches(self) -> Iterator[_End]:
         """Its outermost points, twice as many each time; of what counts more often, a part."""
@@ -115,13 +123,7 @@ class _End:
             weight = (size - self.before).clamp(min=0).minimum(self.weight)
             # Rows without weight stand for what is missing to an overdetermined system.
             rows = slice(0, max(SHORTEST, int((weight > 0).sum(1).max())))
-            yield _End(
-                self.t[:, rows],
-                self.y[:, rows],
-                weight[:, rows],
-                self.before[:, rows],
-                self.limit,
-            )
+            yield _End(self.t[:, rows], self.y[:, rows], weight[:, rows], self.before[:, rows])
             if size >= every:
                 return
             size *= 2
