@@ -105,26 +105,23 @@ class _End:
     t: Tensor  # (R, m)
     y: Tensor  # (R, m, O)
     weight: Tensor  # (R, m), how often each counts
-    before: Tensor  # (R, m), how many there are before it
 
     @classmethod
     def of(cls, t: Tensor, y: Tensor, counts: Tensor | None) -> _End:
         """Of points t (R, n)."""
         t, index = t.topk(min(t.shape[1], LONGEST), largest=False)
         weight = torch.ones_like(t) if counts is None else counts.gather(1, index).to(t)
-        before = weight.cumsum(1) - weight
-        y = y.gather(1, index[..., None].expand(-1, -1, y.shape[2]))
-        return cls(t, y, weight, before)
+        return cls(t, y.gather(1, index[..., None].expand(-1, -1, y.shape[2])), weight)
 
     def stretches(self) -> Iterator[_End]:
         """Its outermost points, twice as many each time; of what counts more often, a part."""
-        size, every = SHORTEST, float((self.before + self.weight).amax())
+        size, total = SHORTEST, self.weight.cumsum(1)
         while True:
-            weight = (size - self.before).clamp(min=0).minimum(self.weight)
+            weight = (size - (total - self.weight)).clamp(min=0).minimum(self.weight)
             # Rows without weight stand for what is missing to an overdetermined system.
             rows = slice(0, max(SHORTEST, int((weight > 0).sum(1).max())))
-            yield _End(self.t[:, rows], self.y[:, rows], weight[:, rows], self.before[:, rows])
-            if size >= every:
+            yield _End(self.t[:, rows], self.y[:, rows], weight[:, rows])
+            if size >= float(total.amax()):
                 return
             size *= 2
 

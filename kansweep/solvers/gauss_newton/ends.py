@@ -40,6 +40,8 @@ def _told(
     net, changed = outcome.net, (outcome.net.theta() != before.theta()).any(1).cpu()
     steps = torch.tensor(outcome.steps) + changed
     for step in steps[changed].unique().tolist():
+        if observe is None:
+            break
         at = (changed & (steps == step)).nonzero()[:, 0].to(problem.x.device)
         missed = net[at](problem.x[at]) - problem.y[at]
         now = Iteration(
@@ -50,8 +52,7 @@ def _told(
             grad_norm=outcome.grad_norm[at],
             accepted=torch.ones_like(at).bool(),
         )
-        if observe is not None:
-            observe(now)
+        observe(now)
     return replace(outcome, steps=tuple(steps.tolist()))
 
 
