@@ -117,7 +117,9 @@ def test_both_forms_of_a_system_solve_it(width, base, form, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [(2, 1, 1), (3, 2, 2, 1)])
-def test_traces_by_layer_and_kind_are_those_of_the_dense_inverse_and_estimated_without_it(width):
+def test_traces_by_layer_and_kind_are_those_of_the_dense_inverse_and_estimated_without_it(
+    width, monkeypatch
+):
     lin, w, _, _ = some_system(width, base=False)
     everyone = torch.arange(2)
     direct = Direct(lin).trace(w, everyone)
@@ -134,6 +136,12 @@ def test_traces_by_layer_and_kind_are_those_of_the_dense_inverse_and_estimated_w
     np.testing.assert_allclose(Direct(lin).trace(w, everyone[1:]), expected[1:], rtol=1e-3)
     estimate = Iterative(lin).trace(w, everyone[:1])  # the other is too ill-conditioned for it
     np.testing.assert_allclose(estimate, expected[:1], rtol=0.3)
+    monkeypatch.setattr(systems, "LARGE", 0)
+    sampled = Direct(lin).trace(w, everyone)
+    np.testing.assert_allclose(sampled, expected, rtol=0.3)
+    np.testing.assert_array_equal(Direct(lin).trace(w, everyone[1:]), sampled[1:])
+    monkeypatch.setattr(systems, "COLUMNS", 1000)
+    np.testing.assert_allclose(Direct(lin).trace(w, everyone), expected, rtol=0.05)
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,17 @@ class Cholesky:
 
     def solve(self, rhs: Tensor) -> tuple[Tensor, Tensor]:
         """(A + ridge)^-1 b, (R, P, c) -> (R, P, c), and failed (R,), where it is 0."""
-        half = torch.linalg.solve_triangular(self.lower, rhs.double(), upper=False)
+        half = self.half_solved(rhs)
         x = torch.linalg.solve_triangular(self.lower.mT, half, upper=True)
         failed = self.failed | ~torch.isfinite(x.sum((1, 2)))
         if bool(failed.any()):
             x = x.masked_fill_(failed[:, None, None], 0.0)
         return x.to(rhs.dtype), failed
+
+    def half_solved(self, rhs: Tensor) -> Tensor:
+        """M b of the ``root`` M, (R, P, c) -> (R, P, c)."""
+        half: Tensor = torch.linalg.solve_triangular(self.lower, rhs.double(), upper=False)
+        return half
 
     def root(self) -> Tensor:
         """M, (R, P, P) and lower triangular, with (A + ridge)^-1 = M^T M."""
