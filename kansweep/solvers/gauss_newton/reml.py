@@ -30,7 +30,7 @@ READY = 0.3  # re-estimate once a step lowers the objective by less than this sh
 NEAR = 0.3  # |log| of the last change of a weight that is close enough
 LARGEST = 100.0  # factor of one update
 UPDATES = 8  # at most, of one replica on one grid
-RELAXATION = 1.5  # of the logarithm: the update alone takes ever the same share of what is left
+RELAXATION = 0.5  # of the logarithm: the update alone takes ever the same share of what is left
 # A layer's own weight is trusted as far as the data are not interpolated: of the logarithm of its
 # ratio to the weight that all layers would share, this many times the share of the data's degrees
 # of freedom that is left over, at most all of it.
@@ -124,7 +124,7 @@ def _update(
                 each = np.log(variance * own / size[layer, kind])
                 asked = np.exp(shared + trust * (each - shared))
                 before = w[r, layer, kind]
-                after = max(_bounded(before, asked, own, kind), least[r, layer, kind])
+                after = max(_bounded(before, asked, own, ranks[r, layer, kind], kind), least[r, layer, kind])
                 after = min(after, most if kind == 0 else MOST)
                 new[r, layer, kind] = after
                 idle = own < (IDLE if kind == 0 else FAINT) or ranks[r, layer, kind] == 0
@@ -135,7 +135,7 @@ def _update(
 
 
 @inner
-def _bounded(before: float, asked: float, freedom: float, kind: int) -> float:
+def _bounded(before: float, asked: float, freedom: float, rank: int, kind: int) -> float:
     """The next of a weight for which the update asks."""
     if before == 0.0:
         return asked
@@ -144,7 +144,8 @@ def _bounded(before: float, asked: float, freedom: float, kind: int) -> float:
         asked = before
     elif freedom < GONE:
         asked = min(asked, before)
-    factor = min(max((asked / before) ** RELAXATION, 1.0 / LARGEST), LARGEST)
+    further = 1.0 + RELAXATION * (1.0 - freedom / max(rank, 1))
+    factor = min(max((asked / before) ** further, 1.0 / LARGEST), LARGEST)
     bounded: float = before * factor
     return bounded if kind == 0 else min(bounded, asked)
 
