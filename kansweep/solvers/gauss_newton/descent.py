@@ -50,6 +50,7 @@ from kansweep.solvers.reasons import StopReason
 # the second after a refusal, and stays above the floor: from further down the refusals that are
 # allowed would not bring it back.
 DAMPING_DOWN, DAMPING_UP, DAMPING_FLOOR = 5.0, 6.0, 1e-12
+SMALL = 1e-3
 MAX_REJECTIONS = 8  # in a row: by then damping has grown by 6^8
 
 # What a step means for a replica: to go on, or why not.
@@ -212,9 +213,10 @@ def _judged(
         if better[r]:
             # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
             gain = decrease / predicted
+            rest = abs(predicted - decrease) / reached if damping[r] <= SMALL else np.inf
             damping[r] *= min(max(1.0 - (2.0 * gain - 1.0) ** 3, 1.0 / DAMPING_DOWN), 1.0)
             damping[r] = max(damping[r], DAMPING_FLOOR)
-            rejections[r], share[r] = 0, decrease / now
+            rejections[r], share[r] = 0, min(decrease / now, rest)
             little |= decrease < small
         else:
             damping[r] *= DAMPING_UP
