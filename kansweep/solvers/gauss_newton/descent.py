@@ -156,7 +156,7 @@ def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:
     point = search.point
     lin = point.linearised()
     equations = system(lin)
-    weight = reml.updated(search.weight, point, equations, search.fall < reml.READY)
+    weight = reml.updated(search.weight, point, equations, search.fall)
     w = weight.value
     gradient = lin.gradient(w)
     factored = equations.factored(w, search.damping)

@@ -25,7 +25,7 @@ from kansweep.solvers.gauss_newton.smoother import smoothed
 from kansweep.solvers.gauss_newton.steady import steadied
 from kansweep.solvers.gauss_newton.weights import Memory
 
-WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
+WARM_DAMPING = 1e-4  # little: what is extended is near its optimum already
 # Several nodes leave directions that no coarser grid told apart. Their curvature is of the size of
 # the misfit, and so is the damping with which such networks begin (Fan and Yuan, Computing 74,
 # 2005); the way along them is long and takes this share of the tolerance.

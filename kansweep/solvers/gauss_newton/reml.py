@@ -26,6 +26,7 @@ from kansweep.solvers.gauss_newton.objective import Point
 from kansweep.solvers.gauss_newton.strain.loops import Array, Index
 from kansweep.solvers.gauss_newton.systems import System
 
+SETTLED = 0.05
 READY = 0.3  # re-estimate once a step lowers the objective by less than this share
 NEAR = 0.3  # |log| of the last change of a weight that is close enough
 LARGEST = 100.0  # factor of one update
@@ -76,16 +77,17 @@ class Weight:
         )
 
 
-def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weight:
-    """The weight after one update of those replicas that are ready, (R,) of bool, and not final."""
-    chosen = (ready & ~weight.is_final).nonzero()[:, 0]
+def updated(weight: Weight, point: Point, system: System, gain: Tensor) -> Weight:
+    """The weight after one update of those replicas that are not final and whose next step is
+    expected to gain so little, (R,), as a share of the objective, that they are ready for it."""
+    chosen = ((gain < READY) & ~weight.is_final).nonzero()[:, 0]
     if chosen.numel() == 0:
         return weight
     trace = system.trace(weight.value, chosen)  # (r, L, 3)
     like, device = point.at.like, trace.device
     parts = (weight.value, weight.least, point.energy, trace, point.mse)
     numbers = [part.double().cpu().numpy() for part in parts]
-    counts = penalty.freedoms(like), weight.left, chosen
+    counts = penalty.freedoms(like), weight.left, chosen, gain < SETTLED
     numbers += [part.contiguous().cpu().numpy() for part in counts]
     given = float(point.observations), unpenalised(like), weight.most
     value, left = _update(*given, *numbers)
@@ -96,14 +98,15 @@ def updated(weight: Weight, point: Point, system: System, ready: Tensor) -> Weig
 @loop
 def _update(
     observations: float, unpenalised: int, most: float, w: Array, least: Array, energy: Array,
-    trace: Array, mse: Array, ranks: Index, left: Index, chosen: Index,
+    trace: Array, mse: Array, ranks: Index, left: Index, chosen: Index, settled: Array,
 ) -> tuple[Array, Index]:  # fmt: skip
     """Weights, their least values and energies, (R, L, 3), traces of the chosen replicas (r,),
     (r, L, 3), mse (R,), ranks (R, L, 3) and updates left (R,): the next weights, and how many
     updates are left then, none where a replica's weights are final."""
     new, left = w.copy(), left.copy()
     for i in range(len(chosen)):
-        r, near = chosen[i], True
+        r = chosen[i]
+        near = settled[r]
         left[r] -= 1
         if not np.isfinite(trace[i]).all():  # where A was not factored, nothing is known
             continue
@@ -124,7 +127,9 @@ def _update(
                 each = np.log(variance * own / size[layer, kind])
                 asked = np.exp(shared + trust * (each - shared))
                 before = w[r, layer, kind]
-                after = max(_bounded(before, asked, own, ranks[r, layer, kind], kind), least[r, layer, kind])
+                open_ = 1.0 - own / max(ranks[r, layer, kind], 1)
+                further = 1.0 + RELAXATION * max(open_, edf / observations)
+                after = max(_bounded(before, asked, own, further, kind), least[r, layer, kind])
                 after = min(after, most if kind == 0 else MOST)
                 new[r, layer, kind] = after
                 idle = own < (IDLE if kind == 0 else FAINT) or ranks[r, layer, kind] == 0
@@ -135,7 +140,7 @@ def _update(
 
 
 @inner
-def _bounded(before: float, asked: float, freedom: float, rank: int, kind: int) -> float:
+def _bounded(before: float, asked: float, freedom: float, further: float, kind: int) -> float:
     """The next of a weight for which the update asks."""
     if before == 0.0:
         return asked
@@ -144,7 +149,6 @@ def _bounded(before: float, asked: float, freedom: float, rank: int, kind: int) 
         asked = before
     elif freedom < GONE:
         asked = min(asked, before)
-    further = 1.0 + RELAXATION * (1.0 - freedom / max(rank, 1))
     factor = min(max((asked / before) ** further, 1.0 / LARGEST), LARGEST)
     bounded: float = before * factor
     return bounded if kind == 0 else min(bounded, asked)

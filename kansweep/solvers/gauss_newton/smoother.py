@@ -33,7 +33,7 @@ PLACES = 400  # without points that are looked at
 FOLLOWS = 1.05  # of the training RMSE, at most, where points are too many to leave them out
 
 FIRM = 1e4  # times the weights at which their energy is what it was: REML comes down more safely
-UPDATES = 2  # of weights, which then are about right and change little
+UPDATES = 3  # of weights, which then are about right and change little
 DAMPING = 1e-5  # little: the prior determines what the points do not
 Train = Callable[[KAN, Problem, Weight, Observe | None, float], Outcome[KAN]]
 
