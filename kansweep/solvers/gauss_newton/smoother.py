@@ -30,6 +30,7 @@ FEW = 2  # points a parameter, at most
 MOST_WORK = 4_000_000_000  # points times parameters, times the fewer of both: some seconds
 SURER = 0.9  # of the deviation where there are no points: how much less in doubt
 PLACES = 400  # without points that are looked at
+OPEN = 0.7
 FOLLOWS = 1.05  # of the training RMSE, at most, where points are too many to leave them out
 
 FIRM = 1e4  # times the weights at which their energy is what it was: REML comes down more safely
@@ -84,13 +85,18 @@ def _rivalled(
     if at.numel():
         error = _error(net[at], problem[at], before[at].weight)
         at, error = at[error < simplest.CLEAN], error[error < simplest.CLEAN]
+    few = _few(net, problem)
+    if at.numel() and not few:
+        doubt, misfit = unseen.deviations(net[at], problem[at], before[at].numbers, PLACES)
+        open_ = doubt > OPEN * misfit
+        at, error = at[open_], error[open_]
     if at.numel() == 0:
         return outcome
     net, part, before = net[at], problem[at], before[at]
     seen = Held(among(observe, at))
     found = _trained(train, net, _firm(net, before.weight), part, seen.observe)
     after = Memory.of(found.memory)
-    better = after.left_out < (1.0 if _few(net, part) else FOLLOWS**2) * error
+    better = after.left_out < (1.0 if few else FOLLOWS**2) * error
     which = better.nonzero()[:, 0]
     if which.numel():
         doubt, less = (
