@@ -40,6 +40,10 @@ def _schema(of: Iterable[Column]) -> pa.Schema:
 SCHEMA = _schema(columns.RESULTS)
 TRACE = _schema(columns.TRACE)  # of ``traces/<key>.parquet``, one row an iteration
 
+# How the file of a single row is written: in two thirds of the time, without a dictionary and
+# statistics of values that are but one.
+OF_ONE = {"write_page_checksum": True, "use_dictionary": False, "write_statistics": False}
+
 # What is raised by a file that is not what its name says, or is not there.
 UNREADABLE = (
     OSError,

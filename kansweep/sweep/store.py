@@ -163,7 +163,7 @@ class Store:
             else:
                 fills[self.layout.state(key)] = _packed(key, state)
         for key, table in tables.items():
-            fills[self.layout.cell(key)] = rows.filling(table, write_page_checksum=True)
+            fills[self.layout.cell(key)] = rows.filling(table, **rows.OF_ONE)
         self._write_together(fills)
         for key, table in tables.items():
             self._index.note(key, table)
