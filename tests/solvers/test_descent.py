@@ -16,10 +16,11 @@ def judged(
     failed: bool = False,
     updates_left: int = 0,
     refusals: int = 0,
+    damping: float = 1.0,
 ) -> tuple[bool, float, int, float, int]:
-    """Taken or not, damping from 1, refusals, the share of the objective, and the verdict."""
+    """Taken or not, damping, refusals, the share that may be gained next, and the verdict."""
     one = (before, np.zeros((1, 1, 3)), reached, np.zeros((1, 1, 3)), np.ones((1, 1, 3)))
-    rest = (promised, failed, updates_left, 1.0, refusals)
+    rest = (promised, failed, updates_left, damping, refusals)
     given = [value if np.ndim(value) else np.array([value]) for value in (*one, *rest)]
     taken, objective, *numbers = descent._judged(1e-3, 1e-30, *given)
     assert objective[0] == before
@@ -29,6 +30,14 @@ def judged(
 def test_a_step_that_does_what_was_promised_is_taken_and_damping_falls():
     assert judged(0.5) == (True, 1 / descent.DAMPING_DOWN, 0, 0.5, descent.GOING)
     assert judged(0.75)[:2] == (True, 1.0)  # half of it leaves the damping as it was
+
+
+def test_the_next_step_may_gain_what_this_one_did_or_missed_of_the_models_minimum():
+    little = {"damping": descent.LITTLE}
+    assert judged(0.02, 0.97)[3] == 0.98  # damped, it did not go there
+    assert judged(0.02, 0.97, **little)[3] == pytest.approx(0.01 / 0.02)
+    assert judged(0.02, 0.99, **little)[3] == pytest.approx(0.01 / 0.02)
+    assert judged(0.9, 0.5, **little)[3] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("reached", [1.0, 2.0, np.nan, np.inf])

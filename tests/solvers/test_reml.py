@@ -102,7 +102,9 @@ def test_weights_maximise_the_restricted_likelihood_of_a_linear_model(
     assert model.likelihood(model.best(ours)) - model.likelihood(ours) < 0.05
 
 
-def repeated_updates(problem: Problem, grid_size: int) -> tuple[np.ndarray, np.ndarray]:
+def repeated_updates(
+    problem: Problem, grid_size: int, times: int = 100
+) -> tuple[np.ndarray, np.ndarray]:
     """Weights (R, 3) after many updates from far off, none of them called the last one, and the
     variance of noise that is stationary with them, n w energy / (ranks - w trace), (R, 3)."""
     spread = output_spread(problem.y)
@@ -110,12 +112,12 @@ def repeated_updates(problem: Problem, grid_size: int) -> tuple[np.ndarray, np.n
     net = blank(problem, grid_size)
     replicas = torch.arange(net.n_replicas)
     value = torch.full((net.n_replicas, 1, 3), 1e-3, dtype=torch.float64)
-    for _ in range(100):
+    for _ in range(times):
         point = settle(points_of(problem.x, problem.y).hidden(net, ()), value)
         equations = system(point.linearised())
         one_more = Weight(value, 0 * value, torch.ones_like(replicas))
         ends = value, point.energy, equations.trace(value, replicas)
-        value = updated(one_more, point, equations, replicas >= 0).value
+        value = updated(one_more, point, equations, 0.0 * replicas).value
     w, energy, trace = (end[:, 0] for end in ends)
     freedom = torch.tensor(penalty.ranks(net)) - w * trace
     variance = problem.x.shape[1] * w * energy / freedom * spread**2
@@ -131,6 +133,29 @@ def test_the_updates_fixed_point_is_where_the_restricted_likelihood_is_stationar
     best = oracle(problem, grid_size).best(found)
     at_most = 5e3  # as good as infinite, and the way there is long
     np.testing.assert_allclose(found.clip(max=at_most), best.clip(max=at_most), rtol=1e-3)
+
+
+def test_a_weight_that_the_data_determine_is_right_after_one_update():
+    """The rows' energy hardly depends on it then, and what the update asks for is right. Two more go
+    before it, as none changes a weight by more than a hundred times."""
+    problem = waves(1, 1000, 1e-3)
+    once, final = (repeated_updates(problem, 5, times)[0][0] for times in (3, 100))
+    assert 1e-9 < final[penalty.ROUGH] < 3e-8
+    assert once[penalty.ROUGH] == pytest.approx(final[penalty.ROUGH], rel=0.05)
+
+
+@pytest.mark.parametrize(("gain", "left"), [(0.01, 0), (0.2, 7), (0.5, 8)])
+def test_weights_are_final_once_they_and_the_steps_change_little(gain, left):
+    """From the fixed point; as long as steps gain more they are not, and then not looked at."""
+    problem = waves(1, 200, 0.3)
+    value = torch.from_numpy(repeated_updates(problem, 15)[0])[:, None]
+    problem = replace(problem, y=problem.y / output_spread(problem.y)[:, None])
+    net = blank(problem, 15)
+    point = settle(points_of(problem.x, problem.y).hidden(net, ()), value)
+    weight = Weight(value, 0 * value, torch.full((net.n_replicas,), 8))
+    gains = torch.full((net.n_replicas,), gain)
+    after = updated(weight, point, system(point.linearised()), gains)
+    assert after.left.tolist() == [left] * net.n_replicas
 
 
 @pytest.mark.parametrize(("n", "size"), [(100, 0.0), (400, 0.0), (400, 1.0)])

@@ -115,6 +115,22 @@ def test_only_what_points_leave_open_is_looked_at():
     assert not smoother._undetermined(pair, problem.at(slice(0, 100))).any()
 
 
+def test_where_points_are_many_only_what_is_in_doubt_has_a_rival(monkeypatch):
+    outcomes, problem = chain(example, 500, (5,))
+    doubt = torch.tensor([0.6, 0.8, 2.0]).double() * 1e-3
+    monkeypatch.setattr(smoother.unseen, "deviations", lambda *_: (doubt, 0 * doubt + 1e-3))
+    monkeypatch.setattr(smoother, "_undetermined", lambda net, _: torch.ones(len(SEEDS)).bool())
+    trained: list[int] = []
+
+    def train(net, part, weight, observe, damping):
+        trained.extend(part.seeds)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        smoother._rivalled(outcomes[0], train, problem, None)
+    assert trained == [1, 2]
+
+
 def test_the_posterior_is_that_of_the_differences_that_were_kept():
     outcomes, problem = chain(example, 100, (5, 10, 20, 50))
     r = orders(outcomes[-1]).index(smoother.BEYOND)

@@ -50,7 +50,7 @@ from kansweep.solvers.reasons import StopReason
 # the second after a refusal, and stays above the floor: from further down the refusals that are
 # allowed would not bring it back.
 DAMPING_DOWN, DAMPING_UP, DAMPING_FLOOR = 5.0, 6.0, 1e-12
-SMALL = 1e-3
+LITTLE = 1e-3  # damped by no more, a step ends where the model has its minimum
 MAX_REJECTIONS = 8  # in a row: by then damping has grown by 6^8
 
 # What a step means for a replica: to go on, or why not.
@@ -83,7 +83,7 @@ class Search:
     point: Point
     damping: Tensor  # (R,)
     rejections: Tensor  # (R,), in a row
-    fall: Tensor  # (R,), share of the objective that the last step took, or promised if refused
+    gain: Tensor  # (R,), share of the objective that the next step may take
     grad_norm: Tensor  # (R,), where the last step began
 
     def kan(self) -> KAN:
@@ -102,7 +102,7 @@ class Search:
             self.point[mask],
             self.damping[mask],
             self.rejections[mask],
-            self.fall[mask],
+            self.gain[mask],
             self.grad_norm[mask],
         )
 
@@ -156,7 +156,7 @@ def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:
     point = search.point
     lin = point.linearised()
     equations = system(lin)
-    weight = reml.updated(search.weight, point, equations, search.fall)
+    weight = reml.updated(search.weight, point, equations, search.gain)
     w = weight.value
     gradient = lin.gradient(w)
     factored = equations.factored(w, search.damping)
@@ -176,7 +176,7 @@ def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:
         point=_chosen(better, trial, point),
         damping=damping,
         rejections=rejections,
-        fall=share,
+        gain=share,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
     )
     return search, verdict
@@ -196,8 +196,11 @@ def _judged(
     damping: Array, rejections: Array,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Of each replica: whether its step is taken, the objective before, the damping and the
-    refusals in a row after it, the share of the objective that it took, or promised, and what that
-    means for the search. ``promised`` is what the model fell by, where the solve did not fail."""
+    refusals in a row after it, the share of the objective that the next one may take, and what that
+    means for the search. ``promised`` is what the model fell by, where the solve did not fail.
+
+    The next step may take as much as this one did, or what this one missed of the model's minimum,
+    where it went there; after a refusal, what was promised."""
     many = len(mse)
     better, verdict = np.zeros(many, np.bool_), np.zeros(many, np.int64)
     objective, damping, rejections = np.empty_like(mse), damping.copy(), rejections.copy()
@@ -213,10 +216,10 @@ def _judged(
         if better[r]:
             # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
             gain = decrease / predicted
-            rest = abs(predicted - decrease) / reached if damping[r] <= SMALL else np.inf
+            missed = abs(predicted - decrease) / reached if damping[r] <= LITTLE else np.inf
             damping[r] *= min(max(1.0 - (2.0 * gain - 1.0) ** 3, 1.0 / DAMPING_DOWN), 1.0)
             damping[r] = max(damping[r], DAMPING_FLOOR)
-            rejections[r], share[r] = 0, min(decrease / now, rest)
+            rejections[r], share[r] = 0, min(decrease / now, missed)
             little |= decrease < small
         else:
             damping[r] *= DAMPING_UP

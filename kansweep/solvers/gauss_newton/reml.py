@@ -26,12 +26,16 @@ from kansweep.solvers.gauss_newton.objective import Point
 from kansweep.solvers.gauss_newton.strain.loops import Array, Index
 from kansweep.solvers.gauss_newton.systems import System
 
-SETTLED = 0.05
-READY = 0.3  # re-estimate once a step lowers the objective by less than this share
+# Shares of the objective that the next step may gain: below the first weights are estimated anew,
+# below the second they may be final.
+READY, SETTLED = 0.3, 0.05
 NEAR = 0.3  # |log| of the last change of a weight that is close enough
 LARGEST = 100.0  # factor of one update
 UPDATES = 8  # at most, of one replica on one grid
-RELAXATION = 0.5  # of the logarithm: the update alone takes ever the same share of what is left
+# The update alone takes ever the same share of what a logarithm is wrong by: all of it where the
+# data determine a kind's rows, less where they do not, or where few are left over to tell the
+# variance. So it is taken up to so much further.
+FURTHER = 0.5
 # A layer's own weight is trusted as far as the data are not interpolated: of the logarithm of its
 # ratio to the weight that all layers would share, this many times the share of the data's degrees
 # of freedom that is left over, at most all of it.
@@ -101,8 +105,8 @@ def _update(
     trace: Array, mse: Array, ranks: Index, left: Index, chosen: Index, settled: Array,
 ) -> tuple[Array, Index]:  # fmt: skip
     """Weights, their least values and energies, (R, L, 3), traces of the chosen replicas (r,),
-    (r, L, 3), mse (R,), ranks (R, L, 3) and updates left (R,): the next weights, and how many
-    updates are left then, none where a replica's weights are final."""
+    (r, L, 3), mse (R,), ranks (R, L, 3), updates left (R,) and whether they may be none (R,): the
+    next weights, and how many updates are left then, none where a replica's weights are final."""
     new, left = w.copy(), left.copy()
     for i in range(len(chosen)):
         r = chosen[i]
@@ -127,8 +131,8 @@ def _update(
                 each = np.log(variance * own / size[layer, kind])
                 asked = np.exp(shared + trust * (each - shared))
                 before = w[r, layer, kind]
-                open_ = 1.0 - own / max(ranks[r, layer, kind], 1)
-                further = 1.0 + RELAXATION * max(open_, edf / observations)
+                loose = 1.0 - own / max(ranks[r, layer, kind], 1)
+                further = 1.0 + FURTHER * max(loose, edf / observations)
                 after = max(_bounded(before, asked, own, further, kind), least[r, layer, kind])
                 after = min(after, most if kind == 0 else MOST)
                 new[r, layer, kind] = after
@@ -141,7 +145,7 @@ def _update(
 
 @inner
 def _bounded(before: float, asked: float, freedom: float, further: float, kind: int) -> float:
-    """The next of a weight for which the update asks."""
+    """The next of a weight for which the update asks, its logarithm taken ``further``."""
     if before == 0.0:
         return asked
     # A weight as good as infinite grows no further; where nothing but rounding is left, it stays.

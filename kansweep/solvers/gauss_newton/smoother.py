@@ -30,6 +30,8 @@ FEW = 2  # points a parameter, at most
 MOST_WORK = 4_000_000_000  # points times parameters, times the fewer of both: some seconds
 SURER = 0.9  # of the deviation where there are no points: how much less in doubt
 PLACES = 400  # without points that are looked at
+# Where points are many, a rival is worth its training only if the network is in doubt, where there
+# are no points, by more than so much of what it is wrong by anyway.
 OPEN = 0.7
 FOLLOWS = 1.05  # of the training RMSE, at most, where points are too many to leave them out
 
@@ -88,8 +90,8 @@ def _rivalled(
     few = _few(net, problem)
     if at.numel() and not few:
         doubt, misfit = unseen.deviations(net[at], problem[at], before[at].numbers, PLACES)
-        open_ = doubt > OPEN * misfit
-        at, error = at[open_], error[open_]
+        doubtful = doubt > OPEN * misfit
+        at, error = at[doubtful], error[doubtful]
     if at.numel() == 0:
         return outcome
     net, part, before = net[at], problem[at], before[at]
