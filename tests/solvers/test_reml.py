@@ -117,7 +117,7 @@ def repeated_updates(
         equations = system(point.linearised())
         one_more = Weight(value, 0 * value, torch.ones_like(replicas))
         ends = value, point.energy, equations.trace(value, replicas)
-        value = updated(one_more, point, equations, 0.0 * replicas).value
+        value = updated(one_more, point, equations, 0 * value[:, 0, :2]).value
     w, energy, trace = (end[:, 0] for end in ends)
     freedom = torch.tensor(penalty.ranks(net)) - w * trace
     variance = problem.x.shape[1] * w * energy / freedom * spread**2
@@ -144,21 +144,32 @@ def test_a_weight_that_the_data_determine_is_right_after_one_update():
     assert once[penalty.ROUGH] == pytest.approx(final[penalty.ROUGH], rel=0.05)
 
 
-@pytest.mark.parametrize(("gain", "left"), [(0.01, 0), (0.2, 7), (0.5, 8)])
-def test_weights_are_final_once_they_and_the_steps_change_little(gain, left):
-    """From the fixed point; as long as steps gain more they are not, and then not looked at."""
+@pytest.mark.parametrize(
+    ("off", "took", "missed", "left"),
+    [
+        (0.0, 0.02, np.inf, 0),
+        (0.0, 0.2, 0.02, 0),
+        (0.0, 0.2, 0.2, 7),  # steps still gain
+        (0.0, 0.5, 0.5, 8),  # they gain too much to begin
+        (0.7, 0.02, np.inf, 7),
+        (0.7, 0.002, np.inf, 0),  # that far off they hardly matter
+        (2.0, 0.002, np.inf, 7),
+    ],
+)
+def test_weights_are_final_once_they_and_the_steps_change_little(off, took, missed, left):
+    """From logarithms ``off`` the fixed point."""
     problem = waves(1, 200, 0.3)
-    value = torch.from_numpy(repeated_updates(problem, 15)[0])[:, None]
+    value = torch.from_numpy(repeated_updates(problem, 15)[0])[:, None] * np.exp(off)
     problem = replace(problem, y=problem.y / output_spread(problem.y)[:, None])
     net = blank(problem, 15)
     point = settle(points_of(problem.x, problem.y).hidden(net, ()), value)
-    weight = Weight(value, 0 * value, torch.full((net.n_replicas,), 8))
-    gains = torch.full((net.n_replicas,), gain)
-    after = updated(weight, point, system(point.linearised()), gains)
-    assert after.left.tolist() == [left] * net.n_replicas
+    many = net.n_replicas
+    weight = Weight(value, 0 * value, torch.full((many,), 8))
+    fall = torch.tensor([took, missed]).double().expand(many, -1)
+    after = updated(weight, point, system(point.linearised()), fall)
+    assert after.left.tolist() == [left] * many
 
 
-@pytest.mark.parametrize(("n", "size"), [(100, 0.0), (400, 0.0), (400, 1.0)])
 def test_what_the_data_do_not_show_is_held_by_a_large_weight(n, size):
     """Noise alone, or an even function, which has no slope: the likelihood's best weights are
     infinite, and to be near it is to have large ones."""

@@ -83,7 +83,7 @@ class Search:
     point: Point
     damping: Tensor  # (R,)
     rejections: Tensor  # (R,), in a row
-    gain: Tensor  # (R,), share of the objective that the next step may take
+    fall: Tensor  # (R, 2), see ``_judged``
     grad_norm: Tensor  # (R,), where the last step began
 
     def kan(self) -> KAN:
@@ -102,7 +102,7 @@ class Search:
             self.point[mask],
             self.damping[mask],
             self.rejections[mask],
-            self.gain[mask],
+            self.fall[mask],
             self.grad_norm[mask],
         )
 
@@ -145,9 +145,10 @@ def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) 
     kan = on_margins(kan, points, margin, between)
     point = settle(points.hidden(kan, margin), weight.value)
     one = torch.ones_like(point.mse)
+    many = one[:, None].expand(-1, 2)
     none = torch.zeros_like(one, dtype=torch.long)
     replica = torch.arange(kan.n_replicas, device=one.device)
-    return Search(replica, points, spread, weight, margin, point, damping * one, none, one, 0 * one)
+    return Search(replica, points, spread, weight, margin, point, damping * one, none, many, 0 * one)
 
 
 def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:
@@ -156,7 +157,7 @@ def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:
     point = search.point
     lin = point.linearised()
     equations = system(lin)
-    weight = reml.updated(search.weight, point, equations, search.gain)
+    weight = reml.updated(search.weight, point, equations, search.fall)
     w = weight.value
     gradient = lin.gradient(w)
     factored = equations.factored(w, search.damping)
@@ -176,7 +177,7 @@ def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:
         point=_chosen(better, trial, point),
         damping=damping,
         rejections=rejections,
-        gain=share,
+        fall=share,
         grad_norm=relative_gradient(gradient, factored.diagonal, objective),
     )
     return search, verdict
@@ -196,15 +197,15 @@ def _judged(
     damping: Array, rejections: Array,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Of each replica: whether its step is taken, the objective before, the damping and the
-    refusals in a row after it, the share of the objective that the next one may take, and what that
-    means for the search. ``promised`` is what the model fell by, where the solve did not fail.
+    refusals in a row after it, two shares (R, 2) of the objective, and what that means for the
+    search. ``promised`` is what the model fell by, where the solve did not fail.
 
-    The next step may take as much as this one did, or what this one missed of the model's minimum,
-    where it went there; after a refusal, what was promised."""
+    The shares are what the step took, or promised if refused, and what it missed of the model's
+    minimum, infinite where it did not go there: the next step may take about the less of both."""
     many = len(mse)
     better, verdict = np.zeros(many, np.bool_), np.zeros(many, np.int64)
     objective, damping, rejections = np.empty_like(mse), damping.copy(), rejections.copy()
-    share = np.empty_like(mse)
+    share = np.full((many, 2), np.inf)
     for r in range(many):
         now = mse[r] + (w[r] * energy[r]).sum()
         reached = trial_mse[r] + (w[r] * trial_energy[r]).sum()
@@ -216,15 +217,16 @@ def _judged(
         if better[r]:
             # Nielsen's rule (1999): a gain of one divides by DAMPING_DOWN, one of a half leaves it.
             gain = decrease / predicted
-            missed = abs(predicted - decrease) / reached if damping[r] <= LITTLE else np.inf
+            if damping[r] <= LITTLE:
+                share[r, 1] = abs(predicted - decrease) / reached
             damping[r] *= min(max(1.0 - (2.0 * gain - 1.0) ** 3, 1.0 / DAMPING_DOWN), 1.0)
             damping[r] = max(damping[r], DAMPING_FLOOR)
-            rejections[r], share[r] = 0, min(decrease / now, missed)
+            rejections[r], share[r, 0] = 0, decrease / now
             little |= decrease < small
         else:
             damping[r] *= DAMPING_UP
             rejections[r] += 1
-            share[r] = predicted / now
+            share[r, 0] = predicted / now
         objective[r] = now
         if not np.isfinite(reached if better[r] else now):
             verdict[r] = NON_FINITE

@@ -29,7 +29,9 @@ from kansweep.solvers.gauss_newton.systems import System
 # Shares of the objective that the next step may gain: below the first weights are estimated anew,
 # below the second they may be final.
 READY, SETTLED = 0.3, 0.05
-NEAR = 0.3  # |log| of the last change of a weight that is close enough
+# |log| of the last change of a weight that is close enough, and where the step after an update took
+# less than this share of the objective, so that weights hardly matter.
+NEAR, ROUGHLY, FLAT = 0.3, 1.0, 0.01
 LARGEST = 100.0  # factor of one update
 UPDATES = 8  # at most, of one replica on one grid
 # The update alone takes ever the same share of what a logarithm is wrong by: all of it where the
@@ -81,17 +83,17 @@ class Weight:
         )
 
 
-def updated(weight: Weight, point: Point, system: System, gain: Tensor) -> Weight:
-    """The weight after one update of those replicas that are not final and whose next step is
-    expected to gain so little, (R,), as a share of the objective, that they are ready for it."""
-    chosen = ((gain < READY) & ~weight.is_final).nonzero()[:, 0]
+def updated(weight: Weight, point: Point, system: System, fall: Tensor) -> Weight:
+    """The weight after one update of those replicas that are not final and ready for it: ``fall``
+    (R, 2) are the shares of the objective that the last step took, and that it left."""
+    chosen = ((fall.amin(1) < READY) & ~weight.is_final).nonzero()[:, 0]
     if chosen.numel() == 0:
         return weight
     trace = system.trace(weight.value, chosen)  # (r, L, 3)
     like, device = point.at.like, trace.device
     parts = (weight.value, weight.least, point.energy, trace, point.mse)
     numbers = [part.double().cpu().numpy() for part in parts]
-    counts = penalty.freedoms(like), weight.left, chosen, gain < SETTLED
+    counts = penalty.freedoms(like), weight.left, chosen, fall
     numbers += [part.contiguous().cpu().numpy() for part in counts]
     given = float(point.observations), unpenalised(like), weight.most
     value, left = _update(*given, *numbers)
@@ -102,15 +104,16 @@ def updated(weight: Weight, point: Point, system: System, gain: Tensor) -> Weigh
 @loop
 def _update(
     observations: float, unpenalised: int, most: float, w: Array, least: Array, energy: Array,
-    trace: Array, mse: Array, ranks: Index, left: Index, chosen: Index, settled: Array,
+    trace: Array, mse: Array, ranks: Index, left: Index, chosen: Index, fall: Array,
 ) -> tuple[Array, Index]:  # fmt: skip
     """Weights, their least values and energies, (R, L, 3), traces of the chosen replicas (r,),
-    (r, L, 3), mse (R,), ranks (R, L, 3), updates left (R,) and whether they may be none (R,): the
-    next weights, and how many updates are left then, none where a replica's weights are final."""
+    (r, L, 3), mse (R,), ranks (R, L, 3), updates left (R,) and shares of the objective (R, 2) as
+    in ``updated``: the next weights, and how many updates are left then, none where a replica's
+    weights are final."""
     new, left = w.copy(), left.copy()
     for i in range(len(chosen)):
         r = chosen[i]
-        near = settled[r]
+        near, enough = fall[r].min() < SETTLED, ROUGHLY if fall[r, 0] < FLAT else NEAR
         left[r] -= 1
         if not np.isfinite(trace[i]).all():  # where A was not factored, nothing is known
             continue
@@ -137,7 +140,7 @@ def _update(
                 after = min(after, most if kind == 0 else MOST)
                 new[r, layer, kind] = after
                 idle = own < (IDLE if kind == 0 else FAINT) or ranks[r, layer, kind] == 0
-                near &= idle or (before > 0.0 and abs(np.log(after / before)) < NEAR)
+                near &= idle or (before > 0.0 and abs(np.log(after / before)) < enough)
         if near:
             left[r] = 0
     return new, left
