@@ -136,7 +136,7 @@ def test_the_updates_fixed_point_is_where_the_restricted_likelihood_is_stationar
 
 
 def test_a_weight_that_the_data_determine_is_right_after_one_update():
-    """The rows' energy hardly depends on it then, and what the update asks for is right. Two more go
+    """The rows' energy hardly depends on it then, and what the update asks for is right. Two go
     before it, as none changes a weight by more than a hundred times."""
     problem = waves(1, 1000, 1e-3)
     once, final = (repeated_updates(problem, 5, times)[0][0] for times in (3, 100))
@@ -170,6 +170,7 @@ def test_weights_are_final_once_they_and_the_steps_change_little(off, took, miss
     assert after.left.tolist() == [left] * many
 
 
+@pytest.mark.parametrize(("n", "size"), [(100, 0.0), (400, 0.0), (400, 1.0)])
 def test_what_the_data_do_not_show_is_held_by_a_large_weight(n, size):
     """Noise alone, or an even function, which has no slope: the likelihood's best weights are
     infinite, and to be near it is to have large ones."""

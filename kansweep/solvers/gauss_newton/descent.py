@@ -148,7 +148,9 @@ def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) 
     many = one[:, None].expand(-1, 2)
     none = torch.zeros_like(one, dtype=torch.long)
     replica = torch.arange(kan.n_replicas, device=one.device)
-    return Search(replica, points, spread, weight, margin, point, damping * one, none, many, 0 * one)
+    return Search(
+        replica, points, spread, weight, margin, point, damping * one, none, many, 0 * one
+    )
 
 
 def _step(search: Search, tolerance: float) -> tuple[Search, NDArray[np.int64]]:

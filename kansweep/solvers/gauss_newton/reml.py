@@ -31,7 +31,7 @@ from kansweep.solvers.gauss_newton.systems import System
 READY, SETTLED = 0.3, 0.05
 # |log| of the last change of a weight that is close enough, and where the step after an update took
 # less than this share of the objective, so that weights hardly matter.
-NEAR, ROUGHLY, FLAT = 0.3, 1.0, 0.01
+NEAR, ROUGHLY, FLAT = 0.3, 1.0, 0.003
 LARGEST = 100.0  # factor of one update
 UPDATES = 8  # at most, of one replica on one grid
 # The update alone takes ever the same share of what a logarithm is wrong by: all of it where the
