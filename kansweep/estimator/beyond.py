@@ -17,7 +17,7 @@ from torch import Tensor
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer, activate, edges
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton.simplest import CLEAN
+from kansweep.solvers.gauss_newton.reml import CLEAN
 
 SHARE, LEAST = 0.1, 5.0  # of the observations, the outermost ones at an end, or so many
 PLACES = 101  # among them at which slopes are taken

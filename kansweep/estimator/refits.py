@@ -22,7 +22,7 @@ from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.posterior import Posterior
-from kansweep.solvers.gauss_newton.simplest import CLEAN
+from kansweep.solvers.gauss_newton.reml import CLEAN
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.sweep.schedule import BATCH_SQUARES
 from kansweep.sweep.tried import n_edges

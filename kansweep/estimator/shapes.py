@@ -20,7 +20,7 @@ from kansweep.estimator.beyond import Beyond
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.solvers.gauss_newton.simplest import CLEAN
+from kansweep.solvers.gauss_newton.reml import CLEAN
 from kansweep.sweep import search
 from kansweep.sweep.tried import AS_GOOD, Search, Trial, Width, n_edges
 

@@ -29,8 +29,9 @@ from kansweep.solvers.gauss_newton.systems import System
 # Shares of the objective that the next step may gain: below the first weights are estimated anew,
 # below the second they may be final.
 READY, SETTLED = 0.3, 0.05
-# |log| of the last change of a weight that is close enough, and where the step after an update took
-# less than this share of the objective, so that weights hardly matter.
+CLEAN = 1e-4  # of the variance: where no more is left, all parameters counted, nothing is noise
+# |log| of the last change of a weight that is close enough, and where nothing is noise and the step
+# after an update took less than this share of the objective, so that weights hardly matter.
 NEAR, ROUGHLY, FLAT = 0.3, 1.0, 0.003
 LARGEST = 100.0  # factor of one update
 UPDATES = 8  # at most, of one replica on one grid
@@ -113,7 +114,7 @@ def _update(
     new, left = w.copy(), left.copy()
     for i in range(len(chosen)):
         r = chosen[i]
-        near, enough = fall[r].min() < SETTLED, ROUGHLY if fall[r, 0] < FLAT else NEAR
+        near = fall[r].min() < SETTLED
         left[r] -= 1
         if not np.isfinite(trace[i]).all():  # where A was not factored, nothing is known
             continue
@@ -126,7 +127,10 @@ def _update(
         rough = (w[r, :, 0] * size[:, 0]).sum()
         variance = max((mse[r] + rough) / max(observations - free, 1.0), TINY)
         edf = unpenalised + freedom.sum()
-        trust = min(max(TRUST * (1.0 - edf / observations), 0.0), 1.0)
+        left_over = max(1.0 - edf / observations, 0.0)
+        trust = min(TRUST * left_over, 1.0)
+        flat = fall[r, 0] < FLAT and mse[r] < CLEAN * left_over**2
+        enough = ROUGHLY if flat else NEAR
         for kind in range(3):
             shared = np.log(variance * freedom[:, kind].sum() / size[:, kind].sum())
             for layer in range(ranks.shape[1]):

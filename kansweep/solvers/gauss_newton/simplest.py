@@ -22,6 +22,7 @@ from kansweep.networks.kan import KAN, where
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import contained, leave_one_out, penalty
 from kansweep.solvers.gauss_newton.objective import training_error
+from kansweep.solvers.gauss_newton.reml import CLEAN
 from kansweep.solvers.gauss_newton.replicas import among, joined, of
 from kansweep.solvers.gauss_newton.weights import Memory
 from kansweep.solvers.reasons import StopReason
@@ -30,7 +31,6 @@ FEW = 4  # points a parameter; more of them tell signal from noise without this
 CERTAIN = 2.0  # standard errors
 # Or one, where a few points make up the mean and so many standard errors of their share have less.
 LIKELY, MOST = 1.0, 4.0
-CLEAN = 1e-4  # of the variance: where no more is left, all parameters counted, nothing is noise
 
 # How a network is trained, with what the last grid remembers, if anything, and who looks on.
 Solve = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]

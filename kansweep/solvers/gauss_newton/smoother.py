@@ -21,7 +21,7 @@ from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import leave_one_out, penalty, simplest, strain, unseen, weights
 from kansweep.solvers.gauss_newton.objective import training_error
-from kansweep.solvers.gauss_newton.reml import MOST, Weight
+from kansweep.solvers.gauss_newton.reml import CLEAN, MOST, Weight
 from kansweep.solvers.gauss_newton.replicas import Held, among, joined, of, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
 
@@ -86,7 +86,7 @@ def _rivalled(
     at = (~before.simple & _undetermined(net, problem)).nonzero()[:, 0]
     if at.numel():
         error = _error(net[at], problem[at], before[at].weight)
-        at, error = at[error < simplest.CLEAN], error[error < simplest.CLEAN]
+        at, error = at[error < CLEAN], error[error < CLEAN]
     few = _few(net, problem)
     if at.numel() and not few:
         doubt, misfit = unseen.deviations(net[at], problem[at], before[at].numbers, PLACES)
