@@ -145,20 +145,21 @@ def test_a_weight_that_the_data_determine_is_right_after_one_update():
 
 
 @pytest.mark.parametrize(
-    ("off", "took", "missed", "left"),
+    ("noise", "off", "took", "missed", "left"),
     [
-        (0.0, 0.02, np.inf, 0),
-        (0.0, 0.2, 0.02, 0),
-        (0.0, 0.2, 0.2, 7),  # steps still gain
-        (0.0, 0.5, 0.5, 8),  # they gain too much to begin
-        (0.7, 0.02, np.inf, 7),
-        (0.7, 0.002, np.inf, 0),  # that far off they hardly matter
-        (2.0, 0.002, np.inf, 7),
+        (0.3, 0.0, 0.02, np.inf, 0),
+        (0.3, 0.0, 0.2, 0.02, 0),
+        (0.3, 0.0, 0.2, 0.2, 7),  # steps still gain
+        (0.3, 0.0, 0.5, 0.5, 8),  # they gain too much to begin
+        (0.3, 0.7, 0.002, np.inf, 7),
+        (1e-3, 0.7, 0.02, np.inf, 7),
+        (1e-3, 0.7, 0.002, np.inf, 0),  # that far off they hardly matter
+        (1e-3, 2.0, 0.002, np.inf, 7),
     ],
 )
-def test_weights_are_final_once_they_and_the_steps_change_little(off, took, missed, left):
+def test_weights_are_final_once_they_and_the_steps_change_little(noise, off, took, missed, left):
     """From logarithms ``off`` the fixed point."""
-    problem = waves(1, 200, 0.3)
+    problem = waves(1, 200, noise)
     value = torch.from_numpy(repeated_updates(problem, 15)[0])[:, None] * np.exp(off)
     problem = replace(problem, y=problem.y / output_spread(problem.y)[:, None])
     net = blank(problem, 15)
