@@ -16,10 +16,11 @@ def judged(
     failed: bool = False,
     updates_left: int = 0,
     refusals: int = 0,
+    damping: float = 1.0,
 ) -> tuple[bool, float, int, float, int]:
-    """Taken or not, damping from 1, refusals, the share of the objective, and the verdict."""
+    """Taken or not, damping, refusals, the share of the objective, and the verdict."""
     one = (before, np.zeros((1, 1, 3)), reached, np.zeros((1, 1, 3)), np.ones((1, 1, 3)))
-    rest = (promised, failed, updates_left, 1.0, refusals)
+    rest = (promised, failed, updates_left, damping, refusals)
     given = [value if np.ndim(value) else np.array([value]) for value in (*one, *rest)]
     taken, objective, *numbers = descent._judged(1e-3, 1e-30, *given)
     assert objective[0] == before
@@ -52,6 +53,9 @@ def test_a_failed_solve_promises_nothing_and_is_refused():
         ({"reached": 2.0, "promised": 1e-4, "refusals": 1}, descent.GOING),
         ({"reached": 1e-32, "before": 1e-31, "updates_left": 1}, descent.CONVERGED),
         ({"reached": 2.0, "refusals": descent.MAX_REJECTIONS - 1}, descent.STALLED),
+        # Steps that were refused for being long are made shorter first.
+        ({"reached": 2.0, "refusals": 20, "damping": descent.SHORT / 10}, descent.GOING),
+        ({"reached": 2.0, "refusals": 20, "damping": descent.SHORT}, descent.STALLED),
         ({"reached": np.nan, "before": np.inf}, descent.NON_FINITE),
         ({"reached": -np.inf}, descent.NON_FINITE),
     ],
