@@ -108,7 +108,8 @@ def test_what_is_left_is_trained_without_the_nodes_that_are_gone():
     net = lm._train(LM().start(Shape((2, 2, 1), 3, 5, False), of), of, 1e-3)
     left = pruning.lesser(net, of, 0.02, retrain)
     assert {one.width for one in seen} == {(2, 1, 1)}
-    assert left.width == net.width and left.n_params == 3 * 8
+    assert left.width == net.width
+    assert left.n_params == 3 * 8
     torch.testing.assert_close(left(of.x), seen[0](of.x), rtol=0, atol=1e-12)
 
 
