@@ -94,8 +94,10 @@ def _thinned(
         # What has points enough is left for what is better by far: it may gain on finer grids.
         most = found.expected[r] * (1.0 if bool(apart[r]) else BY_FAR)
         for rival in thin(outcome.net[r], found.problem[r], among(observe, r)):
-            tried.append((r, _Judged.of(rival, found.problem[r])))
-            found = found.thinner(*tried[-1], most)
+            theirs = _Judged.of(rival, found.problem[r])
+            found = found.thinner(r, theirs, most)
+            counted = replace(rival, steps=(0,))  # its steps are
+            tried.append((r, replace(theirs, outcome=counted)))
     return found, tried
 
 
