@@ -46,18 +46,14 @@ def steadied(
     last: Memory | None,
     observe: Observe | None,
 ) -> Outcome[KAN]:
-    """The outcome of a ``search`` from ``net``, of which any replica gives way to a network of
-    fewer edges, ``thin``, where that may be wrong by less beside its points; and those that hang on
-    single points to such a one, to what is found from a new ``start``, and if they hang still to
-    what firmer weights ``train`` them to, where that may be wrong by far less."""
+    """The outcome of a ``search`` from ``net``, of which replicas that hang on single points give
+    way to what is found from a new ``start``, and if they hang still to what firmer weights
+    ``train`` them to, where that may be wrong by far less; and any to a network of fewer edges,
+    ``thin``, where that may be wrong by less."""
     outcome = search(net, problem, last, observe)
     if not _can_tell(net, problem):
         return outcome
-    found, tried = _thinned(_Judged.of(outcome, problem), thin, last, observe)
-    found = found.at_points()
-    for r, rival in tried:
-        if bool(found.hanging[r]):
-            found = found.rivalled(r, rival)
+    found = _thinned(_Judged.of(outcome, problem), thin, last, observe).at_points()
     at = found.hanging.nonzero()[:, 0]
     # On the way to a race's last grid only, so that a chain pays for one more race or two; with
     # copies a training error is less than the grid's, and a race would not come to it.
@@ -66,27 +62,22 @@ def steadied(
         early = early[~interleaved.copies(found.outcome.net[early], problem.x[early])]
     if early.numel():
         fresh = start(race.shape_of(net), problem[early])
-        again = search(fresh, problem[early], None, among(observe, early))
-        found = found.rivalled(early, _Judged.of(again, problem[early]))
+        found = found.rivalled(early, search(fresh, problem[early], None, among(observe, early)))
         at = found.hanging.nonzero()[:, 0]
     for firm in FIRM if at.numel() else ():
         hanging = outcome.net[at]
         weight = Weight.fixed(firm * weights.unit(hanging, None))
-        firmer = train(hanging, problem[at], weight, among(observe, at))
-        found = found.rivalled(at, _Judged.of(firmer, problem[at]))
+        found = found.rivalled(at, train(hanging, problem[at], weight, among(observe, at)))
     return found.outcome
 
 
-def _thinned(
-    found: _Judged, thin: Thin, last: Memory | None, observe: Observe | None
-) -> tuple[_Judged, list[tuple[Tensor, _Judged]]]:
+def _thinned(found: _Judged, thin: Thin, last: Memory | None, observe: Observe | None) -> _Judged:
     """With networks of fewer edges, or of these with copies, where they are expected to be wrong by
     less: of those in which a fine grid is at work, on the first of these and wherever networks are
-    wrong beside their points; and of which replicas, (1,), which were tried."""
+    wrong beside their points."""
     outcome, error = found.outcome, Memory.of(found.outcome.memory).error
-    tried: list[tuple[Tensor, _Judged]] = []
     if outcome.net.grid_size < FINE:
-        return found, tried
+        return found
     first = torch.ones_like(error).bool() if last is None else ~(last.grid_size >= FINE)
     apart = found.expected > APART * error
     asked = (error < basins.small(outcome.net)) & (first | apart)
@@ -94,11 +85,8 @@ def _thinned(
         # What has points enough is left for what is better by far: it may gain on finer grids.
         most = found.expected[r] * (1.0 if bool(apart[r]) else BY_FAR)
         for rival in thin(outcome.net[r], found.problem[r], among(observe, r)):
-            theirs = _Judged.of(rival, found.problem[r])
-            found = found.thinner(r, theirs, most)
-            counted = replace(rival, steps=(0,))  # its steps are
-            tried.append((r, replace(theirs, outcome=counted)))
-    return found, tried
+            found = found.thinner(r, rival, most)
+    return found
 
 
 def _can_tell(net: KAN, problem: Problem) -> bool:
@@ -141,16 +129,16 @@ class _Judged:
         deep = len(self.outcome.net.layers) > 2
         return deep & (self.error > HANGS * Memory.of(self.outcome.memory).error)
 
-    def rivalled(self, at: Tensor, rival: _Judged) -> _Judged:
-        """With a rival's of the replicas ``at`` (r,) that is better by far, at its points too."""
-        theirs = rival.at_points()
+    def rivalled(self, at: Tensor, rival: Outcome[KAN]) -> _Judged:
+        """With a rival's of the replicas ``at`` (r,) that is better by far."""
+        theirs = _Judged.of(rival, self.problem[at]).at_points()
         return self._with(at, theirs, theirs.error < BY_FAR * self.error[at])
 
-    def thinner(self, at: Tensor, rival: _Judged, most: Tensor) -> _Judged:
+    def thinner(self, at: Tensor, rival: Outcome[KAN], most: Tensor) -> _Judged:
         """With a rival's of the replicas ``at`` (r,) that is expected to be better, and wrong by
         less than ``most`` (r,)."""
-        better = rival.expected < torch.minimum(most, self.expected[at])
-        return self._with(at, rival, better)
+        theirs = _Judged.of(rival, self.problem[at])
+        return self._with(at, theirs, theirs.expected < torch.minimum(most, self.expected[at]))
 
     def _with(self, at: Tensor, other: _Judged, better: Tensor) -> _Judged:
         chosen = at[better]
