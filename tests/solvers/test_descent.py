@@ -61,6 +61,9 @@ def test_a_failed_solve_promises_nothing_and_is_refused():
         ({"reached": 2.0, "promised": 1e-4, "refusals": 1}, descent.GOING),
         ({"reached": 1e-32, "before": 1e-31, "updates_left": 1}, descent.CONVERGED),
         ({"reached": 2.0, "refusals": descent.MAX_REJECTIONS - 1}, descent.STALLED),
+        # Steps that were refused for being long are made shorter first.
+        ({"reached": 2.0, "refusals": 20, "damping": descent.SHORT / 10}, descent.GOING),
+        ({"reached": 2.0, "refusals": 20, "damping": descent.SHORT}, descent.STALLED),
         ({"reached": np.nan, "before": np.inf}, descent.NON_FINITE),
         ({"reached": -np.inf}, descent.NON_FINITE),
     ],

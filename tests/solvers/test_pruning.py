@@ -98,6 +98,21 @@ def test_a_network_that_is_too_large_comes_down_to_the_structure_of_the_target()
     assert longer.net.n_params == 3 * 13
 
 
+def test_what_is_left_is_trained_without_the_nodes_that_are_gone():
+    of, lm, seen = problem(), LM(), []
+
+    def retrain(net: KAN, of: Problem) -> KAN:
+        seen.append(lm._train(net, of, 1e-3))
+        return seen[-1]
+
+    net = lm._train(LM().start(Shape((2, 2, 1), 3, 5, False), of), of, 1e-3)
+    left = pruning.lesser(net, of, 0.02, retrain)
+    assert {one.width for one in seen} == {(2, 1, 1)}
+    assert left.width == net.width
+    assert left.n_params == 3 * 8
+    torch.testing.assert_close(left(of.x), seen[0](of.x), rtol=0, atol=1e-12)
+
+
 def test_what_is_needed_stays():
     of = problem()
     net = LM().solve(LM().start(Shape((2, 1, 1), 3, 5, False), of), of).net

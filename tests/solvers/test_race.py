@@ -130,6 +130,18 @@ def test_the_last_grid_needs_points_to_tell_an_order(n, last):
     assert race._grids(Shape((2, 2, 1, 1), 3, 6, None), n)[-1] == last
 
 
+def test_grids_that_only_judge_are_not_softened(monkeypatch):
+    seen = []
+
+    def trained(net, field, scale, *, soften):
+        seen.append((net.grid_size, soften))
+        return net
+
+    monkeypatch.setattr(race, "_trained", trained)
+    race._race(Shape((2, 2, 1), 3, 5, False), waves(700, (0,)), 2, 1.0, 0)
+    assert seen == [(3, True), (5, True), (10, False), (20, False)]
+
+
 def test_no_head_is_left_at_the_first_grid(monkeypatch):
     """Errors on the first grid that would leave the better starts, were they asked."""
     seen = []

@@ -11,7 +11,7 @@ from nets import points
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton import penalty, reml, start, weights
-from kansweep.solvers.gauss_newton.descent import Limits, descend
+from kansweep.solvers.gauss_newton.descent import DAMPING_DOWN, DAMPING_FLOOR, Limits, descend
 from kansweep.solvers.gauss_newton.lm import LM, WARM_DAMPING
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.weights import Memory
@@ -99,3 +99,11 @@ def test_damping_begins_as_small_as_the_misfit():
     assert misfit < WARM_DAMPING / 100
     LM().solve(net, problem, outcome.memory, observe=seen.append)
     assert seen[0].damping.item() < 10 * misfit
+
+
+def test_damping_does_not_begin_below_its_floor():
+    problem, seen = two_waves(), []
+    net = LM().solve(near(problem), problem).net
+    exact = replace(problem, y=net(problem.x))
+    LM()._descended(net, exact, weights.first(net, exact, 1.0), seen.append)
+    assert min(now.damping.item() for now in seen) >= DAMPING_FLOOR / DAMPING_DOWN

@@ -152,6 +152,13 @@ def test_leaner_networks_are_not_asked_for_on_coarse_grids_and_where_errors_are_
         assert steps == [2] * 5
 
 
+def test_only_what_stays_of_a_network_and_a_leaner_one_is_asked_for_its_points(monkeypatch):
+    monkeypatch.setattr(steady.basins, "small", lambda net: 2 * ERROR)
+    asked = {SEARCHED: {0: 0.1, 2: 0.1, 3: 0.1, 4: 0.1}, LEAN: {1: 0.1}}  # others are not known
+    found, _ = steadied(monkeypatch, n_points=300, grid=FINE, left_out=asked, unseen=APART)
+    assert found == [SEARCHED, LEAN, SEARCHED, SEARCHED, SEARCHED]
+
+
 def test_what_hangs_is_not_found_anew_where_a_leaner_network_does_not_hang(monkeypatch):
     monkeypatch.setattr(steady.basins, "small", lambda net: 2 * ERROR)
     told = {**CALM, SEARCHED: [0.1, 4.0, 0.1, 0.1, 0.1]}

@@ -47,11 +47,13 @@ from kansweep.solvers.gauss_newton.systems import system
 from kansweep.solvers.reasons import StopReason
 
 # Damping falls by at most the first factor after a step that did what the model promised, rises by
-# the second after a refusal, and stays above the floor: from further down the refusals that are
-# allowed would not bring it back.
+# the second after a refusal, and stays above the floor: further down it is less than rounding.
 DAMPING_DOWN, DAMPING_UP, DAMPING_FLOOR = 5.0, 6.0, 1e-12
 LITTLE = 1e-3  # damped by no more, a step ends where the model has its minimum
-MAX_REJECTIONS = 8  # in a row: by then damping has grown by 6^8
+# A search is over after so many refusals in a row if its steps have become short by then: what
+# began with damping near the floor has that of 1e-6 after eight, and where nodes make up for each
+# other its steps may be too long still.
+MAX_REJECTIONS, SHORT = 8, 1e-3
 
 # What a step means for a replica: to go on, or why not.
 GOING, NON_FINITE, CONVERGED, STALLED, STEP_LIMIT = range(5)
@@ -234,7 +236,7 @@ def _judged(
             verdict[r] = NON_FINITE
         elif (little and updates_left[r] == 0) or now < round_off:
             verdict[r] = CONVERGED
-        elif rejections[r] >= MAX_REJECTIONS:
+        elif rejections[r] >= MAX_REJECTIONS and damping[r] >= SHORT:
             verdict[r] = STALLED
     return better, objective, damping, rejections, share, verdict
 

@@ -14,7 +14,7 @@ from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
 from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
 from kansweep.solvers.gauss_newton.deepening import has_one_node, is_deep
-from kansweep.solvers.gauss_newton.descent import Limits, descend
+from kansweep.solvers.gauss_newton.descent import DAMPING_FLOOR, Limits, descend
 from kansweep.solvers.gauss_newton.ends import mended
 from kansweep.solvers.gauss_newton.leaner import followed, rivals
 from kansweep.solvers.gauss_newton.objective import training_error
@@ -216,7 +216,7 @@ class LM:
         """Trained to the end, with what is to be remembered."""
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
         if not has_one_node(net.width):
-            damping = training_error(net, problem).clamp(max=WARM_DAMPING)
+            damping = training_error(net, problem).clamp(DAMPING_FLOOR, WARM_DAMPING)
             limits = replace(limits, tolerance=VALLEY * limits.tolerance)
         outcome = descend(net, problem, limits, weight, damping, observe)
         error = training_error(outcome.net, problem).sqrt()

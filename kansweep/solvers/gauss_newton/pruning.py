@@ -20,6 +20,7 @@ from torch import Tensor
 from kansweep.networks.kan import KAN
 from kansweep.networks.layer import Layer
 from kansweep.solvers.contract import Observe, Outcome, Problem
+from kansweep.solvers.gauss_newton import spare
 from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.simplest import Solve
@@ -63,11 +64,18 @@ def lesser(
                 break
             least = min(trials, key=lambda trial: _rmse(trial[0], problem))
             waiting = [group for _, group in trials if group is not least[1]]
-            trial = retrain(least[0], problem)
+            trial = _retrained(least[0], problem, retrain)
             refused += 1
             if _rmse(trial, problem) <= most:
                 net, refused = trial, 0
     return net
+
+
+def _retrained(net: KAN, problem: Problem, retrain: Retrain) -> KAN:
+    """Trained as the smaller network that it is."""
+    edges = tuple(layer.edges_kept[0] for layer in net.layers)
+    lean = retrain(spare.narrowed(net, edges), problem)
+    return _with_kept(spare.within(lean, net, edges), edges)
 
 
 def _rmse(net: KAN, problem: Problem) -> float:

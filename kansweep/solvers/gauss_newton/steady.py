@@ -53,7 +53,7 @@ def steadied(
     outcome = search(net, problem, last, observe)
     if not _can_tell(net, problem):
         return outcome
-    found = _thinned(_Judged.of(outcome, problem), thin, last, observe)
+    found = _thinned(_Judged.of(outcome, problem), thin, last, observe).at_points()
     at = found.hanging.nonzero()[:, 0]
     # On the way to a race's last grid only, so that a chain pays for one more race or two; with
     # copies a training error is less than the grid's, and a race would not come to it.
@@ -105,20 +105,24 @@ class _Judged:
 
     outcome: Outcome[KAN]
     problem: Problem
-    error: Tensor  # (R,), the larger of leave-one-out RMSE and deviation where there are no points
+    error: Tensor  # (R,), deviation where there are no points; if more, leave-one-out RMSE
     expected: Tensor  # (R,), RMSE on fresh points by that deviation and the misfit's
 
     @classmethod
     def of(cls, outcome: Outcome[KAN], problem: Problem) -> _Judged:
-        """Without leave-one-out errors where one layer is hidden: there nothing hangs."""
-        net, memory = outcome.net, outcome.memory
-        error, misfit = unseen.deviations(net, problem, memory)
-        expected = (error.square() + misfit.square()).sqrt()
-        if len(net.layers) > 2:
-            squares = leave_one_out.errors(net, problem, Memory.of(memory).weight)
-            left_out = (problem.mean(squares)[0] / problem.y.shape[2]).sqrt()
-            error = torch.maximum(left_out, error)
-        return cls(outcome, problem, error, expected)
+        """By the posterior alone."""
+        error, misfit = unseen.deviations(outcome.net, problem, outcome.memory)
+        return cls(outcome, problem, error, (error.square() + misfit.square()).sqrt())
+
+    def at_points(self) -> _Judged:
+        """With leave-one-out errors, which where one layer is hidden are not asked: there nothing
+        hangs."""
+        net, problem = self.outcome.net, self.problem
+        if len(net.layers) == 2:
+            return self
+        squares = leave_one_out.errors(net, problem, Memory.of(self.outcome.memory).weight)
+        left_out = (problem.mean(squares)[0] / problem.y.shape[2]).sqrt()
+        return replace(self, error=torch.maximum(left_out, self.error))
 
     @property
     def hanging(self) -> Tensor:
@@ -127,7 +131,7 @@ class _Judged:
 
     def rivalled(self, at: Tensor, rival: Outcome[KAN]) -> _Judged:
         """With a rival's of the replicas ``at`` (r,) that is better by far."""
-        theirs = _Judged.of(rival, self.problem[at])
+        theirs = _Judged.of(rival, self.problem[at]).at_points()
         return self._with(at, theirs, theirs.error < BY_FAR * self.error[at])
 
     def thinner(self, at: Tensor, rival: Outcome[KAN], most: Tensor) -> _Judged:
