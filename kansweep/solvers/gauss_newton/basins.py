@@ -36,7 +36,8 @@ def doubtful(net: KAN, finer: KAN, problem: Problem) -> Tensor:
     """
     error, less = (training_error(each, problem).sqrt() for each in (net, finer))
     converges = (less * 2.0 ** (ORDER * (net.k + 1)) < error) & (error < small(net))
-    return ~(converges | (error < round_off(error))) | _is_of_one(net, problem, error)
+    lost: Tensor = ~(converges | (error < round_off(error)))
+    return lost | _is_of_one(net, problem, error)
 
 
 def _is_of_one(net: KAN, problem: Problem, error: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,9 +33,10 @@ WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 # 2005); the way along them is long and takes this share of the tolerance.
 VALLEY = 0.3
 ROUGHLY = 1e-2  # tolerance of a cold start
-# The grids, at most the cell's, on which inner functions follow from gradients: from rough ones on
-# a coarse grid, and these tell nothing finer than the other.
-FROM_GRADIENTS = (6, 24)
+# The grids on which inner functions follow from gradients, whatever the cell's is, as far as there
+# are so many points a parameter: rough gradients tell no more than the first, a layer or a fast
+# wave inside shows on the last, and is still the right basin where a coarser grid cannot follow it.
+FROM_GRADIENTS, POINTS = (6, 12, 24), 2
 STUCK = 0.125  # of the theory's order, by which errors do not move
 PROBE_STEPS = 2  # on twice the grid, to see whether errors fall
 WORSE = 1.5  # times the error that a refined network begins with
@@ -65,7 +67,7 @@ class LM:
             return self._race(shape, problem)
         part = basins.part(problem)
         net = self._train(self._additive(shape, part), part, start.DAMPING)
-        for rival in (*self._spectral(shape), *[self._raced] * bool(self.settings.restarts)):
+        for rival in (*self._spectral(shape, part), *[self._raced] * bool(self.settings.restarts)):
             doubtful = basins.doubtful(net, self._finer(net, part), part).nonzero()[:, 0]
             if doubtful.numel() == 0:
                 break
@@ -243,7 +245,7 @@ class LM:
         best, part = net[lost], basins.part(whole)
         every = torch.arange(lost.numel(), device=lost.device)
         shape = race.shape_of(net)
-        for rival in (self._additive, *self._spectral(shape)):
+        for rival in (self._additive, *self._spectral(shape, part)):
             fresh = rival(shape, part)
             fresh = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
             best = basins.better(best, every, whole, fresh)
@@ -315,9 +317,12 @@ class LM:
     def _additive(self, shape: Shape, problem: Problem) -> KAN:
         return start.additive(shape, problem, lambda net, of: self._train(net, of, WARM_DAMPING))
 
-    def _spectral(self, shape: Shape) -> list[Callable[[Shape, Problem], KAN]]:
-        """What the gradients of the data say on one grid and another."""
-        grids = dict.fromkeys(min(shape.grid_size, most) for most in FROM_GRADIENTS)
+    def _spectral(self, shape: Shape, problem: Problem) -> list[Callable[[Shape, Problem], KAN]]:
+        """What the gradients of the data say on several grids, brought onto the cell's."""
+        edges = sum(a * b for a, b in itertools.pairwise(shape.width))
+        most = problem.x.shape[1] / (POINTS * edges) - shape.k
+        coarsest, *others = FROM_GRADIENTS
+        grids = (coarsest, *(grid_size for grid_size in others if grid_size <= most))
         return [partial(self._from_gradients, grid_size) for grid_size in grids]
 
     def _from_gradients(self, grid_size: int, shape: Shape, problem: Problem) -> KAN:

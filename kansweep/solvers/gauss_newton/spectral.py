@@ -35,9 +35,6 @@ QUADRATIC_UP_TO = 6  # inputs; local fits of more are linear, as their neighbour
 SINGULAR = 1e-10  # pivots below this share of a local fit's largest
 FLAT = 0.1  # a gradient of this share of the typical one counts half
 ROUGHNESS = 1e-6  # of the penalty on what gradients leave open, a share of the largest entry
-# Of one relevant input any function does, and the straightest is taken: by so little of its second
-# derivative that nothing else is changed. What no point acts on is held by still less.
-CURVED, HELD = 1e-9, 1e-12
 MISSED = 0.05  # of what varies nearby, left over by a local fit whose gradient counts half
 # Sines of the angles between gradients at which one counts a quarter. After twenty turns more
 # change nothing; with ten, four in ten of the functions that are so found were lost.
@@ -100,7 +97,7 @@ def along(directions: Array, weight: Array, slopes: list[Array], stiffness: Arra
     largest = np.abs(total).max() or 1.0  # of an output that is constant
     for i in range(d):
         block = slice(i * size, (i + 1) * size)
-        total[block, block] += largest * (ROUGHNESS * stiffness + HELD * np.eye(size))
+        total[block, block] += largest * (ROUGHNESS * stiffness + 1e-10 * np.eye(size))
     last = d * size - 1
     _, vector = eigh(parallel, total, subset_by_index=[last, last])
     return np.asarray(vector[:, 0].reshape(d, size))
@@ -142,16 +139,9 @@ def _inner(layer: Layer, r: int, x: Tensor, y: Tensor, k: int) -> Tensor:
     directions = gradient / np.maximum(size, np.finfo(float).tiny)[:, None]
     n_coef = layer.coef.shape[3]
     slopes = [_slopes(at[:, i], n_coef - k, k) for i in range(unit.shape[1])]
-    return torch.from_numpy(agreed(directions, weight, slopes, _stiffness(n_coef, k))).to(x)
-
-
-def _stiffness(n_coef: int, k: int) -> Array:
-    """What is to be small of coefficients, as a matrix (K, K), in units of ``ROUGHNESS``."""
-    rough, curved = (
-        np.diff(np.eye(n_coef), n=min(order, n_coef - 1), axis=0) for order in (k + 2, 2)
-    )
-    both: Array = rough.T @ rough + CURVED / ROUGHNESS * n_coef**2 * curved.T @ curved
-    return both
+    order = min(k + 2, n_coef - 1)
+    rough = np.diff(np.eye(n_coef), n=order, axis=0)
+    return torch.from_numpy(agreed(directions, weight, slopes, rough.T @ rough)).to(x)
 
 
 def _slopes(u: Array, grid_size: int, k: int) -> Array:
