@@ -33,10 +33,10 @@ WARM_DAMPING = 1e-3  # little: what is extended is near its optimum already
 # 2005); the way along them is long and takes this share of the tolerance.
 VALLEY = 0.3
 ROUGHLY = 1e-2  # tolerance of a cold start
-# The grids on which inner functions follow from gradients, whatever the cell's is, as far as there
-# are so many points a parameter: rough gradients tell no more than the first, a layer or a fast
-# wave inside shows on the last, and is still the right basin where a coarser grid cannot follow it.
-FROM_GRADIENTS, POINTS = (6, 12, 24), 2
+# The grids on which inner functions follow from gradients, whatever the cell's is, the finest two
+# that have so many points a parameter: rough gradients tell no more than the first, a layer or a
+# fast wave inside shows on the last, in the right basin also where a coarser grid cannot follow it.
+FROM_GRADIENTS, POINTS = (6, 12, 24), 4
 STUCK = 0.125  # of the theory's order, by which errors do not move
 PROBE_STEPS = 2  # on twice the grid, to see whether errors fall
 WORSE = 1.5  # times the error that a refined network begins with
@@ -321,8 +321,8 @@ class LM:
         """What the gradients of the data say on several grids, brought onto the cell's."""
         edges = sum(a * b for a, b in itertools.pairwise(shape.width))
         most = problem.x.shape[1] / (POINTS * edges) - shape.k
-        coarsest, *others = FROM_GRADIENTS
-        grids = (coarsest, *(grid_size for grid_size in others if grid_size <= most))
+        told = [grid_size for grid_size in FROM_GRADIENTS if grid_size <= most]
+        grids = told[-2:] or FROM_GRADIENTS[:1]
         return [partial(self._from_gradients, grid_size) for grid_size in grids]
 
     def _from_gradients(self, grid_size: int, shape: Shape, problem: Problem) -> KAN:
