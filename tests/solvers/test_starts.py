@@ -29,6 +29,10 @@ def plane_wave(x: Tensor) -> Tensor:
     return torch.cos(5 * (x[..., 0] + x[..., 1]))
 
 
+def layered_wave(x: Tensor) -> Tensor:
+    return torch.cos(4 * (torch.tanh(10 * x[..., 0]) + x[..., 1]))
+
+
 def rings(x: Tensor) -> Tensor:
     return torch.sin(8 * (x[..., 0] ** 2 + x[..., 1] ** 2))
 
@@ -37,25 +41,45 @@ def rings(x: Tensor) -> Tensor:
 def test_local_fits_have_the_exact_gradients_of_quadratics(d):
     x = points(1, 400, d)[0].numpy()
     square = normal(d, d).numpy()
-    at, gradient = spectral.gradients(x, np.einsum("ni,ij,nj->n", x, square, x) + x[:, 0])
+    at, gradient, left = spectral.gradients(x, np.einsum("ni,ij,nj->n", x, square, x) + x[:, 0])
     expected = at @ (square + square.T) + np.eye(d)[0]
     np.testing.assert_allclose(gradient, expected, atol=1e-9)
+    assert left.max() < 1e-20
 
 
 def test_of_many_inputs_they_have_those_of_linear_functions():
     x = points(1, 400, 9)[0].numpy()
-    at, gradient = spectral.gradients(x, x @ np.arange(9.0))
+    at, gradient, left = spectral.gradients(x, x @ np.arange(9.0))
     np.testing.assert_allclose(gradient, np.tile(np.arange(9.0), (len(at), 1)), atol=1e-10)
+    assert left.max() < 1e-20
 
 
 def test_they_approach_the_gradients_of_a_wave_and_use_a_limited_number_of_points():
     x = points(1, 5000, 2)[0]
-    at, gradient = spectral.gradients(x.numpy(), plane_wave(x).numpy())
+    at, gradient, left = spectral.gradients(x.numpy(), plane_wave(x).numpy())
     assert len(at) == spectral.MOST_POINTS
     slope = -5 * np.sin(5 * at.sum(1))
     error = np.abs(gradient - slope[:, None])
     assert np.median(error) < 0.05
     assert np.quantile(error, 0.99) < 0.5
+    assert np.median(left) < 1e-3
+
+
+def test_what_local_fits_leave_tells_where_gradients_are_wrong():
+    """A layer in which a wave turns within the distance to the next points."""
+    x = points(1, 2000, 2)[0]
+    at, gradient, left = spectral.gradients(x.numpy(), layered_wave(x).numpy())
+    phase = np.tanh(10 * at[:, 0]) + at[:, 1]
+    slope = (
+        -4
+        * np.sin(4 * phase)[:, None]
+        * np.stack([10 / np.cosh(10 * at[:, 0]) ** 2, np.ones(len(at))], axis=1)
+    )
+    error = np.abs(gradient - slope).max(1)
+    wrong, right = error > 4, error < 0.04
+    assert wrong.sum() > 100
+    assert right.sum() > 100
+    assert np.median(left[wrong]) > 100 * np.median(left[right])
 
 
 @pytest.mark.parametrize(("f", "inner"), [(plane_wave, lambda u: u), (rings, lambda u: u**2)])
@@ -70,6 +94,24 @@ def test_a_spectral_start_knows_the_inner_functions_without_training(f, inner):
     assert slopes[0] == pytest.approx(slopes[1], rel=0.02)
     u = at[..., :1]
     np.testing.assert_allclose(edges(net.layers[1], u, 3).flatten(), u.flatten(), atol=1e-12)
+
+
+def test_gradients_that_agree_are_believed_where_others_are_wrong():
+    """One in four directions are noise; the others are exact. All of them together have the one
+    slope half as large, against the other, as it is."""
+    rng = np.random.default_rng(0)
+    u = rng.uniform(size=(1000, 2))
+    place = (np.arange(11) - 3 + 2) / 8  # Greville's of a cubic on eight intervals
+    slopes = [spectral._slopes(u[:, i], 8, 3) for i in range(2)]
+    true = np.array([5.0, 1.0])
+    directions = np.tile(true / np.linalg.norm(true), (1000, 1))
+    angle = rng.uniform(0, 2 * np.pi, 250)
+    directions[:250] = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    rough = np.diff(np.eye(11), n=5, axis=0)
+    for fit, expected in ((spectral.along, 0.5), (spectral.agreed, 1.0)):
+        coef = fit(directions, np.ones(1000), slopes, rough.T @ rough)
+        ratio = np.polyfit(place, coef[0], 1)[0] / np.polyfit(place, coef[1], 1)[0]
+        assert ratio / 5 == pytest.approx(expected, abs=0.2 if expected < 1 else 0.02)
 
 
 def cos5(u: np.ndarray) -> np.ndarray:

@@ -10,7 +10,9 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from kansweep.networks.kan import KAN, where
+from kansweep.networks.layer import edges
 from kansweep.solvers.contract import Outcome, Problem
+from kansweep.solvers.gauss_newton.objective import training_error
 from kansweep.solvers.gauss_newton.replicas import spread_out
 from kansweep.solvers.reasons import StopReason
 
@@ -18,8 +20,32 @@ TRAINED = 0.9  # of the points; the others choose among starts
 # A rival must have less than this share of the RMSE, by so many standard errors; or less than that
 # one, where a few points decide and the error of a mean of squares says little.
 BY_FAR, SURE, BEYOND_DOUBT = 0.7, 2.0, 0.2
+ORDER = 0.75  # of the theory's, by which errors fall in the right basin
 # Of residuals that are noise none is like that of its nearest neighbour.
 ALIKE, NEIGHBOURS = 0.2, 1000
+
+
+def doubtful(net: KAN, finer: KAN, problem: Problem) -> Tensor:
+    """Whether a KAN of one hidden node is not seen to be in the right basin, (R,) of bool, by its
+    error and that of a ``finer`` one, on twice the grid.
+
+    In the right basin errors are small and fall as G^-(k+1); in a wrong one a finer grid hardly
+    helps, unless there are few points, and then the fit is poor to begin with. Of one relevant
+    input any inner function has an outer one: all basins are right and none says that another is
+    not better by far.
+    """
+    error, less = (training_error(each, problem).sqrt() for each in (net, finer))
+    converges = (less * 2.0 ** (ORDER * (net.k + 1)) < error) & (error < small(net))
+    lost: Tensor = ~(converges | (error < round_off(error)))
+    return lost | _is_of_one(net, problem, error)
+
+
+def _is_of_one(net: KAN, problem: Problem, error: Tensor) -> Tensor:
+    """Whether what all inputs but one contribute is less than an error, (R,) of bool."""
+    each = edges(net.layers[0], problem.x, net.k).std(1).sum(2)  # (R, I)
+    all_but_one = each.sum(1) - each.amax(1)
+    below: Tensor = all_but_one < error * each.sum(1)
+    return below
 
 
 def part(problem: Problem, *, rest: bool = False) -> Problem:

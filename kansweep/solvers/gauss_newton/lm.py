@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -31,9 +33,11 @@ WARM_DAMPING = 1e-4  # little: what is extended is near its optimum already
 # 2005); the way along them is long and takes this share of the tolerance.
 VALLEY = 0.3
 ROUGHLY = 1e-2  # tolerance of a cold start
-COARSE = 6  # the grid on which inner functions follow from rough gradients
-# Of the theory's order, by which errors fall in the right basin, and by which they do not move.
-ORDER, STUCK = 0.75, 0.125
+# The grids on which inner functions follow from gradients, whatever the cell's is, the finest two
+# that have so many points a parameter: rough gradients tell no more than the first, a layer or a
+# fast wave inside shows on the last, in the right basin also where a coarser grid cannot follow it.
+FROM_GRADIENTS, POINTS = (6, 12, 24), 4
+STUCK = 0.125  # of the theory's order, by which errors do not move
 PROBE_STEPS = 2  # on twice the grid, to see whether errors fall
 WORSE = 1.5  # times the error that a refined network begins with
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
@@ -63,10 +67,8 @@ class LM:
             return self._race(shape, problem)
         part = basins.part(problem)
         net = self._train(self._additive(shape, part), part, start.DAMPING)
-        rivals = [self._coarse_spectral, self._spectral]
-        rivals += [self._raced] if self.settings.restarts else []
-        for rival in rivals:
-            doubtful = (~self._converges(net, part)).nonzero()[:, 0]
+        for rival in (*self._spectral(shape, part), *[self._raced] * bool(self.settings.restarts)):
+            doubtful = basins.doubtful(net, self._finer(net, part), part).nonzero()[:, 0]
             if doubtful.numel() == 0:
                 break
             net = basins.better(net, doubtful, problem, rival(shape, part[doubtful]))
@@ -117,7 +119,9 @@ class LM:
         # Weights of data without noise are tried before those of REML.
         light = last is not None and not has_one_node(net.width) and self.settings.penalty is None
         outcome = self._kept(net, problem, last, observe, light=light)
-        doubtful = ~self._falls(outcome, problem, last, ORDER)
+        doubtful = ~self._falls(outcome, problem, last, basins.ORDER)
+        if last is not None:  # from what resolved nothing this is a start, and may be a wrong one
+            doubtful |= last.order == 0
         if net.spacing != "uniform":  # placing knots lowers the error in a wrong basin too
             doubtful |= Memory.of(outcome.memory).error > basins.small(net)
         lost, others = (mask.nonzero()[:, 0] for mask in (doubtful, ~doubtful))
@@ -240,8 +244,9 @@ class LM:
         net, whole = outcome.net, problem[lost]
         best, part = net[lost], basins.part(whole)
         every = torch.arange(lost.numel(), device=lost.device)
-        for rival in (self._additive, self._coarse_spectral, self._spectral):
-            fresh = rival(race.shape_of(net), part)
+        shape = race.shape_of(net)
+        for rival in (self._additive, *self._spectral(shape, part)):
+            fresh = rival(shape, part)
             fresh = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
             best = basins.better(best, every, whole, fresh)
         found = training_error(best, part) != training_error(net[lost], part)
@@ -303,21 +308,6 @@ class LM:
             falls[unknown] = finer.sqrt() * 2.0**order <= now[unknown]
         return falls
 
-    def _converges(self, net: KAN, problem: Problem) -> Tensor:
-        """Whether the fit is small, and three quarters of the theory's order smaller on twice the
-        grid, (R,) of bool.
-
-        In the right basin RMSE falls as G^-(k+1); in a wrong one a finer grid hardly helps, unless
-        there are few points, and then the fit is poor to begin with.
-        """
-        error = training_error(net, problem).sqrt()
-        finer = training_error(self._finer(net, problem), problem).sqrt()
-        falls = finer * 2.0 ** (ORDER * (net.k + 1)) < error
-        converges: Tensor = (falls & (error < basins.small(net))) | (
-            error < basins.round_off(error)
-        )
-        return converges
-
     def _finer(self, net: KAN, problem: Problem) -> KAN:
         """The KAN on twice the grid, after a few steps."""
         return self._train(net.refined(2 * net.grid_size), problem, WARM_DAMPING, PROBE_STEPS)
@@ -327,14 +317,20 @@ class LM:
     def _additive(self, shape: Shape, problem: Problem) -> KAN:
         return start.additive(shape, problem, lambda net, of: self._train(net, of, WARM_DAMPING))
 
-    def _spectral(self, shape: Shape, problem: Problem) -> KAN:
-        net = spectral.start(start.blank(shape, problem), problem)
-        return self._train(net, problem, start.DAMPING)
+    def _spectral(self, shape: Shape, problem: Problem) -> list[Callable[[Shape, Problem], KAN]]:
+        """What the gradients of the data say on several grids, brought onto the cell's."""
+        edges = sum(a * b for a, b in itertools.pairwise(shape.width))
+        most = problem.x.shape[1] / (POINTS * edges) - shape.k
+        told = [grid_size for grid_size in FROM_GRADIENTS if grid_size <= most]
+        grids = told[-2:] or FROM_GRADIENTS[:1]
+        return [partial(self._from_gradients, grid_size) for grid_size in grids]
 
-    def _coarse_spectral(self, shape: Shape, problem: Problem) -> KAN:
-        coarse = replace(shape, grid_size=min(shape.grid_size, COARSE))
-        net = self._spectral(coarse, problem).refined(shape.grid_size)
-        return self._train(net, problem, start.DAMPING)
+    def _from_gradients(self, grid_size: int, shape: Shape, problem: Problem) -> KAN:
+        blank = start.blank(replace(shape, grid_size=grid_size), problem)
+        net = self._train(spectral.start(blank, problem), problem, start.DAMPING)
+        if grid_size == shape.grid_size:
+            return net
+        return self._train(net.refined(shape.grid_size), problem, start.DAMPING)
 
     def _raced(self, shape: Shape, problem: Problem) -> KAN:
         return self._train(self._race(shape, problem), problem, start.DAMPING)

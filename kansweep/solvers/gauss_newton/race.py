@@ -129,29 +129,27 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, index: in
     number = first + torch.arange(restarts).repeat(seeds)
     begun = replace(shape, width=widths[-1], grid_size=grids[0])
     net = _drawn(begun, field, first, restarts, scale)
-    asked, error = net, torch.full_like(net.layers[0].coef[:, 0, 0, 0], torch.nan)
+    error = torch.full_like(net.layers[0].coef[:, 0, 0, 0], torch.nan)
     for grid_size, (_, kept) in zip(grids, GRIDS, strict=False):
         soften = net.width == widths[-1] and grid_size <= SOFTENED
         net = _trained(net.refined(grid_size), field, scale, soften=soften)
-        asked = net if grid_size <= shape.grid_size else asked
         before, error = error, training_error(net, field).sqrt()
         kept = 12 if grid_size == grids[0] and _is_narrow(shape) else kept
         many = 1 if grid_size == grids[-1] else max(1, round(restarts * kept / 12))
         winners = _best(error, many, seeds)
-        net, asked, field = net[winners], asked[winners], field[winners]
+        net, field = net[winners], field[winners]
         number = number[winners.cpu()]
         before, error = before[winners], error[winners]
         if len(widths) > 1 and grid_size == grids[-2:][0]:
-            net, asked = (_deepened(one, widths, field, number.tolist()) for one in (net, asked))
+            net = _deepened(net, widths, field, number.tolist())
             net = _trained(net, field, scale, soften=False)
-            asked = net if grid_size <= shape.grid_size else asked
             error = training_error(net, field).sqrt()
     order = _share_of_order(grids, shape.k, before, error)
     # What is not small may have come down from far above: then another race is to confirm it.
     small = (error < basins.small(net)) | order.isinf()
     order = torch.where(small, order, order.clamp(max=LEAST_FALL))
     telling = n >= TELLING * net.n_params
-    return Winners(asked, error, order if telling else torch.full_like(order, torch.inf))
+    return Winners(net, error, order if telling else torch.full_like(order, torch.inf))
 
 
 def _share_of_order(grids: list[int], k: int, before: Tensor, error: Tensor) -> Tensor:
