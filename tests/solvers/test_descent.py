@@ -59,6 +59,7 @@ def test_a_failed_solve_promises_nothing_and_is_refused():
         ({"reached": 2.0, "promised": 1e-4}, descent.CONVERGED),
         # After a refusal it is the damping that promises little.
         ({"reached": 2.0, "promised": 1e-4, "refusals": 1}, descent.GOING),
+        ({"reached": 1 - 1e-4, "refusals": 1}, descent.GOING),
         ({"reached": 1e-32, "before": 1e-31, "updates_left": 1}, descent.CONVERGED),
         ({"reached": 2.0, "refusals": descent.MAX_REJECTIONS - 1}, descent.STALLED),
         # Steps that were refused for being long are made shorter first.

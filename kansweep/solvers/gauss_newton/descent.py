@@ -215,7 +215,7 @@ def _judged(
         reached = trial_mse[r] + (w[r] * trial_energy[r]).sum()
         decrease, small = now - reached, tolerance * now + round_off
         predicted = np.inf if failed[r] else promised[r]
-        # After a refusal it is the damping that promises little.
+        # After a refusal it is the damping that promises little, and makes steps short.
         little = predicted < small and rejections[r] == 0
         better[r] = decrease > 0.0 and not failed[r]  # false for a NaN
         if better[r]:
@@ -225,8 +225,8 @@ def _judged(
                 share[r, 1] = abs(predicted - decrease) / reached
             damping[r] *= min(max(1.0 - (2.0 * gain - 1.0) ** 3, 1.0 / DAMPING_DOWN), 1.0)
             damping[r] = max(damping[r], DAMPING_FLOOR)
+            little |= decrease < small and rejections[r] == 0
             rejections[r], share[r, 0] = 0, decrease / now
-            little |= decrease < small
         else:
             damping[r] *= DAMPING_UP
             rejections[r] += 1
