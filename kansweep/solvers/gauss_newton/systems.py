@@ -118,8 +118,8 @@ class Direct:
             drawn = torch.randint(0, 2, (COLUMNS, rank), generator=generator)
             z = torch.zeros_like(self.strain.rows).expand(COLUMNS, -1, -1).clone()
             z[:, :, first : first + rank] = (2.0 * drawn - 1.0).to(z)[:, None]
-            pulled = torch.stack([self.strain.pull(one, each)[replicas] for each in z], 2)
-            sums.append(factors.half_solved(pulled).square().sum((1, 2)) / COLUMNS)
+            pulled = [without_removed(kan, self.strain.pull(one, each))[replicas] for each in z]
+            sums.append(factors.half_solved(torch.stack(pulled, 2)).square().sum((1, 2)) / COLUMNS)
             first += rank
         return torch.stack(sums, 1).view(replicas.shape[0], -1, penalty.KINDS)
 
