@@ -120,7 +120,10 @@ def start(net: KAN, problem: Problem) -> KAN:
     """The blank ``net`` of one hidden node with inner functions along the data's gradients and the
     identity behind them."""
     (first, last), grid_size, k = net.layers, net.grid_size, net.k
-    y = (problem.y / problem.spread[:, None]).mean(2)
+    # Each replica by itself: where directions leave much open, a last digit decides, and the spread
+    # has others in a batch.
+    alone = [problem[r] for r in torch.arange(net.n_replicas, device=problem.x.device).split(1)]
+    y = [(one.y / one.spread[:, None]).mean(2)[0] for one in alone]
     coef = torch.stack([_inner(first, r, problem.x[r], y[r], k) for r in range(len(y))])
     line = bspline.greville(last.lower, last.upper, grid_size, k)[:, None]
     layers = (replace(first, coef=coef[:, None]), replace(last, coef=line.expand_as(last.coef)))
