@@ -30,8 +30,8 @@ from kansweep.solvers.gauss_newton.linearised import Linearised, without_removed
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
 PROBES, PROBE_TOLERANCE = 4, 1e-2
 # Beyond so many parameters the inverse that traces are read from takes several times as long as so
-# many columns for each layer and kind of rows, from which a trace of t is estimated to a share of
-# sqrt(2 / (32 t)): to a quarter where it is least, a weight being trusted to 30%.
+# many columns for each layer and kind of rows, by which f degrees of freedom, the rank less the
+# trace, are told to a share of sqrt(2 / (32 f)): one to a quarter, a weight being trusted to 30%.
 LARGE, COLUMNS = 1000, 32
 CACHED = 100_000  # numbers that a matrix and its factor may have to stay in a core's own cache
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
