@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -140,6 +143,30 @@ def test_a_spectral_start_is_that_of_its_seed_alone_to_the_last_digit():
     for r in torch.arange(3).split(1):
         alone = spectral.start(start.blank(shape, problem[r]), problem[r])
         np.testing.assert_array_equal(every[r].theta(), alone.theta())
+
+
+STARTED = """
+from nets import points
+from kansweep.networks.kan import Shape
+from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton import spectral, start
+from kansweep.sweep.worker import one_thread
+x = points(1, 2000, 3)
+problem = Problem(x, (3 * x).sum(2, keepdim=True).cos(), (-1.0, 1.0), (0,))
+with one_thread():
+    net = spectral.start(start.blank(Shape((3, 1, 1), 3, 24, False), problem), problem)
+print(net.theta().numpy().tobytes().hex())
+"""
+
+
+def test_a_spectral_start_does_not_depend_on_how_many_threads_there_are():
+    found = []
+    for threads in ("1", "2"):
+        many = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **many}
+        ran = [sys.executable, "-c", STARTED]
+        found.append(subprocess.run(ran, capture_output=True, check=True, env=env).stdout)
+    assert found[0] == found[1] != b""
 
 
 def cos5(u: np.ndarray) -> np.ndarray:

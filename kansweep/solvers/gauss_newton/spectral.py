@@ -19,7 +19,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -89,18 +88,35 @@ def along(directions: Array, weight: Array, slopes: list[Array], stiffness: Arra
     (m, d), counted by a weight (m,); slopes[i] (m, K) are the derivatives of input i's splines."""
     d, size = len(slopes), slopes[0].shape[1]
     rows = np.concatenate([slopes[i] * directions[:, i : i + 1] for i in range(d)], axis=1)
-    parallel = (rows * weight[:, None]).T @ rows
+    parallel = _gram(rows, weight)
     total = np.zeros_like(parallel)
     for i, slope in enumerate(slopes):
         block = slice(i * size, (i + 1) * size)
-        total[block, block] = (slope * weight[:, None]).T @ slope
+        total[block, block] = _gram(slope, weight)
     largest = np.abs(total).max() or 1.0  # of an output that is constant
     for i in range(d):
         block = slice(i * size, (i + 1) * size)
         total[block, block] += largest * (ROUGHNESS * stiffness + 1e-10 * np.eye(size))
-    last = d * size - 1
-    _, vector = eigh(parallel, total, subset_by_index=[last, last])
-    return np.asarray(vector[:, 0].reshape(d, size))
+    return _foremost(parallel, total).reshape(d, size)
+
+
+# By torch, which a run leaves at one thread: NumPy and SciPy have as many as there are cores, by
+# which last digits are others, and take up to twenty times as long for matrices of this size.
+
+
+def _gram(rows: Array, weight: Array) -> Array:
+    """A^T W A, (m, K) and (m,) -> (K, K)."""
+    a = torch.from_numpy(rows)
+    return np.asarray((a * torch.from_numpy(weight)[:, None]).mT @ a)
+
+
+def _foremost(a: Array, b: Array) -> Array:
+    """v of A v = lambda B v with the largest lambda, of symmetric matrices."""
+    lower = torch.linalg.cholesky(torch.from_numpy(b))
+    half = torch.linalg.solve_triangular(lower, torch.from_numpy(a), upper=False)
+    whole = torch.linalg.solve_triangular(lower, half.mT, upper=False)
+    last = torch.linalg.eigh(whole)[1][:, -1:]
+    return np.asarray(torch.linalg.solve_triangular(lower.mT, last, upper=True)[:, 0])
 
 
 def agreed(directions: Array, weight: Array, slopes: list[Array], stiffness: Array) -> Array:
