@@ -15,7 +15,7 @@ from trainings import additive, fresh_rmse, trained
 
 from kansweep.networks.kan import KAN, edges
 from kansweep.networks.points import points_of
-from kansweep.solvers.gauss_newton import descent, penalty, systems
+from kansweep.solvers.gauss_newton import descent, penalty, pruning, spare, systems
 from kansweep.solvers.gauss_newton.linearised import Linearised
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.objective import Point, training_error
@@ -142,6 +142,21 @@ def test_traces_by_layer_and_kind_are_those_of_the_dense_inverse_and_estimated_w
     np.testing.assert_array_equal(Direct(lin).trace(w, everyone[1:]), sampled[1:])
     monkeypatch.setattr(systems, "COLUMNS", 1000)
     np.testing.assert_allclose(Direct(lin).trace(w, everyone), expected, rtol=0.05)
+
+
+def test_traces_do_not_know_of_edges_that_were_pruned(monkeypatch):
+    """Those of the network without them, also where they are estimated."""
+    x, y = points(1, 60, 3), normal(1, 60, 1, seed=7)
+    net = normalised(normalised(random_kan((3, 2, 1), replicas=1), x), x)
+    kept = torch.tensor([[True, True, False], [True, True, True]]), torch.ones(1, 2).bool()
+    lean, net = spare.narrowed(net, kept), pruning._with_kept(net, kept)
+    w = torch.tensor([1e-1, 3e-2, 1e-2]).double().expand(1, 2, 3).clone()
+    at = torch.arange(1)
+    direct = Direct(Point.of(points_of(x, y).settled(net)).linearised())
+    expected = Direct(Point.of(points_of(x, y).settled(lean)).linearised()).trace(w, at)
+    np.testing.assert_allclose(direct.trace(w, at), expected, rtol=1e-6)
+    monkeypatch.setattr(systems, "LARGE", 0)
+    np.testing.assert_allclose(direct.trace(w, at), expected, rtol=0.3)
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,10 @@ SMOOTH = (1.0, 1.0, 0.3)
 
 @dataclass(frozen=True)
 class Winners:
-    """The best start of each seed, on the grid asked for or the last one before."""
+    """The best start of each seed, on the race's last grid."""
 
     net: KAN
-    error: Tensor  # (R,), RMSE on its last grid
+    error: Tensor  # (R,), RMSE there
     order: Tensor  # (R,), share of the theory's order by which that fell; infinite if not known
 
     def with_better(self, at: Tensor, other: Winners) -> Winners:

@@ -19,7 +19,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -89,18 +88,35 @@ def along(directions: Array, weight: Array, slopes: list[Array], stiffness: Arra
     (m, d), counted by a weight (m,); slopes[i] (m, K) are the derivatives of input i's splines."""
     d, size = len(slopes), slopes[0].shape[1]
     rows = np.concatenate([slopes[i] * directions[:, i : i + 1] for i in range(d)], axis=1)
-    parallel = (rows * weight[:, None]).T @ rows
+    parallel = _gram(rows, weight)
     total = np.zeros_like(parallel)
     for i, slope in enumerate(slopes):
         block = slice(i * size, (i + 1) * size)
-        total[block, block] = (slope * weight[:, None]).T @ slope
+        total[block, block] = _gram(slope, weight)
     largest = np.abs(total).max() or 1.0  # of an output that is constant
     for i in range(d):
         block = slice(i * size, (i + 1) * size)
         total[block, block] += largest * (ROUGHNESS * stiffness + 1e-10 * np.eye(size))
-    last = d * size - 1
-    _, vector = eigh(parallel, total, subset_by_index=[last, last])
-    return np.asarray(vector[:, 0].reshape(d, size))
+    return _foremost(parallel, total).reshape(d, size)
+
+
+# By torch, which a run leaves at one thread: NumPy and SciPy have as many as there are cores, by
+# which last digits are others, and take up to twenty times as long for matrices of this size.
+
+
+def _gram(rows: Array, weight: Array) -> Array:
+    """A^T W A, (m, K) and (m,) -> (K, K)."""
+    a = torch.from_numpy(rows)
+    return np.asarray((a * torch.from_numpy(weight)[:, None]).mT @ a)
+
+
+def _foremost(a: Array, b: Array) -> Array:
+    """v of A v = lambda B v with the largest lambda, of symmetric matrices."""
+    lower = torch.linalg.cholesky(torch.from_numpy(b))
+    half = torch.linalg.solve_triangular(lower, torch.from_numpy(a), upper=False)
+    whole = torch.linalg.solve_triangular(lower, half.mT, upper=False)
+    last = torch.linalg.eigh(whole)[1][:, -1:]
+    return np.asarray(torch.linalg.solve_triangular(lower.mT, last, upper=True)[:, 0])
 
 
 def agreed(directions: Array, weight: Array, slopes: list[Array], stiffness: Array) -> Array:
@@ -120,7 +136,10 @@ def start(net: KAN, problem: Problem) -> KAN:
     """The blank ``net`` of one hidden node with inner functions along the data's gradients and the
     identity behind them."""
     (first, last), grid_size, k = net.layers, net.grid_size, net.k
-    y = (problem.y / problem.spread[:, None]).mean(2)
+    # Each replica by itself: where directions leave much open, a last digit decides, and the spread
+    # has others in a batch.
+    alone = [problem[r] for r in torch.arange(net.n_replicas, device=problem.x.device).split(1)]
+    y = [(one.y / one.spread[:, None]).mean(2)[0] for one in alone]
     coef = torch.stack([_inner(first, r, problem.x[r], y[r], k) for r in range(len(y))])
     line = bspline.greville(last.lower, last.upper, grid_size, k)[:, None]
     layers = (replace(first, coef=coef[:, None]), replace(last, coef=line.expand_as(last.coef)))

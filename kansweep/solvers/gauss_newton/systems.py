@@ -30,8 +30,8 @@ from kansweep.solvers.gauss_newton.linearised import Linearised, without_removed
 CG_TOLERANCE, CG_ITERATIONS = 1e-2, 300
 PROBES, PROBE_TOLERANCE = 4, 1e-2
 # Beyond so many parameters the inverse that traces are read from takes several times as long as so
-# many columns for each layer and kind of rows, from which a trace of t is estimated to a share of
-# sqrt(2 / (32 t)): to a quarter where it is least, a weight being trusted to 30%.
+# many columns for each layer and kind of rows, by which f degrees of freedom, the rank less the
+# trace, are told to a share of sqrt(2 / (32 f)): one to a quarter, a weight being trusted to 30%.
 LARGE, COLUMNS = 1000, 32
 CACHED = 100_000  # numbers that a matrix and its factor may have to stay in a core's own cache
 # Gauge directions have no curvature of either kind; a ridge keeps them out of a trace.
@@ -118,8 +118,8 @@ class Direct:
             drawn = torch.randint(0, 2, (COLUMNS, rank), generator=generator)
             z = torch.zeros_like(self.strain.rows).expand(COLUMNS, -1, -1).clone()
             z[:, :, first : first + rank] = (2.0 * drawn - 1.0).to(z)[:, None]
-            pulled = torch.stack([self.strain.pull(one, each)[replicas] for each in z], 2)
-            sums.append(factors.half_solved(pulled).square().sum((1, 2)) / COLUMNS)
+            pulled = [without_removed(kan, self.strain.pull(one, each))[replicas] for each in z]
+            sums.append(factors.half_solved(torch.stack(pulled, 2)).square().sum((1, 2)) / COLUMNS)
             first += rank
         return torch.stack(sums, 1).view(replicas.shape[0], -1, penalty.KINDS)
 
