@@ -42,7 +42,7 @@ def doubtful(net: KAN, finer: KAN, problem: Problem) -> Tensor:
 
 def _is_of_one(net: KAN, problem: Problem, error: Tensor) -> Tensor:
     """Whether what all inputs but one contribute is less than an error, (R,) of bool."""
-    each = edges(net.layers[0], problem.x, net.k).std(1).sum(2)  # (R, I)
+    each = edges(net.layers[0], problem.x, net.k).std(1, correction=0).sum(2)  # (R, I)
     all_but_one = each.sum(1) - each.amax(1)
     below: Tensor = all_but_one < error * each.sum(1)
     return below
