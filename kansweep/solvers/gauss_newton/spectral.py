@@ -101,7 +101,7 @@ def along(directions: Array, weight: Array, slopes: list[Array], stiffness: Arra
 
 
 # By torch, which a run leaves at one thread: NumPy and SciPy have as many as there are cores, by
-# which last digits are others, and take up to twenty times as long for matrices of this size.
+# which last digits are others, and lose much where a core is busy.
 
 
 def _gram(rows: Array, weight: Array) -> Array:
