@@ -30,8 +30,8 @@ from kansweep.solvers.gauss_newton.systems import System
 # below the second they may be final.
 READY, SETTLED = 0.3, 0.05
 CLEAN = 1e-4  # of the variance: where no more is left, all parameters counted, nothing is noise
-# |log| of the last change of a weight that is close enough, and where nothing is noise and the step
-# after an update took less than this share of the objective, so that weights hardly matter.
+# |log| of the last change of a weight that is close enough, and where nothing is noise and the last
+# step took less than this share of the objective, so that weights hardly matter.
 NEAR, ROUGHLY, FLAT = 0.3, 1.0, 0.003
 LARGEST = 100.0  # factor of one update
 UPDATES = 8  # at most, of one replica on one grid
