@@ -69,6 +69,10 @@ class Shape:
         """What a chain grows along."""
         return self.grid_size
 
+    @property
+    def n_edges(self) -> int:
+        return sum(n_in * n_out for n_in, n_out in itertools.pairwise(self.width))
+
 
 @dataclass(frozen=True)
 class KAN:

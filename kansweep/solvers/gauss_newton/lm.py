@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -319,8 +318,7 @@ class LM:
 
     def _spectral(self, shape: Shape, problem: Problem) -> list[Callable[[Shape, Problem], KAN]]:
         """What the gradients of the data say on several grids, brought onto the cell's."""
-        edges = sum(a * b for a, b in itertools.pairwise(shape.width))
-        most = problem.x.shape[1] / (POINTS * edges) - shape.k
+        most = problem.x.shape[1] / (POINTS * shape.n_edges) - shape.k
         told = [grid_size for grid_size in FROM_GRADIENTS if grid_size <= most]
         grids = told[-2:] or FROM_GRADIENTS[:1]
         return [partial(self._from_gradients, grid_size) for grid_size in grids]

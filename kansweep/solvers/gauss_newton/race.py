@@ -7,7 +7,6 @@ theory's order. Where it does not, further races run with fresh draws.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,8 +87,7 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int 
     the batch change what one of them draws. Seeds go a few at a time, as many as memory bears with
     all their starts. ``scale`` multiplies ``penalty.weight``.
     """
-    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
-    at_once = max(1, WORK // (restarts * problem.x.shape[1] * edges))
+    at_once = max(1, WORK // (restarts * problem.x.shape[1] * shape.n_edges))
     parts = torch.arange(len(problem.seeds), device=problem.x.device).split(at_once)
     return KAN.concatenated([_of_some(shape, problem[p], restarts, scale, first) for p in parts])
 
@@ -165,10 +163,9 @@ def _share_of_order(grids: list[int], k: int, before: Tensor, error: Tensor) -> 
 def _grids(shape: Shape, n_points: int) -> list[int]:
     """The grids of the race that the points can tell apart, the first in any case, the last only
     if the order is asked for there."""
-    edges = sum(a * b for a, b in itertools.pairwise(shape.width))
     first = min(GRIDS[0][0], shape.grid_size)
     points = dict.fromkeys((g for g, _ in GRIDS[1:-1]), 2) | {GRIDS[-1][0]: TELLING}
-    return [first] + [g for g, p in points.items() if p * edges * (g + shape.k) <= n_points]
+    return [first] + [g for g, p in points.items() if p * shape.n_edges * (g + shape.k) <= n_points]
 
 
 def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float) -> KAN:

@@ -87,11 +87,11 @@ def _rivalled(
     if at.numel():
         error = _error(net[at], problem[at], before[at].weight)
         at, error = at[error < CLEAN], error[error < CLEAN]
-    few = _few(net, problem)
+    few, doubt = _few(net, problem), None
     if at.numel() and not few:
         doubt, misfit = unseen.deviations(net[at], problem[at], before[at].numbers, PLACES)
         doubtful = doubt > OPEN * misfit
-        at, error = at[doubtful], error[doubtful]
+        at, error, doubt = at[doubtful], error[doubtful], doubt[doubtful]
     if at.numel() == 0:
         return outcome
     net, part, before = net[at], problem[at], before[at]
@@ -101,11 +101,13 @@ def _rivalled(
     better = after.left_out < (1.0 if few else FOLLOWS**2) * error
     which = better.nonzero()[:, 0]
     if which.numel():
-        doubt, less = (
+        own, less = (
             unseen.deviations(one[which], part[which], left[which].numbers, PLACES)[0]
-            for one, left in ((net, before), (found.net, after))
+            if known is None
+            else known[which]
+            for one, left, known in ((net, before, doubt), (found.net, after, None))
         )
-        better[which] = less < SURER * doubt
+        better[which] = less < SURER * own
     seen.tell(better)
     found = replace(found, memory=replace(after, weight=before.weight).numbers)
     kept = better.nonzero()[:, 0]
