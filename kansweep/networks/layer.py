@@ -60,6 +60,17 @@ class Layer:
         kept = None if self.kept is None else self.kept[:, one]
         return replace(self, coef=self.coef[:, one], base=base, kept=kept)
 
+    def input(self, index: int) -> Layer:
+        """The edges that leave one input."""
+        one, of_edges = slice(index, index + 1), ("coef", "base", "kept")
+        return replace(
+            self,
+            **{
+                name: value[:, :, one] if name in of_edges else value[:, one]
+                for name, value in tensors(self)
+            },
+        )
+
     def knots(self, k: int) -> Tensor:
         """Extended knots in the units of the inputs, (R, I, G + 2k + 1)."""
         if self.breaks is None:

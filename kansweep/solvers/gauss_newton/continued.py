@@ -1,89 +1,125 @@
-"""Ends of the last splines, continued by what many points next to them tell.
+"""Ends of hidden splines, continued by what many points next to them tell.
 
 Where its last intervals hold few points or none, a spline says what the nearest ones make of one or
 two cubics. A polynomial of higher degree through a longer stretch of points says far more where
-nothing is noise, as long as one hidden node leads to the outputs: they are then functions of one
-variable. The regressions tell which degree and which stretch. What is to be expected of a squared
-error is the polynomial's variance, and what the next degrees would change, which is its bias. Where
-no polynomial is sure, and where points are not followed as well, splines stay as they are.
+nothing is noise. It is fitted to the spline's own values at the points, in the last layer with what
+the outputs miss. The regressions tell which degree and which stretch: what is to be expected of a
+squared error is the polynomial's variance, and what the next degrees would change, which is its
+bias. A rehearsal tells whether that is to be believed: the outermost points, as polynomials through
+the others have them. Where it is not, where a spline says much the same, and where points are not
+followed as well, it stays as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
-from kansweep.networks.layer import Layer, edges, splines
+from kansweep.networks.layer import Layer, splines
 from kansweep.networks.uneven import gauss_points
-from kansweep.solvers.contract import Problem
+from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import simplest, smoother
 from kansweep.solvers.gauss_newton.weights import Memory
 
 SHORTEST, LONGEST = 16, 4096  # points of a stretch; each has twice as many as the one before
 LOWEST, HIGHEST = 3, 12  # degrees
-# What may be wrong by more than so many training errors, or more of the outputs' spread, is not
-# said, nor what follows the points less well by more than the last factor.
-UNSURE, WRONG, FOLLOWS = 100.0, 0.1, 1.5
+# A spline is changed by this many times what is to be expected of the error, which is no more than
+# so much of its spread and came true to so many times in the rehearsal, and the training error
+# grows by less than the last factor.
+APART, WRONG, TRUE, FOLLOWS = 2.0, 0.1, 10.0, 1.5
 
 
 def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
-    """The network with the ends of its last splines as the points next to them have them, unless
+    """The network with the ends of its hidden splines as the points next to them have them, unless
     points are few and higher differences, as ``memory`` says, have made these (``smoother``)."""
-    serves = len(net.layers) > 1 and net.width[-2] == 1 and not net.is_pruned
-    if not serves or min(problem.x.shape[1], problem.n_points) < SHORTEST:
+    if net.is_pruned or min(problem.x.shape[1], problem.n_points) < SHORTEST:
         return net
     clean = simplest.clean(net, problem)
     if problem.n_points <= smoother.FEW * net.n_params:
         clean &= Memory.of(memory).beyond == net.beyond
     if not bool(clean.any()):
         return net
-    last, h = net.layers[-1], replace(net, layers=net.layers[:-1])(problem.x)  # (R, n, 1)
-    if last.base is not None:
-        silu = edges(last, h, net.k) - splines(last, h, net.k)
-        problem = replace(problem, y=problem.y - silu[:, :, 0])
-    for high in (False, True):
-        last = _with_end(last, h, problem, net.k, clean, high=high)
-    if last is net.layers[-1]:
-        return net
-    return replace(net, layers=(*net.layers[:-1], last))
+    most = FOLLOWS**2 * _squares(net, problem)
+    for index in range(1, len(net.layers)):
+        hidden = replace(net, layers=net.layers[:index])(problem.x)
+        for node, high in product(range(net.width[index]), (False, True)):
+            is_last, one = index == len(net.layers) - 1, net.layers[index].input(node)
+            h = hidden[..., node : node + 1]
+            y = splines(one, h, net.k)[:, :, 0]
+            if is_last:
+                y = y + problem.y - net(problem.x)
+            coef, sure = _with_end(one, h, y, problem.counts, net.k, high=high)
+            sure &= clean[:, None]
+            if not bool(sure.any()):
+                continue
+            follows = _squares(_with(net, index, node, coef, sure), problem) < most
+            sure &= follows if is_last else follows.all(1, keepdim=True)
+            net = _with(net, index, node, coef, sure)
+    return net
+
+
+def _squares(net: KAN, problem: Problem) -> Tensor:
+    """Mean squares over points of what the outputs miss, (R, M)."""
+    missed = (net(problem.x) - problem.y).square()
+    return torch.stack([problem.mean(each)[0] for each in missed.unbind(2)], 1)
+
+
+def _with(net: KAN, index: int, node: int, coef: Tensor, which: Tensor) -> KAN:
+    """The network with other coefficients (R, O, K) of some of the splines (R, O) behind a node."""
+    layer = net.layers[index]
+    changed = layer.coef.clone()
+    changed[:, :, node] = torch.where(which[..., None], coef, changed[:, :, node])
+    layers = list(net.layers)
+    layers[index] = replace(layer, coef=changed)
+    return replace(net, layers=tuple(layers))
 
 
 def _with_end(
-    last: Layer, h: Tensor, problem: Problem, k: int, clean: Tensor, *, high: bool
-) -> Layer:
-    """The layer with its low or high end continued, of the replicas that are ``clean`` (R,), for
-    hidden values h (R, n, 1) and what its splines are to be there."""
-    lower, width = last.lower[:, None], (last.upper - last.lower)[:, None]
-    breaks, t = last.unit_breaks(k), ((h - lower) / width)[..., 0].double()
-    t, b = (1 - t, 1 - breaks.mT[..., 0].flip(1)) if high else (t, breaks.mT[..., 0])
-    limit = _limit(t, problem.counts, b.double(), k + 1)
-    if not bool(((limit > 0) & clean[:, None]).any()):
-        return last
-    places = gauss_points(breaks, k)  # (R, q, 1)
-    z = places[..., 0].double()
-    z = 1 - z if high else z
-    near, end = z < limit, _End.of(t, problem.y.double(), problem.counts)
-    squares = _squares(last, h, problem, k)
+    one: Layer, h: Tensor, y: Tensor, counts: Tensor | None, k: int, *, high: bool
+) -> tuple[Tensor, Tensor]:
+    """The coefficients (R, O, K) of the splines behind one node with their low or high end
+    continued, and of which these are to be believed, (R, O), for hidden values h (R, n, 1) and
+    values y (R, n, O) of the splines there."""
+    lower, width = one.lower[:, None], (one.upper - one.lower)[:, None]
+    breaks, places = one.unit_breaks(k), gauss_points(one.unit_breaks(k), k)  # (R, q, 1)
+    t, b, z = (each[..., 0].double() for each in ((h - lower) / width, breaks.mT, places))
+    if high:
+        t, b, z = 1 - t, 1 - b.flip(1), 1 - z
+    y, limit = y.double(), _limit(t, counts, b, k + 1)
+    if not bool((limit > 0).any()):
+        return one.coef[:, :, 0], torch.zeros_like(y[:, 0]).bool()
+    near, before = z < limit, splines(one, lower + width * places, k)[:, :, 0]
+    error, said = _told(_End.of(t, y, counts), z, near)
+    apart = _mean((said - before).square(), near)
+    sure = (APART**2 * error < apart) & (error < (WRONG * output_spread(y, counts)) ** 2)
+    if bool(sure.any()):
+        sure &= _comes_true(t, y, counts, limit)
+    values = torch.where(near[..., None] & sure[:, None], said.to(before), before)
+    return one.fitted(values[:, :, None], k).coef[:, :, 0], sure
+
+
+def _comes_true(t: Tensor, y: Tensor, counts: Tensor | None, limit: Tensor) -> Tensor:
+    """Whether polynomials that know nothing of the points before a limit say what these have, to
+    some times the error that they expect, (R, O)."""
+    outer = t < limit
+    weight = torch.ones_like(t) if counts is None else counts.to(t)
+    end = _End.of(torch.where(outer, 1.0, t), y, weight * ~outer)
+    many = min(int(outer.sum(1).max()), LONGEST)
+    z, index = t.topk(many, largest=False)
+    near = outer.gather(1, index)
     error, said = _told(end, z, near)
-    sure = error < torch.minimum(UNSURE**2 * squares, (WRONG * problem.spread) ** 2)  # (R, O)
-    sure &= near.any(1, keepdim=True) & clean[:, None]
-    if not bool(sure.any()):
-        return last
-    values = splines(last, lower + width * places, k)[:, :, 0]
-    values = torch.where(near[..., None] & sure[:, None], said.to(values), values)
-    continued = last.fitted(values[:, :, None], k)
-    sure &= _squares(continued, h, problem, k) < FOLLOWS**2 * squares
-    return replace(last, coef=torch.where(sure[..., None, None], continued.coef, last.coef))
+    missed = said - y.gather(1, index[..., None].expand(-1, -1, y.shape[2]))
+    return error.isfinite() & (_mean(missed.square(), near) < TRUE**2 * error)
 
 
-def _squares(last: Layer, h: Tensor, problem: Problem, k: int) -> Tensor:
-    """Mean squares over points of what splines miss, (R, O)."""
-    missed = (splines(last, h, k)[:, :, 0] - problem.y).square()
-    return torch.stack([problem.mean(each)[0] for each in missed.unbind(2)], 1)
+def _mean(values: Tensor, which: Tensor) -> Tensor:
+    """Of some values (R, q, O), as a mask (R, q) says, (R, O); NaN of none."""
+    return torch.where(which[..., None], values, 0).sum(1) / which.sum(1, keepdim=True)
 
 
 def _limit(t: Tensor, counts: Tensor | None, breaks: Tensor, sure: int) -> Tensor:
@@ -143,7 +179,7 @@ def _fitted(end: _End, z: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
     """The same by those through one stretch."""
     start, root, n = end.t[:, :1], end.weight.sqrt()[..., None], end.weight.sum(1)
     length = (end.t * (end.weight > 0)).amax(1, keepdim=True) - start
-    degree = torch.arange(min(HIGHEST, int(n.max()) // 2 - 1) + 1, device=z.device)
+    degree = torch.arange(HIGHEST + 1, device=z.device)
     at, to = (_chebyshev(2 * (t - start) / length - 1, len(degree)) for t in (end.t, z))
     # Orthogonal polynomials: those of a higher degree leave the others' coefficients as they are.
     q, r = torch.linalg.qr(root * at)
@@ -154,11 +190,12 @@ def _fitted(end: _End, z: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
         left = left - rows[..., None] * of[:, None]  # and not as a difference of sums of squares
         sums.append(left.square().sum(1))
     noise = torch.stack(sums, 2) / (n[:, None] - degree - 1).clamp(min=1)[:, None]  # (R, O, D)
-    squares = torch.where(near[..., None], u, 0).square().sum(1) / near.sum(1, keepdim=True)
+    squares = _mean(u.square(), near)
     variance = noise * squares.cumsum(1)[:, None]
     # Of two, for of even and odd functions every other coefficient is none.
     bias = (a.square() * squares[:, None]).unfold(2, 2, 1).amax(3)[..., 1:]
-    error = (variance[..., :-2] + bias)[..., LOWEST:]
+    known = 2 * degree[2:] < n[:, None] - 1  # points are twice as many as unknowns
+    error = torch.where(known[:, None], variance[..., :-2] + bias, torch.inf)[..., LOWEST:]
     least, best = error.nan_to_num(torch.inf, torch.inf).min(2)  # (R, O)
     chosen = torch.where(degree <= best[..., None] + LOWEST, a, 0.0)
     return least, u @ chosen.mT
