@@ -1,4 +1,4 @@
-"""Ends of the last splines where points are few."""
+"""Ends of hidden splines where points are few."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def given(make=random_kan, base: bool = False, outputs: int = 1, n: int = 400) -
 
 
 def mended(net: KAN, problem: Problem, beyond: int = 2) -> KAN:
-    one = torch.ones(2).double()
-    left = Memory.left(one[:, None, None].repeat(1, 2, 3), one, G, beyond)
+    one = torch.ones(net.n_replicas).double()
+    left = Memory.left(one[:, None, None].repeat(1, len(net.layers), 3), one, G, beyond)
     return continued.continued(net, problem, left.numbers)
 
 
@@ -73,7 +73,40 @@ def test_corners_without_points_are_what_the_points_next_to_them_say(make, base,
     np.testing.assert_allclose(better(middle), net(middle), atol=1e-6)
 
 
-def test_noise_several_nodes_and_ends_with_many_points_change_nothing() -> None:
+def split(net: KAN) -> KAN:
+    """The same function with its hidden node in two halves, of which one is shifted by 0.2."""
+    first, last = net.layers
+    first = replace(first, coef=torch.cat([first.coef, first.coef + 0.1], 1))
+    ends = {
+        name: torch.cat([end, end + 0.2], 1)
+        for name, end in (("lower", last.lower), ("upper", last.upper))
+    }
+    last = replace(last, coef=0.5 * last.coef.repeat(1, 1, 2, 1), **ends)
+    last = replace(last, shift=last.shift.repeat(1, 2), scale=last.scale.repeat(1, 2))
+    return replace(net, layers=(first, last))
+
+
+def deeper(net: KAN) -> KAN:
+    """The same function with a layer more, the identity."""
+    more = replace(net.layers[1], lower=net.layers[1].lower - 3, upper=net.layers[1].upper + 8)
+    more = replace(more, coef=more.greville(net.k)[:, None])
+    return replace(net, layers=(*net.layers, more))
+
+
+@pytest.mark.parametrize("make", [split, deeper])
+def test_so_are_those_behind_several_nodes_and_of_inner_layers(make) -> None:
+    net, problem = given()
+    net = make(net)
+    corners = torch.tensor([[1.0, 1.0], [-1.0, -1.0], [0.95, 0.9]]).double().repeat(2, 1, 1)
+    true = waves(corners.sum(2, keepdim=True))[..., :1]
+    assert ((net(corners) - true).abs().amax(1) > 0.05).all()
+    better = mended(net, problem)
+    assert ((better(corners) - true).abs().amax(1) < 2e-3).all()
+    middle = problem.x * 0.25
+    np.testing.assert_allclose(better(middle), net(middle), atol=1e-6)
+
+
+def test_noise_and_ends_with_many_points_change_nothing() -> None:
     net, problem = given()
     noise = 0.1 * normal(*problem.y.shape) * torch.tensor([1.0, 0.0])[:, None, None]
     change = (
@@ -84,8 +117,6 @@ def test_noise_several_nodes_and_ends_with_many_points_change_nothing() -> None:
     few = problem.at(slice(0, 100))  # of which higher differences have made the ends
     assert mended(net, few, smoother.BEYOND) is net
     assert mended(net, problem, smoother.BEYOND) is not net
-    pair = random_kan((2, 2, 1), grid_size=G)
-    assert mended(pair, problem) is pair
     values = torch.linspace(-1, 1, 1000).double()[None, :, None].repeat(2, 1, 2)
     coef = net.layers[-1].coef.clone()
     coef[..., :2] -= 0.299  # to where it is nearly right
@@ -175,7 +206,8 @@ def test_zigzags_of_which_no_polynomial_is_sure_stay(
 ) -> None:
     """And of which it is, for points are followed less well by it."""
     if sure:
-        monkeypatch.setattr(continued, "UNSURE", 1e9)
+        monkeypatch.setattr(continued, "WRONG", 1e9)
+        monkeypatch.setattr(continued, "LARGER", 1e9)
     net, problem = given()
     coef = net.layers[-1].coef.clone()
     coef[..., ::2] += 0.01
@@ -194,3 +226,48 @@ def test_a_count_is_so_many_points() -> None:
     one, other = (mended(net, each)(fresh) for each in (counted, repeated))
     np.testing.assert_allclose(one, other, atol=1e-9)
     assert not torch.allclose(one, net(fresh), atol=1e-2)
+
+
+@pytest.mark.parametrize("believed", [False, True])
+def test_what_does_not_come_true_of_points_that_are_known_is_not_said(
+    believed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a bend in the last interval with points none further in tell."""
+    if believed:
+        monkeypatch.setattr(continued, "LARGER", torch.inf)
+    t = torch.linspace(0.06, 1, 200).double()[None]
+    y = (torch.sin(3 * t) + 5 * (0.1 - t).clamp(min=0) ** 2)[..., None]
+    limit = torch.tensor([[0.1]]).double()
+    assert bool(continued._comes_true(t, y, None, limit)) == believed
+    smooth = torch.sin(3 * t)[..., None]
+    assert bool(continued._comes_true(t, smooth + 1e-9 * normal(1, 200, 1), None, limit))
+
+
+@pytest.mark.parametrize("expected", [0.03, 3.0])
+def test_splines_are_not_changed_by_less_than_what_is_expected_of_the_error(
+    expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = continued._told
+    monkeypatch.setattr(
+        continued, "_told", lambda *given: (0 * told(*given)[0] + expected**2, told(*given)[1])
+    )
+    monkeypatch.setattr(continued, "WRONG", 1e9)
+    net, problem = given()
+    change = (mended(net, problem)(problem.x * 2) - net(problem.x * 2)).abs().max()
+    assert change > 0.1 if expected < 0.1 else change == 0.0
+
+
+def test_a_replica_is_continued_as_it_would_be_alone() -> None:
+    """Also where others have fewer points to tell."""
+    net, problem = given(n=120)
+    x = problem.x.clone()
+    x[1] *= torch.linspace(0.1, 1, 120).double()[:, None]  # few of them are outermost
+    h = replace(net, layers=net.layers[:1])(x)
+    problem = replace(problem, x=x, y=waves(h)[..., :1])
+    fresh = points(2, 200, 2, seed=9)
+    both = mended(net, problem)
+    assert not torch.equal(both.theta(), net.theta())
+    for r in range(2):
+        at = torch.tensor([r])
+        alone = mended(net[at], problem[at])
+        np.testing.assert_allclose(alone(fresh[at]), both(fresh)[at], atol=1e-9)

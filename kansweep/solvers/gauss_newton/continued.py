@@ -28,10 +28,9 @@ from kansweep.solvers.gauss_newton.weights import Memory
 
 SHORTEST, LONGEST = 16, 4096  # points of a stretch; each has twice as many as the one before
 LOWEST, HIGHEST = 3, 12  # degrees
-# A spline is changed by this many times what is to be expected of the error, which is no more than
-# so much of its spread and came true to so many times in the rehearsal, and the training error
-# grows by less than the last factor.
-APART, WRONG, TRUE, FOLLOWS = 2.0, 0.1, 10.0, 1.5
+# The error that is to be expected may be so much of a spline's spread, and that of a rehearsal turn
+# out so many times larger; the training error may grow by the last factor.
+WRONG, LARGER, FOLLOWS = 0.1, 10.0, 1.5
 
 
 def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
@@ -93,33 +92,31 @@ def _with_end(
     y, limit = y.double(), _limit(t, counts, b, k + 1)
     if not bool((limit > 0).any()):
         return one.coef[:, :, 0], torch.zeros_like(y[:, 0]).bool()
-    near, before = z < limit, splines(one, lower + width * places, k)[:, :, 0]
+    near, before = (z < limit).to(y), splines(one, lower + width * places, k)[:, :, 0]
     error, said = _told(_End.of(t, y, counts), z, near)
     apart = _mean((said - before).square(), near)
-    sure = (APART**2 * error < apart) & (error < (WRONG * output_spread(y, counts)) ** 2)
+    sure = (error < apart) & (error < (WRONG * output_spread(y, counts)) ** 2)
     if bool(sure.any()):
         sure &= _comes_true(t, y, counts, limit)
-    values = torch.where(near[..., None] & sure[:, None], said.to(before), before)
+    values = torch.where((near > 0)[..., None] & sure[:, None], said.to(before), before)
     return one.fitted(values[:, :, None], k).coef[:, :, 0], sure
 
 
 def _comes_true(t: Tensor, y: Tensor, counts: Tensor | None, limit: Tensor) -> Tensor:
     """Whether polynomials that know nothing of the points before a limit say what these have, to
     some times the error that they expect, (R, O)."""
-    outer = t < limit
-    weight = torch.ones_like(t) if counts is None else counts.to(t)
-    end = _End.of(torch.where(outer, 1.0, t), y, weight * ~outer)
-    many = min(int(outer.sum(1).max()), LONGEST)
-    z, index = t.topk(many, largest=False)
-    near = outer.gather(1, index)
-    error, said = _told(end, z, near)
-    missed = said - y.gather(1, index[..., None].expand(-1, -1, y.shape[2]))
-    return error.isfinite() & (_mean(missed.square(), near) < TRUE**2 * error)
+    outer, weight = t < limit, torch.ones_like(t) if counts is None else counts.to(t)
+    rest = _End.of(torch.where(outer, 1.0, t), y, weight * ~outer)
+    left = _End.of(t, y, weight * outer)
+    error, said = _told(rest, left.t, left.weight)
+    missed = _mean((said - left.y).square(), left.weight)
+    return error.isfinite() & (missed < LARGER**2 * error)
 
 
-def _mean(values: Tensor, which: Tensor) -> Tensor:
-    """Of some values (R, q, O), as a mask (R, q) says, (R, O); NaN of none."""
-    return torch.where(which[..., None], values, 0).sum(1) / which.sum(1, keepdim=True)
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Of values (R, q, O), each counted as often as a weight (R, q) says, (R, O); NaN of none."""
+    weight = weight[..., None]
+    return torch.where(weight > 0, weight * values, 0).sum(1) / weight.sum(1)
 
 
 def _limit(t: Tensor, counts: Tensor | None, breaks: Tensor, sure: int) -> Tensor:
@@ -164,7 +161,7 @@ class _End:
 
 def _told(end: _End, z: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
     """By the best of all polynomials, what is to be expected of its squared error at places
-    z (R, q) that are near, (R, O), and its values (R, q, O)."""
+    z (R, q), which count as ``near`` (R, q) says, (R, O), and its values (R, q, O)."""
     least = torch.full_like(end.y[:, 0], torch.inf)
     told = torch.zeros_like(z)[..., None].expand(-1, -1, end.y.shape[2])
     for stretch in end.stretches():
