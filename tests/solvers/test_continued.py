@@ -271,3 +271,40 @@ def test_a_replica_is_continued_as_it_would_be_alone() -> None:
         at = torch.tensor([r])
         alone = mended(net[at], problem[at])
         np.testing.assert_allclose(alone(fresh[at]), both(fresh)[at], atol=1e-9)
+
+
+@pytest.mark.parametrize(("outer", "told"), [(4, True), (12, False)])
+def test_a_rehearsal_has_nothing_but_the_other_points(outer: int, told: bool) -> None:
+    """Whose number may be too small for any polynomial."""
+    t = torch.linspace(0, 1, 18).double()[None]
+    y = (torch.exp(t) + 1e-6 * normal(1, 18))[..., None]
+    limit = 0.5 * (t[:, outer - 1, None] + t[:, outer, None])
+    assert bool(continued._comes_true(t, y, None, limit)) == told
+    y[:, :outer] += 0.1
+    assert not bool(continued._comes_true(t, y, None, limit))
+
+
+def test_points_are_followed_by_every_output_that_an_inner_layer_changes() -> None:
+    net, problem = given(outputs=2)
+    layer = replace(net.layers[1], lower=net.layers[1].lower - 9, upper=net.layers[1].upper + 9)
+    layer = torch.cat([layer.greville(net.k), 0 * layer.greville(net.k)], 1), layer
+    coef = torch.stack([layer[0], layer[0].flip(1)], 1)
+    ends = {
+        name: getattr(layer[1], name).repeat(1, 2) for name in ("lower", "upper", "shift", "scale")
+    }
+    net = replace(net, layers=(*net.layers, replace(layer[1], coef=coef, **ends)))
+    y = torch.cat([problem.y[..., :1], net(problem.x)[..., 1:] + 1e-9 * normal(2, 400, 1)], 2)
+    missed = (mended(net, replace(problem, y=y))(problem.x) - y).square().mean(1).sqrt()
+    assert (missed[:, 1] < 1.5e-9).all()
+
+
+@pytest.mark.parametrize(("points_known", "exact"), [(21, False), (22, True)])
+def test_no_polynomial_has_more_than_half_as_many_coefficients_as_points(
+    points_known: int, exact: bool
+) -> None:
+    """Two of which are there to tell the bias of degree 8."""
+    t = torch.linspace(0.02, 1, points_known).double()[None]
+    z = torch.linspace(0, 0.02, 5).double()[None]
+    end = continued._End.of(t, ((t - 0.5) ** 8)[..., None], None)
+    error, _ = continued._fitted(end, z, torch.ones_like(z))
+    assert (error.item() < 1e-20) == exact
