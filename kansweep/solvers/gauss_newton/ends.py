@@ -1,10 +1,10 @@
 """Ends of hidden grids, mended when training has ended.
 
 A hidden grid reaches beyond the training values (``gauge.MARGIN``). There a spline goes on as the
-polynomial that it is among the outermost points. Those of the last layer are continued by what more
-points say (``continued``), which is told as one step more, since it changes what the network is at
-a few of them. Elsewhere, where these are few, as behind a logarithm near 0, an end may be anything:
-50 times the range of the outputs has been seen. An edge that departs from a straight line there by
+polynomial that it is among the outermost points. It is continued by what more points say, where they
+do (``continued``), which is told as one step more, since it changes what the network is at a few of
+them. Elsewhere, where these are few, as behind a logarithm near 0, an end may be anything: 50 times
+the range of the outputs has been seen. An edge that departs from a straight line there by
 more than it varies among the points is made straight. Only the coefficients that act on no point
 are changed, so that nothing changes at the points.
 """
@@ -25,7 +25,7 @@ from kansweep.solvers.gauss_newton.continued import continued
 
 
 def mended(outcome: Outcome[KAN], problem: Problem, observe: Observe | None) -> Outcome[KAN]:
-    """The outcome with the ends of its last splines continued, one step further where they were,
+    """The outcome with the ends of its hidden splines continued, one step further where they were,
     and those that still run wild straight."""
     net = continued(outcome.net, problem, outcome.memory)
     if net is not outcome.net:
