@@ -39,6 +39,9 @@ NEAR = 1e-3  # the damping near an optimum
 SOFTENED = GRIDS[1][0]
 ALIKE = 3e-3  # by less than this share the errors of starts in one basin differ
 RACES = 5  # at most
+# Of these the first begin on the coarsest grid. What is alike there in all basins, as sums of steep
+# ridges are, is not led anywhere: the others begin on the last two, with every other start on ridges.
+COARSE = 2
 # Of the theory's order, from the last grid but one to the last: what a right basin shows, and what
 # it shows at least where these grids are still coarse for the target. The latter counts once
 # another race did not do better.
@@ -101,18 +104,20 @@ def _of_some(shape: Shape, problem: Problem, restarts: int, scale: float, first:
         if doubtful.numel() == 0:
             break
         again = _race(shape, problem[doubtful], restarts, scale, index)
-        settled = _is_settled(found, doubtful, again)
+        settled = _is_settled(found, doubtful, again, problem)
         found = found.with_better(doubtful, again)
         doubtful = doubtful[~settled & (found.order[doubtful] < FALL)]
     return found.net.refined(shape.grid_size)
 
 
-def _is_settled(found: Winners, at: Tensor, again: Winners) -> Tensor:
+def _is_settled(found: Winners, at: Tensor, again: Winners, problem: Problem) -> Tensor:
     """Whether another race of the seeds ``at`` (r,) says that the earlier result is all there is:
     (r,) of bool."""
     gain = again.error / found.error[at]
     confirmed = (found.order[at] >= LEAST_FALL) & (gain > BETTER)
     noise = (gain.log().abs() < SAME) & (found.order[at].abs() < HARDLY)
+    if bool(noise.any()):
+        noise &= ~basins.structured(again.net, problem[at])
     return confirmed | noise
 
 
@@ -121,15 +126,17 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, index: in
     have the others from the last grid but one on."""
     seeds, n = len(problem.seeds), problem.x.shape[1]
     grids, widths = _grids(shape, n), deepening.widths(shape.width)
+    late = index % RACES >= COARSE
+    stages = list(zip(grids, GRIDS, strict=False))[-2 if late else 0 :]
     every = torch.arange(seeds, device=problem.x.device)
     field = problem[every.repeat_interleave(restarts)]
     first = index * restarts
     number = first + torch.arange(restarts).repeat(seeds)
-    begun = replace(shape, width=widths[-1], grid_size=grids[0])
-    net = _drawn(begun, field, first, restarts, scale)
+    begun = replace(shape, width=widths[-1], grid_size=stages[0][0])
+    net = _drawn(begun, field, first, restarts, scale, ridges=late)
     error = torch.full_like(net.layers[0].coef[:, 0, 0, 0], torch.nan)
-    for grid_size, (_, kept) in zip(grids, GRIDS, strict=False):
-        soften = net.width == widths[-1] and grid_size <= SOFTENED
+    for grid_size, (_, kept) in stages:
+        soften = net.width == widths[-1] and grid_size <= max(SOFTENED, begun.grid_size)
         net = _trained(net.refined(grid_size), field, scale, soften=soften)
         before, error = error, training_error(net, field).sqrt()
         kept = 12 if grid_size == grids[0] and _is_narrow(shape) else kept
@@ -168,7 +175,7 @@ def _grids(shape: Shape, n_points: int) -> list[int]:
     return [first] + [g for g, p in points.items() if p * shape.n_edges * (g + shape.k) <= n_points]
 
 
-def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float) -> KAN:
+def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float, *, ridges: bool) -> KAN:
     """Every start of the field, drawn: one in four with smooth edges, the others with independent
     coefficients, which find trees sooner. Behind a single last node one in two is smooth and goes
     through ``_with_heads``."""
@@ -178,8 +185,9 @@ def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float
     draws, one_in = [], 2 if narrow else 4
     for number, seed in zip(numbers, field.seeds, strict=True):
         rng = generator(seed, Stream.START, field.x.shape[1], number)
-        smooth = number % one_in == 0
-        draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_theta))
+        ridge, smooth = ridges and number % 2 == 1, number % one_in == 0
+        smooth_one = _smooth(net, rng, straight=ridge) if ridge or smooth else None
+        draws.append(rng.standard_normal(net.n_theta) if smooth_one is None else smooth_one)
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
     if not narrow:
         return net
@@ -208,14 +216,17 @@ def _is_narrow(shape: Shape) -> bool:
     return shape.width[-2] == 1 and len(shape.width) > 3
 
 
-def _smooth(net: KAN, rng: np.random.Generator) -> Array:
-    """Coefficients (P,) of random polynomials of low degree, without silu."""
+def _smooth(net: KAN, rng: np.random.Generator, *, straight: bool = False) -> Array:
+    """Coefficients (P,) of random polynomials of low degree, without silu; of ridges, whose first
+    layer is straight."""
     place = np.linspace(-1.0, 1.0, net.grid_size + net.k)
     shapes = np.stack([place, place**2 - 1 / 3, place**3 - 3 * place / 5])
     parts = []
-    for layer in net.layers:
+    for index, layer in enumerate(net.layers):
         edges = layer.n_outputs * layer.n_inputs
         drawn = rng.standard_normal((edges, len(SMOOTH))) * np.array(SMOOTH)
+        if straight and index == 0:
+            drawn[:, 1:] = 0.0
         parts.append((drawn @ shapes).ravel())
         if layer.base is not None:
             parts.append(np.zeros(edges))
