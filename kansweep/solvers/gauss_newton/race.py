@@ -191,8 +191,8 @@ def _drawn(shape: Shape, field: Problem, numbers: list[int], scale: float, *, la
         smooth = number % one_in == 0
         drawn = _smooth(net, rng) if smooth else rng.standard_normal(net.n_theta)
         if late:
-            first = pursuit.pursued(net[r : r + 1], field.x[r], outputs[r], rng).ravel()
-            drawn[: len(first)] = first
+            first = pursuit.pursued(net[r : r + 1], field.x[r], outputs[r], rng).flatten()
+            drawn[: len(first)] = first.numpy()
         draws.append(drawn)
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
     if not narrow:
@@ -224,7 +224,7 @@ def _is_narrow(shape: Shape) -> bool:
 
 def _smooth(net: KAN, rng: np.random.Generator) -> Array:
     """Coefficients (P,) of random polynomials of low degree, without silu."""
-    shapes = pursuit.polynomials(np.linspace(-1.0, 1.0, net.grid_size + net.k)).T
+    shapes = pursuit.places(net.grid_size + net.k).mT.numpy()
     parts = []
     for layer in net.layers:
         edges = layer.n_outputs * layer.n_inputs
