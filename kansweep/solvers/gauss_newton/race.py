@@ -184,14 +184,13 @@ def _drawn(shape: Shape, field: Problem, numbers: list[int], scale: float, *, la
     through ``_with_heads``. In late races all are smooth behind what is pursued."""
     narrow = _is_narrow(shape)
     net = start.blank(shape, field)
-    outputs = _scores(field.y.mean(2, keepdim=True)) if late and narrow else field.y
     draws, one_in = [], 1 if late else 2 if narrow else 4
     for r, (number, seed) in enumerate(zip(numbers, field.seeds, strict=True)):
         rng = generator(seed, Stream.START, field.x.shape[1], number)
         smooth = number % one_in == 0
         drawn = _smooth(net, rng) if smooth else rng.standard_normal(net.n_theta)
         if late:
-            first = pursuit.pursued(net[r : r + 1], field.x[r], outputs[r], rng).flatten()
+            first = pursuit.pursued(net[r : r + 1], field.x[r], field.y[r], rng).flatten()
             drawn[: len(first)] = first.numpy()
         draws.append(drawn)
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
