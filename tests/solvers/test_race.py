@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from nets import example, random_kan
+from nets import example, normal, random_kan
 
 from kansweep.networks.kan import Shape
 from kansweep.solvers.contract import Problem
@@ -33,15 +34,16 @@ def test_every_seed_of_a_chain_of_single_nodes_ends_in_a_right_basin():
 
 
 def test_starts_depend_on_their_seed_and_number_alone():
-    together = race._drawn(CHAIN, waves(100, (3, 3, 4, 4)), 0, 2, 1.0)
-    alone = race._drawn(CHAIN, waves(100, (4,)), 1, 1, 1.0)
-    torch.testing.assert_close(together[3:].theta(), alone.theta())
-    assert not torch.equal(together[2:3].theta(), together[3:].theta())
+    for late in (False, True):
+        together = race._drawn(CHAIN, waves(100, (3, 3, 4, 4)), [0, 1, 0, 1], 1.0, late=late)
+        alone = race._drawn(CHAIN, waves(100, (4,)), [1], 1.0, late=late)
+        torch.testing.assert_close(together[3:].theta(), alone.theta())
+        assert not torch.equal(together[2:3].theta(), together[3:].theta())
 
 
 def test_smooth_starts_are_polynomials_and_silu_begins_with_nothing():
     shape = Shape((2, 2, 1), 3, 5, True)
-    net = race._drawn(shape, waves(50, (0,)), 0, 1, 1.0)
+    net = race._drawn(shape, waves(50, (0,)), [0], 1.0, late=False)
     for layer in net.layers:
         assert layer.coef.diff(n=4, dim=3).abs().max() < 1e-12
         assert layer.coef.diff(n=1, dim=3).abs().max() > 1e-2
@@ -81,10 +83,31 @@ def test_the_order_is_measured_between_the_last_two_grids():
     ],
 )
 def test_when_another_race_is_the_last(order, gain, settled):
-    net = random_kan((2, 2, 1))
+    net, noise = random_kan((2, 2, 1), replicas=1), replace(waves(100, (0,)), y=normal(1, 100, 1))
+    net = net.with_theta(0 * net.theta())
     found = race.Winners(net, torch.tensor([1.0]), torch.tensor([order]))
     again = race.Winners(net, torch.tensor([gain]), torch.tensor([order]))
-    assert race._is_settled(found, torch.tensor([0]), again).tolist() == [settled]
+    assert race._is_settled(found, torch.tensor([0]), again, noise).tolist() == [settled]
+
+
+def test_two_alike_races_are_no_noise_where_neighbours_are_alike():
+    net = random_kan((2, 2, 1), replicas=1)
+    both = race.Winners(net, torch.tensor([1.0]), torch.tensor([0.01]))
+    assert race._is_settled(both, torch.tensor([0]), both, waves(400, (0,))).tolist() == [False]
+
+
+def test_late_races_begin_on_the_last_grid_with_a_quarter_of_the_starts(monkeypatch):
+    seen, trained = [], race._trained
+
+    def watched(net, *more, soften):
+        seen.append((net.grid_size, net.n_replicas, soften))
+        return trained(net, *more, soften=soften)
+
+    monkeypatch.setattr(race, "_trained", watched)
+    shape = Shape((2, 2, 1), 3, 5, False)
+    winners = race._race(shape, waves(200, (0, 1)), 12, 1.0, race.COARSE)
+    assert seen == [(10, 6, True), (5, 2, False)]  # the other grid is for the order
+    assert winners.net.grid_size == 10
 
 
 def test_the_better_winner_of_every_seed_stays():
@@ -108,7 +131,8 @@ def test_races_run_until_they_can_tell(monkeypatch, order, races):
 
     ones = torch.ones(1)
     monkeypatch.setattr(race, "_race", one)
-    race.run(Shape((2, 2, 1), 3, 5, False), waves(20, (0,)), 4, 1.0, 3)
+    noise = replace(waves(100, (0,)), y=normal(1, 100, 1))
+    race.run(Shape((2, 2, 1), 3, 5, False), noise, 4, 1.0, 3)
     assert seen == [3 + index for index in range(races)]
 
 

@@ -133,7 +133,7 @@ class LM:
             outcome = self._weighed(outcome, lost, net, problem, last, observe)
             now = Memory.of(outcome.memory)
             outcome = self._weighed(outcome, others, outcome.net, problem, now, observe)
-        if last is not None and len(net.layers) > 2:
+        if last is not None and not has_one_node(net.width):
             outcome = self._begun_anew(outcome, lost, problem, last, observe)
         stuck = doubtful & ~self._falls(outcome, problem, last, STUCK)
         return basins.judged(outcome, stuck, problem)

@@ -17,7 +17,7 @@ from kansweep.data.streams import Stream, generator
 from kansweep.data.targets import Array
 from kansweep.networks.kan import KAN, Shape, where
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import basins, deepening, penalty, start
+from kansweep.solvers.gauss_newton import basins, deepening, penalty, pursuit, start
 from kansweep.solvers.gauss_newton.deepening import Width
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.objective import training_error
@@ -39,6 +39,10 @@ NEAR = 1e-3  # the damping near an optimum
 SOFTENED = GRIDS[1][0]
 ALIKE = 3e-3  # by less than this share the errors of starts in one basin differ
 RACES = 5  # at most
+# Of these so many begin on the coarsest grid. What is alike there in all basins, as sums of steep
+# functions are, is not led anywhere: the others begin on the last, a quarter of the starts of each,
+# where ``pursuit`` says.
+COARSE = 2
 # Of the theory's order, from the last grid but one to the last: what a right basin shows, and what
 # it shows at least where these grids are still coarse for the target. The latter counts once
 # another race did not do better.
@@ -49,8 +53,6 @@ SAME, HARDLY = 0.03, 0.08  # in the logarithm of the error; of the order
 # Of fewer points a parameter on the last grid nothing is asked: errors fall with any parameter.
 TELLING = 4
 WORK = 2_000_000  # points times edges of all starts at once; some hundreds of megabytes
-# Deviations of a smooth edge's linear, quadratic and cubic part.
-SMOOTH = (1.0, 1.0, 0.3)
 
 
 @dataclass(frozen=True)
@@ -101,18 +103,20 @@ def _of_some(shape: Shape, problem: Problem, restarts: int, scale: float, first:
         if doubtful.numel() == 0:
             break
         again = _race(shape, problem[doubtful], restarts, scale, index)
-        settled = _is_settled(found, doubtful, again)
+        settled = _is_settled(found, doubtful, again, problem)
         found = found.with_better(doubtful, again)
         doubtful = doubtful[~settled & (found.order[doubtful] < FALL)]
     return found.net.refined(shape.grid_size)
 
 
-def _is_settled(found: Winners, at: Tensor, again: Winners) -> Tensor:
+def _is_settled(found: Winners, at: Tensor, again: Winners, problem: Problem) -> Tensor:
     """Whether another race of the seeds ``at`` (r,) says that the earlier result is all there is:
     (r,) of bool."""
     gain = again.error / found.error[at]
     confirmed = (found.order[at] >= LEAST_FALL) & (gain > BETTER)
     noise = (gain.log().abs() < SAME) & (found.order[at].abs() < HARDLY)
+    if bool(noise.any()):
+        noise &= ~basins.structured(again.net, problem[at])
     return confirmed | noise
 
 
@@ -121,15 +125,18 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, index: in
     have the others from the last grid but one on."""
     seeds, n = len(problem.seeds), problem.x.shape[1]
     grids, widths = _grids(shape, n), deepening.widths(shape.width)
+    late, first = index % RACES >= COARSE, index * restarts
+    stages, many = list(zip(grids, GRIDS, strict=False)), restarts
+    if late:
+        stages, many = stages[-1:], max(1, restarts // 4)
     every = torch.arange(seeds, device=problem.x.device)
-    field = problem[every.repeat_interleave(restarts)]
-    first = index * restarts
-    number = first + torch.arange(restarts).repeat(seeds)
-    begun = replace(shape, width=widths[-1], grid_size=grids[0])
-    net = _drawn(begun, field, first, restarts, scale)
+    field = problem[every.repeat_interleave(many)]
+    number = first + torch.arange(many).repeat(seeds)
+    begun = replace(shape, width=widths[-1], grid_size=stages[0][0])
+    net = _drawn(begun, field, number.tolist(), scale, late=late)
     error = torch.full_like(net.layers[0].coef[:, 0, 0, 0], torch.nan)
-    for grid_size, (_, kept) in zip(grids, GRIDS, strict=False):
-        soften = net.width == widths[-1] and grid_size <= SOFTENED
+    for grid_size, (_, kept) in stages:
+        soften = net.width == widths[-1] and grid_size <= max(SOFTENED, begun.grid_size)
         net = _trained(net.refined(grid_size), field, scale, soften=soften)
         before, error = error, training_error(net, field).sqrt()
         kept = 12 if grid_size == grids[0] and _is_narrow(shape) else kept
@@ -138,10 +145,13 @@ def _race(shape: Shape, problem: Problem, restarts: int, scale: float, index: in
         net, field = net[winners], field[winners]
         number = number[winners.cpu()]
         before, error = before[winners], error[winners]
-        if len(widths) > 1 and grid_size == grids[-2:][0]:
+        if len(widths) > 1 and grid_size == stages[-2:][0][0]:
             net = _deepened(net, widths, field, number.tolist())
             net = _trained(net, field, scale, soften=False)
             error = training_error(net, field).sqrt()
+    if late and len(grids) > 1:
+        coarser = _trained(net.refined(grids[-2]), field, scale, soften=False)
+        before = training_error(coarser, field).sqrt()
     order = _share_of_order(grids, shape.k, before, error)
     # What is not small may have come down from far above: then another race is to confirm it.
     small = (error < basins.small(net)) | order.isinf()
@@ -168,18 +178,21 @@ def _grids(shape: Shape, n_points: int) -> list[int]:
     return [first] + [g for g, p in points.items() if p * shape.n_edges * (g + shape.k) <= n_points]
 
 
-def _drawn(shape: Shape, field: Problem, first: int, restarts: int, scale: float) -> KAN:
+def _drawn(shape: Shape, field: Problem, numbers: list[int], scale: float, *, late: bool) -> KAN:
     """Every start of the field, drawn: one in four with smooth edges, the others with independent
     coefficients, which find trees sooner. Behind a single last node one in two is smooth and goes
-    through ``_with_heads``."""
+    through ``_with_heads``. In late races all are smooth behind what is pursued."""
     narrow = _is_narrow(shape)
     net = start.blank(shape, field)
-    numbers = [first + r % restarts for r in range(len(field.seeds))]
-    draws, one_in = [], 2 if narrow else 4
-    for number, seed in zip(numbers, field.seeds, strict=True):
+    draws, one_in = [], 1 if late else 2 if narrow else 4
+    for r, (number, seed) in enumerate(zip(numbers, field.seeds, strict=True)):
         rng = generator(seed, Stream.START, field.x.shape[1], number)
         smooth = number % one_in == 0
-        draws.append(_smooth(net, rng) if smooth else rng.standard_normal(net.n_theta))
+        drawn = _smooth(net, rng) if smooth else rng.standard_normal(net.n_theta)
+        if late:
+            first = pursuit.pursued(net[r : r + 1], field.x[r], field.y[r], rng).flatten()
+            drawn[: len(first)] = first.numpy()
+        draws.append(drawn)
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
     if not narrow:
         return net
@@ -210,12 +223,11 @@ def _is_narrow(shape: Shape) -> bool:
 
 def _smooth(net: KAN, rng: np.random.Generator) -> Array:
     """Coefficients (P,) of random polynomials of low degree, without silu."""
-    place = np.linspace(-1.0, 1.0, net.grid_size + net.k)
-    shapes = np.stack([place, place**2 - 1 / 3, place**3 - 3 * place / 5])
+    shapes = pursuit.places(net.grid_size + net.k).mT.numpy()
     parts = []
     for layer in net.layers:
         edges = layer.n_outputs * layer.n_inputs
-        drawn = rng.standard_normal((edges, len(SMOOTH))) * np.array(SMOOTH)
+        drawn = rng.standard_normal((edges, len(pursuit.PARTS))) * np.array(pursuit.PARTS)
         parts.append((drawn @ shapes).ravel())
         if layer.base is not None:
             parts.append(np.zeros(edges))
