@@ -302,6 +302,10 @@ DEEP = (
     composed("ridges 3-3-1", "exp(x1+x2)+sin(2*(x2^2+x3))+cos(2*(x1-x3))", (3,)),
     composed("ridges 2-2-1-1", "exp(sin(2*(x1+x2))+cos(3*(x1-x2)))", (2, 1)),
     composed("deep 3-2-2-3-2-1-1", "exp(sin(x1+x2^2)+x3)", (2, 2, 3, 2, 1)),
+    # Alike in all basins on coarse grids.
+    composed("steep 2-2-1", "tanh(3*(x1-x2))+(x1+x2)^3", (2,)),
+    composed("waves 2-2-1", "cos(4*(x1^2+x2))+sin(5*(x1-x2^2))", (2,)),
+    composed("waves 2-2-1-1", "exp(sin(4*(x1+x2))+cos(5*(x1-x2)))", (2, 1)),
 )
 
 TARGETS = {target.name: target for target in (*SHALLOW, *DEEP)}

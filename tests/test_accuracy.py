@@ -63,7 +63,7 @@ def test_no_node_of_a_structure_feeds_two_edges_and_its_floor_falls(name: str) -
 def test_there_are_as_many_targets_as_the_benchmark_asks_for() -> None:
     assert len(SHALLOW) >= 26
     assert {target.n_inputs for target in SHALLOW} == {1, 2, 3, 4, 5}
-    assert len(DEEP) == 10
+    assert len(DEEP) == 13
     assert len(TARGETS) == len(SHALLOW) + len(DEEP)
 
 

@@ -1,8 +1,8 @@
 """Ends of hidden grids, mended when training has ended.
 
 A hidden grid reaches beyond the training values (``gauge.MARGIN``). There a spline goes on as the
-polynomial that it is among the outermost points. It is continued by what more points say, where they
-do (``continued``), which is told as one step more, since it changes what the network is at a few of
+polynomial that it is among the outermost points. It is continued by what more points say where they
+do (``continued``). That is told as one step more, since it changes what the network is at a few of
 them. Elsewhere, where these are few, as behind a logarithm near 0, an end may be anything: 50 times
 the range of the outputs has been seen. An edge that departs from a straight line there by
 more than it varies among the points is made straight. Only the coefficients that act on no point
