@@ -66,10 +66,10 @@ def test_the_second_node_is_for_what_the_first_leaves() -> None:
     assert abs(np.corrcoef(found[:, 1], sums[1][0])[0, 1]) > 0.95
 
 
-@pytest.mark.parametrize("width", [(2, 2, 1), (2, 2, 1, 1)])
-def test_sums_of_waves_are_learned_by_every_seed(width: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("width", "n"), [((2, 2, 1), 300), ((2, 2, 1), 800), ((2, 2, 1, 1), 800)])
+def test_sums_of_waves_are_learned_by_every_seed(width: tuple[int, ...], n: int) -> None:
     """Behind a single last node as well. Without it errors are 0.15 to 0.5."""
-    problem, _ = given("bent")
+    problem, _ = given("bent", n)
     if len(width) > 3:
         problem = Problem(problem.x, problem.y.exp(), problem.domain, problem.seeds)
     solver = LM()

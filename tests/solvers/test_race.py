@@ -96,6 +96,35 @@ def test_two_alike_races_are_no_noise_where_neighbours_are_alike():
     assert race._is_settled(both, torch.tensor([0]), both, waves(400, (0,))).tolist() == [False]
 
 
+@pytest.mark.parametrize("by_far", [False, True])
+@pytest.mark.parametrize("noise", [False, True])
+def test_few_points_ask_for_a_rival_where_neighbours_are_alike(monkeypatch, noise, by_far):
+    """Which stays if it is better by far on points that neither was trained on."""
+    found, seeds, begun, judged = {}, {}, race._race, []
+
+    def one(shape, problem, restarts, scale, index):
+        found[index] = begun(shape, problem, restarts, scale, index).net
+        seeds[index], ones = problem.seeds, torch.ones(len(problem.seeds))
+        return race.Winners(found[index], ones / (1 + index), ones * torch.inf)
+
+    def surpasses(rival, net, held_out):
+        judged.append(held_out.x.shape[1])
+        return torch.full((rival.n_replicas,), by_far)
+
+    monkeypatch.setattr(race, "_race", one)
+    monkeypatch.setattr(race.basins, "surpasses", surpasses)
+    problem = waves(200, (0, 1))
+    problem = replace(problem, y=normal(2, 200, 1) if noise else problem.y)
+    net = race.run(Shape((2, 2, 1), 3, 5, False), problem, 4, 1.0)
+    assert list(found) == ([0] if noise else [0, race.COARSE])
+    assert judged == ([] if noise else [20])
+    rivals = found[race.COARSE].refined(5).theta() if by_far and not noise else []
+    for r, seed in enumerate(seeds[race.COARSE] if len(rivals) else ()):
+        assert torch.equal(net[seed : seed + 1].theta()[0], rivals[r])
+    others = [r for r in (0, 1) if not len(rivals) or r not in seeds[race.COARSE]]
+    assert torch.equal(net.theta()[others], found[0].refined(5).theta()[others])
+
+
 def test_late_races_begin_on_the_last_grid_with_a_quarter_of_the_starts(monkeypatch):
     seen, trained = [], race._trained
 
