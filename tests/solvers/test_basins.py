@@ -7,12 +7,14 @@ import pytest
 import torch
 from nets import normal, points
 from scipy.interpolate import BSpline
+from scipy.spatial import cKDTree
 from torch import Tensor
 from trainings import trained
 
 from kansweep.data.floor import floor
 from kansweep.data.functions import from_formula
 from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton import basins
 
 
 def harmonic(x: Tensor) -> Tensor:
@@ -66,3 +68,18 @@ def test_fast_inner_functions_are_found_where_gradients_are_wrong(formula, grids
     missed = net(fresh.expand(2, -1, -1))[..., 0] - true
     error = missed.square().mean(1).sqrt().max().item()
     assert error < 1.25 * floor(wave, (1,), 3, grids[-1])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15, 0.3, 1.0])
+def test_what_is_left_is_compared_at_the_nearest_other_place(share: float) -> None:
+    """As SciPy's tree finds it; rows of one place are not neighbours."""
+    x = points(1, 400, 3)[0] * torch.tensor([1.0, 5.0, 1.0])
+    residual = share * torch.sin(2 * x.sum(1)) + (1 - share) * normal(400)
+    scaled = x / (x.amax(0) - x.amin(0))
+    nearest = cKDTree(scaled).query(scaled, k=2)[1][:, 1]
+    alike = float((residual * residual[nearest]).sum() / residual.square().sum())
+    assert basins._alike(x, residual) == (alike > basins.ALIKE)
+    assert (share > 0.5) == (alike > 0.8)
+    twice = torch.cat([x, x])
+    assert not basins._alike(twice, normal(800))
+    assert basins._alike(twice, torch.sin(2 * twice.sum(1)))

@@ -308,3 +308,14 @@ def test_no_polynomial_has_more_than_half_as_many_coefficients_as_points(
     end = continued._End.of(t, ((t - 0.5) ** 8)[..., None], None)
     error, _ = continued._fitted(end, z, torch.ones_like(z))
     assert (error.item() < 1e-20) == exact
+
+
+def test_points_that_count_for_nothing_take_no_place_in_a_stretch() -> None:
+    t, y = points(1, 400, 1)[..., 0].abs(), normal(1, 400, 1)
+    counts = torch.randint(0, 3, (1, 400), generator=generator(2)).double()
+    at = torch.arange(400).repeat_interleave(counts[0].long())
+    counted = continued._End.of(t, y, counts).stretches()
+    repeated = continued._End.of(t[:, at], y[:, at], None).stretches()
+    for one, other in zip(counted, repeated, strict=True):
+        assert one.weight.sum() == other.weight.sum()
+        assert (one.weight * one.t).sum().item() == pytest.approx((other.weight * other.t).sum())

@@ -10,8 +10,9 @@ from nets import points, random_kan, uneven_kan
 from torch import Tensor
 
 from kansweep.networks.kan import KAN
-from kansweep.solvers.contract import Problem
+from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton import ends
+from kansweep.solvers.reasons import StopReason
 
 K, G = 3, 40
 
@@ -77,3 +78,15 @@ def _smooth(coef: Tensor) -> Tensor:
 def test_a_network_without_hidden_layers_stays() -> None:
     net = random_kan((2, 1), grid_size=5, k=K)
     assert ends.straightened(net, problem(net)) is net
+
+
+def test_a_network_of_nans_has_taken_no_step_more() -> None:
+    before = random_kan((2, 2, 1), replicas=3)
+    lost = torch.tensor([[0.0], [torch.nan], [0.0]])
+    after = before.with_theta(before.theta() + torch.tensor([[1.0], [torch.nan], [0.0]]))
+    before, seen = before.with_theta(before.theta() + lost), []
+    reasons = (StopReason.CONVERGED,) * 3
+    outcome = Outcome(after, (5, 5, 5), reasons, torch.zeros(3), torch.zeros(3, 0))
+    told = ends._told(outcome, before, problem(random_kan((2, 2, 1), replicas=3)), seen.append)
+    assert told.steps == (6, 5, 5)
+    assert [one.replicas.tolist() for one in seen] == [[0]]

@@ -41,6 +41,14 @@ def test_starts_depend_on_their_seed_and_number_alone():
         assert not torch.equal(together[2:3].theta(), together[3:].theta())
 
 
+def test_pursued_starts_do_not_depend_on_the_units_of_outputs():
+    shape, problem = Shape((2, 2, 2), 3, 10, False), waves(100, (0, 1))
+    problem = replace(problem, y=torch.cat([problem.y, problem.x[..., :1] ** 3], 2))
+    other = replace(problem, y=problem.y * torch.tensor([1.0, 1024.0]))
+    one, two = (race._drawn(shape, each, [0, 1], 1.0, late=True) for each in (problem, other))
+    assert torch.equal(one.theta(), two.theta())
+
+
 def test_smooth_starts_are_polynomials_and_silu_begins_with_nothing():
     shape = Shape((2, 2, 1), 3, 5, True)
     net = race._drawn(shape, waves(50, (0,)), [0], 1.0, late=False)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from kansweep.networks.kan import KAN, where
@@ -23,6 +21,7 @@ BY_FAR, SURE, BEYOND_DOUBT = 0.7, 2.0, 0.2
 ORDER = 0.75  # of the theory's, by which errors fall in the right basin
 # Of residuals that are noise none is like that of its nearest neighbour.
 ALIKE, NEIGHBOURS = 0.2, 1000
+OTHERS, AT_ONCE = 10_000, 100  # points among which the nearest is looked for; of how many at once
 
 
 def doubtful(net: KAN, finer: KAN, problem: Problem) -> Tensor:
@@ -98,11 +97,17 @@ def structured(net: KAN, problem: Problem) -> Tensor:
 
 
 def _alike(x: Tensor, residual: Tensor) -> bool:
-    places, r = x.cpu().numpy(), residual.cpu().numpy()
-    places = places / np.maximum(np.ptp(places, axis=0), np.finfo(places.dtype).tiny)
-    some = slice(0, NEIGHBOURS)
-    nearest = np.asarray(cKDTree(places).query(places[some], k=2)[1])[:, 1]
-    return bool((r[some] * r[nearest]).sum() > ALIKE * (r[some] ** 2).sum())
+    """Whether residuals (n,) of some points x (n, I) are like that of the nearest at another place,
+    of some thousands."""
+    places, r = (each[:OTHERS].double().cpu() for each in (x, residual))
+    places = places / (places.amax(0) - places.amin(0)).clamp(min=torch.finfo(places.dtype).tiny)
+    alike = 0.0
+    for some, own in zip(places[:NEIGHBOURS].split(AT_ONCE), r.split(AT_ONCE), strict=False):
+        # Not as a difference of squares: rows of one place are told by a distance of nothing.
+        apart = torch.cdist(some, places, compute_mode="donot_use_mm_for_euclid_dist")
+        nearest = apart.masked_fill_(apart == 0, torch.inf).argmin(1)
+        alike += float((own * r[nearest]).sum())
+    return alike > ALIKE * float(r[:NEIGHBOURS].square().sum())
 
 
 def small(net: KAN) -> float:

@@ -31,6 +31,9 @@ LOWEST, HIGHEST = 3, 12  # degrees
 # The error that is to be expected may be so much of a spline's spread, and that of a rehearsal turn
 # out so many times larger; the training error may grow by the last factor.
 WRONG, LARGER, FOLLOWS = 0.1, 10.0, 1.5
+# A spline is changed by more than that error; one that the outputs do not tell alone, and of whose
+# values less is known, by so many times.
+APART = 2.0
 
 
 def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
@@ -52,7 +55,8 @@ def continued(net: KAN, problem: Problem, memory: Tensor) -> KAN:
             y = splines(one, h, net.k)[:, :, 0]
             if is_last:
                 y = y + problem.y - net(problem.x)
-            coef, sure = _with_end(one, h, y, problem.counts, net.k, high=high)
+            apart = 1.0 if is_last and net.width[index] == 1 else APART
+            coef, sure = _with_end(one, h, y, problem.counts, net.k, apart, high=high)
             sure &= clean[:, None]
             if not bool(sure.any()):
                 continue
@@ -79,11 +83,19 @@ def _with(net: KAN, index: int, node: int, coef: Tensor, which: Tensor) -> KAN:
 
 
 def _with_end(
-    one: Layer, h: Tensor, y: Tensor, counts: Tensor | None, k: int, *, high: bool
+    one: Layer,
+    h: Tensor,
+    y: Tensor,
+    counts: Tensor | None,
+    k: int,
+    apart: float,
+    *,
+    high: bool,
 ) -> tuple[Tensor, Tensor]:
     """The coefficients (R, O, K) of the splines behind one node with their low or high end
     continued, and of which these are to be believed, (R, O), for hidden values h (R, n, 1) and
-    values y (R, n, O) of the splines there."""
+    values y (R, n, O) of the splines there, which change by ``apart`` times what is expected of
+    the error."""
     lower, width = one.lower[:, None], (one.upper - one.lower)[:, None]
     breaks, places = one.unit_breaks(k), gauss_points(one.unit_breaks(k), k)  # (R, q, 1)
     t, b, z = (each[..., 0].double() for each in ((h - lower) / width, breaks.mT, places))
@@ -94,8 +106,8 @@ def _with_end(
         return one.coef[:, :, 0], torch.zeros_like(y[:, 0]).bool()
     near, before = (z < limit).to(y), splines(one, lower + width * places, k)[:, :, 0]
     error, said = _told(_End.of(t, y, counts), z, near)
-    apart = _mean((said - before).square(), near)
-    sure = (error < apart) & (error < (WRONG * output_spread(y, counts)) ** 2)
+    change = _mean((said - before).square(), near)
+    sure = (apart**2 * error < change) & (error < (WRONG * output_spread(y, counts)) ** 2)
     if bool(sure.any()):
         sure &= _comes_true(t, y, counts, limit)
     values = torch.where((near > 0)[..., None] & sure[:, None], said.to(before), before)
@@ -152,7 +164,7 @@ class _End:
         while True:
             weight = (size - (total - self.weight)).clamp(min=0).minimum(self.weight)
             # Rows without weight stand for what is missing to an overdetermined system.
-            rows = slice(0, max(SHORTEST, int((weight > 0).sum(1).max())))
+            rows = slice(0, max(SHORTEST, 1 + int((weight > 0).nonzero()[:, 1].max())))
             yield _End(self.t[:, rows], self.y[:, rows], weight[:, rows])
             if size >= float(total.amax()):
                 return

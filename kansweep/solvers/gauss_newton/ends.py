@@ -37,14 +37,15 @@ def _told(
     outcome: Outcome[KAN], before: KAN, problem: Problem, observe: Observe | None
 ) -> Outcome[KAN]:
     """The outcome after a step more of those replicas that are not as they were."""
-    net, changed = outcome.net, (outcome.net.theta() != before.theta()).any(1).cpu()
+    net, (now, then) = outcome.net, (each.theta() for each in (outcome.net, before))
+    changed = ((now != then) & ~then.isnan()).any(1).cpu()
     steps = torch.tensor(outcome.steps) + changed
     for step in steps[changed].unique().tolist():
         if observe is None:
             break
         at = (changed & (steps == step)).nonzero()[:, 0].to(problem.x.device)
         missed = net[at](problem.x[at]) - problem.y[at]
-        now = Iteration(
+        told = Iteration(
             step=step,
             replicas=at,
             net=partial(net.__getitem__, at),
@@ -52,7 +53,7 @@ def _told(
             grad_norm=outcome.grad_norm[at],
             accepted=torch.ones_like(at).bool(),
         )
-        observe(now)
+        observe(told)
     return replace(outcome, steps=tuple(steps.tolist()))
 
 

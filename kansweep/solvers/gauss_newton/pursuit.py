@@ -20,7 +20,7 @@ DRAWN, NEARBY, MOVES = 256, 48, 5  # sums, then around the best of them, so many
 STEP, SHORTER = 0.5, 0.7  # how far around, of a sum's own length; each time so much less far
 # Deviations of the linear, quadratic and cubic part of a sum; every other has the first alone.
 PARTS = (1.0, 1.0, 0.3)
-RANK = 1e-6  # of a regression on functions of sums that may be alike
+RANK = 1e-6  # what is less of a function of a sum, in the root mean square, is one of those before
 
 
 def polynomials(t: Tensor) -> Tensor:
@@ -34,12 +34,16 @@ def places(many: int) -> Tensor:
 
 
 def pursued(net: KAN, x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:
-    """Coefficients (O, I, K) of the first layer of one replica of a network, for points x (n, I)
-    and outputs y (n, M); on the CPU, in float64 and one thread, as ``rng`` draws."""
-    layer, step = net.layers[0], -(-x.shape[0] // POINTS)
-    t = 2 * (x[::step] - layer.lower[0]) / (layer.upper - layer.lower)[0] - 1
-    features = polynomials(t.double().cpu()).flatten(1)
-    sums = _sums(features, y[::step].double().cpu(), layer.n_outputs, net.grid_size, rng)
+    """Coefficients (O, I, K) of the first layer of one replica of a network, about the sums that
+    are found for points x (n, I) and outputs y (n, M) of unit spread; on the CPU, in float64."""
+    layer = net.layers[0]
+    x, y = (each.double().cpu() for each in (x, y))
+    if x.shape[0] > POINTS:
+        some = torch.from_numpy(rng.permutation(x.shape[0])[:POINTS])
+        x, y = x[some], y[some]
+    lower, upper = (end[0].double().cpu() for end in (layer.lower, layer.upper))
+    features = polynomials(2 * (x - lower) / (upper - lower) - 1).flatten(1)
+    sums = _sums(features, y, layer.n_outputs, net.grid_size, rng)
     shapes = sums.view(layer.n_outputs, layer.n_inputs, len(PARTS))
     coef: Tensor = shapes @ places(layer.coef.shape[3]).mT
     return coef
@@ -47,13 +51,15 @@ def pursued(net: KAN, x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:
 
 def _sums(features: Tensor, y: Tensor, nodes: int, bins: int, rng: np.random.Generator) -> Tensor:
     """Weights (nodes, F) of features (n, F), of whose sums functions tell y (n, M) together."""
-    y = y - y.mean(0)
-    left, sums, known = y, [], []
+    left, sums, known = y - y.mean(0), [], y[:, :0]
     for _ in range(nodes):
         sums.append(_best(features, left, bins, rng))
-        known.append(_hats(features @ sums[-1], bins))
-        hats = torch.cat(known, 1)
-        left = y - hats @ torch.linalg.lstsq(hats, y, rcond=RANK, driver="gelsd").solution
+        hats = _hats(features @ sums[-1], bins)
+        hats = hats - known @ (known.mT @ hats)
+        base, size, _ = torch.linalg.svd(hats, full_matrices=False)
+        base = base[:, size > RANK * len(hats) ** 0.5]
+        left = left - base @ (base.mT @ left)
+        known = torch.cat([known, base], 1)
     return torch.stack(sums)
 
 

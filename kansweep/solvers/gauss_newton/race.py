@@ -134,7 +134,8 @@ def _is_settled(found: Winners, at: Tensor, again: Winners, problem: Problem) ->
     confirmed = (found.order[at] >= LEAST_FALL) & (gain > BETTER)
     noise = (gain.log().abs() < SAME) & (found.order[at].abs() < HARDLY)
     if bool(noise.any()):
-        noise &= ~basins.structured(again.net, problem[at])
+        which = noise.nonzero()[:, 0]
+        noise[which] = ~basins.structured(again.net[which], problem[at[which]])
     return confirmed | noise
 
 
@@ -208,7 +209,8 @@ def _drawn(shape: Shape, field: Problem, numbers: list[int], scale: float, *, la
         smooth = number % one_in == 0
         drawn = _smooth(net, rng) if smooth else rng.standard_normal(net.n_theta)
         if late:
-            first = pursuit.pursued(net[r : r + 1], field.x[r], field.y[r], rng).flatten()
+            y = field.y[r] / field.spread[r]
+            first = pursuit.pursued(net[r : r + 1], field.x[r], y, rng).flatten()
             drawn[: len(first)] = first.numpy()
         draws.append(drawn)
     net = net.with_theta(torch.from_numpy(np.stack(draws)).to(field.x))
