@@ -319,3 +319,30 @@ def test_points_that_count_for_nothing_take_no_place_in_a_stretch() -> None:
     for one, other in zip(counted, repeated, strict=True):
         assert one.weight.sum() == other.weight.sum()
         assert (one.weight * one.t).sum().item() == pytest.approx((other.weight * other.t).sum())
+
+
+@pytest.mark.parametrize(
+    ("make", "asked"),
+    [(lambda net: net, [1.0] * 2), (split, [2.0] * 4), (deeper, [2.0] * 2 + [1.0] * 2)],
+)
+def test_more_is_asked_of_what_the_outputs_do_not_tell_alone(make, asked, monkeypatch) -> None:
+    net, problem = given()
+    seen, with_end = [], continued._with_end
+
+    def watched(one, h, y, counts, k, apart, *, high):
+        seen.append(apart)
+        return with_end(one, h, y, counts, k, apart, high=high)
+
+    monkeypatch.setattr(continued, "_with_end", watched)
+    mended(make(net), problem)
+    assert seen == asked
+    monkeypatch.setattr(
+        continued, "_told", lambda end, z, near: (0 * end.y[:, 0] + 1, 0 * z[..., None])
+    )
+    monkeypatch.setattr(continued, "_comes_true", lambda *_: torch.tensor([[True]]))
+    monkeypatch.setattr(continued, "WRONG", 1e9)
+    last = replace(net.layers[-1], coef=torch.full_like(net.layers[-1].coef, 1.5)).input(0)
+    h = replace(net, layers=net.layers[:1])(problem.x)
+    for apart, sure in ((1.0, True), (2.0, False)):  # of a change of 1.5 times the error
+        found = with_end(last, h, problem.y, None, net.k, apart, high=False)
+        assert bool(found[1].any()) == sure
