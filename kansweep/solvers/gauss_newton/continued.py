@@ -119,9 +119,10 @@ def _comes_true(t: Tensor, y: Tensor, counts: Tensor | None, limit: Tensor) -> T
     some times the error that they expect, (R, O)."""
     outer, weight = t < limit, torch.ones_like(t) if counts is None else counts.to(t)
     rest = _End.of(torch.where(outer, 1.0, t), y, weight * ~outer)
-    left = _End.of(t, y, weight * outer)
-    error, said = _told(rest, left.t, left.weight)
-    missed = _mean((said - left.y).square(), left.weight)
+    left, many = _End.of(t, y, weight * outer), int(outer.sum(1).max())  # these come first
+    counted = left.weight[:, :many]
+    error, said = _told(rest, left.t[:, :many], counted)
+    missed = _mean((said - left.y[:, :many]).square(), counted)
     return error.isfinite() & (missed < LARGER**2 * error)
 
 
