@@ -117,6 +117,8 @@ def test_noise_and_ends_with_many_points_change_nothing() -> None:
     few = problem.at(slice(0, 100))  # of which higher differences have made the ends
     assert mended(net, few, smoother.BEYOND) is net
     assert mended(net, problem, smoother.BEYOND) is not net
+    pair = random_kan((2, 2, 1), grid_size=G)  # which does not follow the points
+    assert mended(pair, problem) is pair
     values = torch.linspace(-1, 1, 1000).double()[None, :, None].repeat(2, 1, 2)
     coef = net.layers[-1].coef.clone()
     coef[..., :2] -= 0.299  # to where it is nearly right

@@ -91,15 +91,16 @@ def judged(outcome: Outcome[KAN], stuck: Tensor, problem: Problem) -> Outcome[KA
 def structured(net: KAN, problem: Problem) -> Tensor:
     """Whether residuals are alike in neighbouring points, (R,) of bool: something is left to fit,
     and it is wider than the distance between points."""
-    residual = ((net(problem.x) - problem.y) / problem.spread[:, None]).mean(2)
-    found = [_alike(x, r) for x, r in zip(problem.x, residual, strict=True)]
+    some = problem.at(slice(0, OTHERS))
+    residual = ((net(some.x) - some.y) / problem.spread[:, None]).mean(2)
+    found = [_alike(x, r) for x, r in zip(some.x, residual, strict=True)]
     return torch.tensor(found, device=problem.x.device)
 
 
 def _alike(x: Tensor, residual: Tensor) -> bool:
-    """Whether residuals (n,) of some points x (n, I) are like that of the nearest at another place,
-    of some thousands."""
-    places, r = (each[:OTHERS].double().cpu() for each in (x, residual))
+    """Whether residuals (n,) of the first points x (n, I) are like that of the nearest at another
+    place."""
+    places, r = (each.double().cpu() for each in (x, residual))
     places = places / (places.amax(0) - places.amin(0)).clamp(min=torch.finfo(places.dtype).tiny)
     alike = 0.0
     for some, own in zip(places[:NEIGHBOURS].split(AT_ONCE), r.split(AT_ONCE), strict=False):
