@@ -52,6 +52,9 @@ bench-quick: $(INSTALLED) $(PEERS)/installed ## a minute's worth of bench; only 
 bench-revision: $(INSTALLED) ## measure kansweep against an earlier revision of its own; only prints
 	$(BIN)/python -m benchmarks.revision $(ARGS)
 
+bench-gpu: $(INSTALLED) ## measure a GPU beside the CPU; writes into benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
+
 bench-engines: $(INSTALLED) ## measure the engines and a folder of 100,000 cells; writes benchmarks/ENGINES.md
 	$(BIN)/python -m benchmarks.engines $(ARGS)
 

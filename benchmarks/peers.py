@@ -19,8 +19,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks import revision, scaling
-from benchmarks.report import HERE, cells, figures, markdown, measured_on, own_chains, process, say
+from benchmarks import gpu, revision, scaling
+from benchmarks.report import (
+    HERE,
+    cells,
+    figures,
+    markdown,
+    measured_on,
+    own_chains,
+    process,
+    say,
+    section,
+    with_section,
+)
 from kansweep import __version__
 from kansweep.config.run import RunConfig
 from kansweep.data.sampling import Sampled
@@ -28,7 +39,6 @@ from kansweep.data.targets import TARGETS
 from kansweep.sweep.samples import sample
 
 PEERS_PYTHON = HERE / ".venv-peers" / "bin" / "python"
-RESULTS = HERE / "RESULTS.md"
 CELL = ["n_train", "grid_size"]
 OWN, OWN_TEN, PYKAN, JAXKAN = "kansweep", "kansweep, ten", "pykan", "jaxKAN"
 WORKERS = {PYKAN: "peer_pykan.py", JAXKAN: "peer_jaxkan.py"}
@@ -242,8 +252,11 @@ def main() -> None:
     text = "\n\n".join(part for part in parts if part) + "\n"
     print(text)
     if not options.quick:
-        RESULTS.write_text(text, encoding="utf-8")
-        say(f"written to {RESULTS.relative_to(HERE.parent)}")
+        before = gpu.RESULTS.read_text(encoding="utf-8") if gpu.RESULTS.exists() else ""
+        if on_gpu := section(before, gpu.TITLE):
+            text = with_section(text, gpu.TITLE, on_gpu)
+        gpu.RESULTS.write_text(text, encoding="utf-8")
+        say(f"written to {gpu.RESULTS.relative_to(HERE.parent)}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -87,3 +88,15 @@ def measured_on(versions: Mapping[str, str]) -> str:
         f"{datetime.now(UTC):%Y-%m-%d}; {platform.machine()}, {model}, {os.cpu_count()} cores, "
         f"one thread a process; Python {platform.python_version()}, {listed}."
     )
+
+
+def section(page: str, title: str) -> str:
+    """The text below a heading of the second level, up to the next one; empty without it."""
+    below = re.search(rf"^## {re.escape(title)}\n+(.*?)(?=^## |\Z)", page, re.M | re.S)
+    return below.group(1).rstrip() if below else ""
+
+
+def with_section(page: str, title: str, text: str) -> str:
+    """The page with another text below a heading, at its end where it was not there."""
+    kept = re.sub(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", "", page, flags=re.M | re.S)
+    return f"{kept.rstrip()}\n\n## {title}\n\n{text.strip()}\n".lstrip()

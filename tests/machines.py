@@ -7,9 +7,13 @@ import shutil
 from typing import NoReturn
 
 import pytest
+import torch
 
 REQUIRED = "KANSWEEP_REQUIRED"  # names, parted by commas, of what a machine is known to have
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=_GPU)]  # of tensors
 
 
 def missing(what: str, reason: str) -> NoReturn:

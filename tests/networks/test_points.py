@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machines import DEVICES
 from nets import normal, points, random_kan, uneven_kan
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from kansweep.networks.compiled import normal as loops_of
 from kansweep.networks.derivatives import by_tensors
 from kansweep.networks.kan import KAN
 from kansweep.networks.points.compiled import CompiledPoints
-from kansweep.networks.points.contract import Data, Points
+from kansweep.networks.points.contract import Data
 from kansweep.networks.points.tensor import TensorData, TensorPoints
 
 WIDTHS = [(1, 1), (2, 1, 1), (3, 2), (2, 3, 1), (2, 2, 2, 2), (1, 2, 1, 1, 1), (9, 2, 3)]
@@ -41,7 +42,9 @@ def close(a: Tensor, b: Tensor, case: str, summed: Tensor | None = None) -> None
     """To 1e-12 of the largest of them, or of the sums of absolute values behind them."""
     of = b if summed is None else summed
     scale = float(of.abs().max()) if of.numel() else 1.0
-    np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * max(scale, 1e-300), err_msg=case)
+    np.testing.assert_allclose(
+        a.cpu(), b.cpu(), rtol=0, atol=1e-12 * max(scale, 1e-300), err_msg=case
+    )
 
 
 def in_absolute_values(data: TensorData) -> TensorData:
@@ -59,39 +62,44 @@ def same_data(one: Data, other: TensorData) -> None:
     close(one.diagonal(), other.diagonal(), "diagonal", summed.diagonal())
     close(one.bands(), other.bands(), "bands")
     d = normal(*one.pull().shape, seed=3)
-    close(one.product(d), other.product(d), "product")
+    close(one.product(d), other.product(d.to(other.half)), "product")
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @settings(deadline=None, max_examples=60)
-@given(problems())
-def test_loops_and_tensors_agree(problem):
+@given(problem=problems())
+def test_loops_and_tensors_agree(device, problem):
     net, x, y = problem
-    both: list[Points] = [CompiledPoints.of(x, y), TensorPoints(x, y)]
-    (margin, mse), (_, mse_of_tensors) = (one.margins(net) for one in both)
-    close(mse, mse_of_tensors, "mse")
-    for one, other in zip(margin, both[1].margins(net)[0], strict=True):
+    loops_at, tensors_at = CompiledPoints.of(x, y), TensorPoints(x.to(device), y.to(device))
+    there_net = KAN.from_arrays(net.to_arrays(), device=device)
+    (margin, mse), (there_margin, there_mse) = loops_at.margins(net), tensors_at.margins(there_net)
+    close(mse, there_mse, "mse")
+    for one, other in zip(margin, there_margin, strict=True):
         # Shares of a range: one that is nearly nothing is what remains of numbers of its size.
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12, err_msg="margin")
-    for one, other in zip(*(each.extremes(net) for each in both), strict=True):
+        np.testing.assert_allclose(one, other.cpu(), rtol=0, atol=1e-12, err_msg="margin")
+    for one, other in zip(loops_at.extremes(net), tensors_at.extremes(there_net), strict=True):
         close(one, other, "extremes")
     # At the largest margin extremes may fall on a knot, where slopes of k = 1 hang on a rounding.
     margin = [0.97 * one for one in margin]
-    loops, tensors = (one.hidden(net, margin) for one in both)
+    there_margin = [one.to(device) for one in margin]
+    loops, tensors = loops_at.hidden(net, margin), tensors_at.hidden(there_net, there_margin)
     close(loops.last, tensors.last, "last")
     gram, pull = loops.normal(loops.last)
     for m, own in enumerate(loops.last.unbind(1)):
-        data = tensors.data(m, own)
+        data = tensors.data(m, own.to(device))
         same_data(loops.data(m, own), data)
         close(gram.tril(), data.gram().tril(), "the last layer's gram")
         close(pull[:, m], data.pull(), "its pull", in_absolute_values(data).pull())
-    there, here = (one.settled(one.last) for one in (loops, tensors))
-    close(there.kan.theta(), here.kan.theta(), "theta")
-    close(there.residual, here.residual, "residual")
-    close(there.mse, here.mse, "mse")
-    same_data(there.data(), both[1].settled(there.kan).data())
-    step = 0.1 * normal(*there.theta.shape, seed=5)
-    moved = (one.moved(at, step, margin) for one, at in zip(both, (there, here), strict=True))
-    close(*(one.settled(one.last).theta for one in moved), "moved")
+    here, there = loops.settled(loops.last), tensors.settled(tensors.last)
+    close(here.kan.theta(), there.kan.theta(), "theta")
+    close(here.residual, there.residual, "residual")
+    close(here.mse, there.mse, "mse")
+    same_kan = KAN.from_arrays(here.kan.to_arrays(), device=device)
+    same_data(here.data(), tensors_at.settled(same_kan).data())
+    step = 0.1 * normal(*here.theta.shape, seed=5)
+    moved = loops_at.moved(here, step, margin)
+    there_moved = tensors_at.moved(there, step.to(device), there_margin)
+    close(moved.settled(moved.last).theta, there_moved.settled(there_moved.last).theta, "moved")
 
 
 @settings(deadline=None, max_examples=40)

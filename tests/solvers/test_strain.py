@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from machines import DEVICES
 from nets import normal, random_kan, uneven_kan
 
 from kansweep.networks.kan import KAN
@@ -20,41 +21,48 @@ from kansweep.solvers.gauss_newton.strain.tensor import TensorStrain, tensor_res
 SOME = torch.tensor([2, 0])
 
 
-def pair(net: KAN) -> tuple[TensorStrain, CompiledStrain]:
-    """With derivatives of half-widths of which most are zero, as they are at extreme points."""
+def pair(net: KAN, device: str = "cpu") -> tuple[TensorStrain, CompiledStrain]:
+    """With derivatives of half-widths of which most are zero, as they are at extreme points; the
+    tensors on a device."""
     size = (net.n_replicas, net.n_params, sum(net.width[1:-1]))
     half = normal(*size, seed=4) * (normal(*size, seed=5) > 0.8)
-    given = net, net.theta(), half
-    return TensorStrain(*given), CompiledStrain(*given)
+    there = KAN.from_arrays(net.to_arrays(), device=device)
+    tensor = TensorStrain(there, there.theta(), half.to(device))
+    return tensor, CompiledStrain(net, net.theta(), half)
 
 
 def close(found: torch.Tensor, expected: torch.Tensor) -> None:
     scale = expected.abs().max().item() if expected.numel() else 1.0
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * scale)
+    np.testing.assert_allclose(found.cpu(), expected.cpu(), rtol=0, atol=1e-13 * scale)
 
 
 @pytest.mark.parametrize("base", [False, True])
 @pytest.mark.parametrize("width", [(2, 1, 1), (3, 2, 2, 1), (2, 3, 2), (1, 1)])
 @pytest.mark.parametrize(("k", "grid_size"), [(1, 9), (3, 1), (3, 2), (3, 9), (5, 7)])
 @pytest.mark.parametrize("make", [random_kan, uneven_kan])
-def test_compiled_loops_and_tensors_agree(make, k, grid_size, width, base):
+@pytest.mark.parametrize("device", DEVICES)
+def test_compiled_loops_and_tensors_agree(device, make, k, grid_size, width, base):
     if make is uneven_kan and grid_size == 1:
         pytest.skip("one interval has no inner knots")
     net = make(width, grid_size=grid_size, k=k, base=base, replicas=3)
-    tensor, compiled = pair(net)
+    tensor, compiled = pair(net, device)
     w, d = normal(3, len(width) - 1, 3, seed=2).square(), normal(3, net.n_params, seed=3)
     u = normal(*tensor.rows.shape, seed=9)
-    close(compiled_energy(net, net.theta()), penalty.energy(net))
+    close(compiled_energy(net, net.theta()), penalty.energy(tensor.kan))
     close(compiled.rows, tensor.rows)
-    close(compiled.change(d), tensor.change(d))
-    close(compiled.pull(w, u), tensor.pull(w, u))
+    close(compiled.change(d), tensor.change(d.to(device)))
+    close(compiled.pull(w, u), tensor.pull(w.to(device), u.to(device)))
     root = normal(2, net.n_params, net.n_params, seed=11)
-    matrices = [(root + root.mT).clone() for _ in range(2)]
-    close(compiled.trace(root.tril(), SOME), tensor.trace(root.tril(), SOME))
-    for one, matrix in zip((tensor, compiled), matrices, strict=True):
-        one.add_to(matrix, w[SOME], SOME)
-        one.hold(matrix, torch.tensor([2.0, 3.0]).double(), SOME)
-    close(matrices[1].tril(), matrices[0].tril())
+    some, lower = SOME.to(device), root.tril()
+    close(compiled.trace(lower, SOME), tensor.trace(lower.to(device), some))
+    here = root + root.mT
+    there = here.to(device, copy=True)
+    hold = torch.tensor([2.0, 3.0]).double()
+    compiled.add_to(here, w[SOME], SOME)
+    compiled.hold(here, hold, SOME)
+    tensor.add_to(there, w.to(device)[some], some)
+    tensor.hold(there, hold.to(device), some)
+    close(there.tril(), here.tril())
 
 
 @pytest.mark.parametrize("base", [False, True])

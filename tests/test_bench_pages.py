@@ -1,0 +1,21 @@
+"""What a benchmark writes into a page that another one made."""
+
+from __future__ import annotations
+
+from benchmarks.report import section, with_section
+
+PAGE = "# Costs\n\n## First\n\nOne\n### Below\nTwo\n\n## Last\n\nThree\n"
+
+
+def test_a_section_is_the_text_up_to_the_next_of_its_level():
+    assert section(PAGE, "First") == "One\n### Below\nTwo"
+    assert section(PAGE, "Last") == "Three"
+    assert section(PAGE, "Below") == section("", "First") == ""
+
+
+def test_another_text_comes_in_its_place_and_the_rest_stays():
+    page = with_section(PAGE, "First", "Four\n")
+    assert (section(page, "First"), section(page, "Last")) == ("Four", "Three")
+    assert page.startswith("# Costs\n\n## Last")
+    assert with_section(page, "First", "Four") == page
+    assert with_section("", "First", "One") == "## First\n\nOne\n"
