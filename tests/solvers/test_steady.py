@@ -97,6 +97,13 @@ def test_what_hangs_is_found_anew_and_what_hangs_still_gives_way_to_what_is_firm
     assert steps == [2, 4, 6, 6, 6]
 
 
+def test_what_loses_by_firm_weights_is_not_trained_at_firmer_ones(monkeypatch):
+    told = {**LEFT_OUT, 30.0: [0.1, 0.1, 0.4, 2.0, 4.5], 1e3: [0.1] * 5}
+    found, steps = steadied(monkeypatch, last=[20.0] * 5, left_out=told)
+    assert found == [SEARCHED, 30.0, 1e3, 1e3, SEARCHED]
+    assert steps == [2, 4, 4, 4, 3]
+
+
 def test_no_start_is_looked_for_beyond_the_last_grid_of_a_race(monkeypatch):
     found, steps = steadied(monkeypatch, last=[10.0, 20.0, 20.0, torch.nan, 20.0])
     assert found == [SEARCHED, 30.0, 30.0, 1e3, SEARCHED]

@@ -28,15 +28,19 @@ LEAST = 1e-14  # a weight that is as good as none
 DEPENDENT = 1e-10  # share of the largest direction below which there is none
 
 
-def errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
+def errors(kan: KAN, problem: Problem, w: Tensor, excess: float = 1.0) -> Tensor:
     """Squared errors (R, n) of a KAN that was trained with weights w (R, L, 3), summed over
-    outputs of unit variance."""
+    outputs of unit variance.
+
+    A point's h counts ``excess`` times, as far as that takes at most half of what is left: weights
+    that were chosen by the same points have followed them too.
+    """
     # One by one: their dense Jacobians are large.
     parts = torch.arange(kan.n_replicas, device=problem.x.device).split(1)
-    return torch.cat([_errors(trained(kan[r]), problem[r], w[r]) for r in parts])
+    return torch.cat([_errors(trained(kan[r]), problem[r], w[r], excess) for r in parts])
 
 
-def _errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
+def _errors(kan: KAN, problem: Problem, w: Tensor, excess: float) -> Tensor:
     spread = problem.spread
     points = TensorPoints(problem.x, problem.y / spread[:, None], problem.counts)
     lin = points.settled(scaled_output(kan, 1 / spread)).data()
@@ -46,6 +50,7 @@ def _errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
         # Both are of a point as often as it counts; one of these is left out, or the part there is.
         own = problem.counts[:, None]
         left, residual = 1 - (1 - left) / own.clamp(min=1.0), residual / own.sqrt()
+    left = torch.maximum(1 - excess * (1 - left), left / 2)
     tiny = torch.finfo(left.dtype).eps ** 2
     squares: Tensor = (residual / left.clamp(min=tiny)).square().sum(1)
     return squares

@@ -32,6 +32,11 @@ CERTAIN = 2.0  # standard errors
 # Or one, where a few points make up the mean and so many standard errors of their share have less.
 LIKELY, MOST = 1.0, 4.0
 
+# Leave-one-out errors know nothing of weights that were chosen by the same points. Where points are
+# few that is most of what they miss, and degrees of freedom count this many times (Kim and Gu,
+# *Journal of the Royal Statistical Society* B 66, 2004).
+EXCESS = 1.2
+
 # How a network is trained, with what the last grid remembers, if anything, and who looks on.
 Solve = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
 
@@ -87,7 +92,7 @@ def _lost(
         return at, of(outcome, at)
     own, part = of(outcome, at), problem[at]
     found, error = _fitted(fit, own.net, part, None, None)
-    theirs = leave_one_out.errors(own.net, part, Memory.of(own.memory).weight)
+    theirs = leave_one_out.errors(own.net, part, Memory.of(own.memory).weight, EXCESS)
     lost = (~_better(theirs, error, part)).nonzero()[:, 0]
     return at[lost], of(replace(found, steps=own.steps), lost)
 
@@ -122,7 +127,7 @@ def _fitted(
     if len(net.layers) > 1:  # else it is an additive model itself
         found = fit(flat, problem, None if memory is None else memory.of_first_layer, observe)
         own = Memory.of(found.memory).weight
-        theirs = leave_one_out.errors(found.net, problem, own)
+        theirs = leave_one_out.errors(found.net, problem, own, EXCESS)
         bent = _better(theirs, error, problem)
         line, error = where(bent, found.net, line), torch.where(bent[:, None], theirs, error)
         weight[:, :1] = torch.where(bent[:, None, None], own.to(weight), weight[:, :1])

@@ -62,12 +62,19 @@ def steadied(
         early = early[~interleaved.copies(found.outcome.net[early], problem.x[early])]
     if early.numel():
         fresh = start(race.shape_of(net), problem[early])
-        found = found.rivalled(early, search(fresh, problem[early], None, among(observe, early)))
+        rival = search(fresh, problem[early], None, among(observe, early))
+        found = found.with_better(early, _Judged.of(rival, problem[early]).at_points())
         at = found.hanging.nonzero()[:, 0]
-    for firm in FIRM if at.numel() else ():
+    for firm in FIRM:
+        if at.numel() == 0:
+            break
         hanging = outcome.net[at]
         weight = Weight.fixed(firm * weights.unit(hanging, None))
-        found = found.rivalled(at, train(hanging, problem[at], weight, among(observe, at)))
+        rival = train(hanging, problem[at], weight, among(observe, at))
+        theirs = _Judged.of(rival, problem[at]).at_points()
+        gains = theirs.error < found.error[at]
+        found = found.with_better(at, theirs)
+        at = at[gains]  # what loses by it loses more by what is firmer
     return found.outcome
 
 
@@ -129,10 +136,9 @@ class _Judged:
         deep = len(self.outcome.net.layers) > 2
         return deep & (self.error > HANGS * Memory.of(self.outcome.memory).error)
 
-    def rivalled(self, at: Tensor, rival: Outcome[KAN]) -> _Judged:
-        """With a rival's of the replicas ``at`` (r,) that is better by far."""
-        theirs = _Judged.of(rival, self.problem[at]).at_points()
-        return self._with(at, theirs, theirs.error < BY_FAR * self.error[at])
+    def with_better(self, at: Tensor, other: _Judged) -> _Judged:
+        """With another's of the replicas ``at`` (r,) that are better by far."""
+        return self._with(at, other, other.error < BY_FAR * self.error[at])
 
     def thinner(self, at: Tensor, rival: Outcome[KAN], most: Tensor) -> _Judged:
         """With a rival's of the replicas ``at`` (r,) that is expected to be better, and wrong by
