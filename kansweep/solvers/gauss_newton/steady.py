@@ -25,6 +25,8 @@ from kansweep.solvers.gauss_newton.replicas import among, replaced
 from kansweep.solvers.gauss_newton.weights import Memory
 
 HANGS = 10.0  # times the training error; where test errors are small, up to 7 have been seen
+# New starts for what hangs, more than one only where it may be wrong by more than the outputs vary.
+STARTS, WILD = 4, 1.0
 FINE = race.GRIDS[-2][0]  # a grid on which what is not needed is told
 FIRM = 30.0, 1e3  # times the unit: weights that hold corners
 APART = 1.5  # times the training error: what is wrong by less beside its points has enough of them
@@ -32,7 +34,7 @@ ENOUGH = 16  # points a parameter: where there are more nothing has been seen to
 MOST = 10_000_000_000  # points times parameters squared: some seconds
 Search = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
 Train = Callable[[KAN, Problem, Weight, Observe | None], Outcome[KAN]]
-Start = Callable[[Shape, Problem], KAN]
+Start = Callable[[Shape, Problem, int], KAN]  # of an index
 Thin = Callable[[KAN, Problem, Observe | None], Iterable[Outcome[KAN]]]
 
 
@@ -54,17 +56,14 @@ def steadied(
     if not _can_tell(net, problem):
         return outcome
     found = _thinned(_Judged.of(outcome, problem), thin, last, observe).at_points()
+    for index in range(STARTS):
+        at = found.early(last, index)
+        if at.numel() == 0:
+            break
+        fresh = start(race.shape_of(net), problem[at], index)
+        rival = search(fresh, problem[at], None, among(observe, at))
+        found = found.with_better(at, _Judged.of(rival, problem[at]).at_points())
     at = found.hanging.nonzero()[:, 0]
-    # On the way to a race's last grid only, so that a chain pays for one more race or two; with
-    # copies a training error is less than the grid's, and a race would not come to it.
-    early = at if last is None else at[~(last.grid_size[at] >= race.GRIDS[-1][0])]
-    if early.numel():
-        early = early[~interleaved.copies(found.outcome.net[early], problem.x[early])]
-    if early.numel():
-        fresh = start(race.shape_of(net), problem[early])
-        rival = search(fresh, problem[early], None, among(observe, early))
-        found = found.with_better(early, _Judged.of(rival, problem[early]).at_points())
-        at = found.hanging.nonzero()[:, 0]
     for firm in FIRM:
         if at.numel() == 0:
             break
@@ -135,6 +134,20 @@ class _Judged:
     def hanging(self) -> Tensor:
         deep = len(self.outcome.net.layers) > 2
         return deep & (self.error > HANGS * Memory.of(self.outcome.memory).error)
+
+    def early(self, last: Memory | None, index: int) -> Tensor:
+        """The replicas that hang and are given the start of an index, the first or one more."""
+        at = self.hanging.nonzero()[:, 0]
+        if last is not None:
+            # On the way to a race's last grid only, so that a chain pays for a few races more.
+            at = at[~(last.grid_size[at] >= race.GRIDS[-1][0])]
+        if at.numel() == 0:
+            return at
+        wild = self.error[at] > WILD
+        if index:
+            return at[wild]
+        # With copies a training error is less than the grid's, and a race would not come to it.
+        return at[wild | ~interleaved.copies(self.outcome.net[at], self.problem.x[at])]
 
     def with_better(self, at: Tensor, other: _Judged) -> _Judged:
         """With another's of the replicas ``at`` (r,) that are better by far."""
