@@ -64,6 +64,18 @@ def test_leave_one_out_errors_of_one_layer_are_those_of_training_again(
         torch.testing.assert_close(errors[:, left_out], again, rtol=1e-6, atol=1e-12)
 
 
+def test_degrees_of_freedom_may_count_more_than_once_and_leave_half_of_what_they_left() -> None:
+    problem = problem_of("composed", noise=0.3)
+    net, w = trained((3, 1), problem)
+    residual = (net(problem.x) - problem.y) / output_spread(problem.y)[:, None]
+    once, more = (leave_one_out.errors(net, problem, w, excess) for excess in (1.0, 1.5))
+    left = residual[..., 0].abs() / once.sqrt()
+    expected = torch.maximum(1 - 1.5 * (1 - left), left / 2)
+    assert (expected == left / 2).any()
+    assert (expected > left / 2).any()
+    torch.testing.assert_close(residual[..., 0].abs() / more.sqrt(), expected)
+
+
 @pytest.mark.parametrize("base", [False, True])
 def test_leave_one_out_errors_of_a_network_are_nearly_those_of_training_again(base: bool) -> None:
     problem = problem_of("composed", n=80, n_inputs=2, noise=0.2)
@@ -186,9 +198,9 @@ def test_where_nothing_is_noise_no_leave_one_out_error_is_computed(
 ) -> None:
     asked = []
 
-    def counted(net: KAN, problem: Problem, w: Tensor) -> Tensor:
+    def counted(net: KAN, problem: Problem, w: Tensor, excess: float) -> Tensor:
         asked.append(problem)
-        return leave_one_out_errors(net, problem, w)
+        return leave_one_out_errors(net, problem, w, excess)
 
     leave_one_out_errors = leave_one_out.errors
     monkeypatch.setattr(leave_one_out, "errors", counted)

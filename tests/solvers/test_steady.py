@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,9 @@ from kansweep.solvers.reasons import StopReason
 
 DEEP, GRID, POINTS = (2, 1, 1, 1), 3, 100  # 24 parameters
 ERROR = 0.1  # of every network at its points
-SEARCHED, FRESH = 1.0, 7.0  # what networks say, by which they are told; firm ones say how firm
+# What networks say, by which they are told: found first, of the first start anew and of others;
+# firm ones say how firm.
+SEARCHED, FRESH, AGAIN = 1.0, 7.0, 8.0
 # Leave-one-out errors of five replicas: one does not hang; of those that do, one is found anew
 # without hanging, two are the best under one of the firmer weights, and one stays as it is.
 LEFT_OUT = {
@@ -25,6 +28,7 @@ LEFT_OUT = {
     30.0: [0.1, 0.1, 0.4, 2.0, 3.0],
     1e3: [0.1, 0.1, 0.3, 0.5, 3.0],
     FRESH: [0.1, 0.9, 2.0, 3.0, 3.0],
+    AGAIN: [0.1, 0.1, 0.9, 2.9, 3.0],
 }
 SEEDS = tuple(range(5))
 NOTHING = {mark: [0.0] * 5 for mark in LEFT_OUT}  # deviations where there are no points
@@ -52,6 +56,7 @@ def steadied(
     left_out=LEFT_OUT,
     unseen=NOTHING,
     grid=GRID,
+    wild=math.inf,
 ):
     """What each replica ends with, and after how many steps; a search takes 2 and others one."""
     net = random_kan(width, grid, replicas=5)
@@ -69,8 +74,9 @@ def steadied(
     def train(net, of, weight, observe):
         return outcome(saying(net, (weight.value[:, :1, 0] / penalty.weight(grid, 3)).round()), 1)
 
-    def start(shape, of):
-        return saying(random_kan(shape.width, shape.grid_size, replicas=len(of.seeds)), FRESH)
+    def start(shape, of, index):
+        mark = AGAIN if index else FRESH
+        return saying(random_kan(shape.width, shape.grid_size, replicas=len(of.seeds)), mark)
 
     def deviations(net, of, memory):
         marks = net.theta()[:, 0].tolist()
@@ -84,6 +90,7 @@ def steadied(
     if last is not None:
         memory = Memory.of(outcome(net, 2).memory)
         last = replace(memory, grid_size=torch.tensor(last).double())
+    monkeypatch.setattr(steady, "WILD", wild)
     monkeypatch.setattr(steady.leave_one_out, "errors", errors)
     monkeypatch.setattr(steady.unseen, "deviations", deviations)
     found = steady.steadied(search, train, start, thin, begun, problem, last, None)
@@ -95,6 +102,22 @@ def test_what_hangs_is_found_anew_and_what_hangs_still_gives_way_to_what_is_firm
     found, steps = steadied(monkeypatch)
     assert found == [SEARCHED, FRESH, 30.0, 1e3, SEARCHED]
     assert steps == [2, 4, 6, 6, 6]
+
+
+def test_what_may_be_wrong_by_more_than_outputs_vary_is_begun_anew_again_and_again(monkeypatch):
+    """2.9 is hardly better than 3.0, and what is better by far hangs no more."""
+    found, steps = steadied(monkeypatch, wild=1.0)
+    assert found == [SEARCHED, FRESH, AGAIN, 1e3, SEARCHED]
+    searches = [1, 2, 3, 1 + steady.STARTS, 1 + steady.STARTS]
+    assert steps == [2 * n + more for n, more in zip(searches, [0, 0, 0, 2, 2], strict=True)]
+
+
+@pytest.mark.parametrize(("wild", "anew"), [(1.0, True), (10.0, False)])
+def test_networks_with_copies_are_begun_anew_only_where_they_are_wild(monkeypatch, wild, anew):
+    every = torch.ones(5).bool()
+    monkeypatch.setattr(steady.interleaved, "copies", lambda kan, x: every[: kan.n_replicas])
+    found, _ = steadied(monkeypatch, wild=wild)
+    assert (FRESH in found) == anew
 
 
 def test_what_loses_by_firm_weights_is_not_trained_at_firmer_ones(monkeypatch):

@@ -13,16 +13,7 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import (
-    anew,
-    basins,
-    placing,
-    race,
-    simplest,
-    spectral,
-    start,
-    weights,
-)
+from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
 from kansweep.solvers.gauss_newton.deepening import has_one_node, is_deep
 from kansweep.solvers.gauss_newton.descent import DAMPING_FLOOR, Limits, descend
 from kansweep.solvers.gauss_newton.ends import mended
@@ -97,11 +88,7 @@ class LM:
             outcome = self._searched(net, problem, last, observe)
         else:
             # What a race was right about is found by its own draws again, on a finer grid.
-            first = race.RACES if last is None else 0
-
-            def again(shape: Shape, of: Problem, index: int) -> KAN:
-                return self._race(shape, of, first + index * race.RACES)
-
+            again = partial(self._raced_anew, race.RACES if last is None else 0)
             weigh = partial(self._solved, soften=False)
             thin = partial(rivals, self._searched, self._descended, weigh, retrain)
             search = partial(steadied, self._searched, self._descended, again, thin)
@@ -146,7 +133,7 @@ class LM:
             outcome = self._weighed(outcome, lost, net, problem, last, observe)
             now = Memory.of(outcome.memory)
             outcome = self._weighed(outcome, others, outcome.net, problem, now, observe)
-        if not has_one_node(net.width) and not net.is_pruned:
+        if last is not None and not has_one_node(net.width):
             outcome = self._begun_anew(outcome, lost, problem, last, observe)
         stuck = doubtful & ~self._falls(outcome, problem, last, STUCK)
         return basins.judged(outcome, stuck, problem)
@@ -258,7 +245,8 @@ class LM:
         every = torch.arange(lost.numel(), device=lost.device)
         shape = race.shape_of(net)
         for rival in (self._additive, *self._spectral(shape, part)):
-            fresh = self._compared(rival(shape, part), part)
+            fresh = rival(shape, part)
+            fresh = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
             best = basins.better(best, every, whole, fresh)
         found = training_error(best, part) != training_error(net[lost], part)
         if not bool(found.any()):
@@ -272,25 +260,32 @@ class LM:
         outcome: Outcome[KAN],
         lost: Tensor,
         problem: Problem,
-        last: Memory | None,
+        last: Memory,
         observe: Observe | None,
     ) -> Outcome[KAN]:
-        """The outcome with those replicas begun anew that another start would have led further.
+        """The outcome with those replicas begun on this grid that a race would have led further.
 
         A chain has begun with what its race's winner was on the first grid. Trained to the end
-        there it may go another way, which shows where the race's last grid is reached. Of few
-        points a race cannot tell what is lost, which shows on the first grid.
+        there it may go another way, which shows where the race's last grid is reached.
         """
         net, finest = outcome.net, race.GRIDS[-1][0]
-        begin: anew.Start = self._pursued
-        search: anew.Search = self._kept
-        if last is not None:
-            begin, search, lost = self._race, self._searched, lost[last.grid_size[lost] < finest]
-        elif race.tells(race.shape_of(net), problem.x.shape[1]):
+        lost = lost[last.grid_size[lost] < finest]
+        if lost.numel() == 0 or net.grid_size < finest or net.is_pruned:
             return outcome
-        if last is not None and net.grid_size < finest:
+        poor = Memory.of(outcome.memory).error[lost] > basins.small(net)
+        lost = lost[poor & basins.structured(net[lost], problem[lost])]
+        if lost.numel() == 0:
             return outcome
-        return anew.begun(outcome, lost, problem, begin, self._compared, search, observe)
+        part = basins.part(problem[lost])
+        fresh = self._race(race.shape_of(net), problem[lost])
+        rival = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
+        held_out = basins.part(problem[lost], rest=True)
+        found = basins.surpasses(rival, net[lost], held_out).nonzero()[:, 0]
+        if found.numel() == 0:
+            return outcome
+        chosen = lost[found]
+        again = self._searched(fresh[found], problem[chosen], None, among(observe, chosen))
+        return replaced(outcome, chosen, again)
 
     def _falls(
         self, outcome: Outcome[KAN], problem: Problem, memory: Memory | None, share: float
@@ -338,17 +333,12 @@ class LM:
     def _raced(self, shape: Shape, problem: Problem) -> KAN:
         return self._train(self._race(shape, problem), problem, start.DAMPING)
 
-    def _pursued(self, shape: Shape, problem: Problem) -> KAN:
-        restarts = max(1, self.settings.restarts)
-        return race.pursued(shape, problem, restarts, self.settings.penalty or 1.0)
+    def _raced_anew(self, first: int, shape: Shape, problem: Problem, index: int) -> KAN:
+        return self._race(shape, problem, first + index * race.RACES)
 
     def _race(self, shape: Shape, problem: Problem, first: int = 0) -> KAN:
         restarts = max(1, self.settings.restarts)
         return race.run(shape, problem, restarts, self.settings.penalty or 1.0, first)
-
-    def _compared(self, kan: KAN, problem: Problem) -> KAN:
-        """On knots of its own, far enough to be compared with others."""
-        return self._train(self._spaced(kan, problem, None), problem, start.DAMPING)
 
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""

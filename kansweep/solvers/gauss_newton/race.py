@@ -106,18 +106,25 @@ def _of_some(shape: Shape, problem: Problem, restarts: int, scale: float, first:
         settled = _is_settled(found, doubtful, again, problem)
         found = found.with_better(doubtful, again)
         doubtful = doubtful[~settled & (found.order[doubtful] < FALL)]
+    if races > 1 and problem.x.shape[1] < TELLING * found.net.n_params:
+        found = _rivalled(found, shape, problem, restarts, scale, first + COARSE)
     return found.net.refined(shape.grid_size)
 
 
-def pursued(shape: Shape, problem: Problem, restarts: int, scale: float) -> KAN:
-    """The winner of the first late race of each seed, by itself."""
-    return _race(shape, problem, restarts, scale, COARSE).net.refined(shape.grid_size)
-
-
-def tells(shape: Shape, n_points: int) -> bool:
-    """Whether points are enough for errors to say if a winner is in a right basin."""
-    finest = _grids(shape, n_points)[-1]
-    return n_points >= TELLING * shape.n_edges * (finest + shape.k)
+def _rivalled(
+    found: Winners, shape: Shape, problem: Problem, restarts: int, scale: float, index: int
+) -> Winners:
+    """Winners of few points, with those of a late race that are better by far on points that
+    neither was trained on, where what is left is large and alike in neighbouring points."""
+    lost = (found.error > basins.small(found.net)) & basins.structured(found.net, problem)
+    at = lost.nonzero()[:, 0]
+    if at.numel() == 0:
+        return found
+    again = _race(shape, problem[at], restarts, scale, index)
+    held_out = problem[at].at(slice(int(FRESH * problem.x.shape[1]), None))
+    surpasses = basins.surpasses(again.net, found.net[at], held_out)
+    again = replace(again, error=torch.where(surpasses, again.error, torch.inf))
+    return found.with_better(at, again)
 
 
 def _is_settled(found: Winners, at: Tensor, again: Winners, problem: Problem) -> Tensor:
