@@ -16,11 +16,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.report import HERE, figures, markdown, measured_on, process, say, with_section
+from benchmarks.report import (
+    RESULTS,
+    figures,
+    markdown,
+    measured_on,
+    process,
+    say,
+    with_section,
+)
 from benchmarks.revision import WORKLOADS, Workload
-from kansweep import __version__
+from kansweep import __version__, kinds
+from kansweep.config.solvers import LMConfig
 
-RESULTS = HERE / "RESULTS.md"
 TITLE = "On a GPU"
 DEVICES = ("cpu", "cuda")
 # Without those of several nodes: their races are many small steps, which a GPU is slow at.
@@ -32,7 +40,8 @@ SWEEPS = (
 HOW = """\
 The CPU has compiled loops on one thread, the GPU torch's tensors; *cells* are the seconds of all
 cells as their rows have them, medians of runs in turn. *Apart* is how far the test RMSE of a cell
-on the GPU is from that on the CPU, as a share of it: the median cell and the farthest.
+on the GPU is from that on the CPU in the last run, as a share of it: the median cell and the
+farthest.
 """
 
 
@@ -83,11 +92,17 @@ def main() -> None:
     options = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("There is no GPU that torch can use.")
-    versions = {"kansweep": __version__, "torch": torch.__version__}
-    table = measure([one for one in SWEEPS if options.only in one.name], options.repeats)
+    chosen = [one for one in SWEEPS if options.only in one.name]
+    if not chosen:
+        parser.error(f"no sweep's name holds {options.only!r}")
+    method = LMConfig.methods[kinds.SPLINES]
+    own = f"{__version__} ({method.name}'s revision {method.revision})"
+    versions = {"kansweep": own, "torch": torch.__version__}
     made = (
-        f"Made by `make bench-gpu`: {torch.cuda.get_device_name()} beside {measured_on(versions)}"
+        f"Made by `make bench-gpu`, {options.repeats} runs of each: "
+        f"{torch.cuda.get_device_name()} beside {measured_on(versions)}"
     )
+    table = measure(chosen, options.repeats)
     text = f"{made}\n\n{table}"
     print(text)
     if not options.only:

@@ -22,6 +22,7 @@ import torch
 from benchmarks import gpu, revision, scaling
 from benchmarks.report import (
     HERE,
+    RESULTS,
     cells,
     figures,
     markdown,
@@ -209,6 +210,15 @@ def versions() -> dict[str, str]:
     }
 
 
+def write(page: str) -> None:
+    """Into the report, of which the section on a GPU stays: it is of another machine."""
+    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    if on_gpu := section(before, gpu.TITLE):
+        page = with_section(page, gpu.TITLE, on_gpu)
+    RESULTS.write_text(page, encoding="utf-8")
+    say(f"written to {RESULTS.relative_to(HERE.parent)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute's worth; writes no file")
@@ -252,11 +262,7 @@ def main() -> None:
     text = "\n\n".join(part for part in parts if part) + "\n"
     print(text)
     if not options.quick:
-        before = gpu.RESULTS.read_text(encoding="utf-8") if gpu.RESULTS.exists() else ""
-        if on_gpu := section(before, gpu.TITLE):
-            text = with_section(text, gpu.TITLE, on_gpu)
-        gpu.RESULTS.write_text(text, encoding="utf-8")
-        say(f"written to {gpu.RESULTS.relative_to(HERE.parent)}")
+        write(text)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import pandas as pd
 
 HERE = Path(__file__).resolve().parent
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
+RESULTS = HERE / "RESULTS.md"
 QUIET = {"JAX_PLATFORMS": "cpu", "MPLBACKEND": "Agg"}
 
 
@@ -92,11 +93,18 @@ def measured_on(versions: Mapping[str, str]) -> str:
 
 def section(page: str, title: str) -> str:
     """The text below a heading of the second level, up to the next one; empty without it."""
-    below = re.search(rf"^## {re.escape(title)}\n+(.*?)(?=^## |\Z)", page, re.M | re.S)
-    return below.group(1).rstrip() if below else ""
+    below = re.search(_below(title), page, re.M | re.S)
+    return below["text"].strip() if below else ""
 
 
 def with_section(page: str, title: str, text: str) -> str:
-    """The page with another text below a heading, at its end where it was not there."""
-    kept = re.sub(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", "", page, flags=re.M | re.S)
-    return f"{kept.rstrip()}\n\n## {title}\n\n{text.strip()}\n".lstrip()
+    """The page with another text below a heading, which is put at its end if it is not there."""
+    new = f"## {title}\n\n{text.strip()}\n"
+    if re.search(_below(title), page, re.M | re.S):
+        found = re.sub(_below(title), lambda _: f"{new}\n", page, flags=re.M | re.S)
+        return f"{found.rstrip()}\n"
+    return f"{page.rstrip()}\n\n{new}".lstrip()
+
+
+def _below(title: str) -> str:
+    return rf"^## {re.escape(title)}(?:\n|\Z)(?P<text>.*?)(?=^## |\Z)"

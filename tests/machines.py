@@ -12,8 +12,12 @@ import torch
 REQUIRED = "KANSWEEP_REQUIRED"  # names, parted by commas, of what a machine is known to have
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
-_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=_GPU)]  # of tensors
+# Not skipped where a GPU is known to be there: then a test fails without one.
+ON_GPU = pytest.mark.skipif(
+    not torch.cuda.is_available() and "gpu" not in os.environ.get(REQUIRED, "").split(","),
+    reason="no GPU",
+)
+DEVICES = ["cpu", pytest.param("cuda", marks=ON_GPU)]  # of tensors
 
 
 def missing(what: str, reason: str) -> NoReturn:

@@ -15,7 +15,12 @@ def test_a_section_is_the_text_up_to_the_next_of_its_level():
 
 def test_another_text_comes_in_its_place_and_the_rest_stays():
     page = with_section(PAGE, "First", "Four\n")
-    assert (section(page, "First"), section(page, "Last")) == ("Four", "Three")
-    assert page.startswith("# Costs\n\n## Last")
+    assert page == "# Costs\n\n## First\n\nFour\n\n## Last\n\nThree\n"
     assert with_section(page, "First", "Four") == page
+    assert with_section(PAGE, "Last", r"\1") == PAGE.replace("Three", r"\1")
+
+
+def test_a_section_that_is_not_there_comes_last():
+    assert with_section(PAGE, "New", "Five") == f"{PAGE}\n## New\n\nFive\n"
     assert with_section("", "First", "One") == "## First\n\nOne\n"
+    assert with_section("## First", "First", "One") == "## First\n\nOne\n"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from cells import EXP_SIN_FLOOR
+from machines import ON_GPU
 from nets import example, random_kan
 from trainings import EXAMPLE, additive, fresh_rmse, trained
 
@@ -190,7 +191,7 @@ def test_single_precision_trains_to_its_own_round_off():
     assert error < 2e-6
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@ON_GPU
 def test_a_gpu_gives_the_same_errors():
     problem = example(1000, (0, 1))
     there = Problem(problem.x.cuda(), problem.y.cuda(), problem.domain, problem.seeds)

@@ -64,11 +64,11 @@ def test_leave_one_out_errors_of_one_layer_are_those_of_training_again(
         torch.testing.assert_close(errors[:, left_out], again, rtol=1e-6, atol=1e-12)
 
 
-def test_degrees_of_freedom_may_count_more_than_once_and_leave_half_of_what_they_left() -> None:
+def test_degrees_of_freedom_may_count_more_than_once_while_errors_are_not_more_than_twice() -> None:
     problem = problem_of("composed", noise=0.3)
     net, w = trained((3, 1), problem)
     residual = (net(problem.x) - problem.y) / output_spread(problem.y)[:, None]
-    once, more = (leave_one_out.errors(net, problem, w, excess) for excess in (1.0, 1.5))
+    once, more = leave_one_out.errors_and_more(net, problem, w, 1.5)
     left = residual[..., 0].abs() / once.sqrt()
     expected = torch.maximum(1 - 1.5 * (1 - left), left / 2)
     assert (expected == left / 2).any()
@@ -193,23 +193,32 @@ def test_errors_are_less_where_two_standard_errors_say_so_or_one_and_most_points
     assert simplest._better(once.expand(2, -1), rare + little, problem).tolist() == [False, True]
 
 
+def test_what_is_better_must_be_so_with_more_degrees_of_freedom_and_without() -> None:
+    problem = problem_of("linear", n=40)
+    line = torch.ones(2, 40).double()
+    less, same = line - 0.3 + 0.1 * normal(2, 40, seed=1), line + 0.01 * normal(2, 40, seed=2)
+    for errors, expected in (((less, less), True), ((less, same), False), ((same, less), False)):
+        found = simplest._surely_better(torch.stack(errors), line.expand(2, -1, -1), problem)
+        assert found.tolist() == [expected] * 2
+
+
 def test_where_nothing_is_noise_no_leave_one_out_error_is_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
 
     def counted(net: KAN, problem: Problem, w: Tensor, excess: float) -> Tensor:
-        asked.append(problem)
-        return leave_one_out_errors(net, problem, w, excess)
+        asked.append(excess)
+        return errors_and_more(net, problem, w, excess)
 
-    leave_one_out_errors = leave_one_out.errors
-    monkeypatch.setattr(leave_one_out, "errors", counted)
+    errors_and_more = leave_one_out.errors_and_more
+    monkeypatch.setattr(leave_one_out, "errors_and_more", counted)
     for noise, times in ((0.0, 0), (0.1, 1)):
         problem = problem_of("composed", 100, noise=noise)
         net = LM().start(Shape((3, 1, 1), 3, 5, False), problem)
         assert 4 * net.n_params >= 100
         LM().solve(net, problem)
-        assert (len(asked) > 0) == bool(times)
+        assert set(asked) == ({simplest.EXCESS} if times else set())
 
 
 def test_a_penalty_that_was_asked_for_is_no_reason_to_choose() -> None:

@@ -25,19 +25,25 @@ from kansweep.solvers.gauss_newton.objective import scaled_output
 from kansweep.solvers.gauss_newton.spare import trained
 
 LEAST = 1e-14  # a weight that is as good as none
+MOST = 2.0  # times, where degrees of freedom count more than once
 DEPENDENT = 1e-10  # share of the largest direction below which there is none
 
 
-def errors(kan: KAN, problem: Problem, w: Tensor, excess: float = 1.0) -> Tensor:
+def errors(kan: KAN, problem: Problem, w: Tensor) -> Tensor:
     """Squared errors (R, n) of a KAN that was trained with weights w (R, L, 3), summed over
-    outputs of unit variance.
+    outputs of unit variance."""
+    return errors_and_more(kan, problem, w, 1.0)[0]
 
-    A point's h counts ``excess`` times, as far as that takes at most half of what is left: weights
-    that were chosen by the same points have followed them too.
+
+def errors_and_more(kan: KAN, problem: Problem, w: Tensor, excess: float) -> Tensor:
+    """The same, and what they are where a point's h counts ``excess`` times, (2, R, n).
+
+    Weights that were chosen by the same points have followed them, too. Where nothing is noise h is
+    nearly 1, so errors become twice as large at most.
     """
     # One by one: their dense Jacobians are large.
     parts = torch.arange(kan.n_replicas, device=problem.x.device).split(1)
-    return torch.cat([_errors(trained(kan[r]), problem[r], w[r], excess) for r in parts])
+    return torch.cat([_errors(trained(kan[r]), problem[r], w[r], excess) for r in parts], 1)
 
 
 def _errors(kan: KAN, problem: Problem, w: Tensor, excess: float) -> Tensor:
@@ -50,9 +56,9 @@ def _errors(kan: KAN, problem: Problem, w: Tensor, excess: float) -> Tensor:
         # Both are of a point as often as it counts; one of these is left out, or the part there is.
         own = problem.counts[:, None]
         left, residual = 1 - (1 - left) / own.clamp(min=1.0), residual / own.sqrt()
-    left = torch.maximum(1 - excess * (1 - left), left / 2)
+    left = torch.stack([left, torch.maximum(left - (excess - 1) * (1 - left), left / MOST)])
     tiny = torch.finfo(left.dtype).eps ** 2
-    squares: Tensor = (residual / left.clamp(min=tiny)).square().sum(1)
+    squares: Tensor = (residual / left.clamp(min=tiny)).square().sum(2)
     return squares
 
 

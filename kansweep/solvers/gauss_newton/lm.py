@@ -87,11 +87,9 @@ class LM:
         if self.settings.penalty is not None:
             outcome = self._searched(net, problem, last, observe)
         else:
-            # What a race was right about is found by its own draws again, on a finer grid.
-            again = partial(self._raced_anew, race.RACES if last is None else 0)
             weigh = partial(self._solved, soften=False)
             thin = partial(rivals, self._searched, self._descended, weigh, retrain)
-            search = partial(steadied, self._searched, self._descended, again, thin)
+            search = partial(steadied, self._searched, self._descended, self._race, thin)
             search = partial(followed, search, self._searched)
             search = partial(simplest.solved, search, self._solved)
             outcome = smoothed(search, self._descended, net, problem, last, observe)
@@ -332,9 +330,6 @@ class LM:
 
     def _raced(self, shape: Shape, problem: Problem) -> KAN:
         return self._train(self._race(shape, problem), problem, start.DAMPING)
-
-    def _raced_anew(self, first: int, shape: Shape, problem: Problem, index: int) -> KAN:
-        return self._race(shape, problem, first + index * race.RACES)
 
     def _race(self, shape: Shape, problem: Problem, first: int = 0) -> KAN:
         restarts = max(1, self.settings.restarts)

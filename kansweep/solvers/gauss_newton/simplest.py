@@ -32,9 +32,8 @@ CERTAIN = 2.0  # standard errors
 # Or one, where a few points make up the mean and so many standard errors of their share have less.
 LIKELY, MOST = 1.0, 4.0
 
-# Leave-one-out errors know nothing of weights that were chosen by the same points. Where points are
-# few that is most of what they miss, and degrees of freedom count this many times (Kim and Gu,
-# *Journal of the Royal Statistical Society* B 66, 2004).
+# Leave-one-out errors know nothing of weights that were chosen by the same points, so degrees of
+# freedom count this many times (Kim and Gu, *Journal of the Royal Statistical Society* B 66, 2004).
 EXCESS = 1.2
 
 # How a network is trained, with what the last grid remembers, if anything, and who looks on.
@@ -92,8 +91,8 @@ def _lost(
         return at, of(outcome, at)
     own, part = of(outcome, at), problem[at]
     found, error = _fitted(fit, own.net, part, None, None)
-    theirs = leave_one_out.errors(own.net, part, Memory.of(own.memory).weight, EXCESS)
-    lost = (~_better(theirs, error, part)).nonzero()[:, 0]
+    theirs = _errors(own, part)
+    lost = (~_surely_better(theirs, error, part)).nonzero()[:, 0]
     return at[lost], of(replace(found, steps=own.steps), lost)
 
 
@@ -104,6 +103,19 @@ def clean(net: KAN, problem: Problem) -> Tensor:
     left = 1 - net.n_params / problem.n_points
     clean: Tensor = error < CLEAN * left**2 if left > 0 else torch.zeros_like(error).bool()
     return clean
+
+
+def _errors(outcome: Outcome[KAN], problem: Problem) -> Tensor:
+    """Leave-one-out errors as they are and as ``EXCESS`` makes them, (2, R, n)."""
+    weight = Memory.of(outcome.memory).weight
+    return leave_one_out.errors_and_more(outcome.net, problem, weight, EXCESS)
+
+
+def _surely_better(errors: Tensor, others: Tensor, problem: Problem) -> Tensor:
+    """Whether errors (2, R, n) are ``_better`` than others, the ones as the others, (R,) of bool.
+    Not the second alone: what is due to one point is no chance where it shrinks."""
+    first, second = (_better(*each, problem) for each in zip(errors, others, strict=True))
+    return first & second
 
 
 def _better(error: Tensor, other: Tensor, problem: Problem) -> Tensor:
@@ -118,17 +130,16 @@ def _better(error: Tensor, other: Tensor, problem: Problem) -> Tensor:
 def _fitted(
     fit: Solve, net: KAN, problem: Problem, memory: Memory | None, observe: Observe | None
 ) -> tuple[Outcome[KAN], Tensor]:
-    """The simplest KANs in the shape of a network and their leave-one-out errors, (R, n)."""
+    """The simplest KANs in the shape of a network and their leave-one-out errors, (2, R, n)."""
     flat = contained.blank(net)
     line, error = contained.linear(flat, problem)
-    one = torch.zeros_like(error[:, 0])
+    one, error = torch.zeros_like(error[:, 0]), error.expand(2, -1, -1)
     weight = (one + torch.inf)[:, None, None].repeat(1, len(net.layers), penalty.KINDS)
     found = Outcome(line, (0,) * len(one), (StopReason.CONVERGED,) * len(one), one, one[:, None])
     if len(net.layers) > 1:  # else it is an additive model itself
         found = fit(flat, problem, None if memory is None else memory.of_first_layer, observe)
-        own = Memory.of(found.memory).weight
-        theirs = leave_one_out.errors(found.net, problem, own, EXCESS)
-        bent = _better(theirs, error, problem)
+        own, theirs = Memory.of(found.memory).weight, _errors(found, problem)
+        bent = _surely_better(theirs, error, problem)
         line, error = where(bent, found.net, line), torch.where(bent[:, None], theirs, error)
         weight[:, :1] = torch.where(bent[:, None, None], own.to(weight), weight[:, :1])
     whole = contained.within(line, net, problem)

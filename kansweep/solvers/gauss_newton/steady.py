@@ -34,7 +34,7 @@ ENOUGH = 16  # points a parameter: where there are more nothing has been seen to
 MOST = 10_000_000_000  # points times parameters squared: some seconds
 Search = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
 Train = Callable[[KAN, Problem, Weight, Observe | None], Outcome[KAN]]
-Start = Callable[[Shape, Problem, int], KAN]  # of an index
+Start = Callable[[Shape, Problem, int], KAN]  # by races from that of a number on
 Thin = Callable[[KAN, Problem, Observe | None], Iterable[Outcome[KAN]]]
 
 
@@ -49,18 +49,21 @@ def steadied(
     observe: Observe | None,
 ) -> Outcome[KAN]:
     """The outcome of a ``search`` from ``net``, of which replicas that hang on single points give
-    way to what is found from a new ``start``, and if they hang still to what firmer weights
-    ``train`` them to, where that may be wrong by far less; and any to a network of fewer edges,
-    ``thin``, where that may be wrong by less."""
+    way to what is found from a new ``start``, or several, and if they hang still to what firmer
+    weights ``train`` them to, where that may be wrong by far less; and any to a network of fewer
+    edges, ``thin``, where that may be wrong by less."""
     outcome = search(net, problem, last, observe)
     if not _can_tell(net, problem):
         return outcome
     found = _thinned(_Judged.of(outcome, problem), thin, last, observe).at_points()
+    before = found.error
+    # What a race was right about is found by its own draws again on a finer grid, first.
+    first = race.RACES if last is None else 0
     for index in range(STARTS):
         at = found.early(last, index)
         if at.numel() == 0:
             break
-        fresh = start(race.shape_of(net), problem[at], index)
+        fresh = start(race.shape_of(net), problem[at], first + index * race.RACES)
         rival = search(fresh, problem[at], None, among(observe, at))
         found = found.with_better(at, _Judged.of(rival, problem[at]).at_points())
     at = found.hanging.nonzero()[:, 0]
@@ -71,9 +74,8 @@ def steadied(
         weight = Weight.fixed(firm * weights.unit(hanging, None))
         rival = train(hanging, problem[at], weight, among(observe, at))
         theirs = _Judged.of(rival, problem[at]).at_points()
-        gains = theirs.error < found.error[at]
         found = found.with_better(at, theirs)
-        at = at[gains]  # what loses by it loses more by what is firmer
+        at = at[~(theirs.error > before[at])]  # what loses by it loses more by what is firmer
     return found.outcome
 
 
@@ -136,7 +138,7 @@ class _Judged:
         return deep & (self.error > HANGS * Memory.of(self.outcome.memory).error)
 
     def early(self, last: Memory | None, index: int) -> Tensor:
-        """The replicas that hang and are given the start of an index, the first or one more."""
+        """The replicas that hang and get the new start of an index; beyond the first wild ones."""
         at = self.hanging.nonzero()[:, 0]
         if last is not None:
             # On the way to a race's last grid only, so that a chain pays for a few races more.
@@ -144,10 +146,13 @@ class _Judged:
         if at.numel() == 0:
             return at
         wild = self.error[at] > WILD
-        if index:
+        others = at[~wild]
+        if index or others.numel() == 0:
             return at[wild]
         # With copies a training error is less than the grid's, and a race would not come to it.
-        return at[wild | ~interleaved.copies(self.outcome.net[at], self.problem.x[at])]
+        # Networks that are of no use have nothing to lose.
+        copied = interleaved.copies(self.outcome.net[others], self.problem.x[others])
+        return torch.cat([at[wild], others[~copied]]).sort()[0]
 
     def with_better(self, at: Tensor, other: _Judged) -> _Judged:
         """With another's of the replicas ``at`` (r,) that are better by far."""
