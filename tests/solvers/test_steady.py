@@ -10,6 +10,7 @@ import torch
 from nets import points, random_kan
 from torch import Tensor
 
+from benchmarks import blowups
 from kansweep.networks.kan import KAN
 from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton import penalty, race, steady
@@ -32,7 +33,7 @@ LEFT_OUT = {
     AGAIN[1]: [0.1, 0.1, 0.1, 2.9, 3.0],
     AGAIN[2]: [0.1, 0.1, 0.1, 2.9, 3.0],
 }
-SEEDS = tuple(range(5))
+SEEDS, WILD = tuple(range(5)), steady.WILD
 NOTHING = {mark: [0.0] * 5 for mark in LEFT_OUT}  # deviations where there are no points
 MISFIT = 0.1  # as a deviation, of every network
 LEAN = 5.0  # what networks of fewer edges say
@@ -108,13 +109,13 @@ def test_what_hangs_is_found_anew_and_what_hangs_still_gives_way_to_what_is_firm
 
 def test_what_may_be_wrong_by_more_than_outputs_vary_is_begun_anew_again_and_again(monkeypatch):
     """2.9 is hardly better than 3.0, and what is better by far hangs no more."""
-    found, steps = steadied(monkeypatch, wild=1.0)
+    found, steps = steadied(monkeypatch, wild=WILD)
     assert found == [SEARCHED, FRESH, AGAIN[0], 1e3, SEARCHED]
     searches = [1, 2, 3, 1 + steady.STARTS, 1 + steady.STARTS]
     assert steps == [2 * n + more for n, more in zip(searches, [0, 0, 0, 2, 2], strict=True)]
 
 
-@pytest.mark.parametrize(("wild", "anew"), [(1.0, True), (10.0, False)])
+@pytest.mark.parametrize(("wild", "anew"), [(WILD, True), (10.0, False)])
 def test_networks_with_copies_are_begun_anew_only_where_they_are_wild(monkeypatch, wild, anew):
     every = torch.ones(5).bool()
     monkeypatch.setattr(steady.interleaved, "copies", lambda kan, x: every[: kan.n_replicas])
@@ -213,3 +214,9 @@ def test_on_the_first_fine_grid_rivals_are_asked_for_in_any_case(monkeypatch):
     assert steadied(monkeypatch, **many)[0] == [LEAN, SEARCHED, LEAN, SEARCHED, SEARCHED]
     monkeypatch.setattr(steady, "BY_FAR", 0.6)
     assert steadied(monkeypatch, **many)[0] == [SEARCHED] * 5
+
+
+@pytest.mark.parametrize("seed", [372, 560])
+def test_random_networks_that_would_be_wrong_by_more_than_outputs_vary_are_right(seed: int) -> None:
+    """Of one new start, or none because of copies, they were wrong by 4.4 and 1.6 of the spread."""
+    assert max(row["test"] for row in blowups.trained(seed, restarts=2)) < 1e-3
