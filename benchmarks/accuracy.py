@@ -30,7 +30,6 @@ import torch
 from benchmarks import accuracy_report
 from benchmarks.accuracy_targets import DEEP, SHALLOW, TARGETS
 from benchmarks.report import ONE_THREAD, measured_on, say
-from kansweep import __version__
 from kansweep.config.data import N_TEST, DataConfig
 from kansweep.config.models import GridConfig, KANConfig
 from kansweep.config.run import RunConfig
@@ -207,7 +206,7 @@ def main() -> None:
         say(f"{len(table)} cells in {(time.perf_counter() - began) / 60:.1f} minutes")
     before = None if options.against is None else pd.read_csv(options.against)
     made_by = shlex.join(["python", "-m", "benchmarks.accuracy", *sys.argv[1:]])
-    machine = measured_on({"kansweep": __version__, "PyTorch": torch.__version__})
+    machine = measured_on({"PyTorch": torch.__version__})
     text = accuracy_report.report(table, before, made_by, machine)
     if options.report:
         options.report.write_text(text)

@@ -22,7 +22,6 @@ import pandas as pd
 import torch
 
 from benchmarks.report import HERE, figures, markdown, measured_on, say
-from kansweep import __version__
 from kansweep.cli.composing import compose
 from kansweep.config.run import RunConfig
 from kansweep.data import sources
@@ -122,7 +121,7 @@ def report(cells: pd.DataFrame) -> str:
         "\n\n".join(
             [
                 "# The MLP as a baseline",
-                measured_on({"kansweep": __version__, "PyTorch": torch.__version__}),
+                measured_on({"PyTorch": torch.__version__}),
                 "\n".join(f"- {name}: `{words}`" for name, words in TRAINERS.items()),
                 f"{N_TRAIN:,} points, {cells['seed'].nunique()} seeds;"
                 f" {cells['seconds'].sum():,.0f} s of the processor in all.",

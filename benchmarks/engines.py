@@ -25,7 +25,6 @@ import pandas as pd
 import torch
 
 from benchmarks.report import HERE, figures, markdown, measured_on, say
-from kansweep import __version__
 from kansweep.config.run import RunConfig
 from kansweep.sweep import files, rows
 from kansweep.sweep.plan import planned
@@ -219,7 +218,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         parts = [
             "# Engines",
-            measured_on({"kansweep": __version__, "PyTorch": torch.__version__}),
+            measured_on({"PyTorch": torch.__version__}),
             gain(Path(folder), ("seeds=10",) if quick else SWEEP, 1 if quick else REPEATS),
             cost(Path(folder), {n: (c[0] // 2, c[0]) if quick else c for n, c in chains.items()}),
             many(Path(folder), 2000 if quick else CELLS),

@@ -26,8 +26,6 @@ from benchmarks.report import (
     with_section,
 )
 from benchmarks.revision import WORKLOADS, Workload
-from kansweep import __version__, kinds
-from kansweep.config.solvers import LMConfig
 
 TITLE = "On a GPU"
 DEVICES = ("cpu", "cuda")
@@ -95,12 +93,9 @@ def main() -> None:
     chosen = [one for one in SWEEPS if options.only in one.name]
     if not chosen:
         parser.error(f"no sweep's name holds {options.only!r}")
-    method = LMConfig.methods[kinds.SPLINES]
-    own = f"{__version__} ({method.name}'s revision {method.revision})"
-    versions = {"kansweep": own, "torch": torch.__version__}
     made = (
         f"Made by `make bench-gpu`, {options.repeats} runs of each: "
-        f"{torch.cuda.get_device_name()} beside {measured_on(versions)}"
+        f"{torch.cuda.get_device_name()} beside {measured_on({'torch': torch.__version__})}"
     )
     table = measure(chosen, options.repeats)
     text = f"{made}\n\n{table}"

@@ -33,7 +33,6 @@ from benchmarks.report import (
     section,
     with_section,
 )
-from kansweep import __version__
 from kansweep.config.run import RunConfig
 from kansweep.data.sampling import Sampled
 from kansweep.data.targets import TARGETS
@@ -203,7 +202,6 @@ def versions() -> dict[str, str]:
     theirs = dict(zip(names, printed.split(), strict=True))
     own_torch = torch.__version__.partition("+")[0]
     return {
-        "kansweep": __version__,
         "torch": own_torch,
         "pykan": f"{theirs['pykan']} (torch {theirs['torch'].partition('+')[0]})",
         "jaxKAN": f"{theirs['jaxkan']} (jax {theirs['jax']})",

@@ -22,7 +22,6 @@ import torch
 from kan import KAN
 
 from benchmarks.report import figures, markdown, measured_on, say
-from kansweep import __version__
 from kansweep.config.data import DataConfig
 from kansweep.config.models import GridConfig, PykanConfig
 from kansweep.config.run import RunConfig
@@ -181,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Chain(n, options.n_test, seed, tuple(options.grids), options.steps), repeat
         )
     )
-    versions = {"kansweep": __version__, "torch": torch.__version__, "pykan": "0.2.8"}
+    versions = {"torch": torch.__version__, "pykan": "0.2.8"}
     print(f"{measured_on(versions)}\n\n{report(rows)}")
 
 

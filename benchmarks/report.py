@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from kansweep import __version__, kinds
+from kansweep.config.solvers import LMConfig
+
 HERE = Path(__file__).resolve().parent
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
 RESULTS = HERE / "RESULTS.md"
@@ -77,14 +80,16 @@ def say(line: str) -> None:
 
 
 def measured_on(versions: Mapping[str, str]) -> str:
-    """The machine and the versions, with no name that tells whose it is."""
+    """The machine, kansweep's version and others, with no name that tells whose it is."""
     model = "unknown"
     with open("/proc/cpuinfo") as described:
         for line in described:
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()
                 break
-    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    lm = LMConfig.methods[kinds.SPLINES]
+    own = f"kansweep {__version__} ({lm.name}'s revision {lm.revision})"
+    listed = ", ".join([own, *(f"{name} {version}" for name, version in versions.items())])
     return (
         f"{datetime.now(UTC):%Y-%m-%d}; {platform.machine()}, {model}, {os.cpu_count()} cores, "
         f"one thread a process; Python {platform.python_version()}, {listed}."

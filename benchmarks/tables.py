@@ -25,7 +25,6 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.report import HERE, figures, markdown, measured_on, say
-from kansweep import __version__
 from kansweep.config.data import DataConfig
 from kansweep.config.models import KANConfig
 from kansweep.config.run import RunConfig
@@ -210,7 +209,7 @@ def report(rows: pd.DataFrame, before: pd.DataFrame | None) -> str:
     cells = summed_up(rows)
     parts = [
         "# Small and noisy tables",
-        measured_on({"kansweep": __version__, "PyTorch": torch.__version__}),
+        measured_on({"PyTorch": torch.__version__}),
         f"{rows['seed'].nunique()} seeds, {rows['seconds'].sum():,.0f} s in all.",
         "## What is to hold",
         demands(cells, rows),
