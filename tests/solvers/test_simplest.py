@@ -208,8 +208,14 @@ def test_errors_are_less_where_two_standard_errors_say_so_or_one_and_most_points
 def test_what_is_better_must_be_so_with_more_degrees_of_freedom_and_without() -> None:
     problem = problem_of("linear", n=40)
     line = torch.ones(2, 40).double()
-    less, same = line - 0.3 + 0.1 * normal(2, 40, seed=1), line + 0.01 * normal(2, 40, seed=2)
-    for errors, expected in (((less, less), True), ((less, same), False), ((same, less), False)):
+    spread = torch.tensor([-1.0, 1.0]).double().repeat(2, 20)
+    deviation = 40**-0.5  # of the mean of what varies by one
+    sure, likely = (line - by * deviation + spread for by in (2.1, 1.6))
+    for errors, expected in (
+        ((sure, likely), True),
+        ((likely, sure), False),
+        ((sure, line), False),
+    ):
         found = simplest._surely_better(torch.stack(errors), line.expand(2, -1, -1), problem)
         assert found.tolist() == [expected] * 2
 

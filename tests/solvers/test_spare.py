@@ -82,7 +82,7 @@ def test_a_network_with_constant_edges_is_known_as_the_one_of_the_others():
     lean = spare.narrowed(outcome.net, NEEDED)
     back = spare.within(lean, whole(outcome.net), NEEDED)
     w = Memory.of(outcome.memory).weight
-    expected = leave_one_out._errors(lean, problem, w)
+    expected = leave_one_out._errors(lean, problem, w, 1.0)[0]
     torch.testing.assert_close(errors(back, problem, w), expected)
     torch.testing.assert_close(errors(outcome.net, problem, w), expected, rtol=1e-6, atol=0)
     told = [unseen.deviations(one, problem, outcome.memory)[0] for one in (back, lean)]

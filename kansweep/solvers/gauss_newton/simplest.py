@@ -34,7 +34,8 @@ LIKELY, MOST = 1.0, 4.0
 
 # Leave-one-out errors know nothing of weights that were chosen by the same points, so degrees of
 # freedom count this many times (Kim and Gu, *Journal of the Royal Statistical Society* B 66, 2004).
-EXCESS = 1.2
+# Then fewer standard errors are asked.
+EXCESS, CERTAIN_THEN = 1.2, 1.5
 
 # How a network is trained, with what the last grid remembers, if anything, and who looks on.
 Solve = Callable[[KAN, Problem, Memory | None, Observe | None], Outcome[KAN]]
@@ -114,16 +115,16 @@ def _errors(outcome: Outcome[KAN], problem: Problem) -> Tensor:
 def _surely_better(errors: Tensor, others: Tensor, problem: Problem) -> Tensor:
     """Whether errors (2, R, n) are ``_better`` than others, the ones as the others, (R,) of bool.
     Not the second alone: what is due to one point is no chance where it shrinks."""
-    first, second = (_better(*each, problem) for each in zip(errors, others, strict=True))
-    return first & second
+    first = _better(errors[0], others[0], problem)
+    return first & _better(errors[1], others[1], problem, CERTAIN_THEN)
 
 
-def _better(error: Tensor, other: Tensor, problem: Problem) -> Tensor:
+def _better(error: Tensor, other: Tensor, problem: Problem, certain: float = CERTAIN) -> Tensor:
     """Whether squared errors (R, n) are less than others, and not by chance, (R,) of bool."""
     gain, deviation = problem.mean(other - error)
     share = problem.mean((error < other).to(error))[0]
     most = (2 * share - 1) * problem.n_points**0.5 > MOST
-    better: Tensor = (gain > CERTAIN * deviation) | (most & (gain > LIKELY * deviation))
+    better: Tensor = (gain > certain * deviation) | (most & (gain > LIKELY * deviation))
     return better
 
 
