@@ -25,7 +25,7 @@ from kansweep.solvers.gauss_newton.objective import scaled_output
 from kansweep.solvers.gauss_newton.spare import trained
 
 LEAST = 1e-14  # a weight that is as good as none
-MOST = 2.0  # times, where degrees of freedom count more than once
+MOST = 2.0  # times an error may grow where degrees of freedom count more than once
 DEPENDENT = 1e-10  # share of the largest direction below which there is none
 
 

@@ -4,9 +4,9 @@ Its first edges can carry an additive model, and that a linear one, with straigh
 network with hidden nodes follows noise more freely than either, and its weights cannot always tell
 (``weights``). So where points are few it must be the better one by leave-one-out errors, by more
 than two standard errors of their difference (Breiman, Friedman, Olshen and Stone, *Classification
-and Regression Trees*, 1984, section 3.4.3, take one), or by one and at most of the points; and so
-must the additive model beside the linear one. The first grid on which points are few decides: finer
-ones of the same data tell no more.
+and Regression Trees*, 1984, section 3.4.3, take one), or by one and at most of the points, also
+where degrees of freedom count more (``EXCESS``); and so must the additive model beside the linear
+one. The first grid on which points are few decides: finer ones of the same data tell no more.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ CERTAIN = 2.0  # standard errors
 # Or one, where a few points make up the mean and so many standard errors of their share have less.
 LIKELY, MOST = 1.0, 4.0
 
-# Leave-one-out errors know nothing of weights that were chosen by the same points, so degrees of
-# freedom count this many times (Kim and Gu, *Journal of the Royal Statistical Society* B 66, 2004).
-# Then fewer standard errors are asked.
+# Leave-one-out errors know nothing of weights that were chosen by the same points. So these must be
+# less, by so many standard errors, where degrees of freedom count more than once, too (Kim and Gu,
+# *Journal of the Royal Statistical Society* B 66, 2004, take 1.2 to 1.4).
 EXCESS, CERTAIN_THEN = 1.2, 1.5
 
 # How a network is trained, with what the last grid remembers, if anything, and who looks on.
