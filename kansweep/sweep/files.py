@@ -59,11 +59,10 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
 
 def flush(staged: Sequence[Staged]) -> None:
     """Flush files side by side: a disk takes many of them in little more than the time of one."""
-    if len(staged) == 1:
-        staged[0].flush()
-        return
-    with ThreadPoolExecutor(min(len(staged), _AT_ONCE)) as pool:
-        list(pool.map(Staged.flush, staged))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        others = pool.map(Staged.flush, staged[1:])
+        staged[0].flush()  # here, since for a file or two starting threads is what takes long
+        list(others)
 
 
 def settle(folder: Path) -> None:

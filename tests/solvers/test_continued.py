@@ -12,9 +12,9 @@ from torch import Tensor
 
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Iteration, Problem
-from kansweep.solvers.gauss_newton import continued, smoother
+from kansweep.solvers.gauss_newton import continued
+from kansweep.solvers.gauss_newton.extrapolated import End
 from kansweep.solvers.gauss_newton.lm import LM
-from kansweep.solvers.gauss_newton.weights import Memory
 
 G = 24
 
@@ -24,7 +24,9 @@ def waves(h: Tensor) -> Tensor:
     return torch.cat([torch.exp(h), torch.sin(3 * h)], 2)
 
 
-def given(make=random_kan, base: bool = False, outputs: int = 1, n: int = 400) -> tuple:
+def given(
+    make=random_kan, base: bool = False, outputs: int = 1, n: int = 400, wrong: float = 0.3
+) -> tuple:
     """A [2, 1, M] network that knows the sum of its inputs, fitted to ``waves`` of it, at points
     that do not reach its corners, where it is wrong, and the problem."""
     net = make((2, 1, outputs), grid_size=G, base=base)
@@ -41,16 +43,13 @@ def given(make=random_kan, base: bool = False, outputs: int = 1, n: int = 400) -
     silu = 0 if last.base is None else silu * last.base[:, :, 0][:, None]
     last = last.fitted((waves(at)[..., :outputs] - silu)[:, :, None], net.k)
     coef = last.coef.clone()
-    coef[..., :2] += 0.3
-    coef[..., -2:] -= 0.3
+    coef[..., :2] += wrong
+    coef[..., -2:] -= wrong
     net = replace(net, layers=(first, replace(last, coef=coef)))
     return net, Problem(x, waves(h)[..., :outputs], (-1.0, 1.0), (0, 1))
 
 
-def mended(net: KAN, problem: Problem, beyond: int = 2) -> KAN:
-    one = torch.ones(net.n_replicas).double()
-    left = Memory.left(one[:, None, None].repeat(1, len(net.layers), 3), one, G, beyond)
-    return continued.continued(net, problem, left.numbers)
+mended = continued.continued
 
 
 def error(net: KAN, x: Tensor) -> Tensor:
@@ -114,9 +113,6 @@ def test_noise_and_ends_with_many_points_change_nothing() -> None:
     ).abs()
     assert change[0].max() == 0.0
     assert change[1].max() > 0.1
-    few = problem.at(slice(0, 100))  # of which higher differences have made the ends
-    assert mended(net, few, smoother.BEYOND) is net
-    assert mended(net, problem, smoother.BEYOND) is not net
     pair = random_kan((2, 2, 1), grid_size=G)  # which does not follow the points
     assert mended(pair, problem) is pair
     values = torch.linspace(-1, 1, 1000).double()[None, :, None].repeat(2, 1, 2)
@@ -141,47 +137,8 @@ def test_ends_are_looked_at_up_to_where_points_determine_a_spline(flipped: bool)
         assert found == (pytest.approx((interval + 1) / 20) if interval else -np.inf)
 
 
-def test_the_polynomial_is_that_of_least_variance_and_bias() -> None:
-    t, z = points(1, 100, 1)[..., 0].abs(), torch.linspace(0, 0.1, 7).double()[None]
-    y = torch.exp(3 * t) + 1e-4 * normal(1, 100)
-    end = continued._End.of(t, y[..., None], None)
-    error, values = continued._told(end, z, torch.ones_like(z).bool())
-    t, order = t[0].sort()
-    y, rivals = y[0][order].numpy(), []
-    for n in (16, 32, 64, 100):
-        own, of = t[:n].numpy(), np.polynomial.Chebyshev
-        fits = [of.fit(own, y[:n], degree) for degree in range(min(12, n // 2 - 1) + 1)]
-        for degree in range(3, len(fits) - 2):
-            fit, *finer = fits[degree : degree + 3]
-            at, to = (
-                np.polynomial.chebyshev.chebvander(
-                    fit.mapparms()[0] + fit.mapparms()[1] * v, degree
-                )
-                for v in (own, z[0].numpy())
-            )
-            noise = ((y[:n] - fit(own)) ** 2).sum() / (n - degree - 1)
-            variance = noise * (to @ np.linalg.pinv(at.T @ at) * to).sum(1).mean()
-            there = [each(z[0].numpy()) for each in (fit, *finer)]
-            bias = max((np.diff(there, axis=0) ** 2).mean(1))
-            rivals.append((variance + bias, there[0]))
-    least, best = min(rivals, key=lambda rival: rival[0])
-    assert error.item() == pytest.approx(least, rel=1e-4)
-    np.testing.assert_allclose(values[0, :, 0], best, rtol=1e-7)
-
-
-@pytest.mark.parametrize("speed", [5, 8, 12])
-def test_of_even_functions_no_more_is_said_than_is_known(speed: float) -> None:
-    """Every other coefficient is none there, and says nothing of the bias."""
-    t = torch.linspace(0.02, 0.98, 200).double()[None]
-    z = torch.linspace(0, 0.02, 9).double()[None]
-    end = continued._End.of(t, torch.cos(speed * (t - 0.5))[..., None], None)
-    error, values = continued._fitted(end, z, torch.ones_like(z).bool())
-    true = (values[..., 0] - torch.cos(speed * (z - 0.5))).square().mean()
-    assert true < error.item() < 2 * true
-
-
 @pytest.mark.parametrize("name", ["kink", "steep"])
-def test_points_are_followed_as_well_and_a_step_more_is_told(name: str) -> None:
+def test_points_are_followed_as_well_or_others_better_and_a_step_more_is_told(name: str) -> None:
     function = {
         "kink": lambda s: (s - 2.3).clamp(min=0) + 0.1 * s,
         "steep": lambda s: torch.exp(4 * s),
@@ -196,23 +153,31 @@ def test_points_are_followed_as_well_and_a_step_more_is_told(name: str) -> None:
     net = solver.start(Shape((3, 1, 1), 3, 24, False), problem)
     descended = solver._searched(net, problem, None, None)
     outcome = solver.solve(net, problem, None, observe)
+    fresh = points(2, 20_000, 3, seed=5)
     for r in range(2):
-        own = (outcome.net(x) - problem.y)[r].square().mean().sqrt()
+        own, before = (
+            (each.net(x) - problem.y)[r].square().mean().sqrt() for each in (outcome, descended)
+        )
         assert told[r] == (outcome.steps[r], pytest.approx(own.item(), rel=1e-9))
-        assert own < 1.5 * (descended.net(x) - problem.y)[r].square().mean().sqrt()
+        true = function(fresh[r].sum(1))
+        error, without = (
+            (each.net(fresh)[r, :, 0] - true).square().mean().sqrt()
+            for each in (outcome, descended)
+        )
+        assert own < 1.5 * before or error < without
 
 
 @pytest.mark.parametrize("sure", [False, True])
-def test_zigzags_of_which_no_polynomial_is_sure_stay(
+def test_what_nothing_that_is_told_is_sure_of_stays(
     sure: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And of which it is, for points are followed less well by it."""
+    """And what it is sure of, for points are followed less well by it."""
     if sure:
-        monkeypatch.setattr(continued, "WRONG", 1e9)
-        monkeypatch.setattr(continued, "LARGER", 1e9)
-    net, problem = given()
-    coef = net.layers[-1].coef.clone()
-    coef[..., ::2] += 0.01
+        told = continued._told
+        monkeypatch.setattr(continued, "_told", lambda *_: (0 * told(*_)[0], told(*_)[1]))
+        monkeypatch.setattr(continued, "GAINED", 0.0)
+    net, problem = given(wrong=0.0)
+    coef = net.layers[-1].coef + 0.1 * normal(*net.layers[-1].coef.shape, seed=2)
     net = replace(net, layers=(net.layers[0], replace(net.layers[1], coef=coef)))
     followed = replace(problem, y=net(problem.x) + 1e-7 * normal(*problem.y.shape))
     np.testing.assert_allclose(mended(net, followed)(problem.x), net(problem.x), atol=1e-10)
@@ -230,22 +195,41 @@ def test_a_count_is_so_many_points() -> None:
     assert not torch.allclose(one, net(fresh), atol=1e-2)
 
 
-@pytest.mark.parametrize("believed", [False, True])
-def test_what_does_not_come_true_of_points_that_are_known_is_not_said(
-    believed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def expected(t: Tensor, y: Tensor, limit: float, *, over: bool) -> tuple[float, float]:
+    """The error that is expected up to a limit, after a rehearsal and before."""
+    z, end = torch.linspace(0, limit, 9).double()[None], End.of(t[None], y[None], None)
+    near, at = torch.ones_like(z), torch.tensor([[limit]]).double()
+    enough = torch.tensor([-1.0 if over else torch.inf]).double()
+    which, none = torch.tensor([True]), torch.tensor([0])
+    before = min(end.told(z, near, which, none, over=each)[0].item() for each in (False, over))
+    return continued._told(end, z, near, at, enough)[0].item(), before
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_what_does_not_come_true_of_points_that_are_known_is_believed_so_much_less(over) -> None:
     """Of a bend in the last interval with points none further in tell."""
-    if believed:
-        monkeypatch.setattr(continued, "LARGER", torch.inf)
-    t = torch.linspace(0.06, 1, 200).double()[None]
-    y = (torch.sin(3 * t) + 5 * (0.1 - t).clamp(min=0) ** 2)[..., None]
-    limit = torch.tensor([[0.1]]).double()
-    assert bool(continued._comes_true(t, y, None, limit)) == believed
-    smooth = torch.sin(3 * t)[..., None]
-    assert bool(continued._comes_true(t, smooth + 1e-9 * normal(1, 200, 1), None, limit))
+    t = torch.linspace(0.06, 1, 200).double()
+    y = torch.sin(3 * t) + 1e-9 * normal(200)
+    after, before = expected(t, y, 0.1, over=over)
+    assert before <= after < 100 * before
+    bend = 5 * (0.1 - t).clamp(min=0) ** 2
+    after, before = expected(t, y + bend, 0.1, over=over)
+    assert after > 100 * before
 
 
-@pytest.mark.parametrize("expected", [0.03, 3.0])
+def test_one_polynomial_over_another_tells_where_one_alone_is_not_enough() -> None:
+    t, z = torch.linspace(0.06, 1, 200).double(), torch.linspace(0, 0.1, 9).double()[None]
+    end = End.of(t[None], 1 / (t[None] + 0.1), None)
+    given = end, z, torch.ones_like(z), torch.tensor([[0.1]]).double()
+    alone, values = continued._told(*given, torch.tensor([torch.inf]).double())
+    for share, wider in ((1.01, False), (0.99, True)):
+        error, said = continued._told(*given, share * alone)
+        assert bool((error < 1e-6 * alone).all()) == wider
+        assert torch.equal(said, values) != wider
+    assert torch.allclose(said, 1 / (z + 0.1), rtol=1e-9)
+
+
+@pytest.mark.parametrize("expected", [0.01, 3.0])
 def test_splines_are_not_changed_by_less_than_what_is_expected_of_the_error(
     expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,12 +262,17 @@ def test_a_replica_is_continued_as_it_would_be_alone() -> None:
 @pytest.mark.parametrize(("outer", "told"), [(4, True), (12, False)])
 def test_a_rehearsal_has_nothing_but_the_other_points(outer: int, told: bool) -> None:
     """Whose number may be too small for any polynomial."""
-    t = torch.linspace(0, 1, 18).double()[None]
-    y = (torch.exp(t) + 1e-6 * normal(1, 18))[..., None]
-    limit = 0.5 * (t[:, outer - 1, None] + t[:, outer, None])
-    assert bool(continued._comes_true(t, y, None, limit)) == told
-    y[:, :outer] += 0.1
-    assert not bool(continued._comes_true(t, y, None, limit))
+    t = torch.linspace(0, 1, 18).double()
+    y = torch.exp(t) + 1e-6 * normal(18)
+    limit = float(t[outer - 1] + t[outer]) / 2
+    end = End.of(t[None], y[None], None)
+    one, at = torch.ones(1, 1).double(), torch.tensor([[limit]]).double()
+    given = 0 * one, one, at, torch.tensor([torch.inf]).double()
+    error, _ = continued._told(end, *given)
+    assert bool(error.isfinite()) == told
+    end.y[:, :outer] += 0.1
+    spoilt, _ = continued._told(end, *given)
+    assert not spoilt < 1e3 * error
 
 
 def test_points_are_followed_by_every_output_that_an_inner_layer_changes() -> None:
@@ -300,51 +289,17 @@ def test_points_are_followed_by_every_output_that_an_inner_layer_changes() -> No
     assert (missed[:, 1] < 1.5e-9).all()
 
 
-@pytest.mark.parametrize(("points_known", "exact"), [(21, False), (22, True)])
-def test_no_polynomial_has_more_than_half_as_many_coefficients_as_points(
-    points_known: int, exact: bool
-) -> None:
-    """Two of which are there to tell the bias of degree 8."""
-    t = torch.linspace(0.02, 1, points_known).double()[None]
-    z = torch.linspace(0, 0.02, 5).double()[None]
-    end = continued._End.of(t, ((t - 0.5) ** 8)[..., None], None)
-    error, _ = continued._fitted(end, z, torch.ones_like(z))
-    assert (error.item() < 1e-20) == exact
+def test_near_a_pole_that_no_point_reaches_errors_are_those_of_the_grid() -> None:
+    """Intervals there are too wide for a spline to follow both the points and the pole."""
+    x, fresh = points(3, 300, 2, seed=1), points(3, 20_000, 2, seed=2)
 
+    def pole(x: Tensor) -> Tensor:
+        return 1 / (1.05 + x.mean(2, keepdim=True))
 
-def test_points_that_count_for_nothing_take_no_place_in_a_stretch() -> None:
-    t, y = points(1, 400, 1)[..., 0].abs(), normal(1, 400, 1)
-    counts = torch.randint(0, 3, (1, 400), generator=generator(2)).double()
-    at = torch.arange(400).repeat_interleave(counts[0].long())
-    counted = continued._End.of(t, y, counts).stretches()
-    repeated = continued._End.of(t[:, at], y[:, at], None).stretches()
-    for one, other in zip(counted, repeated, strict=True):
-        assert one.weight.sum() == other.weight.sum()
-        assert (one.weight * one.t).sum().item() == pytest.approx((other.weight * other.t).sum())
-
-
-@pytest.mark.parametrize(
-    ("make", "asked"),
-    [(lambda net: net, [1.0] * 2), (split, [2.0] * 4), (deeper, [2.0] * 2 + [1.0] * 2)],
-)
-def test_more_is_asked_of_what_the_outputs_do_not_tell_alone(make, asked, monkeypatch) -> None:
-    net, problem = given()
-    seen, with_end = [], continued._with_end
-
-    def watched(one, h, y, counts, k, apart, *, high):
-        seen.append(apart)
-        return with_end(one, h, y, counts, k, apart, high=high)
-
-    monkeypatch.setattr(continued, "_with_end", watched)
-    mended(make(net), problem)
-    assert seen == asked
-    monkeypatch.setattr(
-        continued, "_told", lambda end, z, near: (0 * end.y[:, 0] + 1, 0 * z[..., None])
-    )
-    monkeypatch.setattr(continued, "_comes_true", lambda *_: torch.tensor([[True]]))
-    monkeypatch.setattr(continued, "WRONG", 1e9)
-    last = replace(net.layers[-1], coef=torch.full_like(net.layers[-1].coef, 1.5)).input(0)
-    h = replace(net, layers=net.layers[:1])(problem.x)
-    for apart, sure in ((1.0, True), (2.0, False)):  # of a change of 1.5 times the error
-        found = with_end(last, h, problem.y, None, net.k, apart, high=False)
-        assert bool(found[1].any()) == sure
+    problem, solver, memory = Problem(x, pole(x), (-1.0, 1.0), (0, 1, 2)), LM(), None
+    net = solver.start(Shape((2, 1, 1), 3, 12, False), problem)
+    for grid_size in (12, 24, 48):
+        outcome = solver.solve(net.refined(grid_size), problem, memory)
+        net, memory = outcome.net, outcome.memory
+    error = (net(fresh) - pole(fresh)).square().mean((1, 2)).sqrt()
+    assert error.median() < 1.5e-3  # the floor is 5.4e-4; without continued ends 1e-2

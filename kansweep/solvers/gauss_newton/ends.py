@@ -25,12 +25,13 @@ from kansweep.solvers.gauss_newton.continued import continued
 
 
 def mended(outcome: Outcome[KAN], problem: Problem, observe: Observe | None) -> Outcome[KAN]:
-    """The outcome with the ends of its hidden splines continued, one step further where they were,
-    and those that still run wild straight."""
-    net = continued(outcome.net, problem, outcome.memory)
-    if net is not outcome.net:
-        outcome = _told(replace(outcome, net=net), outcome.net, problem, observe)
-    return replace(outcome, net=straightened(outcome.net, problem))
+    """The outcome with the ends of its hidden splines straight where they run wild, and continued
+    where that is known to be better, which is one step more."""
+    outcome = replace(outcome, net=straightened(outcome.net, problem))
+    net = continued(outcome.net, problem)
+    if net is outcome.net:
+        return outcome
+    return _told(replace(outcome, net=net), outcome.net, problem, observe)
 
 
 def _told(
