@@ -29,7 +29,7 @@ plot: $(INSTALLED) ## draw the law again
 	$(BIN)/kansweep plot $(ARGS)
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(INSTALLED) ## check style and format
 	$(BIN)/ruff check

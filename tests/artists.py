@@ -34,9 +34,9 @@ def texts(axes: Axes) -> dict[tuple[float, float], str]:
 
 
 def laid_out(figure: Figure) -> RendererBase:
-    """The renderer of a figure that was drawn once, by which its boxes are measured."""
+    """The renderer of a figure that is laid out, by which its boxes are measured."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    figure.draw_without_rendering()
     return canvas.get_renderer()
 
 

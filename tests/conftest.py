@@ -6,12 +6,14 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
 import yaml
+from matplotlib.figure import Figure
 from small import SMALL
 
 from kansweep import cli
@@ -44,7 +46,7 @@ def kansweep(
         monkeypatch.setattr(sys, "argv", ["kansweep", *words])
         capsys.readouterr()
         try:
-            status = cli.main()
+            status = import_module("kansweep.cli").main()  # a document may have changed it
         except SystemExit as exit:
             status = int(exit.code or 0)
         return Outcome(status, *capsys.readouterr())
@@ -52,6 +54,14 @@ def kansweep(
     yield call
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGINT, interrupt)
+
+
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made as ever and saved as empty pages, for tests of what is said beside them: to
+    lay them out and to paint them takes most of a command's time."""
+    page = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 50"></svg>'
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.write(page))
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,11 @@
 
 What a block is shows in the document itself:
 
-- ``sh``: commands, ``kansweep`` or ``python``; in this process until a diff has changed the code.
+- ``sh``: commands, ``kansweep`` or ``python``, in this process, which has imported torch already.
   One that is refused says so by ``# exit status 2``, and prints why
 - ``python``, ``yaml``: a first line such as ``# mine/data/bump.yaml`` names the file that it is;
   Python without one is run, all of a document in one namespace
-- ``diff``: changes to kansweep itself, made to a copy of it
+- ``diff``: changes to kansweep itself, made to a copy of it, which is imported from then on
 - ``text``: what the block before it prints, in part; decimals may differ a little, seconds at will
 - ``console`` and all others: shown only
 
@@ -16,13 +16,12 @@ Of the README only Python is run, and only behind ``<!-- runs after: kansweep ru
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
-import os
 import re
 import runpy
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,6 +32,8 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 
 ROOT = Path(__file__).parents[1]
 gallery = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "gallery.py")))
@@ -73,7 +74,7 @@ class Session:
         self.call, self.folder = kansweep, Path.cwd()
         self.names: dict[str, Any] = {"__name__": "__main__"}
         self.printed = ""
-        self.changed = False  # the code, which is then the copy in this folder
+        self.copied = False  # the code, which is then that of this folder
 
     def follow(self, document: str) -> None:
         for block in blocks(document):
@@ -100,19 +101,23 @@ class Session:
 
     def write(self, name: str, text: str) -> None:
         if name.startswith(("kansweep/", "configs/")):
-            self.copy()
+            self.change()
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def copy(self) -> None:
-        if not self.changed:
+    def change(self) -> None:
+        """Have a copy of the code, of which nothing is imported yet."""
+        if not self.copied:
             for part in ("kansweep", "configs"):
                 shutil.copytree(ROOT / part, self.folder / part)  # with what is compiled
-        self.changed = True
+            sys.path.insert(0, str(self.folder))
+        self.copied = True
+        for name in ours():
+            del sys.modules[name]
 
     def patch(self, text: str) -> None:
-        self.copy()
+        self.change()
         for part in re.split(r"^--- .*\n", text, flags=re.MULTILINE)[1:]:
             header, *hunks = re.split(r"^@@.*\n", part, flags=re.MULTILINE)
             path = self.folder / header.removeprefix("+++ b/").strip()
@@ -129,11 +134,11 @@ class Session:
         if not words:
             return ""
         assert words[0] in ("kansweep", "python"), f"only these two are run, not {words[0]}"
-        status, out, err = (self.run_changed if self.changed else self.run_here)(words)
+        status, out, err = self.outcome(words)
         assert status == (int(expected[1]) if expected else 0), f"it ends in {status}: {err}"
         return err if expected else out
 
-    def run_here(self, words: list[str]) -> tuple[int, str, str]:
+    def outcome(self, words: list[str]) -> tuple[int, str, str]:
         if words[0] == "kansweep":
             outcome = self.call(*words[1:])
             return outcome.status, str(outcome.out), str(outcome.err)
@@ -141,15 +146,10 @@ class Session:
             runpy.run_path(words[1], run_name="__main__")
         return 0, out.getvalue(), ""
 
-    def run_changed(self, words: list[str]) -> tuple[int, str, str]:
-        program = ["-m", "kansweep"] if words[0] == "kansweep" else []
-        done = subprocess.run(
-            [sys.executable, *program, *words[1:]],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(self.folder)},
-        )
-        return done.returncode, done.stdout, done.stderr
+
+def ours() -> dict[str, Any]:
+    """What is imported of kansweep."""
+    return {name: each for name, each in sys.modules.items() if name.split(".")[0] == "kansweep"}
 
 
 def compare(shown: str, printed: str) -> None:
@@ -173,16 +173,23 @@ def _near(a: re.Match[str], b: re.Match[str]) -> bool:
 
 
 @pytest.fixture
-def reader(kansweep):
-    session = Session(kansweep)
+def reader(kansweep, monkeypatch):
+    session, imported = Session(kansweep), ours()
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    Plugins.instance()  # gives Hydra's own choices to its store, once
+    store = ConfigStore.instance()  # to which a changed copy gives its schemas
+    monkeypatch.setattr(store, "repo", copy.deepcopy(store.repo))
     yield session
     for name, module in list(sys.modules.items()):  # those that the document wrote
-        if Path(getattr(module, "__file__", None) or "/").parent == session.folder:
+        if Path(getattr(module, "__file__", None) or "/").is_relative_to(session.folder):
             del sys.modules[name]
+    sys.modules.update(imported)
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.stem)
-def test_the_examples_of_a_document_run(path, reader):
+def test_the_examples_of_a_document_run(path, reader, request):
+    if path.stem not in ("extending", "python"):  # which draw figures of their own
+        request.getfixturevalue("sketched")
     reader.follow(path.read_text())
     rows = [pd.read_parquet(found) for found in Path("outputs").glob("*/results.parquet")]
     assert all((part["status"] == "ok").all() for part in rows)

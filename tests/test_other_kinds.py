@@ -18,6 +18,8 @@ from kansweep.report import matrix, terminal
 from kansweep.report.contents import Report
 from kansweep.report.page import page
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 HERMITE = kinds.Kind(
     name="hermite",
     title="Hermite KAN",

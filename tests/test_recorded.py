@@ -33,6 +33,8 @@ from recorded import (
 from kansweep import load_model
 from kansweep.sweep.store import Store, read_results
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 POINTS = np.array([[0.5, -0.25], [-0.3, 0.8]])
 VALUES = {  # there, of the best network of seed 1
     "kan": [[2.8936411290213], [0.8444889544203277]],

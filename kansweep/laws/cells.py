@@ -307,21 +307,21 @@ def _summarise(rows: DataFrame) -> DataFrame:
     sound = rows["fault"] == ""
     cells["n_seeds"] = sound.groupby(rows["size"]).sum()
     cells["n_failed"] = by_cell.size() - cells["n_seeds"]
-    cells["fault"] = [_commonest(part["fault"]) for _, part in by_cell]
+    cells["fault"] = [_commonest(faults) for _, faults in by_cell["fault"]]
     few = rows["size"].map(cells["n_seeds"] < cells["n_failed"])
     averaged = sound | (few & rows["ok"])
     errors = [f"{split}_rmse" for split in (*SPLITS, *DERIVATIVES)]
-    for column in (*errors, "floor_rmse", "grad_norm"):
-        logs = rows[column].astype(float).clip(lower=TINY).where(averaged).map(np.log)
-        grouped = logs.groupby(rows["size"])
-        cells[column] = np.exp(grouped.mean())
-        if column in errors:
-            count = grouped.count()
-            with np.errstate(over="ignore"):
-                factor = np.exp(half_width(grouped.std(), count.where(count >= MANY)))
-            cells[column.replace("rmse", "low")] = cells[column] / factor
-            cells[column.replace("rmse", "high")] = cells[column] * factor
-    return cells.reset_index().assign(**rows[CURVE].iloc[0])
+    columns = [*errors, "floor_rmse", "grad_norm"]
+    logs = rows.loc[averaged, columns].astype(float).clip(lower=TINY).apply(np.log)
+    grouped = logs.groupby(rows["size"])
+    means = grouped.mean().apply(np.exp)
+    deviation, count = grouped[errors].std(), grouped[errors].count()
+    with np.errstate(over="ignore"):
+        factor = np.exp(half_width(deviation, count.where(count >= MANY)))
+    low = (means[errors] / factor).rename(columns=lambda name: name.replace("rmse", "low"))
+    high = (means[errors] * factor).rename(columns=lambda name: name.replace("rmse", "high"))
+    summarised: DataFrame = cells.join([means, low, high]).reset_index()
+    return summarised.assign(**rows[CURVE].iloc[0])
 
 
 def _commonest(faults: Series) -> str:

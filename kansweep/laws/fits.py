@@ -57,9 +57,12 @@ def every_law(curves: Sequence[Curve], rules: Rules = DEFAULT) -> DataFrame:
 
 
 def _laws(curves: Sequence[Curve], axes: Sequence[str], rules: Rules) -> DataFrame:
-    """What does not hang on the axis is told once for all of them."""
+    """What does not hang on the axis is told once for all of them, as are the notes for splits."""
     fitted = [
-        (curve, split, _judged(curve, split, rules)) for curve in curves for split in curve.splits
+        (curve, split, _judged(curve, split, rules, told))
+        for curve in curves
+        for told in [list(notes.of_curve(curve, rules))]
+        for split in curve.splits
     ]
     rows = [
         _law(curve, split, x, rules, judged)
@@ -101,7 +104,7 @@ class _Judged:
     hinges: list[str]
 
 
-def _judged(curve: Curve, split: str, rules: Rules) -> _Judged:
+def _judged(curve: Curve, split: str, rules: Rules, told: list[str]) -> _Judged:
     verdict, hinges = INSUFFICIENT, []
     if curve.fitted and curve.kind.has_theory:
         of_seeds = curve.errors[split][curve.whole]
@@ -109,7 +112,7 @@ def _judged(curve: Curve, split: str, rules: Rules) -> _Judged:
         hinges = list(notes.hinges(curve, split, verdict, rules))
     elif curve.fitted:
         verdict = DESCRIPTIVE
-    return _Judged(verdict, list(notes.of_curve(curve, rules)), hinges)
+    return _Judged(verdict, told, hinges)
 
 
 def _law(curve: Curve, split: str, x: str, rules: Rules, judged: _Judged) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def _left_out(curve: Curve) -> Iterator[str]:
 def _lacking(curve: Curve) -> Iterator[str]:
     """The seeds without a sound cell somewhere in the run, and why."""
     symbol = curve.kind.symbol
-    faults = curve.faults.where(curve.faults.isin(_FAULTS), "no sound cell")
-    faults = faults.where(~curve.sound, "")
+    faults = curve.faults[~curve.sound.all(axis=1)]
+    faults = faults.where(faults.isin(_FAULTS), "no sound cell").where(~curve.sound, "")
     why: dict[str, list[str]] = {}
     for seed, row in faults.iterrows():
         parts = [

@@ -97,6 +97,7 @@ def test_a_report_of_nothing_is_refused(kansweep: Any, sweep: Any, tmp_path: Pat
     assert "No cell of outputs/example8 is done yet" in err
 
 
+@pytest.mark.usefixtures("sketched")
 def test_plot_takes_its_axis_its_split_and_its_margin(
     kansweep: Any, sweep: Any, tmp_path: Path
 ) -> None:
@@ -122,7 +123,7 @@ def test_plot_takes_its_axis_its_split_and_its_margin(
         (["report", "name=kan"], 2),  # errors, and those of derivatives
     ],
 )
-@pytest.mark.usefixtures("of_mlps")
+@pytest.mark.usefixtures("of_mlps", "sketched")
 def test_a_command_classifies_its_results_once(
     kansweep: Any, monkeypatch: pytest.MonkeyPatch, words: list[str], times: int
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_command_classifies_its_results_once(
     assert len(calls) == times
 
 
+@pytest.mark.usefixtures("sketched")
 def test_several_sweeps_are_drawn_together(kansweep: Any, sweep: Any, tmp_path: Path) -> None:
     for k in (1, 3):
         sweep(f"k{k}", k)
@@ -169,7 +171,7 @@ def of_mlps(sweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "results", results)
 
 
-@pytest.mark.usefixtures("of_mlps")
+@pytest.mark.usefixtures("of_mlps", "sketched")
 def test_mlps_are_plotted_against_parameters_alone_and_beside_kans(
     kansweep: Any, tmp_path: Path
 ) -> None:
@@ -208,7 +210,8 @@ def test_drawing_does_not_import_torch(kansweep: Any, sweep: Any) -> None:
 import sys
 from kansweep.cli import main
 
-for words in (["plot", "plot.formats=[png]"], ["report"], ["plot", "edges", "plot.formats=[png]"]):
+png = "plot.formats=[png]"
+for words in (["plot", "plot.split=test", png], ["report"], ["plot", "edges", png]):
     sys.argv = ["kansweep", *words]
     assert main() == 0
     assert "torch" not in sys.modules, words
@@ -216,6 +219,7 @@ for words in (["plot", "plot.formats=[png]"], ["report"], ["plot", "edges", "plo
     assert python(script) == ""
 
 
+@pytest.mark.usefixtures("sketched")
 def test_plot_tells_the_laws_of_derivatives_where_it_is_asked(
     kansweep: Any, sweep: Any, tmp_path: Path
 ) -> None:

@@ -22,6 +22,8 @@ from kansweep.sweep.layout import Layout
 from kansweep.sweep.refusals import StoreError
 from kansweep.sweep.store import Store
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 def recipe() -> list[list[str]]:
     """The commands of `make check`, without its variables."""

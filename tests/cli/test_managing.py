@@ -23,6 +23,8 @@ from small import CELLS, SMALL
 from kansweep.sweep import files
 from kansweep.sweep.layout import Layout
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 Sweep = Callable[..., Path]
 
 

@@ -18,6 +18,8 @@ from kansweep.config.overrides import overrides
 from kansweep.data.targets import TARGETS
 from kansweep.networks import inspection
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 FEW = ("data.sizes=[60]", "data.n_test=100", "seeds=2", "solver.steps=2")
 NET = """
 from torch import nn

@@ -13,6 +13,8 @@ from kansweep import cli
 from kansweep.cli import training
 from kansweep.config.run import RunConfig
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:

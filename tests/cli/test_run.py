@@ -32,6 +32,8 @@ from kansweep.config.run import RunConfig
 from kansweep.sweep.events import Event, Finished, Progressed, Started
 from kansweep.sweep.tried import Search
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 def test_a_second_run_trains_nothing(kansweep: Any, tmp_path: Path) -> None:
     status, out, err = kansweep("run", *SMALL)
@@ -102,7 +104,7 @@ def test_an_interrupted_run_keeps_its_cells_and_goes_on(
     assert (stopped.status, stopped.out) == (status, "")
     kept = [name for name in files(tmp_path) if "/cells/" in name]
     assert len(kept) >= 2
-    typed = "kansweep run 'data.sizes=[40,60]' 'grid.sizes=[3,6,12]' seeds=2 data.n_test=100"
+    typed = shlex.join(["kansweep", "run", *SMALL])
     assert f"2 of {CELLS} cells are done and kept. Go on with: {typed} name=trial\n" in stopped.err
 
     with monkeypatch.context() as patched:

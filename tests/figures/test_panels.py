@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -41,6 +42,12 @@ def drawn(found: dict[str, DataFrame], split: str = "test") -> Figure:
     return only.figure
 
 
+@cache
+def usual() -> Figure:
+    """To be read: what it holds is of five targets."""
+    return drawn(sweeps())
+
+
 def test_both_kinds_on_several_targets_want_panels_and_nothing_else_does():
     two = TARGETS[:2]
     for found, wanted in (
@@ -49,13 +56,14 @@ def test_both_kinds_on_several_targets_want_panels_and_nothing_else_does():
         ({name: rows for name, rows in sweeps(two).items() if name.startswith("mlp")}, False),
         ({name: rows for name, rows in sweeps(two).items() if name.startswith("kan")}, False),
     ):
-        assert panels.wanted(of_several(found)) == wanted
-        (only,) = sets.of_several(of_several(found), ["test"])
+        of_all = of_several(found)
+        assert panels.wanted(of_all) == wanted
+        (only,) = sets.of_several(of_all, ["test"])
         assert len(visible(only.figure)) == (2 if wanted else 1)
 
 
 def test_a_panel_has_its_target_with_a_kan_and_an_mlp_and_their_exponents():
-    figure = drawn(sweeps())
+    figure = usual()
     titles = [axes.get_title(loc="left") for axes in visible(figure)]
     assert [title[:10] for title in titles] == sorted(target[:10] for target in TARGETS)
     for axes, title in zip(visible(figure), titles, strict=True):
@@ -83,7 +91,7 @@ def test_the_exponents_are_those_of_the_split():
 
 
 def test_the_theory_and_the_floor_are_those_of_the_kan_alone():
-    for axes in visible(drawn(sweeps())):
+    for axes in visible(usual()):
         (reference,) = lines(axes, THEORY)
         x, y = np.asarray(reference.get_xdata()), np.asarray(reference.get_ydata())
         assert x == pytest.approx([24, 309])
@@ -97,7 +105,7 @@ def test_the_theory_and_the_floor_are_those_of_the_kan_alone():
 
 
 def test_axes_are_the_same_and_labelled_at_the_edge_alone():
-    figure = drawn(sweeps())
+    figure = usual()
     axes = visible(figure)
     assert (
         len({panel.get_ylim() for panel in axes}) == len({panel.get_xlim() for panel in axes}) == 1
@@ -111,7 +119,7 @@ def test_axes_are_the_same_and_labelled_at_the_edge_alone():
 def test_a_kind_looks_the_same_in_every_panel_and_unlike_the_other():
     seen = {
         (mean.get_linestyle(), mean.get_color(), kept.get_marker())
-        for axes in visible(drawn(sweeps()))
+        for axes in visible(usual())
         for mean, kept in zip(lines(axes, "_mean"), lines(axes, "_kept"), strict=True)
     }
     assert len(seen) == 2
@@ -119,7 +127,7 @@ def test_a_kind_looks_the_same_in_every_panel_and_unlike_the_other():
 
 
 def test_one_legend_has_each_kind_once():
-    assert legend(drawn(sweeps())) == [
+    assert legend(usual()) == [
         *("KAN", "MLP", THEORY, FLOOR, "single seeds", "95% band of their mean")
     ]
 

@@ -49,7 +49,7 @@ def draw(results: DataFrame, splits=SPLITS, **given) -> dict[str, Figure]:
 
 
 def drawn(results: DataFrame, name: str = "test_rmse_vs_grid_size") -> Figure:
-    return draw(results)[name]
+    return draw(results, [name.partition("_")[0]])[name]
 
 
 def lines(figure: Figure, label: str) -> list[Line2D]:
@@ -284,10 +284,11 @@ SWEEPS = {
 }
 
 
-@pytest.mark.parametrize("sweep", SWEEPS)
-def test_nothing_overlaps_or_is_cut(sweep):
-    results = SWEEPS[sweep]()
-    for figure in draw(results).values():
+@pytest.mark.parametrize(
+    ("sweep", "split"), [*((sweep, "test") for sweep in SWEEPS), ("crowded", "train")]
+)
+def test_nothing_overlaps_or_is_cut(sweep, split):
+    for figure in draw(SWEEPS[sweep](), [split]).values():
         renderer, axes, (box,) = laid_out(figure), figure.axes[0], figure.legends
         panel = axes.get_tightbbox(renderer)
         legend_box = box.get_window_extent(renderer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from artists import laid_out, on_page
 from cells import kans
 from pandas import DataFrame
 from studies import only
@@ -84,6 +85,8 @@ def test_figures_have_the_line_of_the_derivatives_theory() -> None:
     names = set()
     for each in sets.of_derivatives(study.of_one(results())):
         names.add(each.name)
+        renderer, panel = laid_out(each.figure), each.figure.axes[0]
+        assert on_page(each.figure, [panel.get_tightbbox(renderer)], slack=0)
         if each.name.endswith("grid_size"):
             labels = {text.get_text() for text in each.figure.legends[0].get_texts()}
             lost = 1 if each.name.startswith("gradient") else 2

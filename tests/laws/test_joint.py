@@ -40,6 +40,12 @@ def sum_of_powers(g, n, p):
     return m / (1 + m / 1.5)
 
 
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch):
+    """No test but that of the intervals says what they are."""
+    monkeypatch.setattr(joint, "RESAMPLES", 10)
+
+
 def describe(results: DataFrame) -> DataFrame:
     return joint.describe(cells.checked(results), spread=1.5)
 

@@ -79,13 +79,13 @@ def test_a_sweep_that_leaves_its_floor_is_predicted_with_the_departure():
 
 def test_without_a_floor_it_is_the_joint_form_s():
     held = []
-    for stream in range(12):
+    for stream in range(6):
         found = study.predicted(without_floor(stream), 100, 3000, spread=1e3)
         assert found.formula.startswith("A G^-alpha exp(c P/(P+n))")
         truth = 2.0 * 100**-3.0 * np.exp(1.5 * 309 / 3309)
         held.append(found.low < truth < found.high)
         assert found.high / found.low < 3.0
-    assert sum(held) >= 11
+    assert all(held)
 
 
 def test_what_the_form_missed_when_it_was_not_shown_it_widens_the_interval():

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from reports import HOSTILE, SWEEPS, Reader, job, rows, swept, written
+from reports import HOSTILE, SWEEPS, Reader, job, made, rows, swept, written
 from studies import fit_laws
 
 from kansweep.figures import drawn, scaling
@@ -74,7 +74,7 @@ def test_its_tables_can_be_saved() -> None:
     content = base64.b64decode(saved["laws.csv"].partition(",")[2])
     laws = pd.read_csv(io.BytesIO(content))
     assert laws["exponent"].tolist() == pytest.approx(
-        SWEEPS["usual"]().study.laws["exponent"].tolist(), nan_ok=True
+        made("usual").study.laws["exponent"].tolist(), nan_ok=True
     )
 
 

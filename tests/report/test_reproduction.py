@@ -28,6 +28,8 @@ from kansweep.data import sources
 from kansweep.data.targets import TARGETS
 from kansweep.sweep.plan import planned
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 def composed(command: str) -> RunConfig:
     """The configuration that a command gives, through a shell's eyes and Hydra's."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 from cells import kans, mlps
-from reports import MINUS, SWEEPS, Reader, job, rows, said, swept, written
+from reports import MINUS, Reader, job, made, rows, said, swept, words, written
 
 from kansweep import study
 from kansweep.config.data import DataConfig
@@ -20,7 +20,7 @@ from kansweep.report.page import page as page_of
 
 
 def test_a_law_is_a_sentence_with_its_verdict() -> None:
-    text, laws = said("judged"), SWEEPS["judged"]().study.laws
+    text, laws = said("judged"), made("judged").study.laws
     found = laws[(laws["n_train"] == 3000) & (laws["split"] == "test")].iloc[0]
     low, middle, high = (
         f"{found[name]:.2f}".replace("-", MINUS) for name in ("ci_low", "exponent", "ci_high")
@@ -88,7 +88,7 @@ def test_with_noise_the_law_against_data_size_is_told_too() -> None:
 
 def test_of_a_special_function_it_says_what_is_not_known() -> None:
     of_target = study.of_one(rows(job()).assign(data="ellipj", width="2-3-1"))
-    text = "".join(Reader(page_of(replace(SWEEPS["usual"](), study=of_target))).texts)
+    text = words(replace(made("usual"), study=of_target))
     assert "no floor to hold the errors against: whether a 2-3-1 KAN represents it is not" in text
 
 
@@ -101,14 +101,14 @@ def test_failures_are_told_once_with_their_cells_and_text() -> None:
     assert f"{making.MOST_NAMED} more" not in text
     many = job(seeds=10, data=DataConfig(sizes=(100, 300, 1000)))
     failed = rows(many).assign(status="failed", error="out of memory")
-    page = page_of(swept(failed, many))
-    assert page.count("out of memory") == 1
-    assert f"; {len(failed) - making.MOST_NAMED} more." in page
+    text = words(swept(failed, many))
+    assert text.count("out of memory") == 1
+    assert f"; {len(failed) - making.MOST_NAMED} more." in text
 
 
 def test_the_matrix_and_the_provenance_are_there() -> None:
     text = said("usual")
-    usual = SWEEPS["usual"]()
+    usual = made("usual")
     for median in usual.study.results.groupby(["n_train", "grid_size"])["test_rmse"].median():
         assert f"{median:.2e}" in text
     for word in ("node7", "2.13.0", "abc", "2026-01-02 03:04:00 UTC", "18 s", "k: 3"):
@@ -119,7 +119,7 @@ def test_the_matrix_and_the_provenance_are_there() -> None:
 
 def test_a_matrix_of_many_grid_sizes_runs_down() -> None:
     many = job(seeds=1, grid=GridConfig(sizes=tuple(range(2, 12))))
-    page = page_of(swept(rows(many), many))
+    page = page_of(swept(rows(many), many, drawn=[]))
     assert 'scope="col" class="number">n=300</th>' in page
     assert 'scope="row" class="number">G=11</th>' in page
     assert 'scope="col" class="number">G=50</th>' in written("usual")
@@ -131,11 +131,11 @@ def test_an_order_beside_a_failed_cell_is_a_dash() -> None:
 
 def test_the_matrix_in_one_formula_is_told_where_there_are_cells_enough() -> None:
     results = rows(job())
-    text = page_of(swept(results, job()))
+    text = said("usual")
     assert "A G^-alpha + C (P/n)^gamma" in text
     assert "it proves nothing" in text
     few = results[results["n_train"] == results["n_train"].max()]
-    assert "(P/n)^gamma" not in page_of(swept(few, job()))
+    assert "(P/n)^gamma" not in words(swept(few, job()))
 
 
 def of_mlps(**columns: Any) -> Report:
@@ -185,7 +185,7 @@ def test_a_law_rests_on_cells_of_its_own_kind() -> None:
 
 def test_a_page_names_the_noise_and_what_it_limits() -> None:
     results = rows(job()).assign(noise=1e-5)
-    text = "".join(Reader(page_of(swept(results, job()))).texts)
+    text = words(swept(results, job()))
     assert ", with noise of 1e-05 on the training outputs." in text
     assert "noise-limited: train RMSE below 2 times the noise of the training outputs" in text
     assert "with noise" not in said("usual")

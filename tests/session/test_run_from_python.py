@@ -21,6 +21,8 @@ import kansweep
 from kansweep.config.composing import composed, words_of
 from kansweep.session.sweep import Sweep
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 TINY: dict[str, Any] = {
     "seeds": 1,
     "data__sizes": [30],
