@@ -14,7 +14,7 @@ Source: de Boor, A Practical Guide to Splines, chapters IX-XI.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -187,9 +187,12 @@ def design_matrix(x: Array, grid_size: int, k: int) -> Array:
     return matrix
 
 
+_legendre = cache(np.polynomial.legendre.leggauss)
+
+
 def gauss(breaks: Array, k: int) -> tuple[Array, Array]:
     """Gauss-Legendre points and weights, k + 1 on each interval: (G + 1,) -> (q,) and (q,)."""
-    node, weight = np.polynomial.legendre.leggauss(k + 1)
+    node, weight = _legendre(k + 1)
     width = np.diff(breaks)[:, None]
     points = breaks[:-1, None] + width * (node + 1.0) / 2.0
     return points.ravel(), (width * weight / 2.0).ravel()

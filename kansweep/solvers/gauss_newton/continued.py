@@ -101,13 +101,14 @@ def _with_end(
     if high:
         t, b, z = 1 - t, 1 - b.flip(1), 1 - z
     y, limit = y.double(), _limit(t, counts, b, k + 1)
-    if not bool((limit > 0).any()):
-        return one.coef[:, :, 0], torch.zeros_like(y[:, 0]).bool(), 0 * y[:, 0]
-    near, before = (z < limit).to(y), splines(one, lower + width * places, k)[:, :, 0]
+    near = (z < limit).to(y)
     each = partial(torch.repeat_interleave, repeats=y.shape[2], dim=0)  # of a node's functions
     end = End.of(each(t), y.mT.flatten(0, 1), None if counts is None else each(counts))
     error, said = _told(end, each(z), each(near), each(limit), enough.flatten())
     error, said = error.view_as(y[:, 0]), said.view(*y[:, 0].shape, -1).mT
+    if not bool(error.isfinite().any()):
+        return one.coef[:, :, 0], error.isfinite(), error
+    before = splines(one, lower + width * places, k)[:, :, 0]
     change = _mean((said - before).square(), near)
     sure = (error < change) & (error < (WRONG * output_spread(y, counts)) ** 2)
     values = torch.where((near > 0)[..., None] & sure[:, None], said.to(before), before)
@@ -137,6 +138,8 @@ def _told(
         least = torch.where(better, error, least)
         values = torch.where(better[:, None], said, values)
         which = which & (least > enough)
+        if not bool(which.any()):
+            break
     return least, values
 
 
