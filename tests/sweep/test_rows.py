@@ -130,9 +130,9 @@ def test_nothing_is_written_where_nothing_changed(store):
 
 def test_looking_writes_nothing(store):
     write(store, KEYS[0], 7.0)
-    before = {path: path.stat() for path in store.folder.rglob("*")}
+    before = {path: written(path) for path in store.folder.rglob("*")}
     Store(store.folder).overview(PLAN)
-    assert {path: path.stat() for path in store.folder.rglob("*")} == before
+    assert {path: written(path) for path in store.folder.rglob("*")} == before
 
 
 def test_many_rows_are_read_a_part_at_a_time(tmp_path, monkeypatch):
