@@ -303,3 +303,30 @@ def test_near_a_pole_that_no_point_reaches_errors_are_those_of_the_grid() -> Non
         net, memory = outcome.net, outcome.memory
     error = (net(fresh) - pole(fresh)).square().mean((1, 2)).sqrt()
     assert error.median() < 1.5e-3  # the floor is 5.4e-4; without continued ends 1e-2
+
+
+@pytest.mark.parametrize(
+    ("make", "asked"),
+    [(lambda net: net, [1.0] * 2), (split, [2.0] * 4), (deeper, [2.0] * 2 + [1.0] * 2)],
+)
+def test_more_is_asked_of_what_the_outputs_do_not_tell_alone(make, asked, monkeypatch) -> None:
+    net, problem = given()
+    seen, with_end = [], continued._with_end
+
+    def watched(one, h, y, counts, k, apart, enough, *, high):
+        seen.append(apart)
+        return with_end(one, h, y, counts, k, apart, enough, high=high)
+
+    monkeypatch.setattr(continued, "_with_end", watched)
+    mended(make(net), problem)
+    assert seen == asked
+    monkeypatch.setattr(
+        continued, "_told", lambda end, z, near, limit, enough: (0 * enough + 1, 0 * z)
+    )
+    monkeypatch.setattr(continued, "WRONG", 1e9)
+    last = replace(net.layers[-1], coef=torch.full_like(net.layers[-1].coef, 1.5)).input(0)
+    h = replace(net, layers=net.layers[:1])(problem.x)
+    enough = torch.zeros(2, 1).double()
+    for apart, sure in ((1.0, True), (2.0, False)):  # of a change of 1.5 times the error
+        found = with_end(last, h, problem.y, None, net.k, apart, enough, high=False)
+        assert bool(found[1].any()) == sure

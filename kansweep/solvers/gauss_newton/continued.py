@@ -27,8 +27,11 @@ from kansweep.solvers.gauss_newton.extrapolated import LONGEST, SHORTEST, End
 # The error that is to be expected may be so much of a spline's spread; the training error may grow
 # by the other factor.
 WRONG, FOLLOWS = 0.1, 1.5
-# A spline that is to follow points where its intervals are too wide for that may then miss them: in
-# sum by so much of what is mended between them.
+# A spline is changed by more than that error; one that the outputs do not tell alone, and of whose
+# values less is known, by so many times.
+APART = 2.0
+# A single last spline whose intervals are too wide to follow points and what is beyond them may
+# miss the points, in sum by so much of what is mended.
 GAINED = 0.01
 # Polynomials do where what they are wrong by at k + 1 points is so much of what all points miss.
 ENOUGH = 0.1
@@ -52,15 +55,15 @@ def continued(net: KAN, problem: Problem) -> KAN:
             if is_last:
                 y = y + problem.y - net(problem.x)
             enough = share * squares if is_last else torch.zeros_like(y[:, 0])
-            coef, sure, gain = _with_end(one, h, y, problem.counts, net.k, enough, high=high)
+            alone = is_last and net.width[index] == 1
+            given = problem.counts, net.k, 1.0 if alone else APART, enough
+            coef, sure, gain = _with_end(one, h, y, *given, high=high)
             sure &= clean[:, None]
             if not bool(sure.any()):
                 continue
             missed = _squares(_with(net, index, node, coef, sure), problem)
-            if is_last:
-                sure &= missed < most + GAINED * gain / problem.n_points
-            else:
-                sure &= (missed < most).all(1, keepdim=True)
+            allowed = most + GAINED * gain / problem.n_points if alone else most
+            sure &= missed < allowed if is_last else (missed < allowed).all(1, keepdim=True)
             net = _with(net, index, node, coef, sure)
     return net
 
@@ -87,14 +90,16 @@ def _with_end(
     y: Tensor,
     counts: Tensor | None,
     k: int,
+    apart: float,
     enough: Tensor,
     *,
     high: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The coefficients (R, O, K) of the splines behind one node with their low or high end
     continued, and of which these are to be believed, (R, O), for hidden values h (R, n, 1) and
-    values y (R, n, O) of the splines there; and what that mends, (R, O), a sum of squares.
-    Polynomials do whose squared error is ``enough`` (R, O)."""
+    values y (R, n, O) of the splines there, which change by ``apart`` times what is expected of
+    the error; and what that mends, (R, O), a sum of squares. Polynomials do whose squared error is
+    ``enough`` (R, O)."""
     lower, width = one.lower[:, None], (one.upper - one.lower)[:, None]
     breaks, places = one.unit_breaks(k), gauss_points(one.unit_breaks(k), k)  # (R, q, 1)
     t, b, z = (each[..., 0].double() for each in ((h - lower) / width, breaks.mT, places))
@@ -110,7 +115,7 @@ def _with_end(
         return one.coef[:, :, 0], error.isfinite(), error
     before = splines(one, lower + width * places, k)[:, :, 0]
     change = _mean((said - before).square(), near)
-    sure = (error < change) & (error < (WRONG * output_spread(y, counts)) ** 2)
+    sure = (apart**2 * error < change) & (error < (WRONG * output_spread(y, counts)) ** 2)
     values = torch.where((near > 0)[..., None] & sure[:, None], said.to(before), before)
     gain = (end.weight * (end.t < each(limit))).sum(1).view_as(change) * change
     return one.fitted(values[:, :, None], k).coef[:, :, 0], sure, gain
