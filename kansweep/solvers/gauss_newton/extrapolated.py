@@ -29,9 +29,8 @@ ROUNDS = 2  # in which what is below is found
 STEEPEST = 1e3  # between the largest and the least value of what is below
 DEGENERATE = 1e-10  # so short is rounding: places are too few to tell a direction
 
-
-# Points from an end on, their values and how often they count; places, and the share of each.
 Mask = NDArray[np.bool_]
+# Points from an end on, their values and how often they count; places, and the share of each.
 Given = tuple[Array, Array, Array, Array, Array]
 Points = tuple[Array, Array, Array]  # places, values, and roots of how often they count
 
@@ -157,11 +156,11 @@ def _fitted(
             q[many], u[many] = x * q[many - 1], at * u[many - 1]
         if not _made_orthogonal(q, u, many):
             break
-        a[many] = _dot(q[many], left)
+        a[many] = np.dot(q[many], left)
         left -= a[many] * q[many]
         squares[many] = (share * u[many] ** 2).sum()
         many += 1
-    return _best(a[:many], squares, u, _dot(left, left), n, below)
+    return _best(a[:many], squares, u, np.dot(left, left), n, below)
 
 
 @inner
@@ -206,14 +205,14 @@ def _denominator(points: Points, below: int, above: int) -> tuple[float, float]:
             row = above + 1 + power
             q[row] = root * x**power * y / under
             for other in range(above + 1):
-                q[row] -= _dot(q[other], q[row]) * q[other]
+                q[row] -= np.dot(q[other], q[row]) * q[other]
         left, first, second = q[above + 1], q[above + 2], q[above + 3]
-        square, two, shared = _dot(first, first), 0.0, 0.0
+        square, two, shared = np.dot(first, first), 0.0, 0.0
         if below == 2:
-            shared = _dot(first, second) / square
+            shared = np.dot(first, second) / square
             second -= shared * first
-            two = -_dot(second, left) / _dot(second, second)
-        one = -_dot(first, left) / square - shared * two
+            two = -np.dot(second, left) / np.dot(second, second)
+        one = -np.dot(first, left) / square - shared * two
     return one, two
 
 
@@ -222,18 +221,12 @@ def _made_orthogonal(q: Array, u: Array, index: int) -> bool:
     """Row ``index`` made orthogonal to those before and of length 1, and the same done to that of
     ``u``; whether there is more left of it than rounding."""
     for other in range(index):
-        common = _dot(q[other], q[index])
+        common = np.dot(q[other], q[index])
         q[index] -= common * q[other]
         u[index] -= common * u[other]
-    length = np.sqrt(_dot(q[index], q[index]))
+    length = np.sqrt(np.dot(q[index], q[index]))
     if length > DEGENERATE:
         q[index] /= length
         u[index] /= length
         return True
     return False
-
-
-@inner
-def _dot(one: Array, other: Array) -> float:
-    product: float = np.dot(one, other)
-    return product
