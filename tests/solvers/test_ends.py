@@ -62,6 +62,21 @@ def test_nothing_changes_where_the_points_are_and_wild_ends_become_straight(make
     assert float(tamed.layers[-1].coef.abs().max()) < 50.0
 
 
+def test_training_ends_with_straight_ends_where_they_ran_wild() -> None:
+    """Of outputs with noise, of which no more is said."""
+    net = random_kan((2, 2, 1), grid_size=G, k=K)
+    given = problem(net)
+    noise = torch.randn(given.y.shape, generator=torch.Generator().manual_seed(0)).to(given.y)
+    noisy = replace(given, y=given.y + given.spread[:, None] * noise)
+    net, none = wild(reaching(net, 0.2, given), 100.0), torch.zeros(net.n_replicas)
+    reasons = (StopReason.CONVERGED,) * net.n_replicas
+    outcome = Outcome(net, (3,) * net.n_replicas, reasons, none, none[:, None])
+    ended = ends.mended(outcome, noisy, None)
+    assert same(ended.net, ends.straightened(net, noisy))
+    assert not same(ended.net, net)
+    assert ended.steps == outcome.steps
+
+
 def test_ends_that_are_as_tame_as_the_rest_stay() -> None:
     net = random_kan((2, 3, 1), grid_size=G, k=K)
     given = problem(net)

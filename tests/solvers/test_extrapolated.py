@@ -98,6 +98,14 @@ def test_a_continuation_is_that_of_another_method() -> None:
     np.testing.assert_allclose(values, AAA(t.numpy(), y.numpy())(z.numpy()), rtol=1e-4)
 
 
+def test_a_pole_among_the_places_is_not_told() -> None:
+    """Where no spline would follow it."""
+    t, z = torch.linspace(0.06, 1, 200).double(), torch.linspace(0, 0.06, 61).double()
+    error, values = told(end_of(t, 1 / (t - 0.0301)), z, over=True)
+    assert error > 1.0
+    assert values.abs().max() < 1e3
+
+
 def test_of_noise_no_pole_is_seen_where_something_is_asked() -> None:
     z = torch.linspace(0, 0.1, 50).double()
     for seed in range(20):
