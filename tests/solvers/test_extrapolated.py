@@ -52,11 +52,11 @@ def test_the_polynomial_is_that_of_least_variance_and_bias() -> None:
 @pytest.mark.parametrize("speed", [5, 8, 12])
 def test_of_even_functions_no_more_is_said_than_is_known(speed: float) -> None:
     """Every other coefficient is none there, and says nothing of the bias."""
-    t = torch.linspace(0.02, 0.98, 200).double()
+    t = torch.linspace(0.02, 0.98, 30).double()  # all in one stretch, which is even too
     z = torch.linspace(0, 0.02, 9).double()
     error, values = told(end_of(t, torch.cos(speed * (t - 0.5))), z)
     true = (values - torch.cos(speed * (z - 0.5))).square().mean()
-    assert true < 4 * error
+    assert true < error < 2 * true
 
 
 # With the share of a polynomial's error that is allowed.

@@ -39,14 +39,15 @@ def excess(noise: float, n_train: int, solver: LM | None = None) -> float:
     return errors[-1] / min(errors)
 
 
-@pytest.mark.parametrize(("noise", "n_train"), [(0.01, 100), (0.1, 300), (0.01, 1000)])
+@pytest.mark.parametrize(("noise", "n_train"), [(0.01, 100), (0.1, 300)])
 def test_with_noise_a_grid_far_too_fine_is_as_good_as_the_best(noise, n_train):
     assert excess(noise, n_train) < 1.05
 
 
-def test_with_noise_a_penalty_that_is_given_fits_the_noise_and_reml_does_not():
-    assert excess(0.01, 300, LM(LMConfig(penalty=1.0))) > 2
-    assert excess(0.01, 300) < 1.05
+@pytest.mark.parametrize("n_train", [300, 1000])
+def test_with_noise_a_penalty_that_is_given_fits_the_noise_and_reml_does_not(n_train):
+    assert excess(0.01, n_train, LM(LMConfig(penalty=1.0))) > 2
+    assert excess(0.01, n_train) < 1.05
 
 
 @pytest.mark.parametrize("form", [Direct, Iterative])
