@@ -217,6 +217,27 @@ def test_what_does_not_come_true_of_points_that_are_known_is_believed_so_much_le
     assert after > 100 * before
 
 
+def test_a_rehearsal_that_expects_any_error_shows_nothing_of_one_polynomial_over_another() -> None:
+    """With noise, told by a few points less, it may; it is no more than ``SHOWS`` that it shows."""
+    t, z = torch.linspace(0.06, 1, 200).double()[None], torch.linspace(0, 0.1, 9).double()[None]
+    end = End.of(t, 1 / (t + 0.1), None)
+    none, one = torch.tensor([-1.0]).double(), torch.ones_like(z)
+
+    class Vague:
+        """As sure of places as ``end``, and not at all of points."""
+
+        t, y, weight = end.t, end.y, end.weight
+
+        def told(self, places, near, which, without, *, over):
+            error, values = end.told(places, near, which, without, over=over)
+            return (error, values) if places is z else (1e6 * error, values + 1e-3)
+
+    claimed = end.told(z, one, none < 0, torch.tensor([0]), over=True)[0].item()
+    told = continued._told(Vague(), z, one, torch.tensor([[0.1]]).double(), none)[0].item()
+    assert told == pytest.approx(1e-6 / continued.SHOWS, rel=0.1)
+    assert claimed < 1e-3 * told
+
+
 def test_one_polynomial_over_another_tells_where_one_alone_is_not_enough() -> None:
     t, z = torch.linspace(0.06, 1, 200).double(), torch.linspace(0, 0.1, 9).double()[None]
     end = End.of(t[None], 1 / (t[None] + 0.1), None)

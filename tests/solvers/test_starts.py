@@ -240,6 +240,19 @@ def test_a_rival_does_not_surpass_by_one_point():
     assert basins.surpasses(narrow, flat, Problem(x, narrow(x), (-1, 1), (0,))).item()
 
 
+@pytest.mark.parametrize(("off", "expected"), [(0.5, True), (0.7, False)])
+def test_a_rival_is_better_that_is_surely_so_than_a_network_is_on_all_points(off, expected):
+    """The few that neither was trained on may be where the network is right."""
+    x = points(1, 300, 1).sort(dim=1)[0].expand(2, -1, -1)  # of which these are the last
+    problem, chosen = Problem(x, x, (-1, 1), (0, 1)), torch.tensor([1])
+    net = spline_of(lambda u: u.clamp(min=0.7))  # wrong by 0.9 in the root mean square
+    rival = spline_of(lambda u: u + off * (u > 0.75).double())
+    assert not basins.surpasses(rival, net, basins.part(problem, rest=True)[chosen]).any()
+    found = basins.better(KAN.concatenated([net, net]), chosen, problem, rival).theta()
+    assert torch.equal(found[0], net.theta()[0])
+    assert torch.equal(found[1], (rival if expected else net).theta()[0])
+
+
 def test_a_network_that_diverged_is_surpassed_by_any_other_and_surpasses_none():
     x = points(1, 50, 1)
     held_out = Problem(x, x, (-1, 1), (0,))

@@ -56,10 +56,7 @@ def part(problem: Problem, *, rest: bool = False) -> Problem:
 def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
     """Whether a rival is better by far, and not by a few points, on points that neither was trained
     on, (R,) of bool; also where the other ended in a NaN."""
-    spread = held_out.spread[:, None]
-    theirs, own = (
-        ((one(held_out.x) - held_out.y) / spread).square().mean(2) for one in (rival, net)
-    )
+    theirs, own = (_squares(one, held_out, held_out.spread) for one in (rival, net))
     gain, error = held_out.mean(own - theirs)
     theirs, own = held_out.mean(theirs)[0], held_out.mean(own)[0]
     by_far = (theirs < BY_FAR**2 * own) & (gain > SURE * error)
@@ -67,10 +64,22 @@ def surpasses(rival: KAN, net: KAN, held_out: Problem) -> Tensor:
     return surpassed
 
 
+def _squares(net: KAN, problem: Problem, spread: Tensor) -> Tensor:
+    """The mean square of each point's errors in units of a spread (R, M), (R, n)."""
+    squares: Tensor = ((net(problem.x) - problem.y) / spread[:, None]).square().mean(2)
+    return squares
+
+
 def better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
-    """The KAN with the rivals of the chosen replicas (r,) where those are better."""
+    """The KAN with the rivals of the chosen replicas (r,) where those are better: on points that
+    they were not trained on than the KAN is there, or than it is on all points. The latter it may
+    have been trained on, but there are ten times as many of them."""
+    own, whole = net[chosen], problem[chosen]
+    held_out = part(whole, rest=True)
+    theirs, error = held_out.mean(_squares(rival, held_out, whole.spread))
+    by_far = theirs + SURE * error < BY_FAR**2 * training_error(own, whole)
     lost, place = spread_out(chosen, net.n_replicas)
-    lost[chosen] = surpasses(rival, net[chosen], part(problem[chosen], rest=True))
+    lost[chosen] = surpasses(rival, own, held_out) | by_far
     return where(lost, rival[place], net)
 
 

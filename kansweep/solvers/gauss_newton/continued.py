@@ -31,10 +31,14 @@ WRONG, FOLLOWS = 0.1, 1.5
 # values less is known, by so many times.
 APART = 2.0
 # A single last spline whose intervals are too wide to follow points and what is beyond them may
-# miss the points, in sum by so much of what is mended.
+# miss the points, in sum by so much of what changes: the mean square up to the limit, of as many as
+# there are points.
 GAINED = 0.01
 # Polynomials do where what they are wrong by at k + 1 points is so much of what all points miss.
 ENOUGH = 0.1
+# Of one polynomial over another a rehearsal shows what it expects itself, up to so many times the
+# squared error that is claimed: with noise it may expect any error, and then shows nothing.
+SHOWS = 3.0
 
 
 def continued(net: KAN, problem: Problem) -> KAN:
@@ -98,8 +102,8 @@ def _with_end(
     """The coefficients (R, O, K) of the splines behind one node with their low or high end
     continued, and of which these are to be believed, (R, O), for hidden values h (R, n, 1) and
     values y (R, n, O) of the splines there, which change by ``apart`` times what is expected of
-    the error; and what that mends, (R, O), a sum of squares. Polynomials do whose squared error is
-    ``enough`` (R, O)."""
+    the error; and by how much they change, (R, O), the mean square of as many as there are points.
+    Polynomials do whose squared error is ``enough`` (R, O)."""
     lower, width = one.lower[:, None], (one.upper - one.lower)[:, None]
     breaks, places = one.unit_breaks(k), gauss_points(one.unit_breaks(k), k)  # (R, q, 1)
     t, b, z = (each[..., 0].double() for each in ((h - lower) / width, breaks.mT, places))
@@ -137,7 +141,8 @@ def _told(
         error, said = end.told(z, near, which, none, over=over)
         expected, rehearsed = end.told(t, known, which, outer.sum(1), over=over)
         missed = _mean((rehearsed - y).square()[..., None], known)[:, 0]
-        worse = torch.where(expected.isfinite(), (missed / expected).clamp(min=1.0), torch.inf)
+        most = torch.minimum(expected, SHOWS * error) if over else expected
+        worse = torch.where(expected.isfinite(), (missed / most).clamp(min=1.0), torch.inf)
         error = error * worse
         better = error < least
         least = torch.where(better, error, least)

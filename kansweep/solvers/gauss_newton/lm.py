@@ -13,7 +13,16 @@ from kansweep.config.models import ModelConfig
 from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Observe, Outcome, Problem
-from kansweep.solvers.gauss_newton import basins, placing, race, simplest, spectral, start, weights
+from kansweep.solvers.gauss_newton import (
+    basins,
+    placing,
+    race,
+    simplest,
+    smoothest,
+    spectral,
+    start,
+    weights,
+)
 from kansweep.solvers.gauss_newton.deepening import has_one_node, is_deep
 from kansweep.solvers.gauss_newton.descent import DAMPING_FLOOR, Limits, descend
 from kansweep.solvers.gauss_newton.ends import mended
@@ -32,10 +41,6 @@ WARM_DAMPING = 1e-4  # little: what is extended is near its optimum already
 # 2005); the way along them is long and takes this share of the tolerance.
 VALLEY = 0.3
 ROUGHLY = 1e-2  # tolerance of a cold start
-# The grids on which inner functions follow from gradients, whatever the cell's is, the finest two
-# that have so many points a parameter: rough gradients tell no more than the first, a layer or a
-# fast wave inside shows on the last, in the right basin also where a coarser grid cannot follow it.
-FROM_GRADIENTS, POINTS = (6, 12, 24), 4
 STUCK = 0.125  # of the theory's order, by which errors do not move
 PROBE_STEPS = 2  # on twice the grid, to see whether errors fall
 WORSE = 1.5  # times the error that a refined network begins with
@@ -56,8 +61,8 @@ class LM:
     @torch.inference_mode()
     def start(self, shape: Shape, problem: Problem) -> KAN:
         """A cold start. ``auto`` tries the additive model where there is one hidden node, then,
-        in those seeds in which that is not seen to converge, what the gradients of the data say
-        and random starts."""
+        in those seeds in which that is not seen to converge, what the gradients of the data say,
+        along which sums they are smooth, and random starts."""
         if len(shape.width) == 2:
             return start.blank(shape, problem)
         if self.settings.start == "additive":
@@ -66,7 +71,8 @@ class LM:
             return self._race(shape, problem)
         part = basins.part(problem)
         net = self._train(self._additive(shape, part), part, start.DAMPING)
-        for rival in (*self._spectral(shape, part), *[self._raced] * bool(self.settings.restarts)):
+        raced = [self._raced] * bool(self.settings.restarts)
+        for rival in (*self._others(shape, part), *raced):
             doubtful = basins.doubtful(net, self._finer(net, part), part).nonzero()[:, 0]
             if doubtful.numel() == 0:
                 break
@@ -242,7 +248,7 @@ class LM:
         best, part = net[lost], basins.part(whole)
         every = torch.arange(lost.numel(), device=lost.device)
         shape = race.shape_of(net)
-        for rival in (self._additive, *self._spectral(shape, part)):
+        for rival in (self._additive, *self._others(shape, part)):
             fresh = rival(shape, part)
             fresh = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
             best = basins.better(best, every, whole, fresh)
@@ -314,19 +320,13 @@ class LM:
     def _additive(self, shape: Shape, problem: Problem) -> KAN:
         return start.additive(shape, problem, lambda net, of: self._train(net, of, WARM_DAMPING))
 
-    def _spectral(self, shape: Shape, problem: Problem) -> list[Callable[[Shape, Problem], KAN]]:
-        """What the gradients of the data say on several grids, brought onto the cell's."""
-        most = problem.x.shape[1] / (POINTS * shape.n_edges) - shape.k
-        told = [grid_size for grid_size in FROM_GRADIENTS if grid_size <= most]
-        grids = told[-2:] or FROM_GRADIENTS[:1]
-        return [partial(self._from_gradients, grid_size) for grid_size in grids]
-
-    def _from_gradients(self, grid_size: int, shape: Shape, problem: Problem) -> KAN:
-        blank = start.blank(replace(shape, grid_size=grid_size), problem)
-        net = self._train(spectral.start(blank, problem), problem, start.DAMPING)
-        if grid_size == shape.grid_size:
-            return net
-        return self._train(net.refined(shape.grid_size), problem, start.DAMPING)
+    def _others(self, shape: Shape, problem: Problem) -> list[Callable[[Shape, Problem], KAN]]:
+        """Starts of one hidden node where the additive one is wrong: what the gradients of the data
+        say on several grids, and along which sums they are smooth."""
+        fit = partial(self._train, damping=start.DAMPING)
+        grids = spectral.grids(shape, problem.x.shape[1])
+        spectra = [partial(spectral.trained, fit=fit, grid_size=grid_size) for grid_size in grids]
+        return [*spectra, partial(smoothest.trained, fit=fit)]
 
     def _raced(self, shape: Shape, problem: Problem) -> KAN:
         return self._train(self._race(shape, problem), problem, start.DAMPING)

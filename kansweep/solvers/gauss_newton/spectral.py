@@ -15,6 +15,7 @@ Blake and Zisserman, Visual Reconstruction, 1987).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -24,8 +25,9 @@ from torch import Tensor
 
 from kansweep.data.targets import Array
 from kansweep.networks import bspline
-from kansweep.networks.kan import KAN, Layer
+from kansweep.networks.kan import KAN, Layer, Shape
 from kansweep.solvers.contract import Problem
+from kansweep.solvers.gauss_newton.start import blank
 
 MOST_POINTS = 4000  # at which gradients are estimated, from all points
 MOST_NUMBERS = 20_000_000  # that all local fits may hold together
@@ -39,6 +41,25 @@ MISSED = 0.05  # of what varies nearby, left over by a local fit whose gradient 
 # change nothing; with ten, four in ten of the functions that are so found were lost.
 ANGLES = np.geomspace(0.5, 0.1, 20)
 LEVEL = 0.01  # of the typical squared gradient, below which it counts by its size
+# The grids on which inner functions follow from gradients, whatever the cell's is, the finest two
+# that have so many points a parameter: rough gradients tell no more than the first, a layer or a
+# fast wave inside shows on the last, in the right basin also where a coarser grid cannot follow it.
+GRIDS, POINTS = (6, 12, 24), 4
+
+
+def grids(shape: Shape, n_points: int) -> tuple[int, ...]:
+    """Those of ``GRIDS`` on which to begin."""
+    most = n_points / (POINTS * shape.n_edges) - shape.k
+    return tuple(size for size in GRIDS if size <= most)[-2:] or GRIDS[:1]
+
+
+def trained(
+    shape: Shape, problem: Problem, fit: Callable[[KAN, Problem], KAN], grid_size: int
+) -> KAN:
+    """A network of a shape that ``fit`` trains from ``start``, on a grid of another size first."""
+    net = blank(replace(shape, grid_size=grid_size), problem)
+    net = fit(start(net, problem), problem)
+    return net if grid_size == shape.grid_size else fit(net.refined(shape.grid_size), problem)
 
 
 def gradients(x: Array, y: Array) -> tuple[Array, Array, Array]:
