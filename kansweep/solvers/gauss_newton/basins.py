@@ -47,6 +47,11 @@ def _is_of_one(net: KAN, problem: Problem, error: Tensor) -> Tensor:
     return below
 
 
+def poor(net: KAN, problem: Problem, at: Tensor) -> Tensor:
+    """Of the replicas ``at`` (r,) those whose errors do not show a grid at work."""
+    return at[training_error(net[at], problem[at]).sqrt() > small(net)]
+
+
 def part(problem: Problem, *, rest: bool = False) -> Problem:
     """The points on which starts are trained, or the rest, by which they are judged."""
     at = int(TRAINED * problem.x.shape[1])
@@ -71,9 +76,9 @@ def _squares(net: KAN, problem: Problem, spread: Tensor) -> Tensor:
 
 
 def better(net: KAN, chosen: Tensor, problem: Problem, rival: KAN) -> KAN:
-    """The KAN with the rivals of the chosen replicas (r,) where those are better: on points that
-    they were not trained on than the KAN is there, or than it is on all points. The latter it may
-    have been trained on, but there are ten times as many of them."""
+    """The KAN with the rivals of the chosen replicas (r,) where those are better, on points that
+    they were not trained on: than the KAN is there or, where that hangs on too few of its errors,
+    than it is on all points, though it may have been trained on these."""
     own, whole = net[chosen], problem[chosen]
     held_out = part(whole, rest=True)
     theirs, error = held_out.mean(_squares(rival, held_out, whole.spread))

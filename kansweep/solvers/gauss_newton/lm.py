@@ -72,11 +72,13 @@ class LM:
         part = basins.part(problem)
         net = self._train(self._additive(shape, part), part, start.DAMPING)
         raced = [self._raced] * bool(self.settings.restarts)
-        for rival in (*self._others(shape, part), *raced):
+        for rival in (*self._spectral(shape, part), self._smoothest, *raced):
             doubtful = basins.doubtful(net, self._finer(net, part), part).nonzero()[:, 0]
             if doubtful.numel() == 0:
                 break
-            net = basins.better(net, doubtful, problem, rival(shape, part[doubtful]))
+            asked = basins.poor(net, part, doubtful) if rival == self._smoothest else doubtful
+            if asked.numel():
+                net = basins.better(net, asked, problem, rival(shape, part[asked]))
         return net
 
     @torch.inference_mode()
@@ -246,12 +248,14 @@ class LM:
             return outcome
         net, whole = outcome.net, problem[lost]
         best, part = net[lost], basins.part(whole)
-        every = torch.arange(lost.numel(), device=lost.device)
-        shape = race.shape_of(net)
-        for rival in (self._additive, *self._others(shape, part)):
-            fresh = rival(shape, part)
-            fresh = self._train(self._spaced(fresh, part, None), part, start.DAMPING)
-            best = basins.better(best, every, whole, fresh)
+        every, shape = torch.arange(lost.numel(), device=lost.device), race.shape_of(net)
+        for rival in (self._additive, *self._spectral(shape, part), self._smoothest):
+            asked = basins.poor(best, part, every) if rival == self._smoothest else every
+            if asked.numel():
+                some = part[asked]
+                fresh = self._spaced(rival(shape, some), some, None)
+                fresh = self._train(fresh, some, start.DAMPING)
+                best = basins.better(best, asked, whole, fresh)
         found = training_error(best, part) != training_error(net[lost], part)
         if not bool(found.any()):
             return outcome
@@ -320,13 +324,15 @@ class LM:
     def _additive(self, shape: Shape, problem: Problem) -> KAN:
         return start.additive(shape, problem, lambda net, of: self._train(net, of, WARM_DAMPING))
 
-    def _others(self, shape: Shape, problem: Problem) -> list[Callable[[Shape, Problem], KAN]]:
-        """Starts of one hidden node where the additive one is wrong: what the gradients of the data
-        say on several grids, and along which sums they are smooth."""
+    def _spectral(self, shape: Shape, problem: Problem) -> list[Callable[[Shape, Problem], KAN]]:
+        """What the gradients of the data say on several grids, brought onto the cell's."""
         fit = partial(self._train, damping=start.DAMPING)
         grids = spectral.grids(shape, problem.x.shape[1])
-        spectra = [partial(spectral.trained, fit=fit, grid_size=grid_size) for grid_size in grids]
-        return [*spectra, partial(smoothest.trained, fit=fit)]
+        return [partial(spectral.trained, fit=fit, grid_size=grid_size) for grid_size in grids]
+
+    def _smoothest(self, shape: Shape, problem: Problem) -> KAN:
+        """Where outputs oscillate; there all but the right sum leave nearly everything."""
+        return smoothest.trained(shape, problem, partial(self._train, damping=start.DAMPING))
 
     def _raced(self, shape: Shape, problem: Problem) -> KAN:
         return self._train(self._race(shape, problem), problem, start.DAMPING)

@@ -64,7 +64,7 @@ def trained(shape: Shape, problem: Problem, fit: Callable[[KAN, Problem], KAN]) 
 
 
 def _sizes(n: int) -> list[int]:
-    """Of parts of n points, each twice as large as the one before, to all of them."""
+    """Of parts of n points, each twice as large as the one before, up to one that has them all."""
     sizes = [POINTS]
     while sizes[-1] < n:
         sizes.append(2 * sizes[-1])
@@ -72,14 +72,13 @@ def _sizes(n: int) -> list[int]:
 
 
 def _from_the_middle(problem: Problem) -> Problem:
-    """The problem with its points in the order of their distance from the middle."""
+    """The problem with its points in the order of their distance from the middle, once each."""
     x = problem.x
     low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
     width = (high - low).clamp(min=torch.finfo(x.dtype).tiny)
     order = ((2 * x - low - high) / width).abs().amax(2).argsort(dim=1, stable=True)
-    y = problem.y.gather(1, order[..., None].expand_as(problem.y))
-    counts = None if problem.counts is None else problem.counts.gather(1, order)
-    return replace(problem, x=x.gather(1, order[..., None].expand_as(x)), y=y, counts=counts)
+    x, y = (each.gather(1, order[..., None].expand_as(each)) for each in (x, problem.y))
+    return replace(problem, x=x, y=y, counts=None)
 
 
 def _inner(net: KAN, problem: Problem) -> Tensor:
@@ -96,7 +95,7 @@ def _inner(net: KAN, problem: Problem) -> Tensor:
     return coef
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _shapes(x: bytes, y: bytes, points: int, seed: int, n: int) -> Tensor:
     """Polynomials (S, I, 3) of the smoothest sums; remembered, since every grid asks for them."""
     inputs, outputs = (
