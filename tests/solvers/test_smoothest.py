@@ -13,7 +13,7 @@ from trainings import trained
 
 from kansweep.networks.kan import Shape
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import smoothest
+from kansweep.solvers.gauss_newton import basins, smoothest
 from kansweep.solvers.gauss_newton.start import blank
 
 
@@ -138,15 +138,18 @@ def test_waves_are_found_where_points_are_few(monkeypatch, n_inputs, target) -> 
     assert error().max() > 0.3
 
 
-def test_they_are_asked_for_where_errors_are_not_small(monkeypatch) -> None:
+@pytest.mark.parametrize("poor", [True, False])
+def test_they_are_asked_for_where_errors_are_poor(monkeypatch, poor) -> None:
     """And once for the same points."""
     x, asked = points(2, 300, 2), []
     lines, waves = x.sum(2, keepdim=True).exp(), torch.sin(20 * x.sum(2, keepdim=True))
+    problem = Problem(x, torch.stack([lines[0], waves[1]]), (-1.0, 1.0), (0, 1))
     searched = smoothest.smoothest
     monkeypatch.setattr(
         smoothest, "smoothest", lambda *given: asked.append(len(given[0])) or searched(*given)
     )
-    y = torch.stack([lines[0], waves[1]])
+    if not poor:
+        monkeypatch.setattr(basins, "poor", lambda net, problem, at: at[:0])
     smoothest._shapes.cache_clear()
-    trained(Problem(x, y, (-1.0, 1.0), (0, 1)), (6, 12))
-    assert asked == [270]
+    trained(problem, (6, 12))
+    assert asked == [270] * poor

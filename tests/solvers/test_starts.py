@@ -253,6 +253,15 @@ def test_a_rival_is_better_that_is_surely_so_than_a_network_is_on_all_points(off
     assert torch.equal(found[1], (rival if expected else net).theta()[0])
 
 
+def test_poor_is_what_shows_no_grid_at_work():
+    x = points(3, 300, 1)
+    net = KAN.concatenated([spline_of(lambda u, c=c: c * u, 6) for c in (0.0, 0.997, 0.995)])
+    problem = Problem(x, x, (-1, 1), (0, 1, 2))
+    assert 0.003 < basins.small(net) < 0.005
+    assert basins.poor(net, problem, torch.tensor([2, 1])).tolist() == [2]
+    assert basins.poor(net, problem, torch.tensor([0, 1])).tolist() == [0]
+
+
 def test_a_network_that_diverged_is_surpassed_by_any_other_and_surpasses_none():
     x = points(1, 50, 1)
     held_out = Problem(x, x, (-1, 1), (0,))
