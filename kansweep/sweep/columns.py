@@ -136,7 +136,8 @@ TRACE = (
 
 def check(columns: Sequence[Column], names: Iterable[str]) -> None:
     """Raise ValueError where a name is none of these columns'."""
-    unknown = [name for name in names if name not in {column.name for column in columns}]
+    known = {column.name for column in columns}
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"There is no column {', '.join(f'`{name}`' for name in unknown)}.")
 

@@ -35,7 +35,7 @@ def test_every_column_has_one_name_and_a_meaning(described: tuple[Column, ...]) 
 def test_a_row_with_an_unknown_column_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "row.parquet"
     with pytest.raises(ValueError, match=r"There is no column `mood`, `test_loss`\."):
-        rows.of_row({"key": "a", "mood": None, "test_loss": 0.5})
+        rows.of_cells([{"key": "a", "mood": None, "test_loss": 0.5}])
     with pytest.raises(ValueError, match=r"There is no column `loss`\."):
         rows.write_trace(path, [{"step": 1, "rmse": 0.1}, {"step": 2, "loss": 0.1}])
     assert not path.exists()
@@ -44,7 +44,7 @@ def test_a_row_with_an_unknown_column_is_not_written(tmp_path: Path) -> None:
 def test_enumerations_are_plain_text_in_every_file(tmp_path: Path) -> None:
     path = tmp_path / "row.parquet"
     row = {"key": "a", "status": Status.FAILED, "stop_reason": StopReason.WORKER_DIED}
-    pq.write_table(rows.of_row(row), path)
+    pq.write_table(rows.of_cells([row])[0], path)
     (read,) = pq.read_table(path).to_pylist()
     assert (read["status"], read["stop_reason"]) == ("failed", "worker died")
     assert {type(read[name]) for name in row} == {str}

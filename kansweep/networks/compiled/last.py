@@ -7,6 +7,7 @@ import numpy as np
 from kansweep.networks.compiled.basis import act, set4, silu
 from kansweep.networks.compiled.layout import Floats, Ints, Net
 from kansweep.networks.compiled.rows import add_gram, add_products, add_pull, block_size, counted
+from kansweep.networks.compiled.slopes import base_runs
 from kansweep.networks.compiling import inner, loop
 
 
@@ -18,10 +19,11 @@ def last_equations(
     residual says, with the numbers last (R, M, Q), what reaches the layer, x (R, I, n), and
     y (R, M, n). Points count as often as ``counts`` (R, n) says, or once where it is empty."""
     outputs, size, w, n = y.shape[1], last.shape[2], net.w, x.shape[2]
-    runs = x.shape[1] * (1 + int(net.base))
-    lengths, at_once = np.ones(runs, np.int64), block_size(runs, w)
-    for i in range(x.shape[1]):
-        lengths[i] = net.k + 1
+    n_in = x.shape[1]
+    runs = n_in + (base_runs(net, n_in) if net.base else 0)
+    lengths, at_once = np.full(runs, net.k + 1), block_size(runs, w)
+    for run in range(runs - n_in):
+        lengths[n_in + run] = min(w, n_in - run * w)
     for r in range(x.shape[0]):
         theta = np.zeros((outputs, size + 8))
         theta[:, :size] = last[r]
@@ -56,5 +58,6 @@ def _rows(net: Net, r: int, x: Floats, begin: int, values: Floats, columns: Ints
         if net.base:
             silu(net, r, node + i, own, value, slope)
             for p in range(points):
-                columns[p, n_in + i] = n_in * (net.grid_size + net.k) + i
-                values[p, (n_in + i) * net.w] = value[p]
+                values[p, n_in * net.w + i] = value[p]
+    for run in range(n_in, columns.shape[1]):
+        columns[:, run] = n_in * (net.grid_size + net.k) + (run - n_in) * net.w

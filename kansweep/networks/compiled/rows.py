@@ -1,7 +1,7 @@
 """Products of the Jacobian's rows, a block of points at a time.
 
-A row consists of J short runs, each of k + 1 numbers (a spline at its interval) or one (a base
-weight), padded by zeros to W; runs stand in the order of their columns. Of a block of points,
+A row consists of J short runs, each of k + 1 numbers (a spline at its interval) or up to W (base
+weights), padded by zeros to W; runs stand in the order of their columns. Of a block of points,
 values are (points, J * W) and columns (points, J), the place of each run's first number.
 """
 
@@ -36,7 +36,7 @@ def add_gram(gram: Floats, size: int, values: Floats, columns: Ints, lengths: In
     for j in range(runs):
         for first in range(0, points * runs, runs):
             row, own = places[first + j] * size, (first + j) * w
-            if lengths[j] == 4:  # then W is, too
+            if lengths[j] == 4 and w == 4:
                 a0, a1, a2, a3 = flat[own], flat[own + 1], flat[own + 2], flat[own + 3]
                 for other in range(first, first + j + 1):
                     at, four = row + places[other], 4 * other

@@ -8,7 +8,7 @@ import numpy as np
 
 from kansweep.networks.compiled.basis import act, add_dots, set4, silu
 from kansweep.networks.compiled.layout import Floats, Ints, Net
-from kansweep.networks.compiling import inner
+from kansweep.networks.compiling import inlined, inner
 
 
 class Block(NamedTuple):
@@ -93,8 +93,18 @@ def backward(net: Net, depth: int, output: int, block: Block, back: Floats, move
 @inner
 def runs(net: Net, depth: int) -> int:
     """How many runs a row of the first ``depth`` layers has."""
-    edges = net.start[depth - 1, 2] + net.width[depth - 1]
-    return int(edges * (1 + int(net.base)))
+    count = 0
+    for layer in range(depth):
+        edges = net.width[layer] * (1 if layer == depth - 1 else net.width[layer + 1])
+        count += edges + (base_runs(net, edges) if net.base else 0)
+    return int(count)
+
+
+@inlined
+def base_runs(net: Net, weights: int) -> int:
+    """How many runs so many base weights of a layer make, which stand side by side: runs of one
+    number each would overlap the next ones' padding, and each sum would wait for the one before."""
+    return int((weights + net.w - 1) // net.w)
 
 
 @inner
@@ -126,15 +136,16 @@ def fill(
                 lengths[j] = net.k + 1
                 j += 1
         if net.base:
-            weights = first + n_in * n_out * n_coef
-            for o in range(output if only else 0, output + 1 if only else n_out):
-                for i in range(n_in):
-                    for p in range(columns.shape[0]):
-                        columns[p, j] = weights + o * n_in + i
-                        given_p = back[node + n_in + o, p]
-                        values[p, j * w] = given_p * block.silu[node + i, p]
-                    lengths[j] = 1
-                    j += 1
+            begin, end = (output, output + 1) if only else (0, n_out)
+            weights, edges = first + n_in * (n_out * n_coef + begin), n_in * (end - begin)
+            for e in range(edges):
+                given, value = back[node + n_in + begin + e // n_in], block.silu[node + e % n_in]
+                for p in range(given.size):
+                    values[p, j * w + e] = given[p] * value[p]
+            for run in range(base_runs(net, edges)):
+                columns[:, j] = weights + run * w
+                lengths[j] = min(w, edges - run * w)
+                j += 1
 
 
 @inner

@@ -89,10 +89,9 @@ def _of_weights(net: KAN, problem: Problem, w: Tensor) -> Posterior:
     kan = scaled_output(net, 1 / spread)
     point = Point.of(points.settled(kan))
     lin = point.linearised()
-    equations = Direct(lin)
-    root, edf = equations.covariance(w)
+    root, edf, trace = Direct(lin).covariance(w)
     ranks = torch.tensor(penalty.ranks(kan), device=w.device).view(w.shape[1:])
-    freedom = ranks - w * equations.trace(w, torch.zeros_like(w[:, 0, 0]).long())
+    freedom = ranks - w * trace
     free = max(point.observations - edf, 1.0)
     noise = (point.observations * point.mse / (free * problem.y.shape[2])).sqrt()
     moved = _by_weights(lin, w, root) * (2 / freedom.clamp(min=1.0)).sqrt().flatten(1)[:, None]

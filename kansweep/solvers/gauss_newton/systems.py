@@ -123,13 +123,14 @@ class Direct:
             first += rank
         return torch.stack(sums, 1).view(replicas.shape[0], -1, penalty.KINDS)
 
-    def covariance(self, w: Tensor) -> tuple[Tensor, float]:
-        """A root of (n A)^-1 of one replica, (1, P, P), where what changes nothing is held, and the
-        effective degrees of freedom, tr (n A)^-1 J^T J."""
+    def covariance(self, w: Tensor) -> tuple[Tensor, float, Tensor]:
+        """A root of (n A)^-1 of one replica, (1, P, P), where what changes nothing is held, the
+        effective degrees of freedom, tr (n A)^-1 J^T J, and ``trace``, exact of any size."""
         ((_, matrix),) = self._matrices(w, self.every)
-        root = self._root(self._held(matrix, self.every), self.every).mT
-        data = self.data.tril() + self.data.tril(-1).mT
-        return root, float((root * (data @ root)).sum())
+        m = self._root(self._held(matrix, self.every), self.every)
+        root, data = m.mT, self.data.tril() + self.data.tril(-1).mT
+        edf = float((root * (data @ root)).sum())
+        return root, edf, self.n * self.strain.trace(m, self.every)
 
     def _held(self, matrix: Tensor, replicas: Tensor) -> Cholesky:
         most = self.most[replicas]
