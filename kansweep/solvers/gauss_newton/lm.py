@@ -36,9 +36,10 @@ from kansweep.solvers.gauss_newton.steady import steadied
 from kansweep.solvers.gauss_newton.weights import Memory
 
 WARM_DAMPING = 1e-4  # little: what is extended is near its optimum already
-# Several nodes leave directions that no coarser grid told apart. Their curvature is of the size of
-# the misfit, and so is the damping with which such networks begin (Fan and Yuan, Computing 74,
-# 2005); the way along them is long and takes this share of the tolerance.
+# Several nodes leave directions that no coarser grid told apart, and so does a base function, which
+# splines nearly make up for. Their curvature is of the size of the misfit, and so is the damping
+# with which such networks begin (Fan and Yuan, Computing 74, 2005); the way along them is long and
+# takes this share of the tolerance.
 VALLEY = 0.3
 ROUGHLY = 1e-2  # tolerance of a cold start
 STUCK = 0.125  # of the theory's order, by which errors do not move
@@ -224,7 +225,7 @@ class LM:
     ) -> Outcome[KAN]:
         """Trained to the end, with what is to be remembered."""
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
-        if not has_one_node(net.width):
+        if not has_one_node(net.width) or net.layers[0].base is not None:
             damping = training_error(net, problem).clamp(DAMPING_FLOOR, WARM_DAMPING)
             limits = replace(limits, tolerance=VALLEY * limits.tolerance)
         outcome = descend(net, problem, limits, weight, damping, observe)
