@@ -50,7 +50,8 @@ class Source(Protocol):
         ...
 
     def train(self, n: int, seed: int) -> Points:
-        """The first ``n`` training points of a seed, (n, n_inputs) and (n, n_outputs)."""
+        """The first ``n`` training points of a seed, (n, n_inputs) and (n, n_outputs), in an order
+        that says nothing of them: some methods train on the first and judge by the others."""
         ...
 
     def test(self, n: int, seed: int) -> Points:
@@ -155,10 +156,13 @@ def _sobol(n: int, target: Target, seed: int) -> Array:
 
 
 def _grid(n: int, target: Target, seed: int) -> Array:
-    """The regular grid, ends included, of as many points along every axis; no seed changes it."""
+    """The regular grid, ends included, of as many points along every axis, in an order that the
+    seed draws: row by row the last points, by which starts are judged, would be one of its sides.
+    """
     side = _side(n, target.n_inputs)
     axes = [np.linspace(low, high, side) for low, high in target.intervals]
-    return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+    points = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+    return generator(seed, Stream.TRAIN).permutation(points)
 
 
 def _side(n: int, d: int) -> int:

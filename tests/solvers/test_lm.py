@@ -73,6 +73,13 @@ def test_the_example_reaches_its_floor_at_every_grid_with_enough_data():
         assert fresh_rmse(net, (0, 1, 2)).median() < 1.25 * floor
 
 
+def test_the_example_reaches_its_floor_on_a_regular_grid_of_points():
+    data = sample(Sampled(TARGETS["exp_sin"], sampling="grid"), 41**2, 1, (0, 1))
+    problem = Problem(data.x_train, data.y_train, (-1.0, 1.0), (0, 1))
+    for grid_size, net in zip((5, 10, 20), trained(problem, (5, 10, 20)), strict=True):
+        assert (fresh_rmse(net, (0, 1)) < 1.25 * EXP_SIN_FLOOR[grid_size]).all()
+
+
 def test_the_law_goes_on_to_fine_grids():
     """20,000 points: RMSE falls by G^-4 to 4e-11, by conjugate gradients at last."""
     grids = (5, 10, 20, 50, 100, 200, 500)

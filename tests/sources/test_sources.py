@@ -47,7 +47,17 @@ def test_points_lie_in_the_domain_and_differ_between_seeds_unless_on_a_grid(samp
     x, other = source.train(64, 0)[0], source.train(64, 1)[0]
     assert x.shape == (64, 2)
     assert ((x >= lower) & (x <= upper)).all()
-    assert (np.array_equal(x, other)) == (sampling == "grid")
+    assert not np.array_equal(x, other)
+    assert (set(map(tuple, x)) == set(map(tuple, other))) == (sampling == "grid")
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "sobol", "grid"])
+def test_any_tenth_of_the_points_is_from_all_of_the_domain(sampling):
+    """Methods train on the first points and judge by the last."""
+    x = Sampled(EXP_SIN, sampling=sampling).train(31**2, 0)[0]
+    for tenth in np.array_split(x, 10):
+        assert (np.abs(tenth.mean(0)) < 0.25).all()
+        assert (np.ptp(tenth, axis=0) > 1.8).all()
 
 
 def test_sobol_points_are_more_even_than_uniform_ones():
