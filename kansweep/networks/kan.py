@@ -172,6 +172,13 @@ class KAN:
             layers.append(replace(layer, coef=coef, base=base))
         return replace(self, layers=tuple(layers))
 
+    def with_base(self) -> KAN:
+        """The same function of splines, with a base branch on every edge that adds nothing yet."""
+        layers = [
+            replace(layer, base=torch.zeros_like(layer.coef[..., 0])) for layer in self.layers
+        ]
+        return replace(self, layers=tuple(layers))
+
     def refined(self, grid_size: int) -> KAN:
         """Grid extension: the same functions on ``grid_size`` intervals.
 

@@ -50,7 +50,8 @@ def spare(width: Width) -> int:
 
 
 def inserted(net: KAN, drawn: KAN) -> KAN:
-    """The same function with the spare layer of ``drawn``, a KAN of that width on the same grid.
+    """The same function with the spare layer of ``drawn``, a KAN of that width on the same grid;
+    both of splines alone.
 
     Nodes that the function does not need have their edges from ``drawn`` and lead nowhere yet.
     """
@@ -72,11 +73,7 @@ def _identity(layer: Layer, many: int, line: Tensor) -> Layer:
     coef, node = layer.coef.clone(), torch.arange(many, device=line.device)
     coef[:, :many] = 0.0
     coef[:, node, node] = line
-    base = layer.base
-    if base is not None:
-        base = base.clone()
-        base[:, :many] = 0.0
-    return replace(layer, coef=coef, base=base)
+    return replace(layer, coef=coef)
 
 
 def _reading(old: Layer, like: Layer) -> Layer:
@@ -84,20 +81,14 @@ def _reading(old: Layer, like: Layer) -> Layer:
     old = rescale_inputs(old, (old.upper + old.lower) / 2, (old.upper - old.lower) / 2)
     more = slice(old.n_inputs, None)
     coef = torch.cat([old.coef, torch.zeros_like(like.coef[:, :, more])], 2)
-    base = None
-    if old.base is not None and like.base is not None:
-        base = torch.cat([old.base, torch.zeros_like(like.base[:, :, more])], 2)
     shift, scale = (
         torch.cat([own, other[:, more]], 1)
         for own, other in ((old.shift, like.shift), (old.scale, like.scale))
     )
-    return replace(like, coef=coef, base=base, shift=shift, scale=scale)
+    return replace(like, coef=coef, shift=shift, scale=scale)
 
 
 def _beside(old: Layer, other: Layer) -> Layer:
     """The old layer with the further outputs of another."""
     more = slice(old.n_outputs, None)
-    base = old.base
-    if base is not None and other.base is not None:
-        base = torch.cat([base, other.base[:, more]], 1)
-    return replace(old, coef=torch.cat([old.coef, other.coef[:, more]], 1), base=base)
+    return replace(old, coef=torch.cat([old.coef, other.coef[:, more]], 1))

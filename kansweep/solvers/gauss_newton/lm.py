@@ -339,8 +339,9 @@ class LM:
         return self._train(self._race(shape, problem), problem, start.DAMPING)
 
     def _race(self, shape: Shape, problem: Problem, first: int = 0) -> KAN:
-        restarts = max(1, self.settings.restarts)
-        return race.run(shape, problem, restarts, self.settings.penalty or 1.0, first)
+        restarts, bare = max(1, self.settings.restarts), replace(shape, base=False)
+        net = race.run(bare, problem, restarts, self.settings.penalty or 1.0, first)
+        return self._kept(net, problem, None, None).net.with_base() if shape.base else net
 
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""

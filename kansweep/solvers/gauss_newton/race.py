@@ -83,7 +83,8 @@ def shape_of(net: KAN) -> Shape:
 
 def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int = 0) -> KAN:
     """The best random start of each seed, after a race of ``restarts`` of them, the one numbered
-    ``first``, or up to ``RACES`` where none is seen to be in a right basin.
+    ``first``, or up to ``RACES`` where none is seen to be in a right basin. They are of splines
+    alone: stiff ones would leave the work to a base function, which comes later.
 
     Every start draws from its own generator, so neither the number of starts nor the seeds in
     the batch change what one of them draws. Seeds go a few at a time, as many as memory bears with
@@ -224,7 +225,7 @@ def _deepened(net: KAN, widths: list[Width], field: Problem, numbers: list[int])
     """The same function with the layers that the first of ``widths`` has beside those of the last.
     What nodes it does not need begin with is drawn for each start by its number."""
     for width in widths[-2::-1]:
-        like = Shape(width, net.k, net.grid_size, net.layers[0].base is not None)
+        like = Shape(width, net.k, net.grid_size, base=False)
         drawn = start.blank(like, field)
         draws = [
             _smooth(drawn, generator(seed, Stream.START, field.x.shape[1], number, len(width)))
@@ -242,15 +243,13 @@ def _is_narrow(shape: Shape) -> bool:
 
 
 def _smooth(net: KAN, rng: np.random.Generator) -> Array:
-    """Coefficients (P,) of random polynomials of low degree, without silu."""
+    """Coefficients (P,) of random polynomials of low degree."""
     shapes = pursuit.places(net.grid_size + net.k).mT.numpy()
     parts = []
     for layer in net.layers:
         edges = layer.n_outputs * layer.n_inputs
         drawn = rng.standard_normal((edges, len(pursuit.PARTS))) * np.array(pursuit.PARTS)
         parts.append((drawn @ shapes).ravel())
-        if layer.base is not None:
-            parts.append(np.zeros(edges))
     return np.concatenate(parts)
 
 
