@@ -65,15 +65,15 @@ Stamp = tuple[int, int]
 """When a file was last written, in nanoseconds, and its bytes; another writing, another stamp."""
 
 
-def of_cells(rows: Sequence[Mapping[str, Any]]) -> list[pa.Table]:
-    """The rows of cells, a table each; NaN is null. Raises ValueError where one has a column that
-    is none of a row's."""
+def of_cells(rows: Sequence[Mapping[str, Any]]) -> dict[str, pa.Table]:
+    """The rows of cells by their keys, a table each; NaN is null. Raises ValueError where one has a
+    column that is none of a row's."""
     for row in rows:
         columns.check(columns.RESULTS, row)
     filled = [{name: _without_nan(value) for name, value in row.items()} for row in rows]
     # All at once: most of it takes as long for one as for many.
     table = as_table(filled, SCHEMA)
-    return [table.slice(place, 1) for place in range(len(rows))]
+    return {str(row["key"]): table.slice(place, 1) for place, row in enumerate(rows)}
 
 
 def as_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -129,9 +129,13 @@ def write_trace(path: Path, steps: Sequence[Mapping[str, Any]]) -> None:
 
 def filling(table: pa.Table, **options: Any) -> Callable[[BinaryIO], object]:
     """What fills a file with a table; packed in memory, since it is written in bits."""
-    packed = pa.BufferOutputStream()
-    pq.write_table(table, packed, **options)
-    return lambda file: file.write(packed.getvalue())
+
+    def fill(file: BinaryIO) -> None:
+        packed = pa.BufferOutputStream()
+        pq.write_table(table, packed, **options)
+        file.write(packed.getvalue())
+
+    return fill
 
 
 def read_row(path: Path, key: str) -> pa.Table | None:

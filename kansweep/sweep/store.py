@@ -154,8 +154,7 @@ class Store:
 
         None is lost to a kill; a power cut can take back those of the last second, each whole.
         """
-        keys = [str(row["key"]) for row, _ in cells]
-        tables = dict(zip(keys, rows.of_cells([row for row, _ in cells]), strict=True))
+        tables = rows.of_cells([row for row, _ in cells])
         fills: dict[Path, Callable[[BinaryIO], object]] = {}  # the weights before the rows
         for key, (_, state) in zip(tables, cells, strict=True):
             if state is None:

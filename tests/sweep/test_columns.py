@@ -44,7 +44,7 @@ def test_a_row_with_an_unknown_column_is_not_written(tmp_path: Path) -> None:
 def test_enumerations_are_plain_text_in_every_file(tmp_path: Path) -> None:
     path = tmp_path / "row.parquet"
     row = {"key": "a", "status": Status.FAILED, "stop_reason": StopReason.WORKER_DIED}
-    pq.write_table(rows.of_cells([row])[0], path)
+    pq.write_table(rows.of_cells([row])[row["key"]], path)
     (read,) = pq.read_table(path).to_pylist()
     assert (read["status"], read["stop_reason"]) == ("failed", "worker died")
     assert {type(read[name]) for name in row} == {str}

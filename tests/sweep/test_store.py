@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from kansweep.config.data import DataConfig
 from kansweep.config.models import GridConfig, KANConfig
 from kansweep.config.run import RunConfig
-from kansweep.sweep import outputs
+from kansweep.sweep import outputs, rows
 from kansweep.sweep.plan import Plan, planned
 from kansweep.sweep.refusals import StoreError
 from kansweep.sweep.rows import SCHEMA
@@ -129,13 +129,13 @@ def cut_off(monkeypatch, step: str, error: BaseException) -> None:
     def raising(*_: object, **__: object) -> None:
         raise error
 
-    def half(table: pa.Table, file: BinaryIO, **_: object) -> None:
+    def half(file: BinaryIO) -> None:
         file.write(b"PAR1 and no more")
         raise error
 
     owner, name, broken = {
         "open": (Path, "open", raising),
-        "write": (pq, "write_table", half),
+        "write": (rows, "filling", lambda *_, **__: half),
         "fsync": (os, "fsync", raising),
         "replace": (Path, "replace", raising),
     }[step]
