@@ -177,6 +177,10 @@ SAMPLINGS: dict[str, Callable[[int, Target, int], Array]] = {
 }
 
 
+# Raised where a sampling gives other points, or in another order, than before.
+REVISIONS = {"grid": 1}
+
+
 def check_grid(sizes: tuple[int, ...], d: int) -> None:
     """Refuse numbers of points that no regular grid in ``d`` dimensions has."""
     for n in sizes:

@@ -173,11 +173,16 @@ class KAN:
         return replace(self, layers=tuple(layers))
 
     def with_base(self) -> KAN:
-        """The same function of splines, with a base branch on every edge that adds nothing yet."""
-        layers = [
+        """The same function of splines, with a base branch on every edge that adds nothing yet and
+        sees what ``zeros`` has it see."""
+        first, *others = (
             replace(layer, base=torch.zeros_like(layer.coef[..., 0])) for layer in self.layers
-        ]
-        return replace(self, layers=tuple(layers))
+        )
+        even = (
+            replace(layer, shift=torch.zeros_like(layer.shift), scale=torch.ones_like(layer.scale))
+            for layer in others
+        )
+        return replace(self, layers=(first, *even))
 
     def refined(self, grid_size: int) -> KAN:
         """Grid extension: the same functions on ``grid_size`` intervals.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -47,6 +48,17 @@ class Staged:
 
     def __exit__(self, *_: object) -> None:
         self._undone.close()
+
+
+def at_once(fill: Callable[[BinaryIO], object]) -> Callable[[BinaryIO], object]:
+    """What fills a file in one piece: Parquet and zips are written in many small ones."""
+
+    def filled(file: BinaryIO) -> None:
+        packed = io.BytesIO()
+        fill(packed)
+        file.write(packed.getbuffer())
+
+    return filled
 
 
 def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:

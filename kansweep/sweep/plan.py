@@ -13,6 +13,7 @@ from kansweep.config.keys import identity
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.data import sources
+from kansweep.data.sampling import REVISIONS
 
 FORMAT = 2  # raised when the same configuration would give another row; methods have revisions too
 
@@ -110,11 +111,11 @@ def _cells(
 ) -> Callable[[int, int, tuple[int, ...]], tuple[Cell, ...]]:
     """What makes the cells of a chain. The content of a key is written out once for all cells,
     since there may be many."""
-    shared = identity(record)
-    letter, method = config.kind.letter, config.method
-    revisions = {"format": FORMAT, method.name: method.revision}
+    shared, letter = identity(record), config.kind.letter
     slots = {"n_train": "\0n", "seed": "\0s", "grids": "\0g"}  # no setting holds a null character
-    text = json.dumps({**shared, **slots, "revisions": revisions}, sort_keys=True)
+    text = json.dumps(
+        {**shared, **slots, "revisions": {"format": FORMAT, **revisions(config)}}, sort_keys=True
+    )
     n_slot, seed_slot, grids_slot = map(json.dumps, slots.values())
 
     def cells(n_train: int, seed: int, sizes: tuple[int, ...]) -> tuple[Cell, ...]:
@@ -128,6 +129,14 @@ def _cells(
         return tuple(made)
 
     return cells
+
+
+def revisions(config: RunConfig) -> dict[str, int]:
+    """What is raised when the same configuration gives other numbers: its method's revision and,
+    where there is one, its sampling's."""
+    sampling = config.data.sampling
+    known = {sampling: REVISIONS[sampling]} if sampling in REVISIONS else {}
+    return {config.method.name: config.method.revision, **known}
 
 
 def _plain(value: Any) -> Any:

@@ -128,14 +128,8 @@ def write_trace(path: Path, steps: Sequence[Mapping[str, Any]]) -> None:
 
 
 def filling(table: pa.Table, **options: Any) -> Callable[[BinaryIO], object]:
-    """What fills a file with a table; packed in memory, since it is written in bits."""
-
-    def fill(file: BinaryIO) -> None:
-        packed = pa.BufferOutputStream()
-        pq.write_table(table, packed, **options)
-        file.write(packed.getvalue())
-
-    return fill
+    """What fills a file with a table."""
+    return files.at_once(lambda file: pq.write_table(table, file, **options))
 
 
 def read_row(path: Path, key: str) -> pa.Table | None:

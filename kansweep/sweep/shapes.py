@@ -19,7 +19,7 @@ from kansweep.data import sources
 from kansweep.data.folds import PARTS, Folds
 from kansweep.engines.imports import importing
 from kansweep.sweep import tried
-from kansweep.sweep.plan import recorded
+from kansweep.sweep.plan import recorded, revisions
 from kansweep.sweep.refusals import StoreError
 from kansweep.sweep.resolution import enough
 from kansweep.sweep.search import LEAST_POINTS, MOST_POINTS, ROUND_OFF, Ground, first, searched
@@ -63,9 +63,8 @@ def _begun(store: Store, names: tuple[str, str], asked: float | None) -> Search:
 
 def _names(config: RunConfig) -> tuple[str, str]:
     """What tells a search from others, as ``tried.write`` has it."""
-    method = config.method
-    revisions = {"search": REVISION, method.name: method.revision}
-    shared = {**identity(recorded(config)), "revisions": revisions}
+    known = {"search": REVISION, **revisions(config)}
+    shared = {**identity(recorded(config)), "revisions": known}
     n_train = min(MOST_POINTS, max(config.data.sizes or (0,)))
     rest = {"n_train": n_train, "seed": config.seeds[0], "sizes": config.sizes}
     texts = (json.dumps(part, sort_keys=True) for part in (shared, rest))

@@ -8,7 +8,6 @@ time holds ``.lock``.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
@@ -322,10 +321,9 @@ class Store:
 
 
 def _packed(key: str, state: Mapping[str, np.ndarray]) -> Callable[[BinaryIO], object]:
-    """What fills a file with a cell's weights; packed in memory, since a zip is written in bits."""
-    packed = io.BytesIO()
-    np.savez(packed, allow_pickle=False, **state, key=np.array(key))
-    return lambda file: file.write(packed.getbuffer())
+    """What fills a file with a cell's weights."""
+    arrays = {**state, "key": np.array(key)}
+    return files.at_once(lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def read_record(path: Path) -> dict[str, Any]:

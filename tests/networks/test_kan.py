@@ -94,6 +94,25 @@ def test_a_replica_does_not_know_of_the_others():
     assert torch.equal(net(x), alone)
 
 
+def test_a_base_branch_adds_nothing_at_first_and_sees_hidden_values_on_their_grids():
+    net, x = random_kan((2, 3, 1), base=False), points(2, 50, 2)
+    other = net.with_base()
+    torch.testing.assert_close(other(x), net(x), rtol=0, atol=0)
+    theta = torch.cat(
+        [
+            torch.cat([layer.coef.flatten(1), 1 + layer.base.flatten(1)], 1)
+            for layer in other.layers
+        ],
+        1,
+    )
+    hidden = KAN(net.layers[:1], net.k)(x) + torch.nn.functional.silu(
+        net.layers[0].shift[:, None] + net.layers[0].scale[:, None] * x
+    ).sum(2, keepdim=True)
+    last = KAN(net.layers[1:], net.k)(hidden)
+    expected = last + torch.nn.functional.silu(hidden).sum(2, keepdim=True)
+    torch.testing.assert_close(other.with_theta(theta)(x), expected)
+
+
 @pytest.mark.parametrize("base", [False, True])
 def test_theta_there_and_back_is_the_same_network(base):
     net, x = random_kan((3, 2, 1), base=base), points(2, 10, 3)

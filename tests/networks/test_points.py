@@ -61,6 +61,7 @@ def same_data(one: Data, other: TensorData) -> None:
     close(one.pull(), other.pull(), "pull", summed.pull())
     close(one.diagonal(), other.diagonal(), "diagonal", summed.diagonal())
     close(one.bands(), other.bands(), "bands")
+    close(one.diagonal(), other.diagonal(), "the diagonal beside bands", summed.diagonal())
     d = normal(*one.pull().shape, seed=3)
     close(one.product(d), other.product(d.to(other.half)), "product")
 

@@ -49,12 +49,13 @@ def test_pursued_starts_do_not_depend_on_the_units_of_outputs():
     assert torch.equal(one.theta(), two.theta())
 
 
-def test_smooth_starts_are_polynomials():
-    shape = Shape((2, 2, 1), 3, 5, False)
+def test_smooth_starts_are_polynomials_and_silu_begins_with_nothing():
+    shape = Shape((2, 1, 1), 3, 5, True)
     net = race._drawn(shape, waves(50, (0,)), [0], 1.0, late=False)
     for layer in net.layers:
         assert layer.coef.diff(n=4, dim=3).abs().max() < 1e-12
         assert layer.coef.diff(n=1, dim=3).abs().max() > 1e-2
+        assert not layer.base.any()
 
 
 def test_scores_do_not_see_an_outer_function_that_rises():

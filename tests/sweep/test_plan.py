@@ -20,6 +20,7 @@ from kansweep.config.models import GridConfig, KANConfig, MLPConfig, ModelConfig
 from kansweep.config.rules import ConfigError
 from kansweep.config.run import RunConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
+from kansweep.data.sampling import REVISIONS
 from kansweep.kinds import SPLINES
 from kansweep.sweep.plan import layer_widths, planned
 
@@ -110,6 +111,15 @@ def test_keys_are_the_same_in_another_process():
         " assert planned(RunConfig()).cells[0].key == sys.argv[1]"
     )
     assert python(script, keys(RunConfig())[0], PYTHONHASHSEED="7") == ""
+
+
+def test_a_sampling_that_gives_other_points_than_before_has_other_keys(monkeypatch):
+    each = [replace(RunConfig(), data=DataConfig(sampling=s)) for s in ("grid", "uniform")]
+    before = [set(keys(config)) for config in each]
+    monkeypatch.setitem(REVISIONS, "grid", REVISIONS["grid"] + 1)
+    after = [set(keys(config)) for config in each]
+    assert after[0].isdisjoint(before[0])
+    assert after[1] == before[1]
 
 
 def changed(config: RunConfig, key: str) -> RunConfig:

@@ -134,6 +134,7 @@ def cut_off(monkeypatch, step: str, error: BaseException) -> None:
         raise error
 
     owner, name, broken = {
+        "pack": (pq, "write_table", raising),
         "open": (Path, "open", raising),
         "write": (rows, "filling", lambda *_, **__: half),
         "fsync": (os, "fsync", raising),
@@ -142,7 +143,7 @@ def cut_off(monkeypatch, step: str, error: BaseException) -> None:
     monkeypatch.setattr(owner, name, broken)
 
 
-@pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
+@pytest.mark.parametrize("step", ["open", "pack", "write", "fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("before", [[1.0], []])
 def test_a_write_that_is_cut_off_leaves_the_old_file_and_nothing_else(
@@ -158,6 +159,19 @@ def test_a_write_that_is_cut_off_leaves_the_old_file_and_nothing_else(
     monkeypatch.undo()
     assert files(store.folder) == there
     assert store.results(KEYS)["train_rmse"].tolist() == before
+
+
+def test_rows_that_are_written_together_are_read_as_they_are(store):
+    each = [
+        row(KEYS[0], train_rmse=None, error="café", outputs=["flow", "x"], spread_each=[1.0, 2.0]),
+        row(KEYS[1], train_rmse=0.5, width="2-1-1", outputs=["y"], spread_each=None, start_grid=5),
+    ]
+    store.write_cells([(one, None) for one in each])
+    for one in each:
+        read = Store(store.folder).row(one["key"])
+        assert {name: value for name, value in read.items() if value is not None} == {
+            name: value for name, value in one.items() if value is not None
+        }
 
 
 def test_weights_that_cannot_be_written_leave_the_row_unwritten(store, monkeypatch):

@@ -89,12 +89,12 @@ def add_products(total: Floats, a: Floats, values: Floats, columns: Ints, w: int
 
 @inner
 def add_bands(band: Floats, values: Floats, columns: Ints, lengths: Ints, w: int) -> None:
-    """Add each run's own products to the bands (P, k + 1): entry [j, d] stands at row j + d,
-    column j."""
+    """Add each run's own products to the bands (P, k + 1), as far as these reach: entry [j, d]
+    stands at row j + d, column j."""
     for p in range(columns.shape[0]):
         for j in range(columns.shape[1]):
             for s in range(lengths[j]):
-                for d in range(lengths[j] - s):
+                for d in range(min(lengths[j] - s, band.shape[1])):
                     at = j * w + s
                     band[columns[p, j] + s, d] += values[p, at] * values[p, at + d]
 

@@ -211,7 +211,7 @@ class LM:
     ) -> Outcome[KAN]:
         weight = weights.begun(net, problem, self.settings.penalty, memory)
         weight = weights.light(weight, net) if light else weight
-        if soften and len(net.layers) > 2:
+        if soften and len(net.layers) > 2 and net.layers[0].base is None:
             net = start.annealed(net, problem, weight.value, SOFTENING, WARM_DAMPING)
         return self._descended(net, problem, weight, observe)
 
@@ -221,14 +221,15 @@ class LM:
         problem: Problem,
         weight: Weight,
         observe: Observe | None,
-        damping: float | Tensor = WARM_DAMPING,
+        damping: float | None = None,
     ) -> Outcome[KAN]:
         """Trained to the end, with what is to be remembered."""
         limits = Limits(self.settings.max_steps, self.settings.tolerance)
+        usual: float | Tensor = WARM_DAMPING
         if not has_one_node(net.width) or net.layers[0].base is not None:
-            damping = training_error(net, problem).clamp(DAMPING_FLOOR, WARM_DAMPING)
+            usual = training_error(net, problem).clamp(DAMPING_FLOOR, WARM_DAMPING)
             limits = replace(limits, tolerance=VALLEY * limits.tolerance)
-        outcome = descend(net, problem, limits, weight, damping, observe)
+        outcome = descend(net, problem, limits, weight, damping or usual, observe)
         error = training_error(outcome.net, problem).sqrt()
         left = Memory.left(outcome.memory.view_as(weight.value), error, net.grid_size, net.beyond)
         return replace(outcome, memory=left.numbers)
@@ -339,9 +340,8 @@ class LM:
         return self._train(self._race(shape, problem), problem, start.DAMPING)
 
     def _race(self, shape: Shape, problem: Problem, first: int = 0) -> KAN:
-        restarts, bare = max(1, self.settings.restarts), replace(shape, base=False)
-        net = race.run(bare, problem, restarts, self.settings.penalty or 1.0, first)
-        return self._kept(net, problem, None, None).net.with_base() if shape.base else net
+        restarts = max(1, self.settings.restarts)
+        return race.run(shape, problem, restarts, self.settings.penalty or 1.0, first)
 
     def _train(self, kan: KAN, problem: Problem, damping: float, most: int | None = None) -> KAN:
         """Far enough to be compared with others; what is chosen is trained on by ``solve``."""

@@ -83,8 +83,9 @@ def shape_of(net: KAN) -> Shape:
 
 def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int = 0) -> KAN:
     """The best random start of each seed, after a race of ``restarts`` of them, the one numbered
-    ``first``, or up to ``RACES`` where none is seen to be in a right basin. They are of splines
-    alone: stiff ones would leave the work to a base function, which comes later.
+    ``first``, or up to ``RACES`` where none is seen to be in a right basin. Those of
+    several nodes are of splines alone: stiff ones would leave the work to a base function, which
+    comes later.
 
     Every start draws from its own generator, so neither the number of starts nor the seeds in
     the batch change what one of them draws. Seeds go a few at a time, as many as memory bears with
@@ -92,7 +93,10 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int 
     """
     at_once = max(1, WORK // (restarts * problem.x.shape[1] * shape.n_edges))
     parts = torch.arange(len(problem.seeds), device=problem.x.device).split(at_once)
-    return KAN.concatenated([_of_some(shape, problem[p], restarts, scale, first) for p in parts])
+    several = shape.base and not deepening.has_one_node(shape.width)
+    raced = replace(shape, base=False) if several else shape
+    net = KAN.concatenated([_of_some(raced, problem[p], restarts, scale, first) for p in parts])
+    return net.with_base() if several else net
 
 
 def _of_some(shape: Shape, problem: Problem, restarts: int, scale: float, first: int) -> KAN:
@@ -243,13 +247,15 @@ def _is_narrow(shape: Shape) -> bool:
 
 
 def _smooth(net: KAN, rng: np.random.Generator) -> Array:
-    """Coefficients (P,) of random polynomials of low degree."""
+    """Coefficients (P,) of random polynomials of low degree, without silu."""
     shapes = pursuit.places(net.grid_size + net.k).mT.numpy()
     parts = []
     for layer in net.layers:
         edges = layer.n_outputs * layer.n_inputs
         drawn = rng.standard_normal((edges, len(pursuit.PARTS))) * np.array(pursuit.PARTS)
         parts.append((drawn @ shapes).ravel())
+        if layer.base is not None:
+            parts.append(np.zeros(edges))
     return np.concatenate(parts)
 
 

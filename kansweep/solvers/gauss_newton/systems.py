@@ -127,10 +127,12 @@ class Direct:
         """A root of (n A)^-1 of one replica, (1, P, P), where what changes nothing is held, the
         effective degrees of freedom, tr (n A)^-1 J^T J, and ``trace``, exact of any size."""
         ((_, matrix),) = self._matrices(w, self.every)
-        m = self._root(self._held(matrix, self.every), self.every)
+        factors = self._held(matrix, self.every)
+        m = self._root(factors, self.every)
+        trace = self.n * self.strain.trace(m, self.every)
+        trace = trace.masked_fill_(factors.failed[:, None, None], torch.nan)
         root, data = m.mT, self.data.tril() + self.data.tril(-1).mT
-        edf = float((root * (data @ root)).sum())
-        return root, edf, self.n * self.strain.trace(m, self.every)
+        return root, float((root * (data @ root)).sum()), trace
 
     def _held(self, matrix: Tensor, replicas: Tensor) -> Cholesky:
         most = self.most[replicas]
