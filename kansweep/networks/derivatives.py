@@ -38,7 +38,7 @@ def derivatives(net: KAN, x: Tensor) -> tuple[Tensor, Tensor | None]:
 
     Splines of order 1 have no second derivative: None.
     """
-    if loops_serve(x, net.layers):
+    if loops_serve(x, net.layers, net.k):
         first, second = compiled.derivatives(net.layers, net.k, x)
     else:
         first, second = by_tensors(net, x)

@@ -141,7 +141,7 @@ class KAN:
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, n, I) -> (R, n, M)."""
-        if loops_serve(x, self.layers):
+        if loops_serve(x, self.layers, self.k):
             return forward.values(self.layers, self.k, x)
         for layer in self.layers:
             x = edges(layer, x, self.k).sum(2)

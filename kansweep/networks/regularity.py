@@ -24,7 +24,7 @@ def regularity(layers: tuple[Layer, ...], k: int, x: Tensor) -> Tensor:
 
 def _edge_sizes(layers: tuple[Layer, ...], k: int, x: Tensor) -> list[Tensor]:
     """Every edge's mean |output| at points (R, n, I), of each layer (R, O, I)."""
-    if loops_serve(x, layers):
+    if loops_serve(x, layers, k):
         return mean_sizes(layers, k, x)
     sizes = []
     for layer in layers:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kansweep.networks import kan
 from kansweep.networks import points as kansweep_points
-from kansweep.networks.compiled import edges, forward
+from kansweep.networks.compiled import edges, forward, layout
 from kansweep.networks.compiled import normal as loops_of
 from kansweep.networks.derivatives import by_tensors
 from kansweep.networks.kan import KAN
@@ -180,10 +180,12 @@ def test_replicas_that_stay_where_they_are_are_not_gone_through_again(base, monk
     assert seen == [2, 4, 1]  # of both that moved, of all whom to compare with, of the one kept
 
 
-def test_tensors_serve_where_numba_is_not_there(monkeypatch):
+def test_tensors_serve_high_orders_and_where_numba_is_not_there(monkeypatch):
     x, y = points(2, 30, 2), normal(2, 30, 1, seed=1)
     assert isinstance(kansweep_points.points_of(x, y), CompiledPoints)
-    monkeypatch.setattr(kansweep_points, "available", lambda: False)
+    assert isinstance(kansweep_points.points_of(x, y, k=7), CompiledPoints)
+    assert isinstance(kansweep_points.points_of(x, y, k=8), TensorPoints)
+    monkeypatch.setattr(layout, "available", lambda: False)
     assert isinstance(kansweep_points.points_of(x, y), TensorPoints)
     assert isinstance(kansweep_points.points_of(x.float(), y.float()), TensorPoints)
 

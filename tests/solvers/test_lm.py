@@ -115,6 +115,13 @@ def test_a_base_function_only_adds_to_what_splines_can():
     assert (with_it < 0.8 * without).all()
 
 
+@pytest.mark.parametrize("k", [8, 10])
+def test_orders_beyond_those_of_the_loops_are_trained_by_tensors(k):
+    problem = example(300, (0,))
+    net = LM().start(Shape((2, 1, 1), k, 3, False), problem)
+    assert fresh_rmse(LM().solve(net, problem).net, (0,)) < 1e-4
+
+
 @pytest.mark.parametrize("n_train", [100, 1000])
 def test_every_cold_start_of_the_example_reaches_the_right_basin(n_train):
     problem = example(n_train, tuple(range(100)))

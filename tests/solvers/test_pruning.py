@@ -15,7 +15,7 @@ from kansweep.config.run import RunConfig
 from kansweep.config.solvers import LBFGSConfig, LMConfig
 from kansweep.data.sampling import Sampled
 from kansweep.data.targets import TARGETS
-from kansweep.networks import points
+from kansweep.networks.compiled import layout
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Problem
 from kansweep.solvers.gauss_newton import objective, pruning, strain, systems
@@ -66,7 +66,7 @@ def test_what_is_left_trains_as_the_network_without_what_went(way, outputs, monk
     net, of = begun((2, 2, outputs), outputs=outputs), problem(outputs=outputs)
     lm = LM(LMConfig(max_steps=6))
     if way != "compiled":
-        for module in (points, strain):
+        for module in (layout, strain):
             monkeypatch.setattr(module, "available", lambda: False)
     if way == "iterative":  # which estimates a trace from other signs
         lm = LM(LMConfig(max_steps=6, penalty=1.0))

@@ -46,12 +46,19 @@ class Net(NamedTuple):
         return net._replace(breaks=self.breaks[replicas], pieces=self.pieces[replicas])
 
 
-def loops_serve(x: Tensor, layers: tuple[Layer, ...]) -> bool:
-    """Whether compiled loops compute what is asked: in float64 on a CPU, where no gradient is
-    wanted."""
-    plain = x.device.type == "cpu" and x.dtype == torch.float64 and available()
+HIGHEST = 7  # order whose k + 1 numbers fill W
+
+
+def loops_run(x: Tensor, k: int) -> bool:
+    """Whether there are loops for such numbers and splines of order k."""
+    exact = x.device.type == "cpu" and x.dtype == torch.float64
+    return exact and k <= HIGHEST and available()
+
+
+def loops_serve(x: Tensor, layers: tuple[Layer, ...], k: int) -> bool:
+    """Whether they compute what is asked: where no gradient is wanted."""
     parts = [x, *(part for layer in layers for part in trainable(layer))]
-    return plain and not any(part.requires_grad for part in parts)
+    return loops_run(x, k) and not any(part.requires_grad for part in parts)
 
 
 def packed(layers: tuple[Layer, ...], k: int) -> Net:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from kansweep.networks.compiling import available
+from kansweep.networks.compiled.layout import loops_run
 from kansweep.networks.points.compiled import CompiledPoints
 from kansweep.networks.points.contract import Points
 from kansweep.networks.points.tensor import TensorPoints
 
 
-def points_of(x: Tensor, y: Tensor, counts: Tensor | None = None) -> Points:
+def points_of(x: Tensor, y: Tensor, counts: Tensor | None = None, *, k: int = 3) -> Points:
     """The points x (R, n, I) and y (R, n, M), which count as often as ``counts`` (R, n) says, as
-    suits them: loops are for float64 on a CPU."""
-    if x.device.type == "cpu" and x.dtype == torch.float64 and available():
+    suits them and KANs of order k: loops are for float64 on a CPU."""
+    if loops_run(x, k):
         return CompiledPoints.of(x, y, counts)
     return TensorPoints(x, y, counts)

@@ -140,7 +140,7 @@ def descend(
 
 def _begin(kan: KAN, problem: Problem, weight: Weight, damping: float | Tensor) -> Search:
     spread = problem.spread
-    points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
+    points = points_of(problem.x, problem.y / spread[:, None], problem.counts, k=kan.k)
     kan = scaled_output(kan, 1 / spread)
     between = apart(kan, problem.x)
     margin = hidden_margins(kan, points, weight.value, between)

@@ -62,7 +62,7 @@ def straightened(net: KAN, problem: Problem) -> KAN:
     """The network with the ends straight on which it runs wild."""
     if len(net.layers) == 1:
         return net
-    extremes = points_of(problem.x, problem.y).extremes(net)
+    extremes = points_of(problem.x, problem.y, k=net.k).extremes(net)
     pairs = zip(net.layers[1:], extremes, strict=True)
     return replace(
         net, layers=(net.layers[0], *(_straightened(layer, ends, net.k) for layer, ends in pairs))

@@ -141,7 +141,7 @@ def settle(hidden: Hidden, w: Tensor) -> Point:
 def training_error(kan: KAN, problem: Problem) -> Tensor:
     """Mean squared error in units of the outputs' variance, (R,)."""
     spread = problem.spread
-    points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
+    points = points_of(problem.x, problem.y / spread[:, None], problem.counts, k=kan.k)
     return points.settled(scaled_output(kan, 1 / spread)).mse / problem.y.shape[2]
 
 

@@ -85,7 +85,7 @@ def posterior(net: KAN, problem: Problem, memory: Tensor) -> Posterior:
 
 def _of_weights(net: KAN, problem: Problem, w: Tensor) -> Posterior:
     spread = problem.spread
-    points = points_of(problem.x, problem.y / spread[:, None], problem.counts)
+    points = points_of(problem.x, problem.y / spread[:, None], problem.counts, k=net.k)
     kan = scaled_output(net, 1 / spread)
     point = Point.of(points.settled(kan))
     lin = point.linearised()
