@@ -182,12 +182,11 @@ def test_replicas_that_stay_where_they_are_are_not_gone_through_again(base, monk
 
 def test_tensors_serve_high_orders_and_where_numba_is_not_there(monkeypatch):
     x, y = points(2, 30, 2), normal(2, 30, 1, seed=1)
-    assert isinstance(kansweep_points.points_of(x, y), CompiledPoints)
     assert isinstance(kansweep_points.points_of(x, y, k=7), CompiledPoints)
     assert isinstance(kansweep_points.points_of(x, y, k=8), TensorPoints)
     monkeypatch.setattr(layout, "available", lambda: False)
-    assert isinstance(kansweep_points.points_of(x, y), TensorPoints)
-    assert isinstance(kansweep_points.points_of(x.float(), y.float()), TensorPoints)
+    assert isinstance(kansweep_points.points_of(x, y, k=3), TensorPoints)
+    assert isinstance(kansweep_points.points_of(x.float(), y.float(), k=3), TensorPoints)
 
 
 @pytest.mark.parametrize("width", [(2, 1, 1), (2, 3, 2)])

@@ -64,7 +64,7 @@ def test_grids_change_and_what_a_deep_network_says_does_not(margin, most):
     """Cubic edges on narrower grids exactly; beyond the old ends they went on as straight lines."""
     net = smooth((2, 2, 2, 2, 2, 2, 1))
     x = points(2, 200, 2)
-    at = points_of(x, net(x))
+    at = points_of(x, net(x), k=net.k)
     net = on_grids(at, net, 0.15)
     y = net(x)
     assert (on_grids(at, net, margin)(x) - y).abs().max() > 1e-2 or margin == 0.15
@@ -75,7 +75,7 @@ def test_grids_change_and_what_a_deep_network_says_does_not(margin, most):
 def test_splines_stretch_with_values_that_are_off_their_grids():
     net, x = smooth((2, 2, 2, 2, 2, 2, 1)), points(2, 200, 2)
     net = net.with_theta(9 * net.theta())
-    at = points_of(x, net(x))
+    at = points_of(x, net(x), k=net.k)
     torch.testing.assert_close(
         on_margins(net, at, margins(net, 0.1), margins(net, 0.0)).theta(), net.theta()
     )

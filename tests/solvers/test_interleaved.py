@@ -57,7 +57,7 @@ def test_grids_of_copies_interleave_and_the_function_stays():
     net, x = random_kan((2, 2, 1), 40, replicas=1), points(1, 400, 2)
     needed = (torch.tensor([[True, True], [False, False]]), torch.tensor([[True, False]]))
     whole = spare.within(spare.narrowed(net, needed), net, needed)
-    at = points_of(x, whole(x))
+    at = points_of(x, whole(x), k=whole.k)
     weight = torch.zeros(1, 2, 3).double()
     nothing = [torch.zeros(1, 2, 2).double()]
     margin = hidden_margins(whole, at, weight, nothing)

@@ -155,7 +155,7 @@ def test_the_last_layer_is_the_penalised_least_squares_solution(width, base):
         normal(1, 80, width[1], seed=5),
         torch.tensor([[[1e-4, 1e-2, 1e-3]]], dtype=torch.float64),
     )
-    hidden = points_of(x, y).hidden(net, [])
+    hidden = points_of(x, y, k=net.k).hidden(net, [])
     fitted = hidden.settled(best_last_layer(hidden, w)).kan
     columns = []
     for p in range(net.n_params):  # the output is linear in theta

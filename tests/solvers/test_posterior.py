@@ -100,7 +100,7 @@ def test_gradients_follow_the_hidden_grids(width: tuple[int, ...]) -> None:
     """Against central differences of the KAN whose hidden values are on their grids again."""
     problem = problem_of("composed", 0.1)
     y = problem.y.repeat(1, 1, width[-1])
-    found = points_of(problem.x, y)
+    found = points_of(problem.x, y, k=3)
     margin = tuple(torch.full((1, nodes, 2), 0.1).double() for nodes in width[1:-1])
     hidden = found.hidden(random_kan(width, replicas=1), margin)
     settled = hidden.settled(hidden.last)

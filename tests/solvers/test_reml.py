@@ -113,7 +113,7 @@ def repeated_updates(
     replicas = torch.arange(net.n_replicas)
     value = torch.full((net.n_replicas, 1, 3), 1e-3, dtype=torch.float64)
     for _ in range(times):
-        point = settle(points_of(problem.x, problem.y).hidden(net, ()), value)
+        point = settle(points_of(problem.x, problem.y, k=net.k).hidden(net, ()), value)
         equations = system(point.linearised())
         one_more = Weight(value, 0 * value, torch.ones_like(replicas))
         ends = value, point.energy, equations.trace(value, replicas)
@@ -163,7 +163,7 @@ def test_weights_are_final_once_they_and_the_steps_change_little(noise, off, too
     value = torch.from_numpy(repeated_updates(problem, 15)[0])[:, None] * np.exp(off)
     problem = replace(problem, y=problem.y / output_spread(problem.y)[:, None])
     net = blank(problem, 15)
-    point = settle(points_of(problem.x, problem.y).hidden(net, ()), value)
+    point = settle(points_of(problem.x, problem.y, k=net.k).hidden(net, ()), value)
     many = net.n_replicas
     weight = Weight(value, 0 * value, torch.full((many,), 8))
     fall = torch.tensor([took, missed]).double().expand(many, -1)

@@ -56,7 +56,7 @@ def some_system(width: tuple[int, ...], base: bool) -> tuple[Linearised, Tensor,
     kinds = torch.tensor([[1e-1, 3e-2, 1e-2], [1e-3, 1e-4, 1e-2]], dtype=torch.float64)
     w = kinds[:, None] * torch.logspace(0, -1, len(width) - 1, dtype=torch.float64)[:, None]
     net = normalised(normalised(random_kan(width, base=base), x), x)
-    point = Point.of(points_of(x, y).settled(net))
+    point = Point.of(points_of(x, y, k=net.k).settled(net))
     theta, h, columns = net.theta(), 1e-6, []
     for p in range(theta.shape[1]):
         move = torch.zeros_like(theta)
@@ -152,8 +152,8 @@ def test_traces_do_not_know_of_edges_that_were_pruned(monkeypatch):
     lean, net = spare.narrowed(net, kept), pruning._with_kept(net, kept)
     w = torch.tensor([1e-1, 3e-2, 1e-2]).double().expand(1, 2, 3).clone()
     at = torch.arange(1)
-    direct = Direct(Point.of(points_of(x, y).settled(net)).linearised())
-    expected = Direct(Point.of(points_of(x, y).settled(lean)).linearised()).trace(w, at)
+    direct = Direct(Point.of(points_of(x, y, k=net.k).settled(net)).linearised())
+    expected = Direct(Point.of(points_of(x, y, k=lean.k).settled(lean)).linearised()).trace(w, at)
     np.testing.assert_allclose(direct.trace(w, at), expected, rtol=1e-6)
     monkeypatch.setattr(systems, "LARGE", 0)
     np.testing.assert_allclose(direct.trace(w, at), expected, rtol=0.3)

@@ -10,7 +10,7 @@ from kansweep.networks.points.contract import Points
 from kansweep.networks.points.tensor import TensorPoints
 
 
-def points_of(x: Tensor, y: Tensor, counts: Tensor | None = None, *, k: int = 3) -> Points:
+def points_of(x: Tensor, y: Tensor, counts: Tensor | None = None, *, k: int) -> Points:
     """The points x (R, n, I) and y (R, n, M), which count as often as ``counts`` (R, n) says, as
     suits them and KANs of order k: loops are for float64 on a CPU."""
     if loops_run(x, k):

@@ -83,9 +83,8 @@ def shape_of(net: KAN) -> Shape:
 
 def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int = 0) -> KAN:
     """The best random start of each seed, after a race of ``restarts`` of them, the one numbered
-    ``first``, or up to ``RACES`` where none is seen to be in a right basin. Those of
-    several nodes are of splines alone: stiff ones would leave the work to a base function, which
-    comes later.
+    ``first``, or up to ``RACES`` where none is seen to be in a right basin. Those of several nodes
+    are of splines alone: stiff ones would leave the work to a base function, which comes later.
 
     Every start draws from its own generator, so neither the number of starts nor the seeds in
     the batch change what one of them draws. Seeds go a few at a time, as many as memory bears with
@@ -93,10 +92,10 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int 
     """
     at_once = max(1, WORK // (restarts * problem.x.shape[1] * shape.n_edges))
     parts = torch.arange(len(problem.seeds), device=problem.x.device).split(at_once)
-    several = shape.base and not deepening.has_one_node(shape.width)
-    raced = replace(shape, base=False) if several else shape
+    later = shape.base and not deepening.has_one_node(shape.width)
+    raced = replace(shape, base=False) if later else shape
     net = KAN.concatenated([_of_some(raced, problem[p], restarts, scale, first) for p in parts])
-    return net.with_base() if several else net
+    return net.with_base() if later else net
 
 
 def _of_some(shape: Shape, problem: Problem, restarts: int, scale: float, first: int) -> KAN:
