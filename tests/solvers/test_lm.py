@@ -18,7 +18,7 @@ from kansweep.data.targets import TARGETS
 from kansweep.networks.gauge import MARGIN
 from kansweep.networks.kan import KAN, Shape, edges
 from kansweep.solvers.contract import Problem
-from kansweep.solvers.gauss_newton import penalty, systems
+from kansweep.solvers.gauss_newton import lm, penalty, systems, weights
 from kansweep.solvers.gauss_newton.descent import Limits, descend
 from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.objective import training_error
@@ -113,6 +113,24 @@ def test_a_base_function_only_adds_to_what_splines_can():
         for shape in (Shape((2, 1, 1), 3, 6, base) for base in (False, True))
     )
     assert (with_it < 0.8 * without).all()
+
+
+@pytest.mark.parametrize("base", [False, True])
+def test_a_damping_that_is_given_is_the_first_of_a_descent(monkeypatch, base):
+    """Others begin with little, and with a base function with no more than the misfit."""
+    problem, seen = example(100, (0,)), []
+
+    def noted(net, problem, limits, weight, damping, observe=None):
+        seen.append(torch.as_tensor(damping).flatten()[0].item())
+        return descend(net, problem, limits, weight, damping, observe)
+
+    monkeypatch.setattr(lm, "descend", noted)
+    net = LM().start(Shape((2, 1, 1), 3, 5, base), problem)
+    error = training_error(net, problem).item()
+    for given in (None, 1e-5):
+        LM()._descended(net, problem, Weight.fixed(weights.unit(net, None)), None, given)
+    assert error < lm.WARM_DAMPING
+    assert seen[-2:] == [error if base else lm.WARM_DAMPING, 1e-5]
 
 
 @pytest.mark.parametrize("k", [8, 10])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from nets import points
 
+from kansweep.config.solvers import LMConfig
 from kansweep.networks.kan import KAN, Shape
 from kansweep.solvers.contract import Outcome, Problem
 from kansweep.solvers.gauss_newton import penalty, reml, start, weights
@@ -56,6 +57,15 @@ def test_a_base_function_begins_with_nothing_behind_a_start_of_splines_alone():
     net = LM().start(Shape((2, 2, 1, 1), 3, 6, True), problem)
     assert not any(layer.base.any() for layer in net.layers)
     assert training_error(LM().solve(net, problem).net, problem).sqrt() < 0.02
+
+
+@pytest.mark.parametrize("base", [False, True])
+def test_the_penalty_is_softened_where_no_base_function_could_take_over(monkeypatch, base):
+    problem, softened = two_waves(), []
+    net = start.blank(Shape((2, 2, 2, 1), 3, GRID, base), problem)
+    monkeypatch.setattr(start, "annealed", lambda net, *_: softened.append(net) or net)
+    LM(LMConfig(max_steps=1))._solved(net, problem, None, None)
+    assert len(softened) == (not base)
 
 
 def test_a_layer_that_reml_leaves_stiff_by_mistake_bends_again(monkeypatch):
