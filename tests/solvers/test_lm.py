@@ -121,7 +121,7 @@ def test_a_damping_that_is_given_is_the_first_of_a_descent(monkeypatch, base):
     problem, seen = example(100, (0,)), []
 
     def noted(net, problem, limits, weight, damping, observe=None):
-        seen.append(torch.as_tensor(damping).flatten()[0].item())
+        seen.append(torch.as_tensor(damping, dtype=torch.float64).flatten()[0].item())
         return descend(net, problem, limits, weight, damping, observe)
 
     monkeypatch.setattr(lm, "descend", noted)
@@ -130,7 +130,7 @@ def test_a_damping_that_is_given_is_the_first_of_a_descent(monkeypatch, base):
     for given in (None, 1e-5):
         LM()._descended(net, problem, Weight.fixed(weights.unit(net, None)), None, given)
     assert error < lm.WARM_DAMPING
-    assert seen[-2:] == [error if base else lm.WARM_DAMPING, 1e-5]
+    assert seen[-2:] == pytest.approx([error if base else lm.WARM_DAMPING, 1e-5], rel=1e-12)
 
 
 @pytest.mark.parametrize("k", [8, 10])
