@@ -72,7 +72,7 @@ class SolverConfig(Variant):
 @dataclass
 class LMConfig(SolverConfig):
     methods: ClassVar[Mapping[str, Method]] = {
-        kinds.SPLINES: Method("kansweep.solvers.gauss_newton.lm:LM", "lm", 17),
+        kinds.SPLINES: Method("kansweep.solvers.gauss_newton.lm:LM", "lm", 18),
         kinds.GRADIENT: Method(
             "kansweep.solvers.least_squares.lm:LevenbergMarquardt", "marquardt", 2
         ),

@@ -253,13 +253,29 @@ def test_a_rival_is_better_that_is_surely_so_than_a_network_is_on_all_points(off
     assert torch.equal(found[1], (rival if expected else net).theta()[0])
 
 
-def test_poor_is_what_shows_no_grid_at_work():
+def test_poor_is_of_what_a_tenth_is_left():
     x = points(3, 300, 1)
-    net = KAN.concatenated([spline_of(lambda u, c=c: c * u, 6) for c in (0.0, 0.997, 0.995)])
+    net = KAN.concatenated([spline_of(lambda u, c=c: c * u, 6) for c in (0.0, 0.91, 0.89)])
     problem = Problem(x, x, (-1, 1), (0, 1, 2))
-    assert 0.003 < basins.small(net) < 0.005
     assert basins.poor(net, problem, torch.tensor([2, 1])).tolist() == [2]
     assert basins.poor(net, problem, torch.tensor([0, 1])).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("n", "rest", "expected"),
+    [
+        (600, lambda x: 0.03 * normal(*x.shape), True),
+        (600, lambda x: 0.3 * normal(*x.shape), False),  # of a wave it may be that much
+        (600, lambda x: 0.03 * torch.sin(20 * x), False),
+        (600, lambda x: 0.03 * normal(*x.shape) + 0.015 * torch.sin(20 * x), False),
+        (50, lambda x: 0.03 * normal(*x.shape), False),  # through so few points anything goes
+    ],
+)
+def test_noise_is_little_of_which_neighbours_know_nothing(n, rest, expected):
+    x, line = points(1, n, 1), spline_of(lambda u: u, 6)
+    problem = Problem(x, x + rest(x), (-1, 1), (0,))
+    assert basins.is_noise(line, problem).tolist() == [expected]
+    assert not basins.is_noise(line[[]], problem[torch.tensor([], dtype=torch.long)]).numel()
 
 
 def test_a_network_that_diverged_is_surpassed_by_any_other_and_surpasses_none():

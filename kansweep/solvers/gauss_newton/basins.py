@@ -18,9 +18,14 @@ TRAINED = 0.9  # of the points; the others choose among starts
 # A rival must have less than this share of the RMSE, by so many standard errors; or less than that
 # one, where a few points decide and the error of a mean of squares says little.
 BY_FAR, SURE, BEYOND_DOUBT = 0.7, 2.0, 0.2
-ORDER = 0.75  # of the theory's, by which errors fall in the right basin
-# Of residuals that are noise none is like that of its nearest neighbour.
-ALIKE, NEIGHBOURS = 0.2, 1000
+# Of the theory's order, by which errors fall in the right basin, and by which they do not move.
+ORDER, STUCK = 0.75, 0.125
+# Of residuals that are noise none is like that of its nearest neighbour, but by chance.
+ALIKE, CHANCE, NEIGHBOURS = 0.2, 2.0, 1000
+# In a wrong basin neighbours may differ as well, where outputs vary from one to the next, but then
+# much of them is left, more than noise of a tenth; unless there are fewer points a parameter, which
+# anything goes through.
+FAINT, TELLING = 0.11, 6
 OTHERS, AT_ONCE = 10_000, 100  # points among which the nearest is looked for; of how many at once
 
 
@@ -31,11 +36,13 @@ def doubtful(net: KAN, finer: KAN, problem: Problem) -> Tensor:
     In the right basin errors are small and fall as G^-(k+1); in a wrong one a finer grid hardly
     helps, unless there are few points, and then the fit is poor to begin with. Of one relevant
     input any inner function has an outer one: all basins are right and none says that another is
-    not better by far.
+    not better by far. Of what is noise no start leaves less.
     """
     error, less = (training_error(each, problem).sqrt() for each in (net, finer))
     converges = (less * 2.0 ** (ORDER * (net.k + 1)) < error) & (error < small(net))
     lost: Tensor = ~(converges | (error < round_off(error)))
+    at = lost.nonzero()[:, 0]
+    lost[at] = ~is_noise(net[at], problem[at])
     return lost | _is_of_one(net, problem, error)
 
 
@@ -48,8 +55,8 @@ def _is_of_one(net: KAN, problem: Problem, error: Tensor) -> Tensor:
 
 
 def poor(net: KAN, problem: Problem, at: Tensor) -> Tensor:
-    """Of the replicas ``at`` (r,) those whose errors do not show a grid at work."""
-    return at[training_error(net[at], problem[at]).sqrt() > small(net)]
+    """Of the replicas ``at`` (r,) those whose errors are no small share of what outputs vary by."""
+    return at[training_error(net[at], problem[at]).sqrt() > FAINT]
 
 
 def part(problem: Problem, *, rest: bool = False) -> Problem:
@@ -105,15 +112,32 @@ def judged(outcome: Outcome[KAN], stuck: Tensor, problem: Problem) -> Outcome[KA
 def structured(net: KAN, problem: Problem) -> Tensor:
     """Whether residuals are alike in neighbouring points, (R,) of bool: something is left to fit,
     and it is wider than the distance between points."""
+    return _alike(net, problem) > ALIKE
+
+
+def is_noise(net: KAN, problem: Problem) -> Tensor:
+    """Whether little is left and neighbouring points know nothing of each other's, (R,) of bool: no
+    start would be better by far."""
+    if net.n_replicas == 0 or problem.n_points < TELLING * net.n_params:
+        return torch.zeros_like(problem.x[:, 0, 0], dtype=torch.bool)
+    noise = training_error(net, problem).sqrt() < FAINT
+    which = noise.nonzero()[:, 0]
+    if which.numel():
+        chance = CHANCE / min(NEIGHBOURS, problem.x.shape[1]) ** 0.5
+        noise[which] = _alike(net[which], problem[which]) < chance
+    return noise
+
+
+def _alike(net: KAN, problem: Problem) -> Tensor:
+    """How like residuals are that of the nearest point, (R,): their correlation."""
     some = problem.at(slice(0, OTHERS))
     residual = ((net(some.x) - some.y) / problem.spread[:, None]).mean(2)
-    found = [_alike(x, r) for x, r in zip(some.x, residual, strict=True)]
+    found = [_correlation(x, r) for x, r in zip(some.x, residual, strict=True)]
     return torch.tensor(found, device=problem.x.device)
 
 
-def _alike(x: Tensor, residual: Tensor) -> bool:
-    """Whether residuals (n,) of the first points x (n, I) are like that of the nearest at another
-    place."""
+def _correlation(x: Tensor, residual: Tensor) -> float:
+    """Of residuals (n,) of the first points x (n, I) with that of the nearest at another place."""
     places, r = (each.double().cpu() for each in (x, residual))
     places = places / (places.amax(0) - places.amin(0)).clamp(min=torch.finfo(places.dtype).tiny)
     alike = 0.0
@@ -122,7 +146,7 @@ def _alike(x: Tensor, residual: Tensor) -> bool:
         apart = torch.cdist(some, places, compute_mode="donot_use_mm_for_euclid_dist")
         nearest = apart.masked_fill_(apart == 0, torch.inf).argmin(1)
         alike += float((own * r[nearest]).sum())
-    return alike > ALIKE * float(r[:NEIGHBOURS].square().sum())
+    return alike / max(float(r[:NEIGHBOURS].square().sum()), torch.finfo(r.dtype).tiny)
 
 
 def small(net: KAN) -> float:

@@ -42,7 +42,6 @@ WARM_DAMPING = 1e-4  # little: what is extended is near its optimum already
 # takes this share of the tolerance.
 VALLEY = 0.3
 ROUGHLY = 1e-2  # tolerance of a cold start
-STUCK = 0.125  # of the theory's order, by which errors do not move
 PROBE_STEPS = 2  # on twice the grid, to see whether errors fall
 WORSE = 1.5  # times the error that a refined network begins with
 SOFTENING = Limits(max_steps=20, tolerance=1e-2)  # on every grid of a deep network
@@ -142,7 +141,7 @@ class LM:
             outcome = self._weighed(outcome, others, outcome.net, problem, now, observe)
         if last is not None and not has_one_node(net.width):
             outcome = self._begun_anew(outcome, lost, problem, last, observe)
-        stuck = doubtful & ~self._falls(outcome, problem, last, STUCK)
+        stuck = doubtful & ~self._falls(outcome, problem, last, basins.STUCK)
         return basins.judged(outcome, stuck, problem)
 
     def _kept(
@@ -246,6 +245,7 @@ class LM:
         self, outcome: Outcome[KAN], lost: Tensor, problem: Problem, observe: Observe | None
     ) -> Outcome[KAN]:
         """The outcome with those replicas that a cold start on this grid would have led further."""
+        lost = lost[~basins.is_noise(outcome.net[lost], problem[lost])]
         if lost.numel() == 0:
             return outcome
         net, whole = outcome.net, problem[lost]
