@@ -37,6 +37,8 @@ NEAR = 1e-3  # the damping near an optimum
 # The last grid on which the penalty is softened: finer ones only judge, and there a start from the
 # grid before comes as far without it, in a third of the steps.
 SOFTENED = GRIDS[1][0]
+# There, and under softened penalties, what comes next leads on: tolerances that are enough.
+COARSE_TOLERANCE, SOFT_TOLERANCE = 1e-3, 3e-3
 ALIKE = 3e-3  # by less than this share the errors of starts in one basin differ
 RACES = 5  # at most
 # Of these so many begin on the coarsest grid. What is alike there in all basins, as sums of steep
@@ -289,9 +291,13 @@ def _trained(net: KAN, field: Problem, scale: float, *, soften: bool) -> KAN:
     w = penalty.least(net.grid_size, net.k, scale).to(field.x)
     w = w.repeat(net.n_replicas, len(net.layers), 1)
     if soften:
-        net = start.annealed(net, part, w, LIMITS, start.DAMPING)
+        softly = replace(LIMITS, tolerance=SOFT_TOLERANCE)
+        net = start.annealed(net, part, w, softly, start.DAMPING)
+    limits = LIMITS
+    if net.grid_size <= SOFTENED:
+        limits = replace(LIMITS, tolerance=COARSE_TOLERANCE)
     damping = start.DAMPING if soften else NEAR
-    return descend(net, part, LIMITS, Weight.fixed(w), damping).net
+    return descend(net, part, limits, Weight.fixed(w), damping).net
 
 
 def _best(score: Tensor, kept: int, seeds: int) -> Tensor:
