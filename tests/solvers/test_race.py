@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,14 @@ from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.objective import training_error
 
 CHAIN = Shape((2, 1, 1, 1), 3, 5, False)
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> Iterator[None]:
+    """No winner is remembered of another test, or by one: here they are made up."""
+    race._won.cache_clear()
+    yield
+    race._won.cache_clear()
 
 
 def waves(n: int, seeds: tuple[int, ...]) -> Problem:
@@ -189,6 +198,37 @@ def test_errors_of_few_points_are_not_asked_to_fall():
 @pytest.mark.parametrize(("n", "last"), [(111, 3), (181, 5), (643, 10), (644, 20)])
 def test_the_last_grid_needs_points_to_tell_an_order(n, last):
     assert race._grids(Shape((2, 2, 1, 1), 3, 6, None), n)[-1] == last
+
+
+def test_a_race_is_run_once_for_all_grids_that_ask_for_it(monkeypatch):
+    """And anew for what any other seed, point, count or start would change."""
+    problem, seen, begun = waves(150, (0, 1)), [], race._race
+
+    def watched(shape, problem, *more):
+        seen.append(problem.seeds)
+        return begun(shape, problem, *more)
+
+    monkeypatch.setattr(race, "_race", watched)
+    shape = Shape((2, 1, 1), 3, 5, False)
+    race.run(shape, problem, 2, 1.0)
+    later = race.run(replace(shape, grid_size=10), problem[torch.tensor([1])], 2, 1.0)
+    assert seen == [(0, 1)]
+    race.run(shape, waves(150, (2, 0)), 2, 1.0)
+    assert seen == [(0, 1), (2,)]
+    moved = replace(problem, y=problem.y + torch.tensor([[[1e-9]], [[0.0]]]))
+    counted = replace(problem, counts=torch.ones(2, 150).double())
+    wider = replace(problem, domain=(-1, torch.tensor([1.0, 2.0])))
+    for other, restarts, scale, number in (
+        *((each, 2, 1.0, 0) for each in (moved, counted, wider)),
+        *((problem, 3, 1.0, 0), (problem, 2, 2.0, 0), (problem, 2, 1.0, 1)),
+    ):
+        race.run(shape, other, restarts, scale, number)
+    assert seen[2:] == [(0,), *[(0, 1)] * 5]
+    race.run(replace(shape, k=2), problem, 2, 1.0)
+    assert len(seen) == 9
+    race._won.cache_clear()
+    anew = race.run(replace(shape, grid_size=10), problem, 2, 1.0)
+    torch.testing.assert_close(later.theta()[0], anew.theta()[1], rtol=1e-6, atol=1e-9)
 
 
 def test_grids_that_only_judge_are_not_softened(monkeypatch):

@@ -8,6 +8,8 @@ theory's order. Where it does not, further races run with fresh draws.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -29,7 +31,8 @@ from kansweep.solvers.gauss_newton.replicas import spread_out
 # the last one if there its order can be told. What stands on heads (``_with_heads``) can be far off
 # on the first grid and right on the next, so there all of these stay.
 GRIDS = ((3, 6), (5, 4), (10, 3), (20, 1))
-LIMITS = Limits(max_steps=40, tolerance=1e-4)
+# As far as tells them apart; under softened penalties and on softened grids as far as leads on.
+LIMITS, COARSELY, SOFTLY = (Limits(max_steps=40, tolerance=t) for t in (1e-4, 1e-3, 3e-3))
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
 # that a start which only wiggles through its points is found out.
 POINTS, FRESH = 16, 0.9
@@ -37,8 +40,6 @@ NEAR = 1e-3  # the damping near an optimum
 # The last grid on which the penalty is softened: finer ones only judge, and there a start from the
 # grid before comes as far without it, in a third of the steps.
 SOFTENED = GRIDS[1][0]
-# There, and under softened penalties, what comes next leads on: tolerances that are enough.
-COARSE_TOLERANCE, SOFT_TOLERANCE = 1e-3, 3e-3
 ALIKE = 3e-3  # by less than this share the errors of starts in one basin differ
 RACES = 5  # at most
 # Of these so many begin on the coarsest grid. What is alike there in all basins, as sums of steep
@@ -90,17 +91,43 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int 
 
     Every start draws from its own generator, so neither the number of starts nor the seeds in
     the batch change what one of them draws. Seeds go a few at a time, as many as memory bears with
-    all their starts. ``scale`` multiplies ``penalty.weight``.
+    all their starts. Winners are remembered, since a later grid may ask for the same race.
+    ``scale`` multiplies ``penalty.weight``.
     """
     at_once = max(1, WORK // (restarts * problem.x.shape[1] * shape.n_edges))
-    parts = torch.arange(len(problem.seeds), device=problem.x.device).split(at_once)
     later = shape.base and not deepening.has_one_node(shape.width)
-    raced = replace(shape, base=False) if later else shape
-    net = KAN.concatenated([_of_some(raced, problem[p], restarts, scale, first) for p in parts])
+    coarse = min(GRIDS[0][0], shape.grid_size)
+    raced = replace(shape, base=shape.base and not later, grid_size=coarse)
+    every = torch.arange(len(problem.seeds), device=problem.x.device)
+    own = [problem[r] for r in every.split(1)]
+    won = [_won(_digest(one, raced, restarts, scale, first)) for one in own]
+    new = [r for r, slot in enumerate(won) if not slot]
+    for at in range(0, len(new), at_once):
+        part = new[at : at + at_once]
+        winners = _of_some(raced, problem[every[part]], restarts, scale, first)
+        for place, r in zip(every.split(1), part, strict=False):
+            won[r].append(winners[place])
+    net = KAN.concatenated([slot[0] for slot in won]).refined(shape.grid_size)
     return net.with_base() if later else net
 
 
+@lru_cache(maxsize=256)
+def _won(digest: bytes) -> list[KAN]:
+    """Where the winner of one seed's race is kept, on the race's last grid."""
+    return []
+
+
+def _digest(one: Problem, *what: object) -> bytes:
+    """What tells one seed's race from all others."""
+    digest = blake2b(repr((one.seeds, one.x.dtype, one.x.device, *what)).encode())
+    for part in (one.x, one.y, one.counts, *one.domain):
+        if part is not None:
+            digest.update(torch.as_tensor(part, dtype=torch.float64).cpu().numpy().tobytes())
+    return digest.digest()
+
+
 def _of_some(shape: Shape, problem: Problem, restarts: int, scale: float, first: int) -> KAN:
+    """The winners on the race's last grid."""
     found = _race(shape, problem, restarts, scale, first)
     doubtful = (found.order < FALL).nonzero()[:, 0]
     # One hidden node has other starts beside a race (``LM.start``), and all of them are verified.
@@ -114,7 +141,7 @@ def _of_some(shape: Shape, problem: Problem, restarts: int, scale: float, first:
         doubtful = doubtful[~settled & (found.order[doubtful] < FALL)]
     if races > 1 and problem.x.shape[1] < TELLING * found.net.n_params:
         found = _rivalled(found, shape, problem, restarts, scale, first + COARSE)
-    return found.net.refined(shape.grid_size)
+    return found.net
 
 
 def _rivalled(
@@ -291,11 +318,8 @@ def _trained(net: KAN, field: Problem, scale: float, *, soften: bool) -> KAN:
     w = penalty.least(net.grid_size, net.k, scale).to(field.x)
     w = w.repeat(net.n_replicas, len(net.layers), 1)
     if soften:
-        softly = replace(LIMITS, tolerance=SOFT_TOLERANCE)
-        net = start.annealed(net, part, w, softly, start.DAMPING)
-    limits = LIMITS
-    if net.grid_size <= SOFTENED:
-        limits = replace(LIMITS, tolerance=COARSE_TOLERANCE)
+        net = start.annealed(net, part, w, SOFTLY, start.DAMPING)
+    limits = COARSELY if net.grid_size <= SOFTENED else LIMITS
     damping = start.DAMPING if soften else NEAR
     return descend(net, part, limits, Weight.fixed(w), damping).net
 
