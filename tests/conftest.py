@@ -17,9 +17,18 @@ from matplotlib.figure import Figure
 from small import SMALL
 
 from kansweep import cli
+from kansweep.solvers.gauss_newton import race
 from kansweep.sweep.layout import LATEST
 
 torch.set_num_threads(1)  # as the runner does
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> Iterator[None]:
+    """No race's winner is remembered from one test to the next, which may have made it up."""
+    race.remembered.cache_clear()
+    yield
+    race.remembered.cache_clear()
 
 
 class Outcome(NamedTuple):

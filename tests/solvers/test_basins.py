@@ -80,11 +80,13 @@ def test_what_is_left_is_compared_at_the_nearest_other_place(share: float) -> No
     scaled = x / (x.amax(0) - x.amin(0))
     nearest = cKDTree(scaled).query(scaled, k=2)[1][:, 1]
     alike = float((residual * residual[nearest]).sum() / residual.square().sum())
-    assert basins._correlation(x, residual) == pytest.approx(alike, rel=1e-12)
+    assert basins._correlation(x, residual[:, None]) == pytest.approx(alike, rel=1e-12)
+    both = torch.stack([normal(400, seed=1), -residual], 1)
+    assert basins._correlation(x, both) >= alike - 1e-12
     assert (share > 0.5) == (alike > 0.4)
     twice = torch.cat([x, x])
-    assert basins._correlation(twice, normal(800)) < basins.ALIKE
-    assert basins._correlation(twice, torch.sin(2 * twice.sum(1))) > basins.ALIKE
+    assert basins._correlation(twice, normal(800, 1)) < basins.ALIKE
+    assert basins._correlation(twice, torch.sin(2 * twice.sum(1))[:, None]) > basins.ALIKE
 
 
 def test_where_what_is_left_is_noise_no_other_start_is_tried(monkeypatch):

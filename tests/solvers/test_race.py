@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -17,14 +16,6 @@ from kansweep.solvers.gauss_newton.lm import LM
 from kansweep.solvers.gauss_newton.objective import training_error
 
 CHAIN = Shape((2, 1, 1, 1), 3, 5, False)
-
-
-@pytest.fixture(autouse=True)
-def forgetful() -> Iterator[None]:
-    """No winner is remembered of another test, or by one: here they are made up."""
-    race._won.cache_clear()
-    yield
-    race._won.cache_clear()
 
 
 def waves(n: int, seeds: tuple[int, ...]) -> Problem:
@@ -226,7 +217,7 @@ def test_a_race_is_run_once_for_all_grids_that_ask_for_it(monkeypatch):
     assert seen[2:] == [(0,), *[(0, 1)] * 5]
     race.run(replace(shape, k=2), problem, 2, 1.0)
     assert len(seen) == 9
-    race._won.cache_clear()
+    race.remembered.cache_clear()
     anew = race.run(replace(shape, grid_size=10), problem, 2, 1.0)
     torch.testing.assert_close(later.theta()[0], anew.theta()[1], rtol=1e-6, atol=1e-9)
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from kansweep.data.floor import floor
 from kansweep.data.targets import Edge, Target
 from kansweep.networks import kan
 from kansweep.networks.kan import KAN, Shape, edges
+from kansweep.networks.layer import Layer
 from kansweep.solvers.contract import Problem, output_spread
 from kansweep.solvers.gauss_newton import basins, spectral, start
 from kansweep.solvers.gauss_newton.lm import LM
@@ -253,7 +255,7 @@ def test_a_rival_is_better_that_is_surely_so_than_a_network_is_on_all_points(off
     assert torch.equal(found[1], (rival if expected else net).theta()[0])
 
 
-def test_poor_is_of_what_a_tenth_is_left():
+def test_fits_are_poor_that_leave_more_than_a_tenth():
     x = points(3, 300, 1)
     net = KAN.concatenated([spline_of(lambda u, c=c: c * u, 6) for c in (0.0, 0.91, 0.89)])
     problem = Problem(x, x, (-1, 1), (0, 1, 2))
@@ -268,14 +270,32 @@ def test_poor_is_of_what_a_tenth_is_left():
         (600, lambda x: 0.3 * normal(*x.shape), False),  # of a wave it may be that much
         (600, lambda x: 0.03 * torch.sin(20 * x), False),
         (600, lambda x: 0.03 * normal(*x.shape) + 0.015 * torch.sin(20 * x), False),
+        (600, lambda x: 0.03 * (-1.0) ** x.argsort(1).argsort(1), False),  # it alternates
         (50, lambda x: 0.03 * normal(*x.shape), False),  # through so few points anything goes
     ],
 )
 def test_noise_is_little_of_which_neighbours_know_nothing(n, rest, expected):
+    """However often they count."""
     x, line = points(1, n, 1), spline_of(lambda u: u, 6)
     problem = Problem(x, x + rest(x), (-1, 1), (0,))
     assert basins.is_noise(line, problem).tolist() == [expected]
+    often = replace(problem, counts=torch.full((1, n), 100.0).double())
+    assert basins.is_noise(line, often).tolist() == [expected]
     assert not basins.is_noise(line[[]], problem[torch.tensor([], dtype=torch.long)]).numel()
+
+
+def test_what_outputs_leave_is_no_noise_where_it_cancels():
+    x, line = points(1, 600, 1), spline_of(lambda u: u, 6)
+    two = replace(line, layers=(edges_twice(line.layers[0]),))
+    noise, wave = 0.02 * normal(1, 600, 1), 0.04 * torch.sin(20 * x)
+    for rest, expected in ((noise, True), (noise + wave, False)):
+        problem = Problem(x, torch.cat([x + rest, x - rest], 2), (-1, 1), (0,))
+        assert basins.is_noise(two, problem).tolist() == [expected]
+
+
+def edges_twice(layer: Layer) -> Layer:
+    """The same edges to a second output."""
+    return replace(layer, coef=layer.coef.repeat(1, 2, 1, 1))
 
 
 def test_a_network_that_diverged_is_surpassed_by_any_other_and_surpasses_none():

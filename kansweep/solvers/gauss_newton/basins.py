@@ -18,13 +18,14 @@ TRAINED = 0.9  # of the points; the others choose among starts
 # A rival must have less than this share of the RMSE, by so many standard errors; or less than that
 # one, where a few points decide and the error of a mean of squares says little.
 BY_FAR, SURE, BEYOND_DOUBT = 0.7, 2.0, 0.2
-# Of the theory's order, by which errors fall in the right basin, and by which they do not move.
+# Of the theory's order, by which errors fall in the right basin, and below which they hardly move.
 ORDER, STUCK = 0.75, 0.125
-# Of residuals that are noise none is like that of its nearest neighbour, but by chance.
+# Of residuals that are noise none is like that of its nearest neighbour, but by chance: in one case
+# of twenty their correlation is more than CHANCE / sqrt(n).
 ALIKE, CHANCE, NEIGHBOURS = 0.2, 2.0, 1000
 # In a wrong basin neighbours may differ as well, where outputs vary from one to the next, but then
-# much of them is left, more than noise of a tenth; unless there are fewer points a parameter, which
-# anything goes through.
+# more than FAINT of them is left, which is more than noise of a tenth; unless there are fewer than
+# TELLING points a parameter, which a wrong network goes through.
 FAINT, TELLING = 0.11, 6
 OTHERS, AT_ONCE = 10_000, 100  # points among which the nearest is looked for; of how many at once
 
@@ -36,7 +37,7 @@ def doubtful(net: KAN, finer: KAN, problem: Problem) -> Tensor:
     In the right basin errors are small and fall as G^-(k+1); in a wrong one a finer grid hardly
     helps, unless there are few points, and then the fit is poor to begin with. Of one relevant
     input any inner function has an outer one: all basins are right and none says that another is
-    not better by far. Of what is noise no start leaves less.
+    not better by far. Otherwise no start leaves less of what is noise.
     """
     error, less = (training_error(each, problem).sqrt() for each in (net, finer))
     converges = (less * 2.0 ** (ORDER * (net.k + 1)) < error) & (error < small(net))
@@ -118,35 +119,40 @@ def structured(net: KAN, problem: Problem) -> Tensor:
 def is_noise(net: KAN, problem: Problem) -> Tensor:
     """Whether little is left and neighbouring points know nothing of each other's, (R,) of bool: no
     start would be better by far."""
-    if net.n_replicas == 0 or problem.n_points < TELLING * net.n_params:
+    n, outputs = problem.x.shape[1], problem.y.shape[2]
+    if net.n_replicas == 0 or min(n, problem.n_points) < TELLING * net.n_params:
         return torch.zeros_like(problem.x[:, 0, 0], dtype=torch.bool)
-    noise = training_error(net, problem).sqrt() < FAINT
+    noise = training_error(net, problem) * outputs < FAINT**2
     which = noise.nonzero()[:, 0]
     if which.numel():
-        chance = CHANCE / min(NEIGHBOURS, problem.x.shape[1]) ** 0.5
-        noise[which] = _alike(net[which], problem[which]) < chance
+        alike = _alike(net[which], problem[which])
+        chance = min(ALIKE, CHANCE / min(n, NEIGHBOURS) ** 0.5)
+        # What alternates from point to point is no noise either; a fit leaves a little of that.
+        noise[which] = (alike < chance) & (alike > -ALIKE)
     return noise
 
 
 def _alike(net: KAN, problem: Problem) -> Tensor:
-    """How like residuals are that of the nearest point, (R,): their correlation."""
+    """How like residuals are that of the nearest point, (R,): their correlation, of the output of
+    which it is most."""
     some = problem.at(slice(0, OTHERS))
-    residual = ((net(some.x) - some.y) / problem.spread[:, None]).mean(2)
+    residual = (net(some.x) - some.y) / problem.spread[:, None]
     found = [_correlation(x, r) for x, r in zip(some.x, residual, strict=True)]
     return torch.tensor(found, device=problem.x.device)
 
 
 def _correlation(x: Tensor, residual: Tensor) -> float:
-    """Of residuals (n,) of the first points x (n, I) with that of the nearest at another place."""
+    """Of residuals (n, M) of the first points x (n, I) with those of the nearest elsewhere."""
     places, r = (each.double().cpu() for each in (x, residual))
     places = places / (places.amax(0) - places.amin(0)).clamp(min=torch.finfo(places.dtype).tiny)
-    alike = 0.0
+    alike = torch.zeros_like(r[0])
     for some, own in zip(places[:NEIGHBOURS].split(AT_ONCE), r.split(AT_ONCE), strict=False):
         # Not as a difference of squares: rows of one place are told by a distance of nothing.
         apart = torch.cdist(some, places, compute_mode="donot_use_mm_for_euclid_dist")
         nearest = apart.masked_fill_(apart == 0, torch.inf).argmin(1)
-        alike += float((own * r[nearest]).sum())
-    return alike / max(float(r[:NEIGHBOURS].square().sum()), torch.finfo(r.dtype).tiny)
+        alike += (own * r[nearest]).sum(0)
+    squares = r[:NEIGHBOURS].square().sum(0)
+    return float((alike / squares.clamp(min=torch.finfo(r.dtype).tiny)).max())
 
 
 def small(net: KAN) -> float:

@@ -31,7 +31,7 @@ from kansweep.solvers.gauss_newton.replicas import spread_out
 # the last one if there its order can be told. What stands on heads (``_with_heads``) can be far off
 # on the first grid and right on the next, so there all of these stay.
 GRIDS = ((3, 6), (5, 4), (10, 3), (20, 1))
-# As far as tells them apart; under softened penalties and on softened grids as far as leads on.
+# As far as tells them apart; on the first two grids and under softened penalties less will do.
 LIMITS, COARSELY, SOFTLY = (Limits(max_steps=40, tolerance=t) for t in (1e-4, 1e-3, 3e-3))
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
 # that a start which only wiggles through its points is found out.
@@ -91,16 +91,15 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int 
 
     Every start draws from its own generator, so neither the number of starts nor the seeds in
     the batch change what one of them draws. Seeds go a few at a time, as many as memory bears with
-    all their starts. Winners are remembered, since a later grid may ask for the same race.
-    ``scale`` multiplies ``penalty.weight``.
+    all their starts. Winners are remembered, since a later grid may ask for the same race, and are
+    the same in any batch but for rounding. ``scale`` multiplies ``penalty.weight``.
     """
     at_once = max(1, WORK // (restarts * problem.x.shape[1] * shape.n_edges))
     later = shape.base and not deepening.has_one_node(shape.width)
     coarse = min(GRIDS[0][0], shape.grid_size)
     raced = replace(shape, base=shape.base and not later, grid_size=coarse)
     every = torch.arange(len(problem.seeds), device=problem.x.device)
-    own = [problem[r] for r in every.split(1)]
-    won = [_won(_digest(one, raced, restarts, scale, first)) for one in own]
+    won = [remembered(_digest(problem[r], raced, restarts, scale, first)) for r in every.split(1)]
     new = [r for r, slot in enumerate(won) if not slot]
     for at in range(0, len(new), at_once):
         part = new[at : at + at_once]
@@ -112,17 +111,20 @@ def run(shape: Shape, problem: Problem, restarts: int, scale: float, first: int 
 
 
 @lru_cache(maxsize=256)
-def _won(digest: bytes) -> list[KAN]:
+def remembered(digest: bytes) -> list[KAN]:
     """Where the winner of one seed's race is kept, on the race's last grid."""
     return []
 
 
 def _digest(one: Problem, *what: object) -> bytes:
     """What tells one seed's race from all others."""
-    digest = blake2b(repr((one.seeds, one.x.dtype, one.x.device, *what)).encode())
-    for part in (one.x, one.y, one.counts, *one.domain):
-        if part is not None:
-            digest.update(torch.as_tensor(part, dtype=torch.float64).cpu().numpy().tobytes())
+    parts = [torch.as_tensor(each) for each in (one.x, one.y, *one.domain)]
+    if one.counts is not None:
+        parts.append(one.counts)
+    kinds = [(each.shape, each.dtype, each.device) for each in parts]
+    digest = blake2b(repr((one.seeds, kinds, *what)).encode())
+    for each in parts:
+        digest.update(each.cpu().double().numpy().tobytes())
     return digest.digest()
 
 
