@@ -31,8 +31,7 @@ from kansweep.solvers.gauss_newton.replicas import spread_out
 # the last one if there its order can be told. What stands on heads (``_with_heads``) can be far off
 # on the first grid and right on the next, so there all of these stay.
 GRIDS = ((3, 6), (5, 4), (10, 3), (20, 1))
-# As far as tells them apart; on the first two grids and under softened penalties less will do.
-LIMITS, COARSELY, SOFTLY = (Limits(max_steps=40, tolerance=t) for t in (1e-4, 1e-3, 3e-3))
+LIMITS = Limits(max_steps=40, tolerance=1e-4)
 # A grid is trained on this many points a parameter and at most this share of them; all judge, so
 # that a start which only wiggles through its points is found out.
 POINTS, FRESH = 16, 0.9
@@ -320,10 +319,9 @@ def _trained(net: KAN, field: Problem, scale: float, *, soften: bool) -> KAN:
     w = penalty.least(net.grid_size, net.k, scale).to(field.x)
     w = w.repeat(net.n_replicas, len(net.layers), 1)
     if soften:
-        net = start.annealed(net, part, w, SOFTLY, start.DAMPING)
-    limits = COARSELY if net.grid_size <= SOFTENED else LIMITS
+        net = start.annealed(net, part, w, LIMITS, start.DAMPING)
     damping = start.DAMPING if soften else NEAR
-    return descend(net, part, limits, Weight.fixed(w), damping).net
+    return descend(net, part, LIMITS, Weight.fixed(w), damping).net
 
 
 def _best(score: Tensor, kept: int, seeds: int) -> Tensor:
