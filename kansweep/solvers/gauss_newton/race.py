@@ -117,7 +117,8 @@ def remembered(digest: bytes) -> list[KAN]:
 
 def _digest(one: Problem, *what: object) -> bytes:
     """What tells one seed's race from all others."""
-    parts = [torch.as_tensor(each) for each in (one.x, one.y, *one.domain)]
+    ends = (torch.as_tensor(end, dtype=torch.float64) for end in one.domain)
+    parts = [one.x, one.y, *ends]
     if one.counts is not None:
         parts.append(one.counts)
     kinds = [(each.shape, each.dtype, each.device) for each in parts]
